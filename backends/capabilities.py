@@ -1,0 +1,33 @@
+"""What a backend can do beyond the rules that all of them keep.
+
+A capability is probed when the backend opens, never guessed from its name or version. Where one is
+absent the operations that need it raise `NotSupported`; they are never done half.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Capability(StrEnum):
+    """One question a member; the remedy is what an operator does to get it."""
+
+    TRANSACTIONS = "transactions"
+    """Can several rows change in one atomic step? Needed to delete a user together with its items."""
+
+    SCHEMA_VALIDATION = "schema_validation"
+    """Does the database itself refuse a row that breaks the schema?"""
+
+    @property
+    def remedy(self) -> str:
+        """What to do where it is absent: one sentence for an operator."""
+        return _REMEDIES[self]
+
+
+_REMEDIES = {
+    Capability.TRANSACTIONS: (
+        "make the MongoDB server a replica set; one node is enough "
+        "(start mongod with --replSet rs0 and run rs.initiate() once)"
+    ),
+    Capability.SCHEMA_VALIDATION: "use a real MongoDB server, 5.0 or newer",
+}

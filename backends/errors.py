@@ -1,0 +1,103 @@
+"""Every error that a backend may raise; nothing of a driver leaks past `backends/`.
+
+    BackendError                 an unknown failure of the database
+    ├── NotFound                 no row has that id
+    ├── NotOwner                 the item is someone else's
+    ├── AlreadyExists            a unique value is taken
+    ├── NotSupported             the server lacks a capability that the operation needs
+    ├── SchemaMismatch           the database's schema is older or newer than the code's
+    └── Unavailable              the database can't be reached, or not in time
+        └── Conflict             concurrent changes kept colliding until the retries were used up
+
+A constructor takes facts and makes the message; a caller reads the facts, never the message.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from backends.capabilities import Capability
+
+Entity = Literal["user", "item"]
+
+
+class BackendError(Exception):
+    """The database failed in a way that EitherDB has no name for; the cause is chained."""
+
+
+class NotFound(BackendError):
+    """No `entity` has this id; a malformed id is one that no row has."""
+
+    def __init__(self, entity: Entity, id: str) -> None:
+        super().__init__(f"no {entity} has the id {id!r}")
+        self.entity = entity
+        self.id = id
+
+
+class NotOwner(BackendError):
+    """The `entity` exists, but belongs to another user than the one who must own it."""
+
+    def __init__(self, entity: Entity, id: str) -> None:
+        super().__init__(f"the {entity} {id!r} belongs to another user")
+        self.entity = entity
+        self.id = id
+
+
+class AlreadyExists(BackendError):
+    """Another `entity` already has this value in `field`."""
+
+    def __init__(self, entity: Entity, field: str) -> None:
+        super().__init__(f"another {entity} already has this {field}")
+        self.entity = entity
+        self.field = field
+
+
+class NotSupported(BackendError):
+    """The server can't do `operation` atomically, so it is not done at all."""
+
+    def __init__(self, operation: str, capability: Capability) -> None:
+        super().__init__(f"{operation} needs {capability}: {capability.remedy}")
+        self.operation = operation
+        self.capability = capability
+
+
+class SchemaMismatch(BackendError):
+    """The database's schema is not the one that this code was written for.
+
+    Attributes:
+        applied: The revision that the database has; None for an empty one.
+        expected: The revision that the code needs.
+    """
+
+    def __init__(self, applied: str | None, expected: str) -> None:
+        if applied is None or applied < expected:
+            relation, remedy = "older than", "run `eitherdb migrate upgrade`"
+        else:
+            relation = "newer than"
+            remedy = (
+                f"deploy the EitherDB that made it, or go back with that version's "
+                f"`eitherdb migrate downgrade {expected}`"
+            )
+        super().__init__(
+            f"the database's schema ({applied or 'empty'}) is {relation} the code's ({expected}): {remedy}"
+        )
+        self.applied = applied
+        self.expected = expected
+
+
+class Unavailable(BackendError):
+    """The database can't be reached or does not answer in time; trying again later may help.
+
+    Whether a write was done is unknown, unless the operation's contract says otherwise.
+
+    Attributes:
+        retry_after_seconds: How long a client should wait.
+    """
+
+    def __init__(self, reason: str, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(reason)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Conflict(Unavailable):
+    """Concurrent changes of the same rows collided in every try; nothing was changed."""

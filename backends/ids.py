@@ -1,0 +1,35 @@
+"""Identity and time: made here, by the application, in one form for every backend.
+
+An id is an ObjectId (https://www.mongodb.com/docs/manual/reference/bson-types/#objectid): 12 bytes,
+made without asking the database, rising roughly with time. The domain and the API show it as 24
+lower-case hex digits; MongoDB stores the native type and SQL the 12 raw bytes, and all three sort alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from bson import ObjectId
+
+Clock = Callable[[], datetime]
+IdSource = Callable[[], str]
+
+_ID = re.compile(r"[0-9a-f]{24}")
+
+
+def new_id() -> str:
+    """Return a fresh id: 24 lower-case hex digits."""
+    return str(ObjectId())
+
+
+def is_id(text: str) -> bool:
+    """Tell whether the text can be an id at all. One that can't is treated as one that is unknown."""
+    return _ID.fullmatch(text) is not None
+
+
+def utc_now() -> datetime:
+    """Return the time as every backend can keep it: aware, UTC, whole milliseconds (BSON's limit)."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)

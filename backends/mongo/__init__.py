@@ -1,0 +1,1 @@
+"""MongoDB, through Motor or PyMongo's own asyncio client."""

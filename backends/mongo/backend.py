@@ -1,0 +1,104 @@
+"""Opens MongoDB: client, probe, repositories."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pymongo.errors import PyMongoError
+
+from backends.capabilities import Capability
+from backends.errors import BackendError, SchemaMismatch
+from backends.ids import Clock, IdSource
+from backends.mongo.driver import open_driver
+from backends.mongo.errors import translate_errors
+from backends.mongo.items import MongoItemRepository
+from backends.mongo.schema import MIGRATIONS, REVISION
+from backends.mongo.users import MongoUserRepository
+from backends.protocols import Backend, ItemRepository, ServerInfo, UserRepository
+
+if TYPE_CHECKING:
+    from backends.mongo.driver import Driver
+    from config import Settings
+
+
+class MongoBackend:
+    """`backends.protocols.Backend` on a connected driver."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        *,
+        server: ServerInfo,
+        capabilities: frozenset[Capability],
+        retry_deadline_seconds: float,
+        clock: Clock,
+        id_source: IdSource,
+    ) -> None:
+        """Take over the driver: `close` closes it."""
+        self._driver = driver
+        self.server = server
+        self.capabilities = capabilities
+        self._users = MongoUserRepository(
+            driver,
+            capabilities=capabilities,
+            retry_deadline_seconds=retry_deadline_seconds,
+            clock=clock,
+            id_source=id_source,
+        )
+        self.users: UserRepository = self._users
+        self.items: ItemRepository = MongoItemRepository(driver, clock=clock, id_source=id_source)
+
+    @property
+    def connections_in_use(self) -> int:
+        """See the protocol."""
+        return self._driver.connections_in_use
+
+    async def check_schema(self) -> None:
+        """See the protocol. Where the schema fits, what a dead process left undone is finished too."""
+        with translate_errors():
+            steps = self._driver.database[MIGRATIONS].find({}).sort([("_id", -1)]).limit(1)
+            newest = await steps.to_list(1)
+        applied = newest[0]["_id"] if newest else None
+        if applied != REVISION:
+            raise SchemaMismatch(applied, REVISION)
+        await self._users.sweep_deleted()
+
+    async def close(self) -> None:
+        """See the protocol."""
+        await self._driver.close()
+
+
+async def open_backend(settings: Settings, *, clock: Clock, id_source: IdSource) -> Backend:
+    """See `backends.open_backend`."""
+    try:
+        driver = open_driver(settings)
+    except PyMongoError as exc:
+        raise BackendError(f"DATABASE_URL can't be used: {exc}") from exc
+    try:
+        server, capabilities = await _probe(driver)
+    except BaseException:
+        await driver.close()
+        raise
+    return MongoBackend(
+        driver,
+        server=server,
+        capabilities=capabilities,
+        retry_deadline_seconds=settings.db_command_timeout_seconds,
+        clock=clock,
+        id_source=id_source,
+    )
+
+
+async def _probe(driver: Driver) -> tuple[ServerInfo, frozenset[Capability]]:
+    """Ask the server what it is: only a replica set or a sharded cluster has transactions.
+
+    https://www.mongodb.com/docs/manual/reference/command/hello/
+    """
+    with translate_errors():
+        hello = await driver.database.command("hello")
+        build = await driver.database.command("buildInfo")
+    capabilities = {Capability.SCHEMA_VALIDATION}
+    if "setName" in hello or hello.get("msg") == "isdbgrid":
+        capabilities.add(Capability.TRANSACTIONS)
+    server = ServerInfo(product="MongoDB", version=str(build["version"]), driver=driver.name)
+    return server, frozenset(capabilities)

@@ -1,0 +1,87 @@
+"""The one table from what PyMongo and Motor raise to `backends.errors`.
+
+Errors are classified by class, by code (https://www.mongodb.com/docs/manual/reference/error-codes/) and
+by the label that the server attaches, never by message text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bson.errors import BSONError
+from pymongo.errors import (
+    ConnectionFailure,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+    WTimeoutError,
+)
+
+from backends.errors import BackendError, Conflict, Unavailable
+
+TRANSIENT_TRANSACTION = "TransientTransactionError"
+UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
+
+CONFLICT_CODES = {
+    112,  # WriteConflict
+    251,  # NoSuchTransaction: the server gave it up
+    24,  # LockTimeout
+}
+UNAVAILABLE_CODES = {
+    6,  # HostUnreachable
+    7,  # HostNotFound
+    50,  # MaxTimeMSExpired
+    64,  # WriteConcernFailed
+    79,  # UnknownReplWriteConcern
+    89,  # NetworkTimeout
+    91,  # ShutdownInProgress
+    100,  # UnsatisfiableWriteConcern
+    189,  # PrimarySteppedDown
+    262,  # ExceededTimeLimit
+    9001,  # SocketException
+    10107,  # NotWritablePrimary
+    11600,  # InterruptedAtShutdown
+    11602,  # InterruptedDueToReplStateChange
+    13435,  # NotPrimaryNoSecondaryOk
+    13436,  # NotPrimaryOrSecondary
+}
+
+
+class DuplicateKey(Exception):
+    """A unique index refused a write; the repository says which entity's it is."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field)
+        self.field = field
+
+
+@contextmanager
+def translate_errors() -> Iterator[None]:
+    """Turn every failure of a driver into `DuplicateKey` or one of `backends.errors`."""
+    try:
+        yield
+    except DuplicateKeyError as exc:
+        pattern = (exc.details or {}).get("keyPattern", {"_id": 1})
+        field = next(iter(pattern))
+        raise DuplicateKey("id" if field == "_id" else field) from exc
+    except PyMongoError as exc:
+        raise _translated(exc) from exc
+    except (BSONError, OverflowError) as exc:
+        raise BackendError(f"the value can't be stored: {type(exc).__name__}") from exc
+
+
+def _translated(exc: PyMongoError) -> BackendError:
+    if exc.has_error_label(TRANSIENT_TRANSACTION):
+        return Conflict("concurrent changes collided (TransientTransactionError)")
+    code = exc.code if isinstance(exc, OperationFailure) else None
+    if code in CONFLICT_CODES:
+        return Conflict(f"concurrent changes collided ({code})")
+    if (
+        exc.timeout
+        or code in UNAVAILABLE_CODES
+        or isinstance(exc, (ConnectionFailure, ExecutionTimeout, WTimeoutError))
+    ):
+        return Unavailable(f"the database is not available ({code or type(exc).__name__})")
+    return BackendError(f"the database failed with {code or type(exc).__name__}")

@@ -1,0 +1,57 @@
+"""A transaction as MongoDB's drivers specification wants it run, with bounded retries."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from pymongo.errors import PyMongoError
+
+from backends.mongo.driver import Driver, Session
+from backends.mongo.errors import UNKNOWN_COMMIT, translate_errors
+from backends.retry import TRIES, retry_conflicts
+
+T = TypeVar("T")
+
+
+async def in_transaction(
+    driver: Driver, body: Callable[[Session], Awaitable[T]], *, deadline_seconds: float
+) -> T:
+    """Run the body in a transaction, again if it collides with another; return what it returned.
+
+    The body must do nothing but commands in the session it gets: it may run more than once.
+
+    Raises:
+        Conflict: Every try collided; nothing was changed.
+        Unavailable: The outcome of the commit could not be learnt.
+    """
+
+    async def attempt() -> T:
+        with translate_errors():
+            session = await driver.begin()
+            try:
+                try:
+                    result = await body(session)
+                except BaseException:
+                    await session.abort_transaction()
+                    raise
+                await _commit(session)
+                return result
+            finally:
+                await session.end_session()
+
+    return await retry_conflicts(attempt, deadline_seconds=deadline_seconds)
+
+
+async def _commit(session: Session) -> None:
+    """Commit; while the outcome is unknown, commit again, which the server does at most once.
+
+    https://www.mongodb.com/docs/manual/core/transactions-in-applications/
+    """
+    for _ in range(1, TRIES):
+        try:
+            return await session.commit_transaction()
+        except PyMongoError as exc:
+            if not exc.has_error_label(UNKNOWN_COMMIT):
+                raise
+    return await session.commit_transaction()

@@ -1,0 +1,148 @@
+"""Users in MongoDB."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from backends.capabilities import Capability
+from backends.errors import AlreadyExists, BackendError, NotFound, NotSupported
+from backends.ids import Clock, IdSource
+from backends.models import NewUser, Page, Position, User, UserChanges, normalise_email
+from backends.mongo.driver import Document
+from backends.mongo.errors import DuplicateKey, translate_errors
+from backends.mongo.pages import fetch_page
+from backends.mongo.schema import DELETED_USERS, ITEMS, USERS, object_id
+from backends.mongo.transactions import in_transaction
+
+if TYPE_CHECKING:
+    from backends.mongo.driver import Driver, Session
+
+logger = logging.getLogger(__name__)
+
+
+def _to_user(document: Document) -> User:
+    return User(
+        id=str(document["_id"]),
+        email=document["email"],
+        hashed_password=document["hashed_password"],
+        full_name=document["full_name"],
+        is_active=document["is_active"],
+        is_superuser=document["is_superuser"],
+        created_at=document["created_at"].replace(tzinfo=UTC),
+    )
+
+
+class MongoUserRepository:
+    """`backends.protocols.UserRepository`: a method is one command, but for `delete`."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        *,
+        capabilities: frozenset[Capability],
+        retry_deadline_seconds: float,
+        clock: Clock,
+        id_source: IdSource,
+    ) -> None:
+        """Use this driver, clock and source of ids."""
+        self._driver = driver
+        self._users = driver.database[USERS.name]
+        self._items = driver.database[ITEMS.name]
+        self._deleted_users = driver.database[DELETED_USERS.name]
+        self._capabilities = capabilities
+        self._retry_deadline_seconds = retry_deadline_seconds
+        self._clock = clock
+        self._id_source = id_source
+
+    async def add(self, new: NewUser) -> User:
+        """See the protocol."""
+        values = {"created_at": self._clock(), **new.model_dump()}
+        id_ = self._id_source()
+        try:
+            with translate_errors():
+                await self._users.insert_one({"_id": object_id(id_), **values})
+        except DuplicateKey as duplicate:
+            raise AlreadyExists("user", duplicate.field) from duplicate
+        return User(id=id_, **values)
+
+    async def get(self, id: str) -> User:
+        """See the protocol."""
+        with translate_errors():
+            document = await self._users.find_one({"_id": object_id(id)})
+        if document is None:
+            raise NotFound("user", id)
+        return _to_user(document)
+
+    async def find_by_email(self, email: str) -> User | None:
+        """See the protocol."""
+        try:
+            address = normalise_email(email)
+        except ValueError:
+            return None
+        with translate_errors():
+            document = await self._users.find_one({"email": address})
+        return _to_user(document) if document else None
+
+    async def list(
+        self, *, skip: int = 0, limit: int = 100, after: Position | None = None, count: bool = True
+    ) -> Page[User]:
+        """See the protocol."""
+        return await fetch_page(self._users, {}, _to_user, skip=skip, limit=limit, after=after, count=count)
+
+    async def update(self, id: str, changes: UserChanges) -> User:
+        """See the protocol."""
+        values = changes.model_dump(exclude_unset=True)
+        if not values:
+            return await self.get(id)
+        try:
+            with translate_errors():
+                document = await self._users.find_one_and_update(
+                    {"_id": object_id(id)}, {"$set": values}, return_document=True
+                )
+        except DuplicateKey as duplicate:
+            raise AlreadyExists("user", duplicate.field) from duplicate
+        if document is None:
+            raise NotFound("user", id)
+        return _to_user(document)
+
+    async def delete(self, id: str) -> None:
+        """See the protocol; `docs/adr/0005-references-on-mongodb.md` shows why no orphan can stay.
+
+        A transaction takes the user and its items. It can't see an item that `ItemRepository.add` is
+        inserting at that moment, so what was inserted before the commit is swept after it, and what is
+        inserted later is taken back by `add` itself, which looks for its owner after the insert. The
+        record in `deleted_users` lets the next start finish either, should a process die in between.
+        """
+        if Capability.TRANSACTIONS not in self._capabilities:
+            raise NotSupported("users.delete", Capability.TRANSACTIONS)
+        user_id = object_id(id)
+
+        async def delete_user_and_items(session: Session) -> bool:
+            deleted = await self._users.delete_one({"_id": user_id}, session=session)
+            if deleted.deleted_count:
+                await self._items.delete_many({"owner_id": user_id}, session=session)
+                await self._deleted_users.insert_one(
+                    {"_id": user_id, "deleted_at": self._clock()}, session=session
+                )
+            return bool(deleted.deleted_count)
+
+        if not await in_transaction(
+            self._driver, delete_user_and_items, deadline_seconds=self._retry_deadline_seconds
+        ):
+            raise NotFound("user", id)
+        try:
+            with translate_errors():
+                await self._items.delete_many({"owner_id": user_id})
+        except BackendError:
+            # The user is gone, which is what was asked for; the next start sweeps again.
+            logger.warning("could not sweep the items of the deleted user %s", id, exc_info=True)
+
+    async def sweep_deleted(self) -> None:
+        """Delete items whose owners were deleted by a process that died before its sweep."""
+        with translate_errors():
+            recent = self._deleted_users.find({}).sort([("deleted_at", -1)]).limit(10_000)
+            ids = [document["_id"] for document in await recent.to_list(10_000)]
+            if ids:
+                await self._items.delete_many({"owner_id": {"$in": ids}})

@@ -1,0 +1,232 @@
+"""What a backend is. This file alone is enough to write another one.
+
+A backend is an object that satisfies `Backend`: it holds one repository an entity and is opened in the
+event loop that uses it. `tests/contract/` holds every sentence below against every backend.
+
+Rules for all methods
+---------------------
+*Ids* are 24 lower-case hex digits (`backends.ids`), made by the repository from the id source that the
+backend was opened with. A malformed id is answered exactly like one that no row has.
+
+*Times* come from the clock that the backend was opened with: aware, UTC, whole milliseconds. They are
+returned exactly as they were stored.
+
+*Text* is any Unicode but NUL and lone surrogates (the forms in `backends.models` refuse these), stored
+and returned code point by code point: no normalisation, no trimming, no change of case.
+
+*Order* is total: lists are newest first, by `created_at` and then by `id`, both descending. `id` sorts
+by its bytes.
+
+*Atomicity*: a method happens whole or not at all, also when the process or the connection dies in the
+middle. When it has returned, the change is durable and every later read sees it. What a server can't do
+atomically raises `NotSupported`.
+
+*Uniqueness and references* are decided by the database in the moment of the write, never by a read
+before it; any number of concurrent calls, in any number of processes, can't break them.
+
+*Errors* are those of `backends.errors`, with `entity`, `id` and `field` as the methods name them. Every
+method may also raise `Unavailable` (connection lost, no connection free in time, time limit) and
+`BackendError` (an unknown failure); both chain the driver's error. A failed method leaves no trace: no
+half-written row, no connection kept.
+
+*Concurrency*: all methods may be called concurrently from the one event loop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from backends.capabilities import Capability
+from backends.models import Item, ItemChanges, NewItem, NewUser, Page, Position, User, UserChanges
+
+MAX_LIMIT = 1000
+"""The most rows that a list method is asked for at once."""
+
+
+class UserRepository(Protocol):
+    """Users, unique by e-mail address."""
+
+    async def add(self, new: NewUser) -> User:
+        """Store a user under a fresh id and the present time.
+
+        Raises:
+            AlreadyExists: entity "user", field "email": the address is taken. Of any number of
+                concurrent calls with one address, exactly one succeeds. Field "id": the id source
+                gave an id that is in use.
+        """
+        ...
+
+    async def get(self, id: str) -> User:
+        """Return the user with this id.
+
+        Raises:
+            NotFound: entity "user".
+        """
+        ...
+
+    async def find_by_email(self, email: str) -> User | None:
+        """Return the user with this address, in any spelling that normalises to it.
+
+        None if no user has it, and also if the text is no e-mail address at all.
+        """
+        ...
+
+    async def list(
+        self, *, skip: int = 0, limit: int = 100, after: Position | None = None, count: bool = True
+    ) -> Page[User]:
+        """Return a page of all users, newest first.
+
+        Args:
+            skip: How many rows to pass over, 0 or more, counted from the start of the list or from
+                `after`. More than there are gives an empty page.
+            limit: The most rows to return, 0 to `MAX_LIMIT`. 0 gives an empty page with its count
+                and no `next`.
+            after: Begin just behind this position, whether or not its row still exists. None begins
+                with the newest.
+            count: Whether to count the whole list (without regard to `skip`, `limit` and `after`).
+
+        Returns:
+            `next` is the position of the page's last row if at least one more row follows it.
+        """
+        ...
+
+    async def update(self, id: str, changes: UserChanges) -> User:
+        """Apply the fields that are set in `changes`, in one atomic step; return the result.
+
+        No field set: nothing changes and the user is returned.
+
+        Raises:
+            NotFound: entity "user".
+            AlreadyExists: entity "user", field "email": another user has the address; nothing was
+                changed. A user's own address, given again, is no conflict.
+        """
+        ...
+
+    async def delete(self, id: str) -> None:
+        """Delete the user and all its items, in one atomic step.
+
+        When it has returned, no item of the user exists and none can come into being, whatever
+        `ItemRepository.add` was doing meanwhile.
+
+        Raises:
+            NotFound: entity "user".
+            NotSupported: operation "users.delete", capability TRANSACTIONS.
+            Conflict: Concurrent changes of the same rows collided in every try.
+        """
+        ...
+
+
+class ItemRepository(Protocol):
+    """Items, each owned by one user.
+
+    Where a method takes `owner_id`, None means whoever owns it; an id limits the method to the items
+    of that user.
+    """
+
+    async def add(self, new: NewItem, *, owner_id: str) -> Item:
+        """Store an item of this owner under a fresh id and the present time.
+
+        Raises:
+            NotFound: entity "user", id `owner_id`: there is no such user. An owner who is deleted at
+                the same time either takes the new item along or makes this call raise; no
+                interleaving leaves an item without an owner.
+            AlreadyExists: entity "item", field "id": the id source gave an id that is in use.
+        """
+        ...
+
+    async def get(self, id: str, *, owner_id: str | None = None) -> Item:
+        """Return the item with this id.
+
+        Raises:
+            NotFound: entity "item".
+            NotOwner: entity "item": it belongs to another user than `owner_id`.
+        """
+        ...
+
+    async def list(
+        self,
+        *,
+        owner_id: str | None = None,
+        skip: int = 0,
+        limit: int = 100,
+        after: Position | None = None,
+        count: bool = True,
+    ) -> Page[Item]:
+        """Return a page of the items, newest first; arguments and result as in `UserRepository.list`.
+
+        An owner who does not exist has no items.
+        """
+        ...
+
+    async def update(self, id: str, changes: ItemChanges, *, owner_id: str | None = None) -> Item:
+        """Apply the fields that are set in `changes`, in one atomic step; return the result.
+
+        No field set: nothing changes and the item is returned. The owner is checked in the same step.
+
+        Raises:
+            NotFound: entity "item".
+            NotOwner: entity "item": it belongs to another user than `owner_id`; nothing was changed.
+        """
+        ...
+
+    async def delete(self, id: str, *, owner_id: str | None = None) -> None:
+        """Delete the item. The owner is checked in the same step.
+
+        Of any number of concurrent calls for one item exactly one returns; the others raise NotFound.
+
+        Raises:
+            NotFound: entity "item".
+            NotOwner: entity "item": it belongs to another user than `owner_id`; it is still there.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerInfo:
+    """What stands behind a backend, as it told us itself."""
+
+    product: str
+    version: str
+    driver: str
+
+
+class Backend(Protocol):
+    """A database, opened: its repositories and what is known of it."""
+
+    @property
+    def users(self) -> UserRepository:
+        """The users."""
+        ...
+
+    @property
+    def items(self) -> ItemRepository:
+        """The items."""
+        ...
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What this server can do, probed when the backend was opened."""
+        ...
+
+    @property
+    def server(self) -> ServerInfo:
+        """Product, version and driver."""
+        ...
+
+    @property
+    def connections_in_use(self) -> int:
+        """How many pooled connections are taken right now; 0 when no method is running."""
+        ...
+
+    async def check_schema(self) -> None:
+        """Compare the schema's revision in the database with the one that this code needs.
+
+        Raises:
+            SchemaMismatch: It is older or newer; the message says which command mends it.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back every connection. A second call does nothing."""
+        ...

@@ -1,0 +1,1 @@
+"""PostgreSQL and SQLite, one implementation through SQLAlchemy Core."""

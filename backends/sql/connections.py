@@ -1,0 +1,96 @@
+"""The pool as the repositories see it: one statement in, its rows out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+from backends.errors import Unavailable
+from backends.retry import retry_conflicts
+from backends.sql.errors import translate_errors
+
+if TYPE_CHECKING:
+    from sqlalchemy import Executable, Row
+    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+
+class Connections:
+    """Runs single statements, each in a transaction of its own, on pooled connections.
+
+    A connection is taken only for the statement. Waiters are served in the order in which they came: the
+    pool's own queue lets newcomers overtake, which starves some callers under load.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        size: int,
+        writers: int,
+        wait_timeout_seconds: float,
+        retry_deadline_seconds: float,
+    ) -> None:
+        """Share out the engine's connections.
+
+        Args:
+            engine: In AUTOCOMMIT mode.
+            size: The most statements at once.
+            writers: The most writing statements at once: 1 for SQLite, which has one write lock and
+                polls for it, so that waiting here in order is both faster and fair.
+            wait_timeout_seconds: How long a statement may wait for its turn.
+            retry_deadline_seconds: How long a write that collides may be retried.
+        """
+        self._engine = engine
+        self._turns = asyncio.Semaphore(size)
+        self._write_turns = asyncio.Semaphore(writers)
+        self._wait_timeout_seconds = wait_timeout_seconds
+        self._retry_deadline_seconds = retry_deadline_seconds
+
+    async def read(self, statement: Executable) -> Sequence[Row[Any]]:
+        """Run a query; return its rows."""
+        return await self._execute(statement, None)
+
+    async def write(
+        self, statement: Executable, values: Mapping[str, Any] | None = None
+    ) -> Sequence[Row[Any]]:
+        """Run a statement that changes rows; return what its RETURNING gives.
+
+        Raises:
+            ConstraintViolation: For the repository to translate.
+        """
+        async with self._turn(self._write_turns):
+            return await retry_conflicts(
+                lambda: self._execute(statement, values),
+                deadline_seconds=self._retry_deadline_seconds,
+            )
+
+    async def _execute(self, statement: Executable, values: Mapping[str, Any] | None) -> Sequence[Row[Any]]:
+        async with self._turn(self._turns):
+            with translate_errors():
+                async with self._engine.connect() as connection:
+                    result = await connection.execute(statement, values)
+                    return result.all() if result.returns_rows else ()
+
+    @asynccontextmanager
+    async def _turn(self, turns: asyncio.Semaphore) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._wait_timeout_seconds):
+                await turns.acquire()
+        except TimeoutError as exc:
+            raise Unavailable("no database connection became free in time") from exc
+        try:
+            yield
+        finally:
+            turns.release()
+
+    @property
+    def in_use(self) -> int:
+        """How many connections are taken from the pool."""
+        return cast("AsyncAdaptedQueuePool", self._engine.pool).checkedout()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()

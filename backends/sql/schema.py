@@ -1,0 +1,126 @@
+"""The tables, for PostgreSQL and SQLite alike. Every change here needs a revision in `migrations/sql`.
+
+The classes are declarative models, so that Alembic and readers see one definition with its relationship;
+the repositories run Core statements on their tables and never load an entity.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast
+
+from sqlalchemy import DateTime, ForeignKey, Index, LargeBinary, MetaData, String
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.types import TypeDecorator
+
+from backends.ids import is_id
+
+if TYPE_CHECKING:
+    from sqlalchemy import Table
+    from sqlalchemy.engine import Dialect
+
+REVISION = "0001"
+"""The revision of `migrations/sql` that these tables are the result of."""
+
+ID_LENGTH_BYTES = 12
+
+
+class ObjectIdBytes(TypeDecorator[str]):
+    """An id: 24 hex digits in Python, 12 raw bytes in the database (`BYTEA`, `BLOB`).
+
+    Bytes sort like the hex digits and like MongoDB's ObjectId. Text that is no id is bound as no bytes
+    at all, which no row has: a malformed id is by itself an unknown one.
+    """
+
+    impl = LargeBinary(ID_LENGTH_BYTES)
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        """Hex digits to bytes."""
+        if value is None:
+            return None
+        return bytes.fromhex(value) if is_id(value) else b""
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
+        """Bytes to hex digits."""
+        return None if value is None else value.hex()
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time: `TIMESTAMPTZ` in PostgreSQL, naive ISO text in SQLite, aware again when read."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """SQLite's text has no place for an offset, so it is UTC by this rule."""
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Attach UTC where the database gave none; asyncpg gives aware UTC already."""
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+def _text(length: int) -> String:
+    """Text that compares by code point everywhere: PostgreSQL would use the locale, SQLite does not."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
+class Base(DeclarativeBase):
+    """Constraint names are fixed here: errors are told apart by them, and a downgrade can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+        }
+    )
+
+
+class UserRow(Base):
+    """`backends.models.User`."""
+
+    __tablename__ = "users"
+
+    id: Mapped[str] = mapped_column(ObjectIdBytes, primary_key=True)
+    email: Mapped[str] = mapped_column(_text(255), unique=True)
+    hashed_password: Mapped[str] = mapped_column(_text(255))
+    full_name: Mapped[str | None] = mapped_column(_text(255))
+    is_active: Mapped[bool]
+    is_superuser: Mapped[bool]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    items: Mapped[list[ItemRow]] = relationship(back_populates="owner", passive_deletes=True)
+
+    # Serves the list of all users, newest first (read backwards).
+    __table_args__ = (Index(None, "created_at", "id"),)
+
+
+class ItemRow(Base):
+    """`backends.models.Item`."""
+
+    __tablename__ = "items"
+
+    id: Mapped[str] = mapped_column(ObjectIdBytes, primary_key=True)
+    title: Mapped[str] = mapped_column(_text(255))
+    description: Mapped[str | None] = mapped_column(_text(255))
+    owner_id: Mapped[str] = mapped_column(ObjectIdBytes, ForeignKey("users.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    owner: Mapped[UserRow] = relationship(back_populates="items")
+
+    __table_args__ = (
+        # Serves a superuser's list of all items.
+        Index(None, "created_at", "id"),
+        # Serves an owner's list and its count, and finds what a deleted owner takes along.
+        Index(None, "owner_id", "created_at", "id"),
+    )
+
+
+USERS = cast("Table", UserRow.__table__)
+ITEMS = cast("Table", ItemRow.__table__)

@@ -1,0 +1,191 @@
+"""Settings: from the environment, then from `.env`, checked whole before anything starts.
+
+`Settings.load()` is the one way in for a program; it turns every fault into a `SettingsError` whose
+text is one line a fault, naming the variable and what would be right. There is no module-level
+instance: `create_app(settings)` and `open_backend(settings)` take it as an argument.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import EmailStr, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+DbBackend = Literal["sqlite", "postgres", "mongo"]
+MongoDriver = Literal["motor", "pymongo"]
+Environment = Literal["local", "staging", "production"]
+
+SCHEMES: dict[DbBackend, tuple[str, ...]] = {
+    "sqlite": ("sqlite", "sqlite+aiosqlite"),
+    "postgres": ("postgresql", "postgresql+asyncpg", "postgres"),
+    "mongo": ("mongodb", "mongodb+srv"),
+}
+
+DEFAULT_SQLITE_URL = "sqlite:///.data/eitherdb.db"
+DEFAULT_LOCAL_SUPERUSER = "admin@example.com"
+DEFAULT_LOCAL_CORS_ORIGINS = ("http://localhost:5173",)
+
+# Known to everyone who reads this line, so it is refused anywhere but on a developer's machine.
+INSECURE_SECRET_KEY = "not-a-secret-change-me-outside-local"  # noqa: S105
+# RFC 7518 section 3.2: a key of the hash's size or larger must be used with HS256.
+SECRET_KEY_MIN_BYTES = 32
+
+
+class SettingsError(Exception):
+    """The configuration can't be used; the text names each setting and its valid values."""
+
+
+class DatabaseChoice(BaseSettings):
+    """Which database was asked for, before anything is demanded of the rest."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+    )
+
+    db_backend: DbBackend = "sqlite"
+    database_url: SecretStr | None = None
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        """Read and check the settings.
+
+        Args:
+            **overrides: Field values that win over the environment (command-line options, tests).
+
+        Raises:
+            SettingsError: One line a fault, without any value that may be secret.
+        """
+        try:
+            return cls(**overrides)
+        except ValidationError as exc:
+            faults = [_describe(error) for error in exc.errors(include_url=False)]
+            raise SettingsError("\n".join(faults)) from None
+
+
+class Settings(DatabaseChoice):
+    """Everything EitherDB can be told from outside. `.env.example` explains each variable."""
+
+    mongo_driver: MongoDriver = "motor"
+    db_pool_size: Annotated[int, Field(ge=1, le=1000)] = 20
+    db_pool_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 10.0
+    db_connect_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 5.0
+    db_command_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
+
+    environment: Environment = "local"
+    secret_key: SecretStr = SecretStr(INSECURE_SECRET_KEY)
+    access_token_expire_minutes: Annotated[int, Field(ge=1, le=525_600)] = 60 * 24 * 8
+    first_superuser: EmailStr | None = None
+    first_superuser_password: Annotated[SecretStr | None, Field(min_length=8, max_length=128)] = None
+    # NoDecode: the variable is split here at commas, not parsed as JSON by pydantic-settings.
+    cors_origins: Annotated[tuple[str, ...] | None, NoDecode] = None
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        """Accept `a,b` and `["a", "b"]`; check that each is an origin (scheme, host, port)."""
+        if isinstance(value, str):
+            text = value.strip()
+            value = json.loads(text) if text.startswith("[") else text.split(",")
+        if not isinstance(value, (list, tuple)):
+            return value
+        origins = tuple(str(origin).strip().rstrip("/") for origin in value if str(origin).strip())
+        for origin in origins:
+            scheme, separator, host = origin.partition("://")
+            if scheme not in ("http", "https") or not separator or not host or "/" in host:
+                raise ValueError(f"{origin!r} is no origin; give scheme://host[:port], comma-separated")
+        return origins
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        """Check what one setting demands of another."""
+        if self.database_url is None:
+            if self.db_backend != "sqlite":
+                raise ValueError(
+                    f"DATABASE_URL: needed with DB_BACKEND={self.db_backend}; give "
+                    f"{_url_forms(self.db_backend)} (`make run` starts a local server without it)"
+                )
+        elif self.db_backend == "sqlite" and _is_in_memory(self.url):
+            raise ValueError(
+                "DATABASE_URL: an SQLite database in memory would be lost between `migrate` and "
+                "`serve`; give a file: sqlite:///relative/path or sqlite:////absolute/path"
+            )
+        elif (scheme := _scheme(self.url)) not in SCHEMES[self.db_backend]:
+            raise ValueError(
+                f"DATABASE_URL: the scheme {scheme!r} does not fit DB_BACKEND={self.db_backend}; "
+                f"give {_url_forms(self.db_backend)}"
+            )
+        if not self.is_local:
+            self._check_deployed()
+        return self
+
+    def _check_deployed(self) -> None:
+        """Refuse what is convenient on a developer's machine and dangerous anywhere else."""
+        secret = self.secret_key.get_secret_value()
+        if secret == INSECURE_SECRET_KEY or len(secret.encode()) < SECRET_KEY_MIN_BYTES:
+            raise ValueError(
+                f"SECRET_KEY: with ENVIRONMENT={self.environment} give a secret of your own, "
+                f"{SECRET_KEY_MIN_BYTES} bytes or more; make one with: "
+                'python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
+            )
+        if self.first_superuser and not self.first_superuser_password:
+            raise ValueError(
+                f"FIRST_SUPERUSER_PASSWORD: needed with FIRST_SUPERUSER and "
+                f"ENVIRONMENT={self.environment}; give 8 to 128 characters"
+            )
+
+    @property
+    def is_local(self) -> bool:
+        """True on a developer's machine: default secret, private routes, generated password."""
+        return self.environment == "local"
+
+    @property
+    def url(self) -> str:
+        """The database's URL, its password included: for drivers, never for a log."""
+        return self.database_url.get_secret_value() if self.database_url else DEFAULT_SQLITE_URL
+
+    @property
+    def superuser_email(self) -> str | None:
+        """Whose account must exist after start; None makes none."""
+        return self.first_superuser or (DEFAULT_LOCAL_SUPERUSER if self.is_local else None)
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """The origins that browsers may call from."""
+        if self.cors_origins is not None:
+            return self.cors_origins
+        return DEFAULT_LOCAL_CORS_ORIGINS if self.is_local else ()
+
+
+def _scheme(url: str) -> str:
+    """Return what stands before `://`, or "" where nothing does (so no password is ever echoed)."""
+    scheme, separator, _ = url.partition("://")
+    return scheme.lower() if separator else ""
+
+
+def _is_in_memory(url: str) -> bool:
+    scheme, _, path = url.partition("://")
+    return scheme in SCHEMES["sqlite"] and (
+        path.strip("/") == "" or ":memory:" in path or "mode=memory" in path
+    )
+
+
+def _url_forms(backend: DbBackend) -> str:
+    return " or ".join(f"{scheme}://…" for scheme in SCHEMES[backend])
+
+
+def _describe(error: Any) -> str:
+    """Turn one pydantic error into `VARIABLE: what is wrong; what would be right`."""
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if not error["loc"]:
+        return message  # _check_together names the variable itself
+    name = str(error["loc"][0])
+    field = Settings.model_fields.get(name)
+    if error["type"] == "literal_error" and field is not None:
+        message = f"not a valid value; choose one of: {', '.join(get_args(field.annotation))}"
+    return f"{name.upper()}: {message}"

@@ -1,0 +1,115 @@
+"""Schema migrations: one set of commands for every backend, one history a kind of database.
+
+`sql/` holds Alembic revisions, which serve PostgreSQL and SQLite; `mongo/` holds numbered steps. Both
+number their revisions 0001, 0002, … so that older and newer can be told by looking.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from config import Settings
+
+_MODULES = {
+    "sqlite": "migrations.sql.migrator",
+    "postgres": "migrations.sql.migrator",
+    "mongo": "migrations.mongo.migrator",
+}
+
+
+class MigrationError(Exception):
+    """A migration can't be run as asked; the text says what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One step of a history."""
+
+    number: str
+    summary: str
+
+
+class Migrator(Protocol):
+    """Changes the schema of the database that the settings name.
+
+    Every method raises the errors of `backends.errors` for a database that can't be reached.
+    """
+
+    async def upgrade(self, target: str = "head") -> list[str]:
+        """Apply every revision up to and including `target` that is not applied yet; return those.
+
+        Instances that call this at the same time take turns behind a lock in the database: the first
+        applies, the others find nothing to do. Interrupted anywhere, it can simply be run again.
+
+        Raises:
+            MigrationError: There is no such revision.
+            SchemaMismatch: The database has revisions that this code does not know.
+        """
+        ...
+
+    async def downgrade(self, target: str) -> list[str]:
+        """Undo, newest first, every applied revision after `target` (`base` for all); return those.
+
+        Data that the older schema has no place for is lost.
+
+        Raises:
+            MigrationError: There is no such revision.
+            SchemaMismatch: The database has revisions that this code does not know.
+        """
+        ...
+
+    async def current(self) -> str | None:
+        """Return the newest applied revision; None for a database that has none."""
+        ...
+
+    def history(self) -> list[Revision]:
+        """Return every revision that this code knows, oldest first."""
+        ...
+
+    async def check(self) -> list[str]:
+        """Compare the schema in the database with the one that the code declares.
+
+        Returns:
+            A sentence a difference, none if they are the same.
+        """
+        ...
+
+    async def revision(self, message: str) -> Path:
+        """Write the file of a new revision, filled in as far as a machine can; return where it is."""
+        ...
+
+
+def open_migrator(settings: Settings) -> Migrator:
+    """Return the migrator of the backend that the settings name; it connects when it is used."""
+    module = import_module(_MODULES[settings.db_backend])
+    return cast("Callable[[Settings], Migrator]", module.open_migrator)(settings)
+
+
+def resolve_target(target: str, numbers: list[str], current: str | None) -> str:
+    """Turn `head`, `base`, `-1` or a revision's number into a number, or `base`.
+
+    Args:
+        target: What was asked for. A negative number counts back from `current`.
+        numbers: The known revisions, oldest first.
+        current: The newest applied revision.
+
+    Raises:
+        MigrationError: It is none of these.
+    """
+    if target == "head":
+        return numbers[-1]
+    if target == "base" or target in numbers:
+        return target
+    if target.startswith("-") and target[1:].isdigit():
+        applied = numbers.index(current) + 1 if current in numbers else 0
+        remaining = applied - int(target[1:])
+        if remaining >= 0:
+            return numbers[remaining - 1] if remaining else "base"
+    valid = ", ".join(["base", *numbers, "head", "-1"])
+    raise MigrationError(f"there is no revision {target!r}; give one of: {valid}")

@@ -1,0 +1,1 @@
+"""Numbered steps for MongoDB, and the migrator that applies and records them."""

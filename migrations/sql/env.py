@@ -1,0 +1,52 @@
+"""Alembic's environment: runs on the connection that `migrations.sql.migrator` locked and handed over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from alembic import context
+
+from backends.sql.schema import Base, ObjectIdBytes, UtcDateTime
+
+if TYPE_CHECKING:
+    from alembic.autogenerate.api import AutogenContext
+
+
+def include_name(name: str | None, kind: str, _parents: object) -> bool:
+    """Look at EitherDB's tables only: others may live in the same database."""
+    return kind != "table" or name in Base.metadata.tables
+
+
+def render_item(kind: str, item: Any, _autogen: AutogenContext) -> str | Literal[False]:
+    """Write plain types into revisions, which must not change when the code's own types do."""
+    if kind == "type" and isinstance(item, ObjectIdBytes):
+        return "sa.LargeBinary(length=12)"
+    if kind == "type" and isinstance(item, UtcDateTime):
+        return "sa.DateTime(timezone=True)"
+    return False
+
+
+def compare_type(
+    _context: object, _inspected: object, _declared: object, inspected_type: Any, metadata_type: Any
+) -> bool | None:
+    """See a changed collation too, which Alembic does not look at: it decides the order of text."""
+    impl = metadata_type.dialect_impl(context.get_context().dialect)
+    expected = getattr(impl, "collation", None)
+    if getattr(inspected_type, "collation", None) != expected:
+        return True
+    return None  # Alembic's own comparison
+
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    include_name=include_name,
+    render_item=render_item,
+    compare_type=compare_type,
+    # SQLite can't alter a column: Alembic rebuilds the table instead.
+    render_as_batch=True,
+    # The migrator's transaction holds all revisions of one run.
+    transactional_ddl=False,
+    on_version_apply=context.config.attributes["on_version_apply"],
+)
+context.run_migrations()
