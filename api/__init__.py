@@ -1,0 +1,1 @@
+"""The REST API: routes that depend on the repository protocols and know no database."""

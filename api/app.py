@@ -1,0 +1,94 @@
+"""Makes the application: `create_app(settings)`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.middleware.cors import CORSMiddleware
+
+from api import errors
+from api.deps import API_PREFIX, Services
+from api.routes import items, login, private, users, utils
+from api.security import Passwords
+from api.superuser import ensure_first_superuser
+from backends import open_backend
+from backends.protocols import Backend
+from config import Settings
+
+BackendOpener = Callable[[Settings], Awaitable[Backend]]
+
+DESCRIPTION = "One REST API on SQLite, PostgreSQL or MongoDB, with the same answers."
+
+
+def create_app(settings: Settings, *, opener: BackendOpener = open_backend) -> FastAPI:
+    """Make the ASGI application; nothing connects before its lifespan starts.
+
+    The lifespan opens one backend in the event loop that serves, refuses a schema that is not the
+    code's, makes the first superuser, and closes everything at the end.
+
+    Args:
+        settings: Checked settings.
+        opener: What opens the backend.
+    """
+    app = FastAPI(
+        title="EitherDB",
+        description=DESCRIPTION,
+        openapi_url=f"{API_PREFIX}/openapi.json",
+        lifespan=_lifespan(settings, opener),
+        generate_unique_id_function=_operation_id,
+    )
+    errors.install(app)
+    # Outside of the errors, so that a browser may read those too.
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.allowed_origins,
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["authorization", "content-type"],
+    )
+    for module in (login, users, items, utils):
+        app.include_router(module.router, prefix=API_PREFIX)
+    if settings.is_local:
+        app.include_router(private.router, prefix=API_PREFIX)
+    return app
+
+
+def create_app_from_environment() -> FastAPI:
+    """Make the application from the environment's settings: what a server's workers call."""
+    return create_app(Settings.load())
+
+
+def _operation_id(route: APIRoute) -> str:
+    """Name operations `items-create_item`, on which generated clients depend."""
+    return f"{route.tags[0]}-{route.name}"
+
+
+def _lifespan(
+    settings: Settings, opener: BackendOpener
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        backend = await opener(settings)
+        passwords = Passwords()
+        try:
+            await backend.check_schema()
+            password = await ensure_first_superuser(backend.users, passwords, settings)
+            if password is not None:
+                # To the terminal and not to the log, which others may keep.
+                print(_FIRST_SUPERUSER.format(settings.superuser_email, password), flush=True)  # noqa: T201
+            app.state.services = Services(settings, backend, passwords)
+            yield
+        finally:
+            passwords.close()
+            await backend.close()
+
+    return lifespan
+
+
+_FIRST_SUPERUSER = """
+  First superuser   {}
+  Password          {}
+  (generated, and shown this once; set FIRST_SUPERUSER_PASSWORD to choose it)
+"""

@@ -1,0 +1,77 @@
+"""What routes ask for: the only place where they meet a backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from fastapi.security import OAuth2PasswordBearer
+
+from api.errors import INACTIVE_USER, NOT_PRIVILEGED, ApiError
+from api.security import Passwords, read_access_token
+from backends.models import User
+from backends.protocols import Backend, ItemRepository, UserRepository
+from config import Settings
+
+API_PREFIX = "/api/v1"
+
+_bearer = OAuth2PasswordBearer(tokenUrl=f"{API_PREFIX}/login/access-token")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the lifespan opened, in `app.state.services`."""
+
+    settings: Settings
+    backend: Backend
+    passwords: Passwords
+
+
+# Coroutines, because FastAPI would run a plain function in a thread.
+async def _services(request: Request) -> Services:
+    return cast("Services", request.app.state.services)
+
+
+async def _settings(services: Annotated[Services, Depends(_services)]) -> Settings:
+    return services.settings
+
+
+async def _users(services: Annotated[Services, Depends(_services)]) -> UserRepository:
+    return services.backend.users
+
+
+async def _items(services: Annotated[Services, Depends(_services)]) -> ItemRepository:
+    return services.backend.items
+
+
+async def _passwords(services: Annotated[Services, Depends(_services)]) -> Passwords:
+    return services.passwords
+
+
+AppSettings = Annotated[Settings, Depends(_settings)]
+Users = Annotated[UserRepository, Depends(_users)]
+Items = Annotated[ItemRepository, Depends(_items)]
+PasswordHashing = Annotated[Passwords, Depends(_passwords)]
+
+
+async def _current_user(
+    token: Annotated[str, Depends(_bearer)], users: Users, settings: AppSettings
+) -> User:
+    """Return the token's user; one look-up, so that a deleted or inactive user is out at once."""
+    user = await users.get(read_access_token(token, settings))
+    if not user.is_active:
+        raise ApiError(INACTIVE_USER)
+    return user
+
+
+CurrentUser = Annotated[User, Depends(_current_user)]
+
+
+async def _superuser(user: CurrentUser) -> User:
+    if not user.is_superuser:
+        raise ApiError(NOT_PRIVILEGED)
+    return user
+
+
+Superuser = Annotated[User, Depends(_superuser)]

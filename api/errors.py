@@ -1,0 +1,208 @@
+"""Every answer that is not a success: the only place that knows HTTP status codes of errors.
+
+The body is `{"detail": text, "code": word}`; `code` is stable, `detail` is for people. A 422 has FastAPI's
+list of `{loc, msg, type}` as its `detail`.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from backends.errors import (
+    AlreadyExists,
+    BackendError,
+    Conflict,
+    NotFound,
+    NotOwner,
+    NotSupported,
+    Unavailable,
+)
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI, Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One kind of refusal."""
+
+    status: int
+    code: str
+    detail: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class ApiError(Exception):
+    """Ends a request with this problem as its answer."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+
+
+class ErrorBody(BaseModel):
+    """An error: a sentence for people and a stable word for programs."""
+
+    detail: str
+    code: str
+
+
+NOT_AUTHENTICATED = Problem(401, "not_authenticated", "Not authenticated", {"WWW-Authenticate": "Bearer"})
+INVALID_TOKEN = Problem(403, "invalid_token", "Could not validate credentials")
+INACTIVE_USER = Problem(400, "inactive_user", "Inactive user")
+NOT_PRIVILEGED = Problem(403, "forbidden", "The user doesn't have enough privileges")
+NOT_OWNER = Problem(403, "forbidden", "Not enough permissions")
+SELF_DELETION = Problem(403, "forbidden", "Super users are not allowed to delete themselves")
+INCORRECT_LOGIN = Problem(400, "incorrect_login", "Incorrect email or password")
+INCORRECT_PASSWORD = Problem(400, "incorrect_password", "Incorrect password")
+SAME_PASSWORD = Problem(400, "same_password", "New password cannot be the same as the current one")
+EMAIL_TAKEN_AT_SIGNUP = Problem(
+    400, "already_exists", "The user with this email already exists in the system"
+)
+EMAIL_TAKEN_AT_CREATE = Problem(
+    400, "already_exists", "The user with this email already exists in the system."
+)
+EMAIL_TAKEN = Problem(409, "already_exists", "User with this email already exists")
+ALREADY_EXISTS = Problem(409, "already_exists", "The value is already taken")
+USER_NOT_FOUND = Problem(404, "not_found", "User not found")
+USER_TO_CHANGE_NOT_FOUND = Problem(404, "not_found", "The user with this id does not exist in the system")
+ITEM_NOT_FOUND = Problem(404, "not_found", "Item not found")
+UNAVAILABLE = Problem(503, "unavailable", "The database is not available; try again later")
+CONFLICT = Problem(503, "conflict", "Too many changes at the same time; try again")
+
+TOKEN_PROBLEMS = (NOT_AUTHENTICATED, INVALID_TOKEN, USER_NOT_FOUND, INACTIVE_USER)
+"""What every route with a bearer token may answer."""
+
+# What the framework itself refuses: unknown paths and methods, bodies that can't be read.
+FRAMEWORK_CODES = {
+    400: "bad_request",
+    401: "not_authenticated",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+}
+
+NOT_FOUND = {"user": USER_NOT_FOUND, "item": ITEM_NOT_FOUND}
+
+
+def problem_of(error: BackendError) -> Problem | None:
+    """Say what a backend's error means to a client; None if it is no fault that a client may know."""
+    match error:
+        case NotFound():
+            return NOT_FOUND[error.entity]
+        case NotOwner():
+            return NOT_OWNER
+        case AlreadyExists():
+            return EMAIL_TAKEN if error.field == "email" else ALREADY_EXISTS
+        case NotSupported():
+            return Problem(501, "not_supported", f"This server can't do that: {error}")
+        case Unavailable():
+            known = CONFLICT if isinstance(error, Conflict) else UNAVAILABLE
+            retry_after = {"Retry-After": str(error.retry_after_seconds)}
+            return Problem(known.status, known.code, known.detail, retry_after)
+    return None
+
+
+def documented(*problems: Problem) -> dict[int | str, dict[str, Any]]:
+    """Describe these problems for the OpenAPI document, an example each."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for problem in problems:
+        response = responses.setdefault(
+            problem.status,
+            {
+                "model": ErrorBody,
+                "description": "",
+                "content": {"application/json": {"examples": {}}},
+            },
+        )
+        response["description"] = "; ".join(filter(None, [response["description"], problem.detail]))
+        examples = response["content"]["application/json"]["examples"]
+        examples[problem.detail] = {"value": {"detail": problem.detail, "code": problem.code}}
+    return responses
+
+
+def _answer(problem: Problem) -> JSONResponse:
+    return JSONResponse(
+        {"detail": problem.detail, "code": problem.code}, problem.status, dict(problem.headers)
+    )
+
+
+async def _on_api_error(_request: Request, exc: Exception) -> JSONResponse:
+    assert isinstance(exc, ApiError)  # noqa: S101 - registered for this class
+    return _answer(exc.problem)
+
+
+async def _on_backend_error(request: Request, exc: Exception) -> JSONResponse:
+    assert isinstance(exc, BackendError)  # noqa: S101 - registered for this class
+    problem = problem_of(exc)
+    if problem is None:
+        raise exc
+    if problem.status >= 500:
+        logger.warning("%s %s: %s", request.method, request.url.path, exc)
+    return _answer(problem)
+
+
+async def _on_validation_error(_request: Request, exc: Exception) -> JSONResponse:
+    """Answer as FastAPI does, without its echo of the input: that may be a password or not be UTF-8."""
+    assert isinstance(exc, RequestValidationError)  # noqa: S101 - registered for this class
+    detail = [{key: error[key] for key in ("loc", "msg", "type")} for error in exc.errors()]
+    return JSONResponse({"detail": detail, "code": "validation_error"}, 422)
+
+
+async def _on_http_error(_request: Request, exc: Exception) -> JSONResponse:
+    assert isinstance(exc, HTTPException)  # noqa: S101 - registered for this class
+    code = FRAMEWORK_CODES.get(exc.status_code, "error")
+    return JSONResponse({"detail": exc.detail, "code": code}, exc.status_code, dict(exc.headers or {}))
+
+
+class UnexpectedErrors:
+    """Answers what nothing else caught: 500 with an id under which the log has the traceback.
+
+    A middleware rather than an exception handler, so that the answer passes through CORS as well.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application; see the class."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception:
+            error_id = secrets.token_hex(8)
+            logger.exception("error %s: %s %s", error_id, scope["method"], scope["path"])
+            if started:
+                raise
+            problem = Problem(500, "internal_error", f"Internal server error (id {error_id})")
+            await _answer(problem)(scope, receive, send)
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers and the middleware."""
+    app.add_exception_handler(ApiError, _on_api_error)
+    app.add_exception_handler(BackendError, _on_backend_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_middleware(UnexpectedErrors)

@@ -1,0 +1,1 @@
+"""The routes, a file an entity: parse, one repository call, return."""

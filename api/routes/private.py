@@ -1,0 +1,24 @@
+"""What tests of a front end need; mounted with `ENVIRONMENT=local` only."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from api.deps import PasswordHashing, Users
+from api.errors import EMAIL_TAKEN_AT_CREATE, ApiError, documented
+from api.schemas import PrivateUserCreate, UserPublic
+from backends.errors import AlreadyExists
+from backends.models import NewUser, User
+
+router = APIRouter(prefix="/private", tags=["private"])
+
+
+@router.post("/users/", response_model=UserPublic, responses=documented(EMAIL_TAKEN_AT_CREATE))
+async def create_user(body: PrivateUserCreate, users: Users, passwords: PasswordHashing) -> User:
+    """Make a user without signing in."""
+    hashed_password = await passwords.hash(body.password)
+    new = NewUser(email=body.email, hashed_password=hashed_password, full_name=body.full_name)
+    try:
+        return await users.add(new)
+    except AlreadyExists as exc:
+        raise ApiError(EMAIL_TAKEN_AT_CREATE) from exc

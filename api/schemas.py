@@ -1,0 +1,147 @@
+"""What goes over the wire, where it differs from the domain: names, secrets, the form of a time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+from backends.models import Email, ItemChanges, Name, NewItem, NotNull, Password
+from backends.protocols import MAX_LIMIT
+
+MAX_SKIP = 2**31 - 1
+
+
+def _iso_milliseconds(time: datetime) -> str:
+    """Write an aware UTC time as `2026-11-22T16:25:25.123Z`, three digits always."""
+    return time.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+Timestamp = Annotated[
+    datetime,
+    PlainSerializer(_iso_milliseconds, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+
+
+class UserPublic(BaseModel):
+    """A user as others may see it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    email: str
+    is_active: bool
+    is_superuser: bool
+    full_name: str | None
+    created_at: Timestamp
+
+
+class UsersPublic(BaseModel):
+    """A page of users; `count` is the total, null with `count=none`."""
+
+    data: list[UserPublic]
+    count: int | None
+    next_cursor: str | None = None
+
+
+class UserRegister(BaseModel):
+    """What a stranger may say of himself; anything else in the body is ignored."""
+
+    email: Email
+    password: Password
+    full_name: Name | None = None
+
+
+class UserCreate(UserRegister):
+    """What a superuser may say of a new user."""
+
+    is_active: bool = True
+    is_superuser: bool = False
+
+
+class PrivateUserCreate(BaseModel):
+    """What a test may say of a new user, on a developer's machine."""
+
+    email: Email
+    password: Password
+    full_name: Name
+    is_verified: bool = False
+
+
+class UserUpdateMe(BaseModel):
+    """What a user may change of himself; absent fields stay."""
+
+    full_name: Name | None = None
+    email: Annotated[Email | None, NotNull] = None
+
+
+class UserUpdate(UserUpdateMe):
+    """What a superuser may change of a user; absent fields stay."""
+
+    password: Annotated[Password | None, NotNull] = None
+    is_active: Annotated[bool | None, NotNull] = None
+    is_superuser: Annotated[bool | None, NotNull] = None
+
+
+class UpdatePassword(BaseModel):
+    """A change of one's own password."""
+
+    current_password: Password
+    new_password: Password
+
+
+class ItemPublic(BaseModel):
+    """An item."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    title: str
+    description: str | None
+    owner_id: str
+    created_at: Timestamp
+
+
+class ItemsPublic(BaseModel):
+    """A page of items; `count` is the total, null with `count=none`."""
+
+    data: list[ItemPublic]
+    count: int | None
+    next_cursor: str | None = None
+
+
+class ItemCreate(NewItem):
+    """A new item; its owner is the caller."""
+
+
+class ItemUpdate(ItemChanges):
+    """Changes of an item; absent fields stay."""
+
+
+class ListQuery(BaseModel):
+    """Which part of a list, newest first."""
+
+    skip: int = Field(default=0, ge=0, le=MAX_SKIP)
+    limit: int = Field(default=100, ge=0, le=MAX_LIMIT)
+    cursor: str | None = Field(
+        default=None,
+        description="`next_cursor` of the page before; goes on there whatever changed meanwhile.",
+    )
+    count: Literal["exact", "none"] = Field(
+        default="exact", description="`none` spares the database the counting."
+    )
+
+
+class Message(BaseModel):
+    """A sentence for people."""
+
+    message: str
+
+
+class Token(BaseModel):
+    """A bearer token."""
+
+    access_token: str
+    token_type: str = "bearer"  # noqa: S105 - the scheme of RFC 6750

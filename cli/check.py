@@ -1,0 +1,108 @@
+"""`eitherdb check`: is everything in place to serve?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from cli.database import opened_backend, shown_url
+from config import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from backends.protocols import Backend
+
+Status = Literal["ok", "warning", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of one subject; `remedy` says what to do unless it is ok."""
+
+    subject: str
+    status: Status
+    detail: str
+    remedy: str | None = None
+
+
+def check(
+    *, as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False
+) -> None:
+    """Check configuration, connection, schema and capabilities.
+
+    Exit code 0 if the API can be served, 1 if the schema must be mended first, 2 if the configuration
+    or the connection is at fault.
+    """
+    findings = asyncio.run(_findings())
+    failed = [finding.subject for finding in findings if finding.status == "failed"]
+    if as_json:
+        typer.echo(json.dumps({"ok": not failed, "findings": [asdict(f) for f in findings]}, indent=2))
+    else:
+        for finding in findings:
+            typer.echo(f"{finding.subject:<14} {finding.status:<8} {finding.detail}")
+            if finding.remedy:
+                typer.echo(f"{'':<14} {'':<8} → {finding.remedy}")
+    if failed:
+        raise typer.Exit(1 if failed == ["schema"] else 2)
+
+
+async def _findings() -> list[Finding]:
+    """Look at one subject after the other, as far as it goes."""
+    from backends.errors import BackendError
+
+    try:
+        settings = Settings.load()
+    except SettingsError as exc:
+        remedy = "`.env.example` explains every setting"
+        return [Finding("configuration", "failed", line, remedy) for line in str(exc).splitlines()]
+    findings = [_configuration(settings)]
+    try:
+        async with opened_backend(settings, check_schema=False) as backend:
+            server = backend.server
+            detail = f"{server.product} {server.version} through {server.driver} at {shown_url(settings)}"
+            findings.append(Finding("connection", "ok", detail))
+            findings.append(await _schema(backend, settings))
+            findings.extend(_capabilities(backend))
+    except BackendError as exc:
+        findings.append(Finding("connection", "failed", str(exc)))
+    return findings
+
+
+def _configuration(settings: Settings) -> Finding:
+    from config.settings import INSECURE_SECRET_KEY
+
+    detail = f"DB_BACKEND={settings.db_backend} ENVIRONMENT={settings.environment}"
+    if settings.secret_key.get_secret_value() == INSECURE_SECRET_KEY:
+        remedy = "fine on your own machine; anywhere else set ENVIRONMENT and SECRET_KEY"
+        return Finding("configuration", "warning", f"{detail}, with the public SECRET_KEY", remedy)
+    return Finding("configuration", "ok", detail)
+
+
+async def _schema(backend: Backend, settings: Settings) -> Finding:
+    from backends.errors import SchemaMismatch
+    from migrations import open_migrator
+
+    try:
+        await backend.check_schema()
+    except SchemaMismatch as exc:
+        detail, _, remedy = str(exc).partition(": ")
+        return Finding("schema", "failed", detail, remedy)
+    differences = await open_migrator(settings).check()
+    if differences:
+        remedy = "find out who changed it by hand; `eitherdb migrate check` lists this again"
+        return Finding("schema", "failed", "; ".join(differences), remedy)
+    return Finding("schema", "ok", "as this code declares it")
+
+
+def _capabilities(backend: Backend) -> list[Finding]:
+    from backends.capabilities import Capability
+
+    return [
+        Finding(capability, "ok", "yes")
+        if capability in backend.capabilities
+        else Finding(capability, "warning", "no: what needs it answers 501", capability.remedy)
+        for capability in Capability
+    ]

@@ -1,0 +1,47 @@
+"""Opening the configured database for a command, with errors that name the setting at fault."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import parse_qs, urlsplit
+
+from backends import open_backend
+from backends.errors import BackendError
+from backends.protocols import Backend
+from config import Settings
+
+
+@asynccontextmanager
+async def opened_backend(settings: Settings, *, check_schema: bool = True) -> AsyncIterator[Backend]:
+    """Open the backend, close it at the end.
+
+    Raises:
+        BackendError: DATABASE_URL leads to no usable database; the message says where it leads.
+        SchemaMismatch: The schema is not the code's.
+    """
+    try:
+        backend = await open_backend(settings)
+    except BackendError as exc:
+        raise BackendError(
+            f"DATABASE_URL: can't use the {settings.db_backend} database at {shown_url(settings)} ({exc}); "
+            "start the server there, or give the URL of one that runs"
+        ) from exc
+    try:
+        if check_schema:
+            await backend.check_schema()
+        yield backend
+    finally:
+        await backend.close()
+
+
+def shown_url(settings: Settings) -> str:
+    """Return the URL without the parts that may be secret: no user, no password, no options."""
+    try:
+        parts = urlsplit(settings.url)
+    except ValueError:
+        return "(a URL that can't be parsed)"
+    host = parts.netloc.rpartition("@")[2]
+    socket = parse_qs(parts.query).get("host", [""])[0]
+    where = f" (socket in {socket})" if socket and not host else ""
+    return f"{parts.scheme}://{host}{parts.path}{where}"

@@ -1,0 +1,45 @@
+"""The command `eitherdb`: puts the groups together and turns errors into one line and an exit code.
+
+Exit codes: 0 done, 1 a check found something to mend, 2 a setting, an argument or the database is at fault.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from backends.errors import BackendError
+from cli import check, migrate, serve, user
+from cli.local_servers import LocalServerError
+from config import SettingsError
+from migrations import MigrationError
+
+app = typer.Typer(
+    name="eitherdb",
+    help="One REST API on SQLite, PostgreSQL or MongoDB. Settings come from the environment and from "
+    "`.env`; DB_BACKEND and DATABASE_URL choose the database.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+app.command("dev")(serve.dev)
+app.command("serve")(serve.serve)
+app.command("check")(check.check)
+app.add_typer(migrate.app, name="migrate")
+app.add_typer(user.app, name="user")
+
+
+def main() -> None:
+    """Run the command; a fault that its user can mend ends it without a traceback."""
+    try:
+        app()
+    except (SettingsError, MigrationError, LocalServerError, BackendError) as exc:
+        for line in str(exc).splitlines():
+            print(f"eitherdb: {line}", file=sys.stderr)  # noqa: T201 - a terminal program
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

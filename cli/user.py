@@ -1,0 +1,97 @@
+"""`eitherdb user`: what must be possible without signing in."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+
+from cli.database import opened_backend
+from config import Settings
+
+app = typer.Typer(help="Users, for whoever has the database but can't sign in.", no_args_is_help=True)
+
+Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The user's e-mail address.")]
+PasswordStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from standard input, for scripts.")
+]
+
+
+def _fail(reason: str) -> typer.Exit:
+    typer.echo(f"eitherdb: {reason}", err=True)
+    return typer.Exit(2)
+
+
+def _ask_password(*, from_stdin: bool) -> str:
+    from pydantic import TypeAdapter, ValidationError
+
+    from backends.models import Password
+
+    if from_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    else:
+        password = str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+    try:
+        return TypeAdapter[str](Password).validate_python(password)
+    except ValidationError:
+        raise _fail("the password must have 8 to 128 characters") from None
+
+
+@app.command("create-superuser")
+def create_superuser(
+    email: Email,
+    full_name: Annotated[str | None, typer.Option(help="How the user is called.")] = None,
+    *,
+    password_stdin: PasswordStdin = False,
+) -> None:
+    """Make a user who may do everything."""
+    from pydantic import ValidationError
+
+    from api.security import Passwords
+    from backends.errors import AlreadyExists
+    from backends.models import NewUser
+
+    settings = Settings.load()
+    password = _ask_password(from_stdin=password_stdin)
+
+    async def run() -> str:
+        async with opened_backend(settings) as backend:
+            hashed_password = await Passwords().hash(password)
+            new = NewUser(
+                email=email, hashed_password=hashed_password, full_name=full_name, is_superuser=True
+            )
+            return (await backend.users.add(new)).id
+
+    try:
+        typer.echo(f"Made the superuser {email} with the id {asyncio.run(run())}.")
+    except ValidationError as exc:
+        raise _fail(f"{email}: {exc.errors()[0]['msg']}") from None
+    except AlreadyExists:
+        raise _fail(
+            f"{email} exists already; `eitherdb user set-password {email}` gives a new password"
+        ) from None
+
+
+@app.command("set-password")
+def set_password(email: Email, *, password_stdin: PasswordStdin = False) -> None:
+    """Give a user a new password, for example in place of a lost one."""
+    from api.security import Passwords
+    from backends.models import UserChanges
+
+    settings = Settings.load()
+    password = _ask_password(from_stdin=password_stdin)
+
+    async def run() -> bool:
+        async with opened_backend(settings) as backend:
+            user = await backend.users.find_by_email(email)
+            if user is None:
+                return False
+            hashed_password = await Passwords().hash(password)
+            await backend.users.update(user.id, UserChanges(hashed_password=hashed_password))
+            return True
+
+    if not asyncio.run(run()):
+        raise _fail(f"no user has the address {email}; `eitherdb user create-superuser {email}` makes one")
+    typer.echo(f"{email} has a new password.")
