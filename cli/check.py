@@ -42,9 +42,9 @@ def check(
         typer.echo(json.dumps({"ok": not failed, "findings": [asdict(f) for f in findings]}, indent=2))
     else:
         for finding in findings:
-            typer.echo(f"{finding.subject:<14} {finding.status:<8} {finding.detail}")
+            typer.echo(f"{finding.subject:<18} {finding.status:<8} {finding.detail}")
             if finding.remedy:
-                typer.echo(f"{'':<14} {'':<8} → {finding.remedy}")
+                typer.echo(f"{'':<18} {'':<8} → {finding.remedy}")
     if failed:
         raise typer.Exit(1 if failed == ["schema"] else 2)
 

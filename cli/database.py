@@ -9,7 +9,13 @@ from urllib.parse import parse_qs, urlsplit
 from backends import open_backend
 from backends.errors import BackendError
 from backends.protocols import Backend
-from config import Settings
+from config import DbBackend, Settings
+
+_VALID: dict[DbBackend, str] = {
+    "sqlite": "sqlite:///path/to/file.db in a folder that can be written",
+    "postgres": "postgresql://user:password@host:5432/name of a server that runs",
+    "mongo": "mongodb://user:password@host:27017/name of a server that runs",
+}
 
 
 @asynccontextmanager
@@ -24,8 +30,8 @@ async def opened_backend(settings: Settings, *, check_schema: bool = True) -> As
         backend = await open_backend(settings)
     except BackendError as exc:
         raise BackendError(
-            f"DATABASE_URL: can't use the {settings.db_backend} database at {shown_url(settings)} ({exc}); "
-            "start the server there, or give the URL of one that runs"
+            f"DATABASE_URL: can't use the {settings.db_backend} database at {shown_url(settings)}: {exc}; "
+            f"give {_VALID[settings.db_backend]}"
         ) from exc
     try:
         if check_schema:

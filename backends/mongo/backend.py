@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pymongo.errors import PyMongoError
-
 from backends.capabilities import Capability
-from backends.errors import BackendError, SchemaMismatch
+from backends.errors import SchemaMismatch
 from backends.ids import Clock, IdSource
 from backends.mongo.driver import open_driver
-from backends.mongo.errors import translate_errors
+from backends.mongo.errors import connect_errors, translate_errors
 from backends.mongo.items import MongoItemRepository
 from backends.mongo.schema import MIGRATIONS, REVISION
 from backends.mongo.users import MongoUserRepository
@@ -70,10 +68,8 @@ class MongoBackend:
 
 async def open_backend(settings: Settings, *, clock: Clock, id_source: IdSource) -> Backend:
     """See `backends.open_backend`."""
-    try:
+    with connect_errors():
         driver = open_driver(settings)
-    except PyMongoError as exc:
-        raise BackendError(f"DATABASE_URL can't be used: {exc}") from exc
     try:
         server, capabilities = await _probe(driver)
     except BaseException:
@@ -94,7 +90,7 @@ async def _probe(driver: Driver) -> tuple[ServerInfo, frozenset[Capability]]:
 
     https://www.mongodb.com/docs/manual/reference/command/hello/
     """
-    with translate_errors():
+    with connect_errors():
         hello = await driver.database.command("hello")
         build = await driver.database.command("buildInfo")
     capabilities = {Capability.SCHEMA_VALIDATION}

@@ -10,11 +10,13 @@ default because a deployment chose it; `MONGO_DRIVER=pymongo` is the successor.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from pymongo import ReadPreference
+from pymongo.errors import ConfigurationError
 from pymongo.monitoring import (
     ConnectionCheckedInEvent,
     ConnectionCheckedOutEvent,
@@ -260,7 +262,7 @@ def open_driver(settings: Settings, *, command_timeout: bool = True) -> Driver:
         command_timeout: Whether `db_command_timeout_seconds` applies; migrations take as long as they take.
 
     Raises:
-        pymongo.errors.PyMongoError: The URL can't be parsed.
+        pymongo.errors.PyMongoError: The URL can't be parsed, or has an option that the driver ignores.
     """
     options: dict[str, Any] = {
         "appname": "eitherdb",
@@ -277,4 +279,10 @@ def open_driver(settings: Settings, *, command_timeout: bool = True) -> Driver:
     }
     if command_timeout:
         options["timeoutMS"] = int(settings.db_command_timeout_seconds * 1000)
-    return _DRIVERS[settings.mongo_driver](settings.url, options)
+    with warnings.catch_warnings():
+        # The driver only warns of an option that it does not know; here that is a mistake to mend.
+        warnings.filterwarnings("error", category=UserWarning, module="pymongo")
+        try:
+            return _DRIVERS[settings.mongo_driver](settings.url, options)
+        except UserWarning as exc:
+            raise ConfigurationError(str(exc)) from exc

@@ -72,7 +72,21 @@ def translate_errors() -> Iterator[None]:
         raise BackendError(f"the value can't be stored: {type(exc).__name__}") from exc
 
 
-def _translated(exc: PyMongoError) -> BackendError:
+@contextmanager
+def connect_errors() -> Iterator[None]:
+    """Translate what fails while connecting, with the driver's own words.
+
+    They are all that an operator has to go by (which host, which credentials), and hold no secret.
+    """
+    try:
+        yield
+    except PyMongoError as exc:
+        # What follows describes the topology, object by object.
+        words = str(exc).partition(", Timeout:")[0].partition(", full error:")[0]
+        raise type(_translated(exc))(words) from exc
+
+
+def _translated(exc: PyMongoError) -> BackendError | Unavailable | Conflict:
     if exc.has_error_label(TRANSIENT_TRANSACTION):
         return Conflict("concurrent changes collided (TransientTransactionError)")
     code = exc.code if isinstance(exc, OperationFailure) else None

@@ -57,7 +57,7 @@ def _documents(**fields: dict[str, Any]) -> dict[str, Any]:
     return {
         "$jsonSchema": {
             "bsonType": "object",
-            "required": list(properties),
+            "required": sorted(properties),
             "properties": properties,
             "additionalProperties": False,
         }

@@ -123,7 +123,7 @@ def connect_errors() -> Iterator[None]:
         )
         raise BackendError(str(words)) from exc
     except TypeError as exc:
-        raise BackendError(f"DATABASE_URL has a parameter that the driver does not know: {exc}") from exc
+        raise BackendError(f"the URL has a parameter that the driver does not know: {exc}") from exc
 
 
 def applied_revision(connection: Connection) -> str | None:

@@ -30,7 +30,7 @@ def database_url(settings: Settings) -> URL:
     try:
         url = make_url(settings.url).set(drivername=_DRIVERS[settings.db_backend])
     except (ArgumentError, ValueError):
-        raise BackendError("DATABASE_URL can't be parsed: scheme://user:password@host:port/name") from None
+        raise BackendError("the URL can't be parsed") from None
     # libpq's name, which people paste from their provider; asyncpg calls the same thing `ssl`.
     if "sslmode" in url.query:
         url = url.update_query_dict({"ssl": url.query["sslmode"]}).difference_update_query(["sslmode"])
@@ -59,7 +59,7 @@ def create_engine(settings: Settings, *, for_migrations: bool = False) -> AsyncE
         "hide_parameters": True,
     }
     if settings.db_backend == "sqlite":
-        Path(url.database or "").resolve().parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(url.database or ""))
         engine = create_async_engine(
             url, connect_args={"timeout": settings.db_command_timeout_seconds}, **options
         )
@@ -74,6 +74,13 @@ def create_engine(settings: Settings, *, for_migrations: bool = False) -> AsyncE
         },
         **options,
     )
+
+
+def _make_folder(file: Path) -> None:
+    try:
+        file.resolve().parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise BackendError(f"the folder of {file} can't be made: {exc.strerror}") from exc
 
 
 def _sqlite_pragmas(*, foreign_keys: bool) -> Any:

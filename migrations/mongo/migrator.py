@@ -9,12 +9,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from pymongo.errors import PyMongoError
-
-from backends.errors import BackendError, SchemaMismatch
+from backends.errors import SchemaMismatch
 from backends.ids import utc_now
 from backends.mongo.driver import open_driver
-from backends.mongo.errors import translate_errors
+from backends.mongo.errors import connect_errors, translate_errors
 from backends.mongo.schema import COLLECTIONS, MIGRATIONS, CollectionSpec
 from migrations import Revision, resolve_target
 from migrations.mongo.lock import migration_lock
@@ -122,10 +120,8 @@ class MongoMigrator:
 
     @asynccontextmanager
     async def _database(self) -> AsyncIterator[Database]:
-        try:
+        with connect_errors():
             driver = open_driver(self._settings, command_timeout=False)
-        except PyMongoError as exc:
-            raise BackendError(f"DATABASE_URL can't be used: {exc}") from exc
         try:
             with translate_errors():
                 yield driver.database

@@ -14,10 +14,23 @@ NAMESPACE_NOT_FOUND = 26
 INDEX_NOT_FOUND = 27
 
 
+def document_validator(fields: dict[str, Any]) -> dict[str, Any]:
+    """Demand every field in every document, null included, and no other field."""
+    return {
+        "$jsonSchema": {
+            "bsonType": "object",
+            "required": sorted(fields),
+            "properties": fields,
+            "additionalProperties": False,
+        }
+    }
+
+
 async def ensure_collection(database: Database, name: str, *, validator: dict[str, Any]) -> None:
     """Create the collection, or give an existing one this validator."""
     try:
-        await database.create_collection(name, validator=validator)
+        # check_exists: the server decides; the driver's own look would race another and raise differently.
+        await database.create_collection(name, validator=validator, check_exists=False)
     except OperationFailure as exc:
         if exc.code != NAMESPACE_EXISTS:
             raise

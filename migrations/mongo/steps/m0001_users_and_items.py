@@ -6,7 +6,12 @@ from typing import Any
 
 from backends.mongo.driver import Database
 from backends.mongo.schema import IndexSpec
-from migrations.mongo.operations import drop_collection, ensure_collection, ensure_index
+from migrations.mongo.operations import (
+    document_validator,
+    drop_collection,
+    ensure_collection,
+    ensure_index,
+)
 
 WEEK_SECONDS = 7 * 24 * 3600
 
@@ -52,13 +57,7 @@ INDEXES = {
 async def upgrade(database: Database) -> None:
     """Create the collections."""
     for name, fields in FIELDS.items():
-        schema = {
-            "bsonType": "object",
-            "required": list(fields),
-            "properties": fields,
-            "additionalProperties": False,
-        }
-        await ensure_collection(database, name, validator={"$jsonSchema": schema})
+        await ensure_collection(database, name, validator=document_validator(fields))
         for index in INDEXES[name]:
             await ensure_index(database, name, index)
 

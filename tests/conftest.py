@@ -1,0 +1,95 @@
+"""Fixtures for all tests: a backend that is open, empty and watched for leaks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from backends.protocols import Backend
+from tests.provision import Provision, Servers, all_provisions
+
+BACKEND_NAMES = [provision.name for provision in all_provisions(Servers())]
+MIGRATED_NAMES = [name for name in BACKEND_NAMES if name != "mongomock"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a developer run on some backends only; CI runs on all."""
+    parser.addoption("--backends", default=",".join(BACKEND_NAMES), help="Comma-separated; default: all.")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that asks for a provision once a selected backend."""
+    selected = metafunc.config.getoption("--backends").split(",")
+    if unknown := set(selected) - set(BACKEND_NAMES):
+        raise pytest.UsageError(f"--backends: {unknown} unknown; choose of {BACKEND_NAMES}")
+    for fixture, names in (("provision", BACKEND_NAMES), ("migrated", MIGRATED_NAMES)):
+        if fixture in metafunc.fixturenames:
+            chosen = [name for name in names if name in selected]
+            metafunc.parametrize(fixture, chosen, indirect=True, scope="session")
+
+
+def find_provision(name: str, servers: Servers) -> Provision:
+    """Return the provision of this name."""
+    return next(provision for provision in all_provisions(servers) if provision.name == name)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """Return the real servers, which end with the test process."""
+    servers = Servers()
+    yield servers
+    servers.stop()
+
+
+@pytest.fixture(scope="session")
+async def provision(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterator[Provision]:
+    """Return one backend's migrated database, ready to be opened."""
+    provision = find_provision(request.param, servers)
+    await provision.start()
+    yield provision
+    await provision.stop()
+
+
+@pytest.fixture(scope="session")
+async def migrated(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterator[Provision]:
+    """Return the same, of the backends whose schema comes from migrations: all but the mock."""
+    provision = find_provision(request.param, servers)
+    await provision.start()
+    yield provision
+    await provision.stop()
+
+
+class ManualClock:
+    """Time that passes by a millisecond a look, or stands still: tests decide."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 22, 16, 25, 25, 123_000, tzinfo=UTC)
+        self.step = timedelta(milliseconds=1)
+
+    def __call__(self) -> datetime:
+        """Return the time and let the step pass."""
+        now = self.now
+        self.now += self.step
+        return now
+
+    def stop(self) -> None:
+        """From now on it is always the same time."""
+        self.step = timedelta(0)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Return the clock that `backend` was opened with."""
+    return ManualClock()
+
+
+@pytest.fixture
+async def backend(provision: Provision, clock: ManualClock) -> AsyncIterator[Backend]:
+    """Return an open backend without a row in it; afterwards no connection may be in use."""
+    await provision.clean()
+    backend = await provision.open(clock=clock)
+    yield backend
+    assert backend.connections_in_use == 0, "the test left a connection checked out"
+    await backend.close()

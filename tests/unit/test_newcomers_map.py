@@ -1,0 +1,148 @@
+"""Walks the newcomer's map of CONTRIBUTING: adds a field to Item in a copy, as the steps say."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.provision import Servers
+
+ROOT = Path(__file__).parents[2]
+PARTS = ["api", "backends", "cli", "config", "migrations", "tests", "pyproject.toml", "README.md"]
+
+
+class Copy:
+    """A copy of the code that a newcomer works on."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for part in PARTS:
+            source = ROOT / part
+            if source.is_dir():
+                shutil.copytree(source, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, root / part)
+
+    def insert_after(self, file: str, line: str, addition: str) -> None:
+        """Insert text after each place where this text stands; it must stand somewhere."""
+        path = self.root / file
+        before = path.read_text()
+        assert line in before, f"{file} has no {line!r}: the map is out of date"
+        path.write_text(before.replace(line, line + addition))
+
+    def run(self, *command: str, **environment: str) -> str:
+        """Run a module of the copy and return what it prints, whatever its exit code."""
+        result = subprocess.run(  # noqa: S603 - this test's own words
+            [sys.executable, "-m", *command],
+            cwd=self.root,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(self.root), **environment},
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        return result.stdout + result.stderr
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Iterator[Copy]:
+    """Return the copy; it goes with the test."""
+    yield Copy(tmp_path / "copy")
+    shutil.rmtree(tmp_path)
+
+
+def _set_revision(copy: Copy, folder: str) -> None:
+    path = copy.root / folder / "schema.py"
+    path.write_text(re.sub(r'REVISION = "\d{4}"', 'REVISION = "0002"', path.read_text()))
+
+
+def test_add_a_field_to_item_follows_the_map(copy: Copy, servers: Servers) -> None:
+    """The steps suffice, and the contract suite demands the last of them: the sample."""
+    sqlite = {"DATABASE_URL": f"sqlite:///{copy.root}/newcomer.db"}
+    mongo = {"DB_BACKEND": "mongo", "DATABASE_URL": servers.mongo_url.replace("/?", "/newcomer?")}
+    assert "0001 applied" in copy.run("cli.main", "migrate", "upgrade", **sqlite)
+
+    # 1 and 2
+    models = "backends/models.py"
+    copy.insert_after(
+        models, "    description: Description | None = None\n", "    colour: Name | None = None\n"
+    )
+    copy.insert_after(models, "    title: str\n    description: str | None\n", "    colour: str | None\n")
+    copy.insert_after(
+        "api/schemas.py", "    title: str\n    description: str | None\n", "    colour: str | None\n"
+    )
+    # 3
+    column = "    description: Mapped[str | None] = mapped_column(_text(255))\n"
+    copy.insert_after("backends/sql/schema.py", column, column.replace("description", "colour"))
+    copy.insert_after(
+        "backends/sql/items.py", "description=row.description,\n", "        colour=row.colour,\n"
+    )
+    # 4
+    written = copy.run("cli.main", "migrate", "revision", "-m", "item colour", **sqlite)
+    assert "0002_item_colour.py" in written, written
+    _set_revision(copy, "backends/sql")
+    # 5
+    copy.insert_after(
+        "backends/mongo/schema.py",
+        "        description=_text(255, nullable=True),\n",
+        "        colour=_text(255, nullable=True),\n",
+    )
+    copy.insert_after(
+        "backends/mongo/items.py",
+        'description=document["description"],\n',
+        '        colour=document["colour"],\n',
+    )
+    # 6
+    written = copy.run("cli.main", "migrate", "revision", "-m", "item colour", **mongo)
+    assert "m0002_item_colour.py" in written, written
+    step = copy.root / "migrations/mongo/steps/m0002_item_colour.py"
+    step.write_text(STEP)
+    _set_revision(copy, "backends/mongo")
+
+    tests = ("pytest", "-n0", "-q", "--backends=sqlite,mongo-pymongo", "-p", "no:cacheprovider")
+    given = {"EITHERDB_TEST_MONGO_URL": servers.mongo_url}
+    forgetful = copy.run(*tests, "tests/contract/test_items.py", **given)
+    assert "colour" in forgetful, "no contract test misses the new field in the sample"
+    assert " failed" in forgetful, "no contract test misses the new field in the sample"
+    # 7
+    sample = "tests/contract/samples.py"
+    copy.insert_after(sample, '"description": "Bernoulli numbers"', ', "colour": "red"')
+    copy.insert_after(sample, '"description": "The engine weaves"', ', "colour": "blue"')
+    done = copy.run(
+        *tests, "tests/contract/test_items.py", "tests/migrations", "-k", "items or drift", **given
+    )
+    assert " passed" in done, done
+    assert "failed" not in done, done
+    assert "error" not in done, done
+
+
+STEP = '''"""item colour."""
+
+from __future__ import annotations
+
+from backends.mongo.driver import Database
+from migrations.mongo.operations import document_validator, ensure_collection
+from migrations.mongo.steps.m0001_users_and_items import FIELDS, OPTIONAL_TEXT
+
+BEFORE = FIELDS["items"]
+AFTER = {**BEFORE, "colour": OPTIONAL_TEXT}
+
+
+async def upgrade(database: Database) -> None:
+    """Give every item a colour, null at first."""
+    await ensure_collection(database, "items", validator=document_validator(AFTER))
+    await database["items"].update_many({"colour": {"$exists": False}}, {"$set": {"colour": None}})
+
+
+async def downgrade(database: Database) -> None:
+    """Take the colours away; they are lost."""
+    await ensure_collection(database, "items", validator=document_validator(BEFORE))
+    await database["items"].update_many({}, {"$unset": {"colour": ""}})
+'''
