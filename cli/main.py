@@ -11,7 +11,7 @@ import typer
 
 from backends.errors import BackendError
 from cli import check, migrate, serve, user
-from cli.local_servers import LocalServerError
+from cli.server_folder import LocalServerError
 from config import SettingsError
 from migrations import MigrationError
 
