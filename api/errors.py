@@ -150,7 +150,7 @@ async def _on_backend_error(request: Request, exc: Exception) -> JSONResponse:
     if problem is None:
         raise exc
     if problem.status >= 500:
-        logger.warning("%s %s: %s", request.method, request.url.path, exc)
+        logger.warning("%s %r: %s", request.method, request.scope["path"], exc)
     return _answer(problem)
 
 
@@ -192,7 +192,7 @@ class UnexpectedErrors:
             await self._app(scope, receive, watch)
         except Exception:
             error_id = secrets.token_hex(8)
-            logger.exception("error %s: %s %s", error_id, scope["method"], scope["path"])
+            logger.exception("error %s: %s %r", error_id, scope["method"], scope["path"])
             if started:
                 raise
             problem = Problem(500, "internal_error", f"Internal server error (id {error_id})")

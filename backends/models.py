@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Generic, TypeVar
+from unicodedata import normalize
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
@@ -38,19 +39,26 @@ def _not_null(value: T) -> T:
 def normalise_email(text: str) -> str:
     """Return the one spelling under which an address is stored and found.
 
-    The syntax is checked (RFC 5321 and 6531, no DNS look-up), Unicode is put into NFC, and all of it
-    is lower-cased, so that two spellings of one address can't become two users.
+    The syntax is checked (RFC 5321 and 6531, no DNS look-up), all of it is lower-cased and put into
+    Unicode NFC, so that two spellings of one address can't become two users.
 
     Raises:
-        ValueError: The text is no e-mail address, or is longer than 255 characters once normalised.
+        ValueError: The text is no e-mail address, or no longer one once it is normalised.
     """
+    checked = _checked_email(text)
+    # A small letter may have a composed form where its capital has none.
+    address = normalize("NFC", checked.lower())
+    if address != checked:
+        # The small letters may be longer: what is stored must itself be an address, or nobody finds it.
+        _checked_email(address)
+    return address
+
+
+def _checked_email(text: str) -> str:
     try:
-        address = validate_email(text, check_deliverability=False).normalized.lower()
+        return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError as exc:
         raise ValueError(f"value is not a valid email address: {exc}") from None
-    if len(address) > EMAIL_MAX_LENGTH:
-        raise ValueError(f"value is not a valid email address: over {EMAIL_MAX_LENGTH} characters")
-    return address
 
 
 def _email(text: str) -> str:
@@ -72,6 +80,7 @@ Email = Annotated[
 Name = Annotated[str, Field(max_length=255), AfterValidator(_storable)]
 Title = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]
 Description = Annotated[str, Field(max_length=255), AfterValidator(_storable)]
+HashedPassword = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]
 Password = Annotated[str, Field(min_length=8, max_length=128), AfterValidator(_storable)]
 
 NotNull = AfterValidator(_not_null)
@@ -122,7 +131,7 @@ class NewUser(_Form):
     """What `UserRepository.add` needs; the repository makes `id` and `created_at`."""
 
     email: Email
-    hashed_password: str = Field(repr=False)
+    hashed_password: HashedPassword = Field(repr=False)
     full_name: Name | None = None
     is_active: bool = True
     is_superuser: bool = False
@@ -132,7 +141,7 @@ class UserChanges(_Form):
     """What `UserRepository.update` may change; unset fields stay."""
 
     email: Annotated[Email | None, NotNull] = None
-    hashed_password: Annotated[str | None, NotNull] = Field(default=None, repr=False)
+    hashed_password: Annotated[HashedPassword | None, NotNull] = Field(default=None, repr=False)
     full_name: Name | None = None
     is_active: Annotated[bool | None, NotNull] = None
     is_superuser: Annotated[bool | None, NotNull] = None

@@ -59,7 +59,9 @@ def dev(host: Host = "127.0.0.1", port: Port = 8000) -> None:
         if choice.db_backend != "sqlite" and choice.database_url is None:
             # uvicorn passes a SIGTERM on when it is done; the server below must be stopped then too.
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-            os.environ["DATABASE_URL"] = stack.enter_context(_local_server(choice.db_backend)).url
+            local = stack.enter_context(_local_server(choice.db_backend))
+            typer.echo(f"Started {local.origin}, with its data under {DATA}")
+            os.environ["DATABASE_URL"] = local.url
         settings = Settings.load()
         server = asyncio.run(_prepare(settings, migrate=True))
         _announce(settings, server, host, port)

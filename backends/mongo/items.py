@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC
 from typing import TYPE_CHECKING
 
+from backends.cancellation import to_its_end
 from backends.errors import AlreadyExists, NotFound, NotOwner
 from backends.ids import Clock, IdSource
 from backends.models import Item, ItemChanges, NewItem, Page, Position
@@ -55,15 +56,23 @@ class MongoItemRepository:
             raise NotFound("user", owner_id)
         id_ = self._id_source()
         values = {"created_at": self._clock(), **new.model_dump()}
+        document = {"_id": object_id(id_), "owner_id": owner, **values}
         try:
             with translate_errors():
-                await self._items.insert_one({"_id": object_id(id_), "owner_id": owner, **values})
-                if await self._users.find_one({"_id": owner}, {"_id": 1}) is None:
-                    await self._items.delete_one({"_id": object_id(id_)})
-                    raise NotFound("user", owner_id)
+                has_owner = await to_its_end(self._insert_owned(document))
         except DuplicateKey as duplicate:
             raise AlreadyExists("item", duplicate.field) from duplicate
+        if not has_owner:
+            raise NotFound("user", owner_id)
         return Item(id=id_, owner_id=owner_id, **values)
+
+    async def _insert_owned(self, document: Document) -> bool:
+        """Insert the item; take it back and return False if it has no owner."""
+        await self._items.insert_one(document)
+        if await self._users.find_one({"_id": document["owner_id"]}, {"_id": 1}) is not None:
+            return True
+        await self._items.delete_one({"_id": document["_id"]})
+        return False
 
     async def get(self, id: str, *, owner_id: str | None = None) -> Item:
         """See the protocol."""

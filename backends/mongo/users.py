@@ -6,6 +6,7 @@ import logging
 from datetime import UTC
 from typing import TYPE_CHECKING
 
+from backends.cancellation import to_its_end
 from backends.capabilities import Capability
 from backends.errors import AlreadyExists, BackendError, NotFound, NotSupported
 from backends.ids import Clock, IdSource
@@ -17,6 +18,8 @@ from backends.mongo.schema import DELETED_USERS, ITEMS, USERS, object_id
 from backends.mongo.transactions import in_transaction
 
 if TYPE_CHECKING:
+    from bson import ObjectId
+
     from backends.mongo.driver import Driver, Session
 
 logger = logging.getLogger(__name__)
@@ -117,9 +120,13 @@ class MongoUserRepository:
         """
         if Capability.TRANSACTIONS not in self._capabilities:
             raise NotSupported("users.delete", Capability.TRANSACTIONS)
-        user_id = object_id(id)
+        if not await to_its_end(self._delete_with_items(object_id(id))):
+            raise NotFound("user", id)
 
-        async def delete_user_and_items(session: Session) -> bool:
+    async def _delete_with_items(self, user_id: ObjectId | None) -> bool:
+        """Delete in a transaction and sweep after it; False if there is no such user."""
+
+        async def delete(session: Session) -> bool:
             deleted = await self._users.delete_one({"_id": user_id}, session=session)
             if deleted.deleted_count:
                 await self._items.delete_many({"owner_id": user_id}, session=session)
@@ -128,16 +135,15 @@ class MongoUserRepository:
                 )
             return bool(deleted.deleted_count)
 
-        if not await in_transaction(
-            self._driver, delete_user_and_items, deadline_seconds=self._retry_deadline_seconds
-        ):
-            raise NotFound("user", id)
+        if not await in_transaction(self._driver, delete, deadline_seconds=self._retry_deadline_seconds):
+            return False
         try:
             with translate_errors():
                 await self._items.delete_many({"owner_id": user_id})
         except BackendError:
             # The user is gone, which is what was asked for; the next start sweeps again.
-            logger.warning("could not sweep the items of the deleted user %s", id, exc_info=True)
+            logger.warning("could not sweep the items of the deleted user %s", user_id, exc_info=True)
+        return True
 
     async def sweep_deleted(self) -> None:
         """Delete items whose owners were deleted by a process that died before its sweep."""

@@ -45,10 +45,12 @@ class SqlBackend:
     ) -> None:
         """Take over the engine: `close` disposes of it."""
         self._engine = engine
+        on_sqlite = engine.dialect.name == "sqlite"
         self._connections = Connections(
             engine,
             size=settings.db_pool_size,
-            writers=1 if settings.db_backend == "sqlite" else settings.db_pool_size,
+            writers=1 if on_sqlite else settings.db_pool_size,
+            interruptible=not on_sqlite,
             wait_timeout_seconds=settings.db_pool_timeout_seconds,
             retry_deadline_seconds=settings.db_command_timeout_seconds,
         )

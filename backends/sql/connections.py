@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+from backends.cancellation import to_its_end
 from backends.errors import Unavailable
 from backends.retry import retry_conflicts
 from backends.sql.errors import translate_errors
@@ -30,6 +31,7 @@ class Connections:
         *,
         size: int,
         writers: int,
+        interruptible: bool,
         wait_timeout_seconds: float,
         retry_deadline_seconds: float,
     ) -> None:
@@ -40,12 +42,15 @@ class Connections:
             size: The most statements at once.
             writers: The most writing statements at once: 1 for SQLite, which has one write lock and
                 polls for it, so that waiting here in order is both faster and fair.
+            interruptible: Whether a cancelled call may leave its statement in the middle. SQLite's can't be
+                taken back from the thread that runs it, and would keep the write lock.
             wait_timeout_seconds: How long a statement may wait for its turn.
             retry_deadline_seconds: How long a write that collides may be retried.
         """
         self._engine = engine
         self._turns = asyncio.Semaphore(size)
         self._write_turns = asyncio.Semaphore(writers)
+        self._interruptible = interruptible
         self._wait_timeout_seconds = wait_timeout_seconds
         self._retry_deadline_seconds = retry_deadline_seconds
 
@@ -69,10 +74,14 @@ class Connections:
 
     async def _execute(self, statement: Executable, values: Mapping[str, Any] | None) -> Sequence[Row[Any]]:
         async with self._turn(self._turns):
-            with translate_errors():
-                async with self._engine.connect() as connection:
-                    result = await connection.execute(statement, values)
-                    return result.all() if result.returns_rows else ()
+            run = self._run(statement, values)
+            return await (run if self._interruptible else to_its_end(run))
+
+    async def _run(self, statement: Executable, values: Mapping[str, Any] | None) -> Sequence[Row[Any]]:
+        with translate_errors():
+            async with self._engine.connect() as connection:
+                result = await connection.execute(statement, values)
+                return result.all() if result.returns_rows else ()
 
     @asynccontextmanager
     async def _turn(self, turns: asyncio.Semaphore) -> AsyncIterator[None]:

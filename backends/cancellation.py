@@ -1,0 +1,21 @@
+"""What must not stop in the middle when its caller is cancelled (a time limit, a shutdown)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def to_its_end(run: Coroutine[Any, Any, T]) -> T:
+    """Await the coroutine; if the caller is cancelled, let it finish before the cancellation goes on."""
+    task = asyncio.create_task(run)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # looked at, so that asyncio does not report it as lost
+        raise
