@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -23,6 +24,21 @@ BackendOpener = Callable[[Settings], Awaitable[Backend]]
 DESCRIPTION = "One REST API on SQLite, PostgreSQL or MongoDB, with the same answers."
 
 
+class _App(FastAPI):
+    """FastAPI, with a 422's body in the OpenAPI document as it is."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the document; `api.errors` adds a `code` and leaves out the input."""
+        document = super().openapi()
+        schemas = document["components"]["schemas"]
+        error = schemas["HTTPValidationError"]
+        error["properties"]["code"] = {"type": "string", "title": "Code", "const": "validation_error"}
+        error["required"] = ["detail", "code"]
+        for unsent in ("ctx", "input"):
+            schemas["ValidationError"]["properties"].pop(unsent, None)
+        return document
+
+
 def create_app(settings: Settings, *, opener: BackendOpener = open_backend) -> FastAPI:
     """Make the ASGI application; nothing connects before its lifespan starts.
 
@@ -33,7 +49,7 @@ def create_app(settings: Settings, *, opener: BackendOpener = open_backend) -> F
         settings: Checked settings.
         opener: What opens the backend.
     """
-    app = FastAPI(
+    app = _App(
         title="EitherDB",
         description=DESCRIPTION,
         openapi_url=f"{API_PREFIX}/openapi.json",

@@ -37,9 +37,9 @@ def read_cursor(cursor: str | None, name: ListName, settings: Settings) -> Posit
         return None
     try:
         claims = unsign(cursor, "cursor", settings)
-        if claims.get("list") == name and is_id(claims["id"]):
+        if claims["list"] == name and is_id(claims["id"]):
             return Position(_EPOCH + claims["at"] * _MILLISECOND, claims["id"])
-    except jwt.InvalidTokenError:
+    except (jwt.InvalidTokenError, KeyError, TypeError, OverflowError):
         pass
     message = f"Cursor should be the next_cursor of a page of {name}"
     raise RequestValidationError([{"type": "cursor", "loc": ("query", "cursor"), "msg": message}])

@@ -58,7 +58,8 @@ class Passwords:
 
 def _matches(hashed_password: str, password: str) -> bool:
     try:
-        return _hasher.verify(hashed_password, password)
+        # A form's own charset can smuggle in what UTF-8 has no bytes for; no stored password has that.
+        return _hasher.verify(hashed_password, password.encode("utf-8", "surrogatepass"))
     except (VerificationError, InvalidHashError):
         return False
 

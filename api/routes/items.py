@@ -7,12 +7,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from api.cursors import read_cursor, write_cursor
-from api.deps import AppSettings, CurrentUser, Items
+from api.deps import AppSettings, CurrentUser, GuardedRoute, Items
 from api.errors import ITEM_NOT_FOUND, NOT_OWNER, TOKEN_PROBLEMS, documented
 from api.schemas import ItemCreate, ItemPublic, ItemsPublic, ItemUpdate, ListQuery, Message
 from backends.models import Item, User
 
-router = APIRouter(prefix="/items", tags=["items"])
+router = APIRouter(prefix="/items", tags=["items"], route_class=GuardedRoute)
 
 ITEM_PROBLEMS = (*TOKEN_PROBLEMS, ITEM_NOT_FOUND, NOT_OWNER)
 

@@ -7,13 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from fastapi.security import OAuth2PasswordRequestForm
 
-from api.deps import AppSettings, CurrentUser, PasswordHashing, Users
+from api.deps import AppSettings, CurrentUser, GuardedRoute, PasswordHashing, Users
 from api.errors import INACTIVE_USER, INCORRECT_LOGIN, TOKEN_PROBLEMS, ApiError, documented
 from api.schemas import Token, UserPublic
 from api.security import make_access_token
 from backends.models import User
 
-router = APIRouter(prefix="/login", tags=["login"])
+router = APIRouter(prefix="/login", tags=["login"], route_class=GuardedRoute)
 
 
 @router.post("/access-token", response_model=Token, responses=documented(INCORRECT_LOGIN, INACTIVE_USER))

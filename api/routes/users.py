@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from api.cursors import read_cursor, write_cursor
-from api.deps import AppSettings, CurrentUser, PasswordHashing, Superuser, Users
+from api.deps import AppSettings, CurrentUser, GuardedRoute, PasswordHashing, Superuser, Users
 from api.errors import (
     EMAIL_TAKEN,
     EMAIL_TAKEN_AT_CREATE,
@@ -36,7 +36,7 @@ from api.schemas import (
 from backends.errors import AlreadyExists, NotFound
 from backends.models import NewUser, User, UserChanges
 
-router = APIRouter(prefix="/users", tags=["users"])
+router = APIRouter(prefix="/users", tags=["users"], route_class=GuardedRoute)
 
 
 @router.get("/", response_model=UsersPublic, responses=documented(*TOKEN_PROBLEMS, NOT_PRIVILEGED))
