@@ -1,0 +1,171 @@
+"""Every route of this API that has a rule in common with others, as data, and a scene to call it in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import httpx2
+
+from backends.models import Item
+from tests.api.service import PASSWORD, SECRET, Account, Service, as_json
+
+Access = Literal["anyone", "user", "superuser"]
+Kind = Literal["email", "password", "name", "title", "description", "flag"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a body: what it takes and whether it may be left out or be null."""
+
+    kind: Kind
+    required: bool = False
+    nullable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An operation, who may call it, and a body that it accepts."""
+
+    operation: str
+    method: str
+    path: str
+    access: Access
+    body: Mapping[str, Any] | None = None
+    fields: Mapping[str, Field] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Name the tests of this route."""
+        return self.operation
+
+
+EMAIL = Field("email", required=True)
+WORD = Field("password", required=True)
+NAME = Field("name", nullable=True)
+DESCRIPTION = Field("description", nullable=True)
+FLAG = Field("flag")
+
+_NEW_USER = {"email": "new@example.com", "password": f"{SECRET}-new", "full_name": "New"}
+_CHANGED_ITEM = {"title": "Changed", "description": "Changed"}
+_CHANGED_ITEM_FIELDS = {"title": Field("title"), "description": DESCRIPTION}
+
+PROTECTED = [
+    Route("login-test_token", "POST", "/login/test-token", "user"),
+    Route("users-read_users", "GET", "/users/", "superuser"),
+    Route(
+        "users-create_user",
+        "POST",
+        "/users/",
+        "superuser",
+        {**_NEW_USER, "is_active": True, "is_superuser": False},
+        {"email": EMAIL, "password": WORD, "full_name": NAME, "is_active": FLAG, "is_superuser": FLAG},
+    ),
+    Route("users-read_user_me", "GET", "/users/me", "user"),
+    Route(
+        "users-update_user_me",
+        "PATCH",
+        "/users/me",
+        "user",
+        {"email": "changed@example.com", "full_name": "Changed"},
+        {"email": Field("email"), "full_name": NAME},
+    ),
+    Route(
+        "users-update_password_me",
+        "PATCH",
+        "/users/me/password",
+        "user",
+        {"current_password": PASSWORD, "new_password": f"{SECRET}-changed"},
+        {"current_password": WORD, "new_password": WORD},
+    ),
+    Route("users-delete_user_me", "DELETE", "/users/me", "user"),
+    Route("users-read_user_by_id", "GET", "/users/{user_id}", "user"),
+    Route(
+        "users-update_user",
+        "PATCH",
+        "/users/{user_id}",
+        "superuser",
+        {"email": "changed@example.com", "full_name": "Changed", "password": f"{SECRET}-changed"},
+        {
+            "email": Field("email"),
+            "full_name": NAME,
+            "password": Field("password"),
+            "is_active": FLAG,
+            "is_superuser": FLAG,
+        },
+    ),
+    Route("users-delete_user", "DELETE", "/users/{user_id}", "superuser"),
+    Route("items-read_items", "GET", "/items/", "user"),
+    Route(
+        "items-create_item",
+        "POST",
+        "/items/",
+        "user",
+        {"title": "New", "description": "New"},
+        {"title": Field("title", required=True), "description": DESCRIPTION},
+    ),
+    Route("items-read_item", "GET", "/items/{item_id}", "user"),
+    Route("items-patch_item", "PATCH", "/items/{item_id}", "user", _CHANGED_ITEM, _CHANGED_ITEM_FIELDS),
+    Route("items-update_item", "PUT", "/items/{item_id}", "user", _CHANGED_ITEM, _CHANGED_ITEM_FIELDS),
+    Route("items-delete_item", "DELETE", "/items/{item_id}", "user"),
+]
+
+OPEN = [
+    Route(
+        "users-register_user",
+        "POST",
+        "/users/signup",
+        "anyone",
+        _NEW_USER,
+        {"email": EMAIL, "password": WORD, "full_name": NAME},
+    ),
+    Route(
+        "private-create_user",
+        "POST",
+        "/private/users/",
+        "anyone",
+        {**_NEW_USER, "is_verified": True},
+        {"email": EMAIL, "password": WORD, "full_name": Field("name", required=True), "is_verified": FLAG},
+    ),
+]
+
+WITH_BODY = [route for route in (*PROTECTED, *OPEN) if route.body]
+OF_ONE_ITEM = [route for route in PROTECTED if "{item_id}" in route.path]
+FOR_SUPERUSERS = [route for route in PROTECTED if route.access == "superuser"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One of each: a user with an item, another user, a superuser."""
+
+    service: Service
+    user: Account
+    other: Account
+    superuser: Account
+    item: Item
+
+    def caller(self, route: Route) -> httpx2.AsyncClient:
+        """Return a client that may call the route."""
+        clients = {
+            "anyone": self.service.anyone,
+            "user": self.user.http,
+            "superuser": self.superuser.http,
+        }
+        return clients[route.access]
+
+    def path(self, route: Route, **ids: str) -> str:
+        """Return the route's path: one's own id, or the other user's where that needs a superuser."""
+        user = self.other if route.access == "superuser" else self.user
+        return route.path.format(**{"user_id": user.id, "item_id": self.item.id, **ids})
+
+    async def send(
+        self, route: Route, body: object = None, *, caller: httpx2.AsyncClient | None = None
+    ) -> httpx2.Response:
+        """Call the route with this body, or with its own valid one, or with none if it takes none."""
+        body = route.body if body is None else body
+        arguments = {} if body is None else as_json(body)
+        return await (caller or self.caller(route)).request(route.method, self.path(route), **arguments)
+
+    async def stored(self) -> tuple[object, object]:
+        """Return all rows, to compare them with all rows later."""
+        return await self.service.all_users(), await self.service.all_items()

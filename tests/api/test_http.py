@@ -1,0 +1,174 @@
+"""What is not about users or items: unknown paths and methods, CORS, the health check."""
+
+from __future__ import annotations
+
+import httpx2
+import pytest
+
+from tests.api.answers import NO_SUCH_METHOD, NO_SUCH_PATH, assert_ok, assert_refused
+from tests.api.broken import serve_without_items
+from tests.api.service import Account, Service, as_json, serve
+from tests.provision import Provision
+
+ORIGIN = "http://localhost:5173"
+FOREIGN = (
+    "http://evil.example",
+    "null",
+    f"{ORIGIN}.evil.example",
+    "https://localhost:5173",
+    "http://localhost",
+)
+ALLOW_ORIGIN = "Access-Control-Allow-Origin"
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+def preflight(origin: str, method: str = "DELETE") -> dict[str, str]:
+    """Return the headers with which a browser asks whether it may."""
+    return {
+        "Origin": origin,
+        "Access-Control-Request-Method": method,
+        "Access-Control-Request-Headers": "authorization,content-type",
+    }
+
+
+def words(header: str) -> set[str]:
+    """Split a header at its commas."""
+    return {word.strip() for word in header.split(",")}
+
+
+async def test_health_check_is_true(service: Service) -> None:
+    """For anyone, with a broken token as well."""
+    for caller in (service.anyone, service.client("broken")):
+        assert_ok(await caller.get("/utils/health-check/"), True)
+
+
+async def test_unknown_path_is_a_404_in_the_common_form(service: Service, user: Account) -> None:
+    """With the code that every error has, signed in or not."""
+    for path in (
+        "/",
+        "/unknown",
+        "/users/me/unknown",
+        "/items/x/y",
+        "/users/%00/x",
+        "/%F0%9F%98%80",
+        "/\\",
+    ):
+        for caller in (service.anyone, user.http):
+            for method in ("GET", "POST"):
+                assert_refused(await caller.request(method, path), NO_SUCH_PATH)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "/users/"),
+        ("PUT", "/users/me"),
+        ("POST", "/users/me"),
+        ("GET", "/users/me/password"),
+        ("POST", "/items/x"),
+        ("GET", "/login/access-token"),
+        ("OPTIONS", "/items/"),
+        ("TRACE", "/items/"),
+        ("POST", "/utils/health-check/"),
+    ],
+)
+async def test_unknown_method_is_a_405_in_the_common_form(service: Service, method: str, path: str) -> None:
+    """With the code that every error has, and never the refused method as an allowed one."""
+    answer = await service.anyone.request(method, path)
+    assert_refused(answer, NO_SUCH_METHOD)
+    allowed = words(answer.headers["Allow"])
+    assert allowed <= {"GET", "POST", "PUT", "PATCH", "DELETE"}
+    assert method not in allowed
+
+
+async def test_answers_set_no_cookie(service: Service, user: Account) -> None:
+    """Bearer tokens only: nothing that a browser would send by itself."""
+    for answer in (
+        await service.login("user@example.com", "wrong"),
+        await service.login("user@example.com", "s3cret-horse"),
+        await user.http.get("/users/me"),
+        await service.anyone.get("/users/me"),
+    ):
+        assert "Set-Cookie" not in answer.headers
+        assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+async def test_preflight_allows_a_configured_origin(service: Service) -> None:
+    """All methods and the two headers that clients send."""
+    assert service.settings.allowed_origins == (ORIGIN,)
+    for method in METHODS:
+        answer = await service.anyone.options("/items/", headers=preflight(ORIGIN, method))
+        assert (answer.status_code, answer.headers[ALLOW_ORIGIN]) == (200, ORIGIN)
+        assert words(answer.headers["Access-Control-Allow-Methods"]) == set(METHODS)
+        allowed = words(answer.headers["Access-Control-Allow-Headers"].lower())
+        assert {"authorization", "content-type"} <= allowed
+        assert "Origin" in words(answer.headers["Vary"])
+
+
+async def test_preflight_allows_no_other_origin_method_or_header(service: Service) -> None:
+    """A browser stops where the header is absent or the status is no success."""
+    for origin in FOREIGN:
+        answer = await service.anyone.options("/items/", headers=preflight(origin))
+        assert answer.is_client_error
+        assert ALLOW_ORIGIN not in answer.headers
+    trace = await service.anyone.options("/items/", headers=preflight(ORIGIN, "TRACE"))
+    header = {**preflight(ORIGIN), "Access-Control-Request-Headers": "x-secret"}
+    assert trace.is_client_error
+    assert (await service.anyone.options("/items/", headers=header)).is_client_error
+
+
+async def every_kind_of_answer(
+    service: Service, user: Account, origin: str
+) -> list[tuple[int, httpx2.Response]]:
+    """Return answers of many statuses to a browser's requests from this origin."""
+    headers = {"Origin": origin}
+    unreadable = {**headers, "Content-Type": "application/json"}
+    taken = as_json({"email": "user@example.com", "password": "s3cret-other"})["content"]
+    return [
+        (200, await user.http.get("/users/me", headers=headers)),
+        (400, await service.anyone.post("/users/signup", content=taken, headers=unreadable)),
+        (401, await service.anyone.get("/users/me", headers=headers)),
+        (403, await user.http.get("/users/", headers=headers)),
+        (404, await user.http.get("/items/x", headers=headers)),
+        (404, await service.anyone.get("/unknown", headers=headers)),
+        (405, await service.anyone.put("/users/me", headers=headers)),
+        (422, await user.http.get("/items/?limit=x", headers=headers)),
+        (422, await user.http.post("/items/", content=b"{", headers=unreadable)),
+    ]
+
+
+async def test_every_answer_may_be_read_by_a_configured_origin(service: Service, user: Account) -> None:
+    """Errors too: the dashboard shows their text. Caches learn that the answer depends on the origin."""
+    for status, answer in await every_kind_of_answer(service, user, ORIGIN):
+        assert (answer.status_code, answer.headers.get(ALLOW_ORIGIN)) == (status, ORIGIN)
+        assert "Origin" in words(answer.headers["Vary"])
+
+
+async def test_no_answer_may_be_read_by_another_origin(service: Service, user: Account) -> None:
+    """The header is absent, and without it a browser shows nothing."""
+    for origin in FOREIGN:
+        for _, answer in await every_kind_of_answer(service, user, origin):
+            assert ALLOW_ORIGIN not in answer.headers
+
+
+async def test_unexpected_error_may_be_read_by_a_configured_origin(
+    provision: Provision, service: Service
+) -> None:
+    """The id of a 500 reaches the person who has to report it, from a configured origin only."""
+    async with serve_without_items(provision, service, RuntimeError()) as account:
+        for origin, allowed in ((ORIGIN, ORIGIN), (FOREIGN[0], None)):
+            answer = await account.http.get("/items/", headers={"Origin": origin})
+            assert (answer.status_code, answer.headers.get(ALLOW_ORIGIN)) == (500, allowed)
+
+
+async def test_origins_are_those_of_the_settings(provision: Provision, service: Service) -> None:
+    """Configured ones replace the default."""
+    origins = ("https://one.example", "https://two.example:8443")
+    user = (await service.user()).user
+    async with serve(provision, cors_origins=origins, first_superuser=user.email) as running:
+        http = running.sign_in(user).http
+        for origin in origins:
+            answer = await http.get("/users/me", headers={"Origin": origin})
+            assert answer.headers[ALLOW_ORIGIN] == origin
+        answer = await http.get("/users/me", headers={"Origin": ORIGIN})
+        assert ALLOW_ORIGIN not in answer.headers

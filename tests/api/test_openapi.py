@@ -1,0 +1,210 @@
+"""The OpenAPI document, from which clients are generated: names, schemas, documented errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+import pytest
+
+from api.app import create_app
+from tests.api.answers import (
+    EMAIL_TAKEN,
+    EMAIL_TAKEN_AT_CREATE,
+    EMAIL_TAKEN_AT_SIGNUP,
+    INACTIVE_USER,
+    INCORRECT_LOGIN,
+    INCORRECT_PASSWORD,
+    INVALID_TOKEN,
+    ITEM_NOT_FOUND,
+    NOT_AUTHENTICATED,
+    NOT_OWNER,
+    NOT_PRIVILEGED,
+    SAME_PASSWORD,
+    SELF_DELETION,
+    USER_NOT_FOUND,
+    USER_TO_CHANGE_NOT_FOUND,
+    Refusal,
+)
+from tests.api.routes import OPEN, PROTECTED
+from tests.provision import make_settings
+
+PREFIX = "/api/v1"
+OPERATIONS = {
+    **{(route.method.lower(), PREFIX + route.path): route.operation for route in (*PROTECTED, *OPEN)},
+    ("post", f"{PREFIX}/login/access-token"): "login-login_access_token",
+    ("get", f"{PREFIX}/utils/health-check/"): "utils-health_check",
+}
+
+TOKEN = {NOT_AUTHENTICATED, INVALID_TOKEN, USER_NOT_FOUND, INACTIVE_USER}
+ONE_ITEM = TOKEN | {ITEM_NOT_FOUND, NOT_OWNER}
+ERRORS: dict[str, set[Refusal]] = {
+    "login-login_access_token": {INCORRECT_LOGIN, INACTIVE_USER},
+    "login-test_token": TOKEN,
+    "users-read_users": TOKEN | {NOT_PRIVILEGED},
+    "users-create_user": TOKEN | {NOT_PRIVILEGED, EMAIL_TAKEN_AT_CREATE},
+    "users-register_user": {EMAIL_TAKEN_AT_SIGNUP},
+    "users-read_user_me": TOKEN,
+    "users-update_user_me": TOKEN | {EMAIL_TAKEN},
+    "users-update_password_me": TOKEN | {INCORRECT_PASSWORD, SAME_PASSWORD},
+    "users-delete_user_me": TOKEN | {SELF_DELETION},
+    "users-read_user_by_id": TOKEN | {NOT_PRIVILEGED, USER_NOT_FOUND},
+    "users-update_user": TOKEN | {NOT_PRIVILEGED, USER_TO_CHANGE_NOT_FOUND, EMAIL_TAKEN},
+    "users-delete_user": TOKEN | {NOT_PRIVILEGED, SELF_DELETION, USER_NOT_FOUND},
+    "items-read_items": TOKEN,
+    "items-create_item": TOKEN,
+    "items-read_item": ONE_ITEM,
+    "items-patch_item": ONE_ITEM,
+    "items-update_item": ONE_ITEM,
+    "items-delete_item": ONE_ITEM,
+    "private-create_user": {EMAIL_TAKEN_AT_CREATE},
+    "utils-health_check": set(),
+}
+
+# The template's names; a generated client imports them.
+SCHEMAS = {
+    "UserPublic": {"id", "email", "is_active", "is_superuser", "full_name", "created_at"},
+    "UsersPublic": {"data", "count", "next_cursor"},
+    "UserCreate": {"email", "password", "full_name", "is_active", "is_superuser"},
+    "UserRegister": {"email", "password", "full_name"},
+    "UserUpdate": {"email", "password", "full_name", "is_active", "is_superuser"},
+    "UserUpdateMe": {"email", "full_name"},
+    "UpdatePassword": {"current_password", "new_password"},
+    "ItemPublic": {"id", "title", "description", "owner_id", "created_at"},
+    "ItemsPublic": {"data", "count", "next_cursor"},
+    "ItemCreate": {"title", "description"},
+    "ItemUpdate": {"title", "description"},
+    "Message": {"message"},
+    "Token": {"access_token", "token_type"},
+    "PrivateUserCreate": {"email", "password", "full_name", "is_verified"},
+}
+ANSWERS = {
+    "login-login_access_token": "Token",
+    "login-test_token": "UserPublic",
+    "users-read_users": "UsersPublic",
+    "users-delete_user_me": "Message",
+    "users-delete_user": "Message",
+    "users-update_password_me": "Message",
+    "items-read_items": "ItemsPublic",
+    "items-delete_item": "Message",
+}
+
+
+@pytest.fixture(scope="module")
+async def document() -> dict[str, Any]:
+    """Return the document as a client gets it; no database is needed for it."""
+    transport = httpx2.ASGITransport(create_app(make_settings()))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://eitherdb.example") as client:
+        answer = await client.get(f"{PREFIX}/openapi.json")
+    assert answer.status_code == 200
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the operations by their ids."""
+    return {
+        operation["operationId"]: operation
+        for methods in document["paths"].values()
+        for operation in methods.values()
+    }
+
+
+def schema_name(content: dict[str, Any]) -> str:
+    """Return the name of the schema of a JSON body."""
+    return str(content["content"]["application/json"]["schema"]["$ref"]).rpartition("/")[2]
+
+
+def test_document_has_exactly_these_operations(document: dict[str, Any]) -> None:
+    """Paths, methods and the names that generated clients call."""
+    found = {
+        (method, path): operation["operationId"]
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+    assert found == OPERATIONS
+    assert document["info"]["title"] == "EitherDB"
+
+
+def test_document_names_the_schemas(document: dict[str, Any]) -> None:
+    """Each schema of the contract with exactly its fields."""
+    schemas = document["components"]["schemas"]
+    found = {name: set(schemas[name]["properties"]) for name in SCHEMAS if name in schemas}
+    assert found == SCHEMAS
+
+
+def test_document_states_the_limits(document: dict[str, Any]) -> None:
+    """What the API refuses for its length, a generated form can refuse before."""
+    properties = {name: schema["properties"] for name, schema in document["components"]["schemas"].items()}
+    password = properties["UserRegister"]["password"]
+    assert (password["minLength"], password["maxLength"]) == (8, 128)
+    title = properties["ItemCreate"]["title"]
+    assert (title["minLength"], title["maxLength"]) == (1, 255)
+    assert properties["UserRegister"]["email"]["format"] == "email"
+    assert properties["UserRegister"]["email"]["maxLength"] == 255
+    assert properties["UserPublic"]["created_at"]["format"] == "date-time"
+    assert properties["ItemPublic"]["created_at"]["format"] == "date-time"
+
+
+def test_document_has_one_success_an_operation(document: dict[str, Any]) -> None:
+    """Always 200, with the schema that the contract names."""
+    for name, operation in operations(document).items():
+        assert [status for status in operation["responses"] if status < "300"] == ["200"]
+        if name == "utils-health_check":
+            continue
+        kind = "ItemPublic" if name.startswith("items-") else "UserPublic"
+        assert schema_name(operation["responses"]["200"]) == ANSWERS.get(name, kind), name
+
+
+def test_document_gives_an_example_of_every_error(document: dict[str, Any]) -> None:
+    """Exactly the errors of the contract: status, text and code."""
+    found = {
+        name: {
+            Refusal(int(status), example["value"]["detail"], example["value"]["code"])
+            for status, response in operation["responses"].items()
+            for example in response["content"]["application/json"].get("examples", {}).values()
+        }
+        for name, operation in operations(document).items()
+    }
+    assert found == ERRORS
+
+
+def test_document_describes_errors_by_one_schema(document: dict[str, Any]) -> None:
+    """`detail` and `code`, both texts, both always there."""
+    for operation in operations(document).values():
+        for status, response in operation["responses"].items():
+            if status not in {"200", "422"}:
+                assert schema_name(response) == "ErrorBody"
+    schema = document["components"]["schemas"]["ErrorBody"]
+    assert {name: field["type"] for name, field in schema["properties"].items()} == {
+        "detail": "string",
+        "code": "string",
+    }
+    assert set(schema["required"]) == {"detail", "code"}
+
+
+def test_document_describes_the_validation_error_as_it_is(document: dict[str, Any]) -> None:
+    """Like every error it has a `code`; of a fault there is always what the API sends of it."""
+    schemas = document["components"]["schemas"]
+    for name, operation in operations(document).items():
+        takes_something = "requestBody" in operation or "parameters" in operation
+        assert ("422" in operation["responses"]) is takes_something, name
+        if takes_something:
+            error = schemas[schema_name(operation["responses"]["422"])]
+            assert set(error["properties"]) == set(error["required"]) == {"detail", "code"}
+            fault = schemas[error["properties"]["detail"]["items"]["$ref"].rpartition("/")[2]]
+            assert set(fault["required"]) == {"loc", "msg", "type"}
+
+
+def test_document_says_which_operations_want_a_token(document: dict[str, Any]) -> None:
+    """A generated client sends the token there, and knows where to get one."""
+    schemes = document["components"]["securitySchemes"]
+    flows = {name: scheme["flows"]["password"]["tokenUrl"] for name, scheme in schemes.items()}
+    assert flows == {"OAuth2PasswordBearer": f"{PREFIX}/login/access-token"}
+    secured = {name for name, operation in operations(document).items() if operation.get("security")}
+    assert secured == {route.operation for route in PROTECTED}
+
+
+def test_document_never_mentions_hashes(document: dict[str, Any]) -> None:
+    """What never leaves is not described either."""
+    assert "hash" not in str(document).lower()

@@ -1,0 +1,127 @@
+"""Every method of a backend, with what it costs: for tests that do something with each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from backends.errors import AlreadyExists, BackendError, NotFound, NotOwner
+from backends.ids import new_id
+from backends.models import Item, ItemChanges, NewItem, NewUser, Position, User, UserChanges
+from backends.protocols import Backend
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The users and items that are there before each method."""
+
+    owner: User
+    other: User
+    item: Item
+
+
+Call = Callable[[Backend, Rows], Awaitable[object]]
+
+NEW_USER = NewUser(email="new@example.com", hashed_password="x")
+NEW_ITEM = NewItem(title="new")
+TITLE = ItemChanges(title="changed")
+
+# A method, with how many statements it is in SQL and which commands it is in MongoDB.
+METHODS: dict[str, tuple[Call, int, list[str]]] = {
+    "users.add": (lambda b, _: b.users.add(NEW_USER), 1, ["insert"]),
+    "users.get": (lambda b, r: b.users.get(r.owner.id), 1, ["find"]),
+    "users.find_by_email": (lambda b, r: b.users.find_by_email(r.owner.email), 1, ["find"]),
+    "users.find_by_email of nobody": (lambda b, _: b.users.find_by_email("x@example.com"), 1, ["find"]),
+    "users.find_by_email of no address": (lambda b, _: b.users.find_by_email("nobody"), 0, []),
+    "users.list": (lambda b, _: b.users.list(), 1, ["aggregate", "find"]),
+    "users.list without count": (lambda b, _: b.users.list(count=False), 1, ["find"]),
+    "users.list of none": (lambda b, _: b.users.list(limit=0), 1, ["aggregate"]),
+    "users.update": (
+        lambda b, r: b.users.update(r.owner.id, UserChanges(full_name="A")),
+        1,
+        ["findAndModify"],
+    ),
+    "users.update of nothing": (lambda b, r: b.users.update(r.owner.id, UserChanges()), 1, ["find"]),
+    "users.delete": (
+        lambda b, r: b.users.delete(r.owner.id),
+        1,
+        ["delete", "delete", "insert", "commitTransaction", "delete"],
+    ),
+    "items.add": (lambda b, r: b.items.add(NEW_ITEM, owner_id=r.owner.id), 1, ["insert", "find"]),
+    "items.get": (lambda b, r: b.items.get(r.item.id), 1, ["find"]),
+    "items.get of an owner": (lambda b, r: b.items.get(r.item.id, owner_id=r.owner.id), 1, ["find"]),
+    "items.list": (lambda b, _: b.items.list(), 1, ["aggregate", "find"]),
+    "items.list of an owner after a position": (
+        lambda b, r: b.items.list(owner_id=r.owner.id, after=Position(r.item.created_at, r.item.id)),
+        1,
+        ["aggregate", "find"],
+    ),
+    "items.list without count": (lambda b, _: b.items.list(count=False), 1, ["find"]),
+    "items.update": (lambda b, r: b.items.update(r.item.id, TITLE), 1, ["findAndModify"]),
+    "items.update of an owner": (
+        lambda b, r: b.items.update(r.item.id, TITLE, owner_id=r.owner.id),
+        1,
+        ["findAndModify"],
+    ),
+    "items.delete": (lambda b, r: b.items.delete(r.item.id), 1, ["delete"]),
+    "items.delete of an owner": (
+        lambda b, r: b.items.delete(r.item.id, owner_id=r.owner.id),
+        1,
+        ["delete"],
+    ),
+}
+
+# What is refused may take a second look, to say why.
+REFUSALS: dict[str, tuple[Call, type[BackendError], int, list[str]]] = {
+    "users.add of a taken address": (
+        lambda b, r: b.users.add(NewUser(email=r.owner.email, hashed_password="x")),
+        AlreadyExists,
+        1,
+        ["insert"],
+    ),
+    "users.get of nobody": (lambda b, _: b.users.get(new_id()), NotFound, 1, ["find"]),
+    "users.update of nobody": (
+        lambda b, _: b.users.update(new_id(), UserChanges(full_name="A")),
+        NotFound,
+        1,
+        ["findAndModify"],
+    ),
+    "users.delete of nobody": (
+        lambda b, _: b.users.delete(new_id()),
+        NotFound,
+        1,
+        ["delete", "commitTransaction"],
+    ),
+    "items.add of nobody": (
+        lambda b, _: b.items.add(NEW_ITEM, owner_id=new_id()),
+        NotFound,
+        1,
+        ["insert", "find", "delete"],
+    ),
+    "items.get of another": (
+        lambda b, r: b.items.get(r.item.id, owner_id=r.other.id),
+        NotOwner,
+        1,
+        ["find"],
+    ),
+    "items.update of another": (
+        lambda b, r: b.items.update(r.item.id, TITLE, owner_id=r.other.id),
+        NotOwner,
+        2,
+        ["findAndModify", "find"],
+    ),
+    "items.delete of another": (
+        lambda b, r: b.items.delete(r.item.id, owner_id=r.other.id),
+        NotOwner,
+        2,
+        ["delete", "find"],
+    ),
+    "items.delete of an unknown": (lambda b, _: b.items.delete(new_id()), NotFound, 2, ["delete", "find"]),
+}
+
+
+async def add_rows(backend: Backend) -> Rows:
+    """Store what the methods work on."""
+    owner = await backend.users.add(NewUser(email="owner@example.com", hashed_password="x"))
+    other = await backend.users.add(NewUser(email="other@example.com", hashed_password="x"))
+    return Rows(owner, other, await backend.items.add(NewItem(title="old"), owner_id=owner.id))

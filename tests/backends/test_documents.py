@@ -1,0 +1,187 @@
+"""What MongoDB stores and refuses, and what EitherDB asks of it with every command."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from pydantic import SecretStr
+from pymongo.errors import WriteError
+
+from backends.models import ItemChanges, NewItem, NewUser
+from backends.mongo.schema import COLLECTIONS, DELETED_USERS, ITEMS, USERS
+from tests.backends.methods import METHODS, Rows, add_rows
+from tests.backends.raw import mongo_database, opened
+from tests.backends.record import Command, recorded
+from tests.conftest import ManualClock
+from tests.provision import Provision
+
+VALIDATION_FAILED = 121
+NOW = datetime(2026, 11, 22, 16, 25, 25, 123_000)  # noqa: DTZ001 - as the driver gives it
+
+VALID: dict[str, dict[str, Any]] = {
+    "users": {
+        "_id": ObjectId(),
+        "email": "a@example.com",
+        "hashed_password": "x",
+        "full_name": None,
+        "is_active": True,
+        "is_superuser": False,
+        "created_at": NOW,
+    },
+    "items": {
+        "_id": ObjectId(),
+        "title": "t",
+        "description": None,
+        "owner_id": ObjectId(),
+        "created_at": NOW,
+    },
+    "deleted_users": {"_id": ObjectId(), "deleted_at": NOW},
+}
+WRONG: dict[type, list[Any]] = {
+    ObjectId: [str(ObjectId()), b"twelve bytes", None],
+    str: ["", "x" * 256, 5, None],
+    type(None): ["x" * 256, 5],
+    bool: [1, "true", None],
+    datetime: ["2026-11-22T16:25:25.123Z", 1795364725123, None],
+}
+FIELDS = [(name, field) for name, document in VALID.items() for field in document]
+
+
+async def test_documents_have_every_field_in_its_native_type(mongo: Provision) -> None:
+    """ObjectIds, dates and booleans; null is stored, not left out, at first and after a change."""
+    await mongo.clean()
+    clock = ManualClock()
+    clock.stop()
+    async with opened(mongo.open(clock=clock)) as backend:
+        user = await backend.users.add(NewUser(email="a@example.com", hashed_password="x"))
+        item = await backend.items.add(NewItem(title="t"), owner_id=user.id)
+        full = await backend.items.add(NewItem(title="t", description="d"), owner_id=user.id)
+        await backend.items.update(full.id, ItemChanges(description=None))
+        async with mongo_database(mongo.settings) as database:
+            assert await database.users.find().to_list() == [
+                {
+                    "_id": ObjectId(user.id),
+                    "email": "a@example.com",
+                    "hashed_password": "x",
+                    "full_name": None,
+                    "is_active": True,
+                    "is_superuser": False,
+                    "created_at": NOW,
+                }
+            ]
+            assert await database["items"].find().to_list() == [
+                {
+                    "_id": ObjectId(id_),
+                    "title": "t",
+                    "description": None,
+                    "owner_id": ObjectId(user.id),
+                    "created_at": NOW,
+                }
+                for id_ in (item.id, full.id)
+            ]
+            assert await database.deleted_users.find().to_list() == []
+            await backend.users.delete(user.id)
+            assert await database.deleted_users.find().to_list() == [
+                {"_id": ObjectId(user.id), "deleted_at": NOW}
+            ]
+
+
+async def test_valid_documents_are_accepted(mongo: Provision) -> None:
+    """The samples of the tests below are not refused for another reason, and cover every field."""
+    await mongo.clean()
+    async with mongo_database(mongo.settings) as database:
+        for spec in COLLECTIONS:
+            await database[spec.name].insert_one(dict(VALID[spec.name]))
+            assert list(spec.validator["$jsonSchema"]["properties"]) == list(VALID[spec.name])
+    assert {spec.name for spec in (USERS, ITEMS, DELETED_USERS)} == set(VALID)
+
+
+@pytest.mark.parametrize(("name", "field"), FIELDS)
+async def test_document_without_a_field_or_with_a_wrong_one_is_refused(
+    name: str, field: str, mongo: Provision
+) -> None:
+    """By the database itself, whoever writes: on insert, and on update as well."""
+    await mongo.clean()
+    valid = VALID[name]
+    async with mongo_database(mongo.settings) as database:
+        collection = database[name]
+        bad = [{**valid, field: wrong} for wrong in WRONG[type(valid[field])]]
+        if field != "_id":
+            bad.append({key: value for key, value in valid.items() if key != field})
+        bad.append({**valid, "surplus": None})
+        for document in bad:
+            with pytest.raises(WriteError) as caught:
+                await collection.insert_one(document)
+            assert caught.value.code == VALIDATION_FAILED
+        if field == "_id":
+            return
+        await collection.insert_one(dict(valid))
+        changes: list[dict[str, Any]] = [{"$unset": {field: ""}}, {"$set": {field: {}}}]
+        for change in changes:
+            with pytest.raises(WriteError) as caught:
+                await collection.update_one({"_id": valid["_id"]}, change)
+            assert caught.value.code == VALIDATION_FAILED
+        assert await collection.find().to_list() == [valid]
+
+
+async def test_times_are_read_as_they_were_stored(mongo: Provision) -> None:
+    """BSON has milliseconds since 1970 and no zone: they are UTC."""
+    await mongo.clean()
+    async with mongo_database(mongo.settings) as database:
+        await database.users.insert_one(dict(VALID["users"]))
+    async with opened(mongo.open()) as backend:
+        (user,) = (await backend.users.list()).data
+        assert user.created_at == NOW.replace(tzinfo=UTC)
+
+
+# -- durability and isolation --------------------------------------------------------------------
+
+
+MAJORITY = {"w": "majority", "j": True}
+
+
+def is_guaranteed(command: Command) -> bool:
+    """Tell whether the command asks for what the contract promises."""
+    name = next(iter(command))
+    read = command.get("readConcern") == {"level": "majority"}
+    write = command.get("writeConcern") == MAJORITY
+    if name in {"find", "aggregate"}:
+        guaranteed = read
+    elif name == "commitTransaction":
+        guaranteed = write
+    elif "autocommit" in command:  # in a transaction the first command reads, and the commit writes
+        level = command.get("readConcern", {}).get("level")
+        guaranteed = level == "majority" or not command.get("startTransaction")
+    else:
+        # Only what has a number is retried by the server once and no more; it can't be had for many.
+        guaranteed = write and ("txnNumber" in command or name == "delete")
+    primary = command.get("$readPreference", {"mode": "primary"}) == {"mode": "primary"}
+    return guaranteed and primary and "maxTimeMS" in command
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "",
+        "&w=1&journal=false&readConcernLevel=local&readPreference=secondaryPreferred&retryWrites=false",
+        "&w=0&timeoutMS=0&tz_aware=true",
+    ],
+)
+async def test_every_command_asks_for_a_majority(options: str, mongo: Provision) -> None:
+    """Acknowledged by a majority and journalled, read from a majority, whatever the URL says."""
+    await mongo.clean()
+    url = mongo.settings.url + (options if "?" in mongo.settings.url else options.replace("&", "?", 1))
+    settings = mongo.settings.model_copy(update={"database_url": SecretStr(url)})
+    async with recorded(mongo, settings) as (backend, commands):
+        rows = await add_rows(backend)
+        for call, _, _ in METHODS.values():
+            await call(backend, rows)
+            if call in {METHODS["users.delete"][0], METHODS["items.delete"][0]}:
+                item = await backend.items.add(NewItem(title="next"), owner_id=rows.other.id)
+                rows = Rows(rows.other, rows.other, item)
+        seen = {next(iter(command)) for command in commands}
+        assert seen == {"find", "aggregate", "insert", "findAndModify", "delete", "commitTransaction"}
+        assert [command for command in commands if not is_guaranteed(command)] == []

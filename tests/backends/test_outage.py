@@ -1,0 +1,250 @@
+"""A server that stands still, goes and comes back: errors in time, and no restart of EitherDB needed."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from backends import open_backend
+from backends.errors import Unavailable
+from backends.models import NewItem, NewUser
+from backends.protocols import Backend
+from cli.local_servers import LocalServer, start_mongo, start_postgres
+from config import Settings
+from migrations import open_migrator
+from tests.backends.methods import METHODS, Rows, add_rows
+from tests.backends.raw import opened
+from tests.cli.command import free_port
+from tests.provision import make_settings
+
+# PyMongo leaves a socket to the garbage collector if it was still connecting when the client closed.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+LIMIT_SECONDS = 1
+"""Each of the limits: for a connection from the pool, to connect, and for a command."""
+
+WORST_SECONDS = 3 * LIMIT_SECONDS + 4
+"""All of them one after the other, on a busy machine."""
+
+LIMITS = {
+    "db_pool_timeout_seconds": LIMIT_SECONDS,
+    "db_connect_timeout_seconds": LIMIT_SECONDS,
+    "db_command_timeout_seconds": LIMIT_SECONDS,
+}
+KINDS = ["postgres", "mongo-motor", "mongo-pymongo"]
+
+HOLD_WRITE_LOCK = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+connection.execute("ROLLBACK")
+"""
+
+
+@dataclass
+class OwnServer:
+    """A server of one test, which may do with it what it wants."""
+
+    kind: str
+    folder: Path
+    server: LocalServer = field(init=False)
+
+    async def start(self) -> None:
+        """Start it, where it was before."""
+        if self.kind == "postgres":
+            self.server = await asyncio.to_thread(start_postgres, self.folder, durable=False)
+        else:
+            self.server = await asyncio.to_thread(start_mongo, self.folder)
+
+    async def stop(self) -> None:
+        """Shut it down."""
+        await asyncio.to_thread(self.server.stop)
+
+    def signal(self, signum: signal.Signals) -> None:
+        """Send a signal to all its processes, if it runs."""
+        children = Path(f"/proc/{self.server.pid}/task/{self.server.pid}/children")
+        if children.exists():
+            for pid in (self.server.pid, *map(int, children.read_text().split())):
+                os.kill(pid, signum)
+
+    async def freeze(self) -> None:
+        """Let it stand still: connections stay open, and nobody answers."""
+        self.signal(signal.SIGSTOP)
+
+    async def thaw(self) -> None:
+        """Let it go on."""
+        self.signal(signal.SIGCONT)
+
+    def settings(self) -> Settings:
+        """Return settings with short limits."""
+        base, question_mark, options = self.server.url.partition("?")
+        return make_settings(
+            db_backend="postgres" if self.kind == "postgres" else "mongo",
+            database_url=base + ("" if self.kind == "postgres" else "outage") + question_mark + options,
+            mongo_driver="pymongo" if self.kind == "mongo-pymongo" else "motor",
+            db_pool_size=len(METHODS) + 5,
+            **LIMITS,
+        )
+
+
+@pytest.fixture(autouse=True)
+def _collect_garbage() -> Iterator[None]:
+    """Collect PyMongo's sockets while their warning is ignored, not in the middle of another test."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture(params=KINDS)
+async def own(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OwnServer]:
+    """Start a server of each kind in turn; end it in whatever state it is."""
+    own = OwnServer(request.param, tmp_path)
+    await own.start()
+    yield own
+    await own.thaw()
+    await own.stop()
+
+
+async def refusals(backend: Backend, rows: Rows) -> dict[str, tuple[type[object], float]]:
+    """Call every method at once; return for each its error's class and how long it took."""
+    loop = asyncio.get_running_loop()
+
+    async def refusal(name: str) -> tuple[type[object], float]:
+        began = loop.time()
+        (result,) = await asyncio.gather(METHODS[name][0](backend, rows), return_exceptions=True)
+        return type(result), loop.time() - began
+
+    asking = [name for name, (_, statements, _) in METHODS.items() if statements]
+    results = await asyncio.gather(*(refusal(name) for name in asking))
+    return dict(zip(asking, results, strict=True))
+
+
+async def calls_until_answer(backend: Backend, rows: Rows) -> int:
+    """Return how many calls failed before one was answered."""
+    for failed in range(10):
+        try:
+            assert await backend.users.get(rows.owner.id) == rows.owner
+        except Unavailable:
+            continue
+        return failed
+    pytest.fail("it does not come back")
+
+
+async def test_outage_is_told_in_time_and_ends_by_itself(own: OwnServer) -> None:
+    """Frozen or stopped, every method raises Unavailable within its limits and keeps no connection."""
+    settings = own.settings()
+    await open_migrator(settings).upgrade()
+    async with opened(open_backend(settings)) as backend:
+        rows = await add_rows(backend)
+        loop = asyncio.get_running_loop()
+        for end, begin in ((own.freeze, own.thaw), (own.stop, own.start)):
+            await asyncio.gather(*(backend.items.get(rows.item.id) for _ in range(5)))  # fills the pool
+            await end()
+            refused = await refusals(backend, rows)
+            began = loop.time()
+            with pytest.raises(Unavailable):
+                await open_backend(settings)
+            refused["open_backend"] = (Unavailable, loop.time() - began)
+            assert backend.connections_in_use == 0
+            await begin()
+
+            assert {name: error for name, (error, _) in refused.items() if error is not Unavailable} == {}
+            assert {name: took for name, (_, took) in refused.items() if took > WORST_SECONDS} == {}
+            assert await calls_until_answer(backend, rows) <= 3
+            # What was refused was not done, but for what was on its way when the server froze.
+            assert (await backend.users.list()).count in {2, 3}
+            assert backend.connections_in_use == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_open_against_a_dead_port_fails_within_the_connect_timeout(kind: str) -> None:
+    """However long a command may take: nobody is there to take one."""
+    scheme = "postgresql" if kind == "postgres" else "mongodb"
+    settings = make_settings(
+        db_backend="postgres" if kind == "postgres" else "mongo",
+        database_url=f"{scheme}://127.0.0.1:{free_port()}/none",
+        mongo_driver="pymongo" if kind == "mongo-pymongo" else "motor",
+        db_connect_timeout_seconds=LIMIT_SECONDS,
+        db_command_timeout_seconds=60,
+    )
+    async with asyncio.timeout(WORST_SECONDS):
+        with pytest.raises(Unavailable):
+            await open_backend(settings)
+
+
+# -- SQLite: another process is the only thing that can be in the way ------------------------------
+
+
+async def sqlite_backend(path: Path, *, timeout_seconds: float) -> Backend:
+    """Open a migrated database that waits so long for its write lock."""
+    settings = make_settings(
+        db_backend="sqlite", database_url=f"sqlite:///{path}", db_command_timeout_seconds=timeout_seconds
+    )
+    await open_migrator(settings).upgrade()
+    return await open_backend(settings)
+
+
+@asynccontextmanager
+async def write_lock_held_elsewhere(path: Path) -> AsyncIterator[None]:
+    """Let another process hold SQLite's write lock."""
+    holder = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", HOLD_WRITE_LOCK, path),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout is not None
+        assert await asyncio.wait_for(holder.stdout.readline(), 30) == b"held\n"
+        yield
+    finally:
+        await asyncio.wait_for(holder.communicate(b""), 30)
+
+
+async def test_write_lock_of_another_process_is_waited_for_and_told_in_time(tmp_path: Path) -> None:
+    """Writes raise Unavailable when the time is over; reads go on meanwhile, and writes afterwards."""
+    path = tmp_path / "shared.db"
+    loop = asyncio.get_running_loop()
+    async with opened(sqlite_backend(path, timeout_seconds=0.5)) as backend:
+        rows = await add_rows(backend)
+        async with write_lock_held_elsewhere(path):
+            began = loop.time()
+            writing = asyncio.gather(
+                backend.users.add(NewUser(email="late@example.com", hashed_password="x")),
+                backend.items.delete(rows.item.id),
+                return_exceptions=True,
+            )
+            reads = 0
+            while not writing.done():
+                assert await backend.items.get(rows.item.id) == rows.item
+                reads += 1
+            assert [type(error) for error in await writing] == [Unavailable, Unavailable]
+            assert 0.5 <= loop.time() - began < 0.5 * 2 + 4
+            assert reads > 10
+            assert backend.connections_in_use == 0
+        late = await backend.items.add(NewItem(title="late"), owner_id=rows.owner.id)
+        assert (await backend.items.list()).data == [late, rows.item]
+        assert (await backend.users.list()).count == 2
+
+
+async def test_open_waits_for_a_writer_of_a_file_in_another_mode(tmp_path: Path) -> None:
+    """The change to WAL needs a lock that SQLite does not wait for; two first starts meet there."""
+    path = tmp_path / "older.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("CREATE TABLE theirs (id INTEGER)")
+        writer.execute("BEGIN IMMEDIATE")
+        opening = asyncio.create_task(sqlite_backend(path, timeout_seconds=10))
+        await asyncio.wait({opening}, timeout=0.3)
+        writer.execute("COMMIT")
+    async with opened(opening) as backend:
+        await backend.check_schema()

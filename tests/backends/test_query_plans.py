@@ -1,0 +1,254 @@
+"""What the repositories ask is answered by an index, in the index's order: as the servers explain it.
+
+Two thousand rows are enough for a planner to prefer an index where there is one. Counting a whole table
+is the one thing that must look at all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from backends.models import ItemChanges, Position, UserChanges
+from backends.protocols import Backend
+from migrations import open_migrator
+from tests.backends.fill import Filled, Row, fill_mongo, fill_sql
+from tests.backends.raw import MongoDatabase, mongo_database, opened, sql_connection
+from tests.backends.record import Command, engine_of, recorded, statements
+from tests.provision import Provision
+
+Call = Callable[[Backend, Filled], Awaitable[object]]
+Index = tuple[str, str, str]
+"""What SQLite, PostgreSQL and MongoDB call it in their plans."""
+
+USERS_ID = ("users USING INDEX sqlite_autoindex_users_1", "pk_users", "IDHACK")
+USERS_EMAIL = ("users USING INDEX sqlite_autoindex_users_2", "uq_users_email", "uq_email")
+USERS_NEWEST = ("users USING INDEX ix_users_created_at_id", "ix_users_created_at_id", "ix_created_at__id")
+ITEMS_ID = ("items USING INDEX sqlite_autoindex_items_1", "pk_items", "IDHACK")
+ITEMS_NEWEST = ("items USING INDEX ix_items_created_at_id", "ix_items_created_at_id", "ix_created_at__id")
+ITEMS_OWNER = (
+    "INDEX ix_items_owner_id_created_at_id (owner_id=?",
+    "ix_items_owner_id_created_at_id",
+    "ix_owner_id_created_at__id",
+)
+
+
+def position(row: Row) -> Position:
+    """Return the place just behind a row."""
+    return Position(row["created_at"], row["id"])
+
+
+# Without a count a list is a walk along an index; the tests of counts are below.
+READS: dict[str, tuple[Call, Index]] = {
+    "users.get": (lambda b, f: b.users.get(f.users[700]["id"]), USERS_ID),
+    "users.find_by_email": (lambda b, f: b.users.find_by_email(f.users[700]["email"]), USERS_EMAIL),
+    "users.list": (lambda b, _: b.users.list(count=False), USERS_NEWEST),
+    "users.list after": (
+        lambda b, f: b.users.list(after=position(f.users[700]), count=False),
+        USERS_NEWEST,
+    ),
+    "items.get": (lambda b, f: b.items.get(f.items[700]["id"]), ITEMS_ID),
+    "items.list of all": (lambda b, _: b.items.list(count=False), ITEMS_NEWEST),
+    "items.list of all, later page": (lambda b, _: b.items.list(skip=100, count=False), ITEMS_NEWEST),
+    "items.list of all after": (
+        lambda b, f: b.items.list(after=position(f.items[700]), count=False),
+        ITEMS_NEWEST,
+    ),
+    "items.list of an owner": (
+        lambda b, f: b.items.list(owner_id=f.users[7]["id"], limit=10, count=False),
+        ITEMS_OWNER,
+    ),
+    "items.list of an owner after": (
+        lambda b, f: b.items.list(
+            owner_id=f.users[7]["id"], limit=10, after=position(f.items[1507]), count=False
+        ),
+        ITEMS_OWNER,
+    ),
+}
+WRITES: dict[str, tuple[Call, Index]] = {
+    "users.update": (
+        lambda b, f: b.users.update(f.users[700]["id"], UserChanges(full_name="A")),
+        USERS_ID,
+    ),
+    "items.update": (
+        lambda b, f: b.items.update(f.items[700]["id"], ItemChanges(title="A"), owner_id=f.users[0]["id"]),
+        (*ITEMS_ID[:2], "IXSCAN _id_"),
+    ),
+    "items.delete": (lambda b, f: b.items.delete(f.items[701]["id"]), ITEMS_ID),
+    "users.delete": (lambda b, f: b.users.delete(f.users[99]["id"]), USERS_ID),
+}
+METHODS: dict[str, tuple[Call, Index]] = READS | WRITES
+COUNT_OF_AN_OWNER: tuple[Call, Index] = (
+    lambda b, f: b.items.list(owner_id=f.users[7]["id"], limit=10),
+    ITEMS_OWNER,
+)
+
+
+# -- SQL -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+async def filled_sql(sql: Provision) -> AsyncIterator[Filled]:
+    """Return a database with rows."""
+    async with sql.empty_database() as settings:
+        await open_migrator(settings).upgrade()
+        yield await fill_sql(settings)
+
+
+@pytest.fixture
+async def sql_backend(sql: Provision, filled_sql: Filled) -> AsyncIterator[Backend]:
+    """Return an open backend on the filled database."""
+    async with opened(sql.open(filled_sql.settings)) as backend:
+        yield backend
+
+
+async def explain(backend: Backend, filled: Filled, call: Call) -> list[str]:
+    """Run the call; return the lines of the plan of every statement that it ran."""
+    with statements(backend) as ran:
+        await call(backend, filled)
+    on_sqlite = filled.settings.db_backend == "sqlite"
+    lines: list[str] = []
+    async with engine_of(backend).connect() as connection:
+        for statement, parameters in ran:
+            words = f"EXPLAIN {'QUERY PLAN ' if on_sqlite else ''}{statement}"
+            lines += [str(row[-1]) for row in await connection.exec_driver_sql(words, parameters)]
+    return lines
+
+
+def scans(lines: list[str]) -> list[str]:
+    """Return the lines that walk a whole table, in no index's order."""
+    return [
+        line
+        for line in lines
+        if "Seq Scan" in line
+        or (line.startswith(("SCAN items", "SCAN users")) and "USING INDEX" not in line)
+    ]
+
+
+def sorts(lines: list[str]) -> list[str]:
+    """Return the lines that put rows in order."""
+    return [line for line in lines if "Sort" in line or "TEMP B-TREE" in line]
+
+
+@pytest.mark.parametrize("name", METHODS)
+async def test_statement_walks_an_index(name: str, sql_backend: Backend, filled_sql: Filled) -> None:
+    """No table is scanned and nothing sorted."""
+    call, index = METHODS[name]
+    lines = await explain(sql_backend, filled_sql, call)
+    assert index[filled_sql.settings.db_backend == "postgres"] in " ".join(lines)
+    assert scans(lines) == []
+    assert sorts(lines) == []
+
+
+async def test_count_of_an_owner_walks_its_index(sql_backend: Backend, filled_sql: Filled) -> None:
+    """Page and count in one statement both stay within the owner's part; only the page is sorted again."""
+    call, index = COUNT_OF_AN_OWNER
+    lines = await explain(sql_backend, filled_sql, call)
+    assert " ".join(lines).count(index[filled_sql.settings.db_backend == "postgres"]) == 2
+    assert scans(lines) == []
+    assert len(sorts(lines)) <= 2
+    assert not [line for line in lines if "Materialize" in line]
+
+
+async def test_cascade_finds_the_items_by_index(sql_backend: Backend, filled_sql: Filled) -> None:
+    """Deleting a user does not read the others' items: as the server itself counted."""
+    user = filled_sql.users[6]["id"]
+    if filled_sql.settings.db_backend == "sqlite":
+        (_, cascade) = await explain(sql_backend, filled_sql, lambda b, _: b.users.delete(user))
+        assert cascade.startswith("SEARCH items USING")
+        assert ITEMS_OWNER[0] in cascade
+        return
+    looked = text(
+        "SELECT seq_scan, idx_scan, n_tup_del FROM pg_stat_xact_user_tables WHERE relname = 'items'"
+    )
+    async with sql_connection(filled_sql.settings) as connection:
+        await connection.exec_driver_sql("BEGIN")
+        deleted = text("DELETE FROM users WHERE id = :id")
+        await connection.execute(deleted, {"id": bytes.fromhex(user)})
+        assert (await connection.execute(looked)).one() == (0, 1, 100)
+        await connection.exec_driver_sql("ROLLBACK")
+
+
+# -- MongoDB -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+async def filled_mongo(mongo: Provision) -> AsyncIterator[Filled]:
+    """Return a database with documents."""
+    async with mongo.empty_database() as settings:
+        await open_migrator(settings).upgrade()
+        yield await fill_mongo(settings)
+
+
+EXPLAINED = {"find", "aggregate", "findAndModify", "update", "delete"}
+PLAN_FIELDS = {
+    *EXPLAINED,
+    *("filter", "sort", "skip", "limit", "projection", "singleBatch", "pipeline", "cursor", "query"),
+    *("new", "updates", "deletes", "ordered"),
+}
+
+
+async def explain_commands(database: MongoDatabase, commands: list[Command]) -> list[str]:
+    """Return the stages of the plan of every command that has one, as `STAGE index`."""
+    stages: list[str] = []
+    for command in commands:
+        if next(iter(command)) in EXPLAINED:
+            asked = {name: value for name, value in command.items() if name in PLAN_FIELDS}
+            plan = await database.command({"explain": asked, "verbosity": "queryPlanner"})
+            stages += _stages(plan)
+    return stages
+
+
+def _stages(plan: Any) -> Iterator[str]:
+    if isinstance(plan, dict):
+        if "stage" in plan:
+            yield f"{plan['stage']} {plan.get('indexName', '')}"
+        for name, value in plan.items():
+            if name != "rejectedPlans":
+                yield from _stages(value)
+    elif isinstance(plan, list):
+        for value in plan:
+            yield from _stages(value)
+
+
+@pytest.mark.parametrize("name", METHODS)
+async def test_command_walks_an_index(name: str, mongo: Provision, filled_mongo: Filled) -> None:
+    """No collection is scanned and nothing sorted."""
+    call, index = METHODS[name]
+    async with (
+        recorded(mongo, filled_mongo.settings) as (backend, commands),
+        mongo_database(filled_mongo.settings) as database,
+    ):
+        await call(backend, filled_mongo)
+        stages = await explain_commands(database, commands)
+    assert index[2] in " ".join(stages)
+    assert not [stage for stage in stages if "COLLSCAN" in stage or "SORT" in stage]
+
+
+async def test_count_of_an_owner_scans_its_index_alone(mongo: Provision, filled_mongo: Filled) -> None:
+    """Not a document is read to count; the page walks the same index."""
+    call, index = COUNT_OF_AN_OWNER
+    async with (
+        recorded(mongo, filled_mongo.settings) as (backend, commands),
+        mongo_database(filled_mongo.settings) as database,
+    ):
+        await call(backend, filled_mongo)
+        stages = await explain_commands(database, commands)
+    assert f"COUNT_SCAN {index[2]}" in stages
+    assert f"IXSCAN {index[2]}" in stages
+    assert not [stage for stage in stages if "COLLSCAN" in stage or "SORT" in stage]
+
+
+async def test_delete_of_a_user_finds_the_items_by_index(mongo: Provision, filled_mongo: Filled) -> None:
+    """In the transaction and in the sweep after it."""
+    async with (
+        recorded(mongo, filled_mongo.settings) as (backend, commands),
+        mongo_database(filled_mongo.settings) as database,
+    ):
+        await backend.users.delete(filled_mongo.users[6]["id"])
+        stages = await explain_commands(database, commands)
+    assert stages.count(f"IXSCAN {ITEMS_OWNER[2]}") == 2
+    assert not [stage for stage in stages if "COLLSCAN" in stage]

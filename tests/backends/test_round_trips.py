@@ -1,0 +1,120 @@
+"""How often a method goes to the database: what makes it slow is counted, not timed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from backends.protocols import Backend
+from tests.backends.methods import METHODS, NEW_ITEM, REFUSALS, Rows, add_rows
+from tests.backends.raw import failing_commands, mongo_database, opened
+from tests.backends.record import Command, engine_of, names, recorded, statements
+from tests.provision import Provision
+
+# -- SQL -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def one_connection(sql: Provision) -> AsyncIterator[tuple[Backend, Rows]]:
+    """Return a backend whose pool is a single connection, and its rows."""
+    await sql.clean()
+    async with opened(sql.open(sql.settings.model_copy(update={"db_pool_size": 1}))) as backend:
+        yield backend, await add_rows(backend)
+
+
+@pytest.mark.parametrize("name", METHODS)
+async def test_method_is_one_statement(name: str, one_connection: tuple[Backend, Rows]) -> None:
+    """Every read and every write is one statement."""
+    backend, rows = one_connection
+    call, expected, _ = METHODS[name]
+    with statements(backend) as ran:
+        await call(backend, rows)
+    assert len(ran) == expected, ran
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+async def test_refusal_is_a_statement_or_two(name: str, one_connection: tuple[Backend, Rows]) -> None:
+    """What is refused is retried by nobody."""
+    backend, rows = one_connection
+    call, error, expected, _ = REFUSALS[name]
+    with statements(backend) as ran, pytest.raises(error):
+        await call(backend, rows)
+    assert len(ran) == expected, ran
+
+
+async def test_statements_are_all_that_is_sent(one_connection: tuple[Backend, Rows]) -> None:
+    """Neither BEGIN nor COMMIT, ROLLBACK nor a reset: the drivers themselves tell what they send."""
+    backend, rows = one_connection
+    sent: list[str] = []
+    async with engine_of(backend).connect() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert driver is not None
+        if engine_of(backend).dialect.name == "sqlite":
+            await driver.set_trace_callback(sent.append)
+        else:
+            # It tells of all but prepared statements, which are those that SQLAlchemy counts.
+            driver.add_query_logger(lambda query: sent.append(query.query))
+    with statements(backend) as ran:
+        for call, _, _ in METHODS.values():
+            await call(backend, rows)
+            if call in {METHODS["users.delete"][0], METHODS["items.delete"][0]}:
+                item = await backend.items.add(NEW_ITEM, owner_id=rows.other.id)
+                rows = Rows(rows.other, rows.other, item)
+    if engine_of(backend).dialect.name == "sqlite":
+        words = [statement.split()[0] for statement in sent]
+        assert set(words) == {"SELECT", "INSERT", "UPDATE", "DELETE"}
+        assert len(words) == len(ran) + 1  # the cascade, which SQLite runs itself
+    else:
+        assert sent == []
+
+
+# -- MongoDB -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def watched(mongo: Provision) -> AsyncIterator[tuple[Backend, Rows, list[Command]]]:
+    """Return a backend, its rows and the commands that it sends from now on."""
+    await mongo.clean()
+    async with recorded(mongo) as (backend, commands):
+        rows = await add_rows(backend)
+        commands.clear()
+        yield backend, rows, commands
+
+
+@pytest.mark.parametrize("name", METHODS)
+async def test_method_is_these_commands(name: str, watched: tuple[Backend, Rows, list[Command]]) -> None:
+    """A read is one; a list with its count two at once; what needs more says so here."""
+    backend, rows, commands = watched
+    call, _, expected = METHODS[name]
+    await call(backend, rows)
+    sent = names(commands)
+    # Page and count are asked for at the same time: which comes first is chance.
+    assert (sorted(sent) if ".list" in name else sent) == expected
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+async def test_refusal_is_these_commands(name: str, watched: tuple[Backend, Rows, list[Command]]) -> None:
+    """What is refused is retried by nobody."""
+    backend, rows, commands = watched
+    call, error, _, expected = REFUSALS[name]
+    with pytest.raises(error):
+        await call(backend, rows)
+    assert names(commands) == expected
+
+
+async def test_page_and_count_are_asked_for_at_once(mongo: Provision) -> None:
+    """On two connections at the same time, so that the client waits for one round trip only."""
+    async with opened(mongo.open()) as backend:
+        async with (
+            mongo_database(mongo.settings) as database,
+            failing_commands(database, "find", "aggregate", blockConnection=True, blockTimeMS=500),
+        ):
+            most = 0
+            listing = asyncio.create_task(backend.items.list())
+            while not listing.done():
+                most = max(most, backend.connections_in_use)
+                await asyncio.sleep(0.01)
+        assert most == 2
+        assert backend.connections_in_use == 0

@@ -1,0 +1,94 @@
+"""What SQLite and PostgreSQL store, and how their connections are set up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import text
+
+from backends.models import NewItem, NewUser
+from tests.backends.raw import opened, sql_connection
+from tests.backends.record import engine_of
+from tests.conftest import ManualClock
+from tests.provision import Provision
+
+
+async def test_ids_are_twelve_raw_bytes(sql: Provision) -> None:
+    """Of users, items and owners: the hex digits of the API, at half the size."""
+    await sql.clean()
+    async with opened(sql.open()) as backend:
+        user = await backend.users.add(NewUser(email="a@example.com", hashed_password="x"))
+        item = await backend.items.add(NewItem(title="t"), owner_id=user.id)
+    async with sql_connection(sql.settings) as connection:
+        kind = "typeof" if sql.name == "sqlite" else "pg_typeof"
+        words = text(f"SELECT id, owner_id, CAST({kind}(id) AS TEXT) FROM items")  # noqa: S608
+        row = (await connection.execute(words)).one()
+        users = (await connection.execute(text("SELECT id FROM users"))).scalars().all()
+    assert row == (
+        bytes.fromhex(item.id),
+        bytes.fromhex(user.id),
+        {"sqlite": "blob", "postgres": "bytea"}[sql.name],
+    )
+    assert users == [bytes.fromhex(user.id)]
+
+
+async def test_times_are_utc_in_milliseconds(sql: Provision) -> None:
+    """PostgreSQL keeps a moment; SQLite keeps UTC as text that sorts like the time."""
+    await sql.clean()
+    clock = ManualClock()
+    clock.stop()
+    async with opened(sql.open(clock=clock)) as backend:
+        user = await backend.users.add(NewUser(email="a@example.com", hashed_password="x"))
+        assert user.created_at == clock.now
+    async with sql_connection(sql.settings) as connection:
+        stored: Any = (await connection.execute(text("SELECT created_at FROM users"))).scalar_one()
+    if sql.name == "sqlite":
+        assert stored == "2026-11-22 16:25:25.123000"
+    else:
+        assert stored == clock.now
+
+
+async def test_text_columns_compare_by_code_point(sql: Provision) -> None:
+    """PostgreSQL's carry collation C, whatever the database's own; SQLite's are binary by themselves."""
+    async with sql_connection(sql.settings) as connection:
+        if sql.name == "sqlite":
+            words = "SELECT group_concat(sql) FROM sqlite_master"
+            assert "COLLATE" not in str((await connection.execute(text(words))).scalar_one()).upper()
+        else:
+            words = (
+                "SELECT table_name, column_name, collation_name FROM information_schema.columns"
+                " WHERE table_name IN ('users', 'items') AND data_type LIKE 'character%'"
+            )
+            columns = (await connection.execute(text(words))).all()
+            assert {(table, column) for table, column, _ in columns} == {
+                ("users", "email"),
+                ("users", "hashed_password"),
+                ("users", "full_name"),
+                ("items", "title"),
+                ("items", "description"),
+            }
+            assert {collation for _, _, collation in columns} == {"C"}
+
+
+async def test_every_pooled_connection_is_set_up(sql: Provision) -> None:
+    """SQLite's pragmas are per connection: one that missed them would drop foreign keys silently."""
+    async with opened(sql.open()) as backend:
+        engine = engine_of(backend)
+        pragmas = {"foreign_keys": 1, "journal_mode": "wal", "synchronous": 2, "busy_timeout": 30_000}
+        variables = {"application_name": "eitherdb", "default_transaction_isolation": "read committed"}
+        expected: dict[str, Any] = pragmas if sql.name == "sqlite" else variables
+        async with engine.connect() as first, engine.connect() as second:
+            assert backend.connections_in_use == 2
+            for connection in (first, second):
+                for name, value in expected.items():
+                    words = f"PRAGMA {name}" if sql.name == "sqlite" else f"SHOW {name}"
+                    found = (await connection.execute(text(words))).scalar_one()
+                    assert found == value, name
+        assert backend.connections_in_use == 0
+
+
+async def test_pool_stays_within_its_size(sql: Provision) -> None:
+    """No overflow: the server is configured for this many connections."""
+    async with opened(sql.open(sql.settings.model_copy(update={"db_pool_size": 2}))) as backend:
+        pool: Any = engine_of(backend).pool
+        assert (pool.size(), pool._max_overflow) == (2, 0)

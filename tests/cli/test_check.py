@@ -1,0 +1,249 @@
+"""`eitherdb check`, and what every command says of a database that it can't use."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy import make_url
+
+from cli.local_servers import LocalServer, start_postgres
+from config import Settings
+from migrations import open_migrator
+from tests.cli.command import Result, call, eitherdb, free_port, run
+from tests.provision import Provision, make_settings
+
+CONNECT_SECONDS = 1
+START_SECONDS = 9
+"""How long Python may take to start, on a busy machine."""
+
+HBA = "local all eitherdb_app scram-sha-256\nlocal all postgres trust\n"
+
+
+def findings(result: Result) -> dict[str, dict[str, Any]]:
+    """Return the findings of `check --json` by subject, after a look at the form."""
+    report = json.loads(result.out)
+    assert set(report) == {"ok", "findings"}
+    assert report["ok"] is (result.exit_code == 0)
+    for finding in report["findings"]:
+        assert set(finding) == {"subject", "status", "detail", "remedy"}
+        assert finding["status"] in {"ok", "warning", "failed"}
+    return {finding["subject"]: finding for finding in report["findings"]}
+
+
+# -- in order ------------------------------------------------------------------------------------
+
+
+async def test_check_of_a_sound_database_is_all_ok(migrated: Provision, tmp_path: Path) -> None:
+    """Exit code 0, and a finding a subject."""
+    report = await eitherdb(tmp_path, "check", "--json", settings=migrated.settings)
+    assert (report.exit_code, report.err) == (0, "")
+    found = findings(report)
+    subjects = ["configuration", "connection", "schema", "transactions", "schema_validation"]
+    assert list(found) == subjects
+    assert {finding["status"] for finding in found.values()} == {"ok"}
+    products = {"sqlite": "SQLite ", "postgres": "PostgreSQL ", "mongo": "MongoDB "}
+    assert found["connection"]["detail"].startswith(products[migrated.settings.db_backend])
+
+
+def test_check_in_words_says_what_the_report_says(tmp_path: Path) -> None:
+    """A line a subject, its status always in the same column, and the remedy below it."""
+    told = run(tmp_path, "check")
+    assert (told.exit_code, told.err) == (1, "")
+    lines = told.out.splitlines()
+    found = findings(call(tmp_path, "check", "--json"))
+    assert len(found) == 5
+    columns = set()
+    for subject, finding in found.items():
+        line = lines.pop(0)
+        assert line.split()[:2] == [subject, finding["status"]]
+        assert line.endswith(finding["detail"])
+        columns.add(line.index(f" {finding['status']} "))
+        if finding["remedy"]:
+            assert lines.pop(0).endswith(f"→ {finding['remedy']}")
+    assert lines == []
+    assert len(columns) == 1
+
+
+async def test_check_of_an_empty_database_exits_1(migrated: Provision, tmp_path: Path) -> None:
+    """The one thing to mend is the schema, and the remedy is the command that does it."""
+    async with migrated.empty_database() as settings:
+        report = await eitherdb(tmp_path, "check", "--json", settings=settings)
+        assert await open_migrator(settings).current() is None
+    assert report.exit_code == 1
+    failed = [finding for finding in findings(report).values() if finding["status"] == "failed"]
+    assert [finding["subject"] for finding in failed] == ["schema"]
+    assert "eitherdb migrate upgrade" in failed[0]["remedy"]
+
+
+def test_check_of_faulty_settings_exits_2(tmp_path: Path) -> None:
+    """Each fault is a finding of its own; nothing is connected."""
+    report = run(tmp_path, "check", "--json", DB_BACKEND="oracle", DB_POOL_SIZE="0")
+    assert report.exit_code == 2
+    details = [finding["detail"] for finding in json.loads(report.out)["findings"]]
+    assert [detail.partition(":")[0] for detail in details] == ["DB_BACKEND", "DB_POOL_SIZE"]
+    told = call(tmp_path, "check", DB_BACKEND="oracle", DB_POOL_SIZE="0")
+    assert (told.exit_code, told.err) == (2, "")
+    for detail in details:
+        assert detail in told.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_warns_of_the_public_secret(tmp_path: Path) -> None:
+    """Fine on one's own machine, so it is no failure."""
+    call(tmp_path, "migrate", "upgrade")
+    report = call(tmp_path, "check", "--json", SECRET_KEY="")
+    assert report.exit_code == 0
+    finding = findings(report)["configuration"]
+    assert (finding["status"], "SECRET_KEY" in finding["remedy"]) == ("warning", True)
+
+
+# -- a database that can't be used ---------------------------------------------------------------
+
+
+def unreachable(backend: str) -> Settings:
+    """Return settings of a database at a place where none can be; the password must not be shown."""
+    address = f"app:hunter2@127.0.0.1:{free_port()}/eitherdb"
+    values = {
+        "sqlite": {"db_backend": "sqlite", "database_url": "sqlite:////dev/null/eitherdb.db"},
+        "postgres": {"db_backend": "postgres", "database_url": f"postgresql://{address}"},
+        "mongo-motor": {
+            "db_backend": "mongo",
+            "database_url": f"mongodb://{address}",
+            "mongo_driver": "motor",
+        },
+        "mongo-pymongo": {
+            "db_backend": "mongo",
+            "database_url": f"mongodb://{address}",
+            "mongo_driver": "pymongo",
+        },
+    }
+    return make_settings(**values[backend])
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mongo-motor", "mongo-pymongo"])
+def nowhere(request: pytest.FixtureRequest) -> Settings:
+    """Name a database that can't be reached, of each kind in turn."""
+    return unreachable(request.param)
+
+
+def test_check_of_an_unreachable_database_exits_2_in_time(nowhere: Settings, tmp_path: Path) -> None:
+    """Within the connect timeout, naming the variable and the address but no password."""
+    began = time.monotonic()
+    report = run(
+        tmp_path, "check", "--json", settings=nowhere, DB_CONNECT_TIMEOUT_SECONDS=str(CONNECT_SECONDS)
+    )
+    assert time.monotonic() - began < CONNECT_SECONDS + START_SECONDS
+    assert (report.exit_code, report.err) == (2, "")
+    found = findings(report)
+    assert list(found) == ["configuration", "connection"]
+    assert found["connection"]["status"] == "failed"
+    detail = found["connection"]["detail"]
+    assert "DATABASE_URL" in detail
+    assert nowhere.url.rpartition("@")[2].rpartition("/")[0] in detail
+    assert "hunter2" not in report.out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["serve"],
+        ["serve", "--migrate"],
+        ["migrate", "upgrade"],
+        ["migrate", "downgrade", "base"],
+        ["migrate", "downgrade", "base", "--yes"],
+        ["migrate", "current"],
+        ["migrate", "check"],
+        ["migrate", "revision", "-m", "none"],
+        ["user", "create-superuser", "root@example.com", "--password-stdin"],
+        ["user", "set-password", "root@example.com", "--password-stdin"],
+    ],
+    ids=" ".join,
+)
+def test_command_on_an_unreachable_database_refuses_in_one_line(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    """Each command that connects names the variable at fault, and exits with 2."""
+    line = call(tmp_path, *arguments, settings=unreachable("postgres"), stdin="correct horse\n").refusal()
+    assert line.startswith("DATABASE_URL: ")
+    assert "127.0.0.1" in line
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize(
+    ("backend", "url"),
+    [
+        ("sqlite", "sqlite://relative.db"),
+        ("postgres", "postgresql://app:hunter2@127.0.0.1:port/eitherdb"),
+        ("postgres", "postgresql://app:hunter2@127.0.0.1:99999/eitherdb"),
+        ("postgres", "postgresql://app:hunter2@127.0.0.1:1/eitherdb?bogus=1"),
+        ("postgres", "postgresql://app:hunter2/@127.0.0.1:1/eitherdb"),
+        ("mongo", "mongodb://app:hunter2@127.0.0.1:99999/eitherdb"),
+        ("mongo", "mongodb://app:hunter2/@127.0.0.1:1/eitherdb"),
+        ("mongo", "mongodb://app:hunter2@"),
+        ("mongo", "mongodb://app:hunter2@127.0.0.1:1/eitherdb?bogus=1"),
+    ],
+)
+def test_command_with_an_unusable_url_refuses_in_one_line(backend: str, url: str, tmp_path: Path) -> None:
+    """What passes the settings and is refused by a driver is a fault of the URL too, not a crash."""
+    line = call(
+        tmp_path,
+        "migrate",
+        "current",
+        DB_BACKEND=backend,
+        DATABASE_URL=url,
+        DB_CONNECT_TIMEOUT_SECONDS="0.5",
+        DB_COMMAND_TIMEOUT_SECONDS="0.5",
+    ).refusal()
+    assert "DATABASE_URL" in line
+    assert "hunter2" not in line
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    """Give a PostgreSQL that asks everyone but its owner for a password."""
+    folder = tmp_path_factory.mktemp("guarded")
+    with start_postgres(folder, durable=False) as server:
+        (folder / "db/pg_hba.conf").write_text(HBA)
+        yield server
+
+
+@asynccontextmanager
+async def owner_of(server: LocalServer) -> AsyncIterator[asyncpg.Connection]:
+    """Connect as the server's owner."""
+    connection = await asyncpg.connect(server.url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("password", "database", "words"),
+    [
+        ("hunter3", "postgres", 'password authentication failed for user "eitherdb_app"'),
+        ("hunter2", "nowhere", 'database "nowhere" does not exist'),
+    ],
+)
+async def test_check_shows_what_postgres_says_of_a_refusal(
+    guarded: LocalServer, password: str, database: str, words: str, tmp_path: Path
+) -> None:
+    """A wrong password and an unknown database are told apart, and no password is shown."""
+    async with owner_of(guarded) as owner:
+        await owner.execute("DROP ROLE IF EXISTS eitherdb_app")
+        await owner.execute("CREATE ROLE eitherdb_app LOGIN PASSWORD 'hunter2'")
+        await owner.execute("SELECT pg_reload_conf()")
+    url = make_url(guarded.url).set(username="eitherdb_app", password=password, database=database)
+    settings = make_settings(db_backend="postgres", database_url=url.render_as_string(hide_password=False))
+    report = await eitherdb(tmp_path, "check", "--json", settings=settings)
+    assert report.exit_code == 2
+    detail = findings(report)["connection"]["detail"]
+    assert detail.startswith("DATABASE_URL: ")
+    assert words in detail
+    assert password not in report.out

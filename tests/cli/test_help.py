@@ -1,0 +1,70 @@
+"""`--help` and options: every command explains itself and refuses what it does not know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer.main
+from typer.core import TyperGroup, TyperOption
+
+from cli.main import app
+from tests.cli.command import call, run, words
+
+
+def all_commands() -> dict[str, list[str]]:
+    """Map each command, by its words, to the options and arguments that it declares."""
+    found: dict[str, list[str]] = {}
+    groups = [("", typer.main.get_command(app))]
+    for path, command in groups:
+        found[path] = [
+            name
+            for parameter in command.params
+            for name in (parameter.opts if isinstance(parameter, TyperOption) else [str(parameter.metavar)])
+        ]
+        if isinstance(command, TyperGroup):
+            groups += [(f"{path} {name}".strip(), sub) for name, sub in command.commands.items()]
+    return found
+
+
+COMMANDS = all_commands()
+LEAVES = [
+    "dev",
+    "serve",
+    "check",
+    "migrate upgrade",
+    "migrate downgrade",
+    "migrate current",
+    "migrate history",
+    "migrate check",
+    "migrate revision",
+    "user create-superuser",
+    "user set-password",
+]
+
+
+def test_commands_are_these() -> None:
+    """The lists that the tests below walk are whole."""
+    assert sorted(COMMANDS) == sorted(["", "migrate", "user", *LEAVES])
+    assert sum(map(len, COMMANDS.values())) > 15
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_names_every_option(command: str, tmp_path: Path) -> None:
+    """Exit code 0, each option and argument is there, and nothing is connected or written."""
+    result = run(tmp_path, *command.split(), "--help", DB_BACKEND="nonsense")
+    assert (result.exit_code, result.err) == (0, "")
+    shown = words(result.out)
+    for name in COMMANDS[command]:
+        assert name in shown
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", LEAVES)
+def test_unknown_option_is_refused(command: str, tmp_path: Path) -> None:
+    """Exit code 2 before anything is asked, connected or written."""
+    result = call(tmp_path, *command.split(), "--bogus")
+    assert result.exit_code == 2, result
+    assert "--bogus" in result.err
+    assert result.out == ""
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,151 @@
+"""`eitherdb migrate`: the words and exit codes; what it does to a database is in `tests/migrations`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from migrations import open_migrator
+from tests.cli.command import ROOT, call, call_async, copy_tree, database_on, eitherdb, free_port, run
+from tests.conftest import find_provision
+from tests.provision import Provision, Servers
+
+MODEL = "    full_name: Mapped[str | None] = mapped_column(_text(255))\n"
+
+
+async def test_migrate_walks_forth_and_back(migrated: Provision, tmp_path: Path) -> None:
+    """Each command says what it did, and changes nothing without a yes."""
+    async with migrated.empty_database() as settings:
+
+        async def migrate(*arguments: str, stdin: str = "") -> tuple[int, str]:
+            result = await call_async(tmp_path, "migrate", *arguments, settings=settings, stdin=stdin)
+            return result.exit_code, result.out
+
+        assert await migrate("upgrade") == (0, "0001 applied\n")
+        assert await migrate("check") == (0, "The database has the declared schema.\n")
+        exit_code, asked = await migrate("downgrade", "base", stdin="n\n")
+        assert exit_code == 1
+        assert "lose" in asked
+        assert await open_migrator(settings).current() == "0001"
+        assert await migrate("downgrade", "-1", "--yes") == (0, "0001 undone\n")
+        assert await migrate("current") == (0, "base (nothing applied)\n")
+
+
+def test_migrate_asks_once_and_takes_yes(tmp_path: Path) -> None:
+    """Upgrading twice finds nothing to do; a downgrade goes on at `y`, and not where nobody answers."""
+    assert call(tmp_path, "migrate", "upgrade").out == "0001 applied\n"
+    assert call(tmp_path, "migrate", "upgrade").out == "Nothing to do.\n"
+    assert call(tmp_path, "migrate", "current").out == "0001\n"
+    unanswered = call(tmp_path, "migrate", "downgrade", "base")
+    assert unanswered.exit_code == 1
+    agreed = call(tmp_path, "migrate", "downgrade", "base", stdin="y\n")
+    assert agreed.exit_code == 0
+    assert agreed.out.endswith("0001 undone\n")
+    assert agreed.out.count("[y/N]") == 1
+    check = call(tmp_path, "migrate", "check")
+    assert check.exit_code == 1
+    assert "eitherdb migrate upgrade" in check.out
+
+
+@pytest.mark.parametrize(
+    ("backend", "url"),
+    [("postgres", "postgresql://127.0.0.1:{}/none"), ("mongo", "mongodb://127.0.0.1:{}/none")],
+)
+def test_history_needs_no_database(backend: str, url: str, tmp_path: Path) -> None:
+    """One line a revision, oldest first."""
+    address = url.format(free_port())
+    result = call(tmp_path, "migrate", "history", DB_BACKEND=backend, DATABASE_URL=address)
+    assert (result.exit_code, result.out) == (0, "0001  users and items\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["upgrade", "0099"], ["downgrade", "head1", "--yes"], ["downgrade", "-1", "--yes"]],
+    ids=" ".join,
+)
+def test_migrate_to_an_unknown_revision_lists_the_valid_ones(arguments: list[str], tmp_path: Path) -> None:
+    """Exit code 2 and one line; `-1` is before the first on an empty database."""
+    line = call(tmp_path, "migrate", *arguments).refusal()
+    assert repr(arguments[1]) in line
+    assert "base, 0001, head, -1" in line
+
+
+def test_downgrade_to_an_unknown_revision_does_not_ask(tmp_path: Path) -> None:
+    """Whether to lose data is asked only where there is something to do."""
+    assert "base, 0001, head, -1" in call(tmp_path, "migrate", "downgrade", "head1").refusal()
+
+
+def checkout() -> list[tuple[str, int]]:
+    """Return what is in the checkout's folder of migrations, and when it was last written."""
+    files = (ROOT / "migrations").rglob("*.*")
+    return sorted((str(file), file.stat().st_mtime_ns) for file in files if file.suffix != ".pyc")
+
+
+@pytest.mark.parametrize("name", ["sqlite", "postgres"])
+async def test_revision_after_a_new_column_writes_it(name: str, servers: Servers, tmp_path: Path) -> None:
+    """The file adds what the model gained and nothing else, and the database then fits the model."""
+    tree = copy_tree(tmp_path)
+    before = checkout()
+    async with database_on(find_provision(name, servers)) as settings:
+
+        async def migrate(*arguments: str) -> str:
+            result = await eitherdb(
+                tmp_path, "migrate", *arguments, settings=settings, PYTHONPATH=os.fspath(tree)
+            )
+            assert result.exit_code == 0, result
+            return result.out
+
+        await open_migrator(settings).upgrade()
+        schema = tree / "backends/sql/schema.py"
+        column = MODEL.replace("full_name", "nickname")
+        assert MODEL in schema.read_text()
+        schema.write_text(schema.read_text().replace(MODEL, MODEL + column))
+
+        said = await migrate("revision", "-m", "Add a nickname to users")
+        path = tree / "migrations/sql/versions/0002_add_a_nickname_to_users.py"
+        assert str(path) in said
+        text = path.read_text()
+        assert text.startswith('"""Add a nickname to users."""\n')
+        assert text.count("add_column(sa.Column('nickname', sa.String(length=255)") == 1
+        assert text.count("drop_column('nickname')") == 1
+        assert text.count("op.batch_alter_table(") == 2
+
+        assert await migrate("upgrade") == "0002 applied\n"
+        assert await migrate("check") == "The database has the declared schema.\n"
+        assert await migrate("downgrade", "-1", "--yes") == "0002 undone\n"
+    assert checkout() == before
+
+
+def test_revision_on_an_empty_database_is_refused(tmp_path: Path) -> None:
+    """Compared with an empty database, every table would be new."""
+    tree = copy_tree(tmp_path)
+    before = sorted(tree.rglob("0*.py"))
+    refused = run(tmp_path, "migrate", "revision", "-m", "Everything", PYTHONPATH=os.fspath(tree))
+    assert "eitherdb migrate upgrade" in refused.refusal()
+    assert sorted(tree.rglob("0*.py")) == before
+
+
+async def test_revision_on_mongo_writes_a_step_that_runs(servers: Servers, tmp_path: Path) -> None:
+    """From a template: a module that the migrator finds, names and applies at once."""
+    tree = copy_tree(tmp_path)
+    before = checkout()
+    message = r"""Split "title" at \n"""
+    async with database_on(find_provision("mongo-motor", servers)) as settings:
+
+        async def migrate(*arguments: str) -> str:
+            result = await eitherdb(
+                tmp_path, "migrate", *arguments, settings=settings, PYTHONPATH=os.fspath(tree)
+            )
+            assert (result.exit_code, result.err) == (0, ""), result
+            return result.out
+
+        await open_migrator(settings).upgrade()
+        said = await migrate("revision", "-m", message)
+        path = tree / "migrations/mongo/steps/m0002_split_title_at_n.py"
+        assert str(path) in said
+        assert path.is_file()
+        assert await migrate("upgrade") == "0002 applied\n"
+        assert (await migrate("history")).splitlines() == ["0001  users and items", f"0002  {message}"]
+    assert checkout() == before

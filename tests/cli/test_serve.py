@@ -1,0 +1,161 @@
+"""`eitherdb serve` and `dev`: they serve, end, and say in one line why they can't."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import socket
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import httpx2
+import pytest
+from sqlalchemy import make_url
+
+from migrations import open_migrator
+from tests.cli.command import (
+    BY_SIGNAL,
+    Serving,
+    answers,
+    call,
+    database_on,
+    eitherdb,
+    free_port,
+    run,
+    serving,
+    until,
+)
+from tests.conftest import find_provision
+from tests.provision import Provision, Servers, make_settings
+
+PASSWORD = re.compile(r"Password +(\S+)\n")
+
+
+async def log_in(server: Serving, email: str, password: str) -> int:
+    """Sign in over HTTP; return the status code of the answer."""
+    async with httpx2.AsyncClient(base_url=f"{server.url}/api/v1", timeout=30) as client:
+        form = {"username": email, "password": password}
+        return (await client.post("/login/access-token", data=form)).status_code
+
+
+async def test_serve_refuses_an_empty_schema(migrated: Provision, tmp_path: Path) -> None:
+    """One line with the command that mends it; nothing is migrated and nothing serves."""
+    async with migrated.empty_database() as settings:
+        refused = await eitherdb(tmp_path, "serve", "--port", str(free_port()), settings=settings)
+        assert "eitherdb migrate upgrade" in refused.refusal()
+        assert await open_migrator(settings).current() is None
+
+
+async def test_serve_migrate_started_twice_at_once_applies_once(
+    migrated: Provision, tmp_path: Path
+) -> None:
+    """Two instances on one empty database both come up; each ends cleanly on a signal of its own."""
+    async with migrated.empty_database() as settings:
+        async with AsyncExitStack() as stack:
+            start = [
+                stack.enter_async_context(serving(tmp_path, "serve", "--migrate", settings=settings))
+                for _ in BY_SIGNAL
+            ]
+            servers = await asyncio.gather(*start)
+            outputs = "".join(server.output for server in servers)
+            assert outputs.count("Applied migration 0001") == 1
+            assert len(PASSWORD.findall(outputs)) == 1
+            for server, (signum, exit_codes) in zip(servers, BY_SIGNAL.items(), strict=True):
+                assert await server.end(signum) in exit_codes
+                assert server.is_gone()
+                assert "Traceback" not in server.output
+        assert await open_migrator(settings).check() == []
+
+
+async def test_serve_with_workers_serves_and_ends_with_all_of_them(
+    migrated: Provision, tmp_path: Path
+) -> None:
+    """Two workers start, one of them makes the first superuser, and no process outlives the first."""
+    await migrated.clean()
+    async with serving(tmp_path, "serve", "--workers", "2", settings=migrated.settings) as server:
+        await until(lambda: server.output.count("Application startup complete") == 2, server)
+        assert len(PASSWORD.findall(server.output)) == 1
+        assert await server.end(signal.SIGTERM) in BY_SIGNAL[signal.SIGTERM]
+        # Python's own tracker of shared memory ends a moment later.
+        await until(server.is_gone, server, seconds=5)
+        assert "Traceback" not in server.output
+
+
+async def test_serve_shows_no_secret(servers: Servers, tmp_path: Path) -> None:
+    """It writes where it serves and on what, but neither a password nor, later, a line a request."""
+    async with database_on(find_provision("postgres", servers)) as open_to_all:
+        url = make_url(open_to_all.url).set(username="postgres", password="hunter/2")
+        settings = make_settings(db_backend="postgres", database_url=str(url).replace("***", "hunter/2"))
+        async with serving(
+            tmp_path,
+            "serve",
+            "--migrate",
+            settings=settings,
+            FIRST_SUPERUSER="root@example.com",
+            FIRST_SUPERUSER_PASSWORD="correct horse",
+        ) as server:
+            assert await log_in(server, "root@example.com", "correct horse") == 200
+            for expected in (
+                f"{server.url}/api/v1",
+                f"{server.url}/docs",
+                "PostgreSQL",
+                "root@example.com",
+            ):
+                assert expected in server.output
+            for unexpected in ("hunter", "correct horse", "POST"):
+                assert unexpected not in server.output
+
+
+def test_serve_on_a_taken_port_says_so(tmp_path: Path) -> None:
+    """The system's words for it, a failing exit code and no traceback."""
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
+        port = str(taken.getsockname()[1])
+        refused = run(tmp_path, "serve", "--migrate", "--port", port)
+    assert refused.exit_code not in {0, None}
+    assert "address already in use" in refused.err
+
+
+def test_serve_with_faulty_settings_tells_each_in_a_line(tmp_path: Path) -> None:
+    """Exit code 2 and nothing but the lines of the settings."""
+    refused = call(tmp_path, "serve", DB_BACKEND="oracle", DB_POOL_SIZE="0")
+    assert (refused.exit_code, refused.out) == (2, "")
+    first, second = refused.err.splitlines()
+    assert first.startswith("eitherdb: DB_BACKEND: ")
+    assert second.startswith("eitherdb: DB_POOL_SIZE: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", [["--port", "0"], ["--port", "65536"], ["--workers", "0"]])
+def test_serve_with_an_absurd_number_is_refused(option: list[str], tmp_path: Path) -> None:
+    """The command line names the option and its bounds."""
+    refused = call(tmp_path, "serve", *option)
+    assert refused.exit_code == 2
+    assert option[0] in refused.err
+
+
+async def test_dev_sets_everything_up_once(tmp_path: Path) -> None:
+    """A folder without anything becomes a service to log in to; the password is shown that once."""
+    async with serving(tmp_path, "dev") as server:
+        for expected in (
+            f"{server.url}/api/v1",
+            f"{server.url}/docs",
+            "SQLite",
+            "admin@example.com",
+            "Applied migration 0001",
+        ):
+            assert expected in server.output
+        (password,) = PASSWORD.findall(server.output)
+        assert len(password) >= 12
+        assert await log_in(server, "admin@example.com", password) == 200
+        assert await log_in(server, "admin@example.com", password + "x") == 400
+        assert await server.end(signal.SIGINT) in BY_SIGNAL[signal.SIGINT]
+        assert "Traceback" not in server.output
+    assert (tmp_path / ".data/eitherdb.db").is_file()
+
+    async with serving(tmp_path, "dev") as again:
+        assert "Applied" not in again.output
+        assert "Password" not in again.output
+        assert password not in again.output
+        assert await log_in(again, "admin@example.com", password) == 200
+        assert answers(again.url)

@@ -1,0 +1,122 @@
+"""`eitherdb user`: making the superuser and giving passwords, from a script."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from api.security import Passwords
+from backends.models import User
+from config import Settings
+from tests.cli.command import call, call_async, eitherdb
+from tests.provision import Provision
+
+STDIN = "--password-stdin"
+BAD_PASSWORDS = ["", "\n", "seven77\n", "x" * 129 + "\n", "nul\x00nul\x00nul\n"]
+
+
+@asynccontextmanager
+async def user_of(provision: Provision, settings: Settings, email: str) -> AsyncIterator[User | None]:
+    """Look a user up as the API does."""
+    backend = await provision.open(settings)
+    try:
+        yield await backend.users.find_by_email(email)
+    finally:
+        await backend.close()
+
+
+async def has_password(user: User | None, password: str) -> bool:
+    """Tell whether the user can sign in with this password."""
+    assert user is not None
+    passwords = Passwords()
+    try:
+        return bool(await passwords.verify(password, user.hashed_password))
+    finally:
+        passwords.close()
+
+
+async def test_create_superuser_and_set_password(migrated: Provision, tmp_path: Path) -> None:
+    """Made once, whatever the spelling of the address, and given another password later."""
+    await migrated.clean()
+    settings = migrated.settings
+    made = await eitherdb(
+        tmp_path,
+        *("user", "create-superuser", "Boss@Example.com", "--full-name", "The Boss", STDIN),
+        settings=settings,
+        stdin="correct horse\n",
+    )
+    assert (made.exit_code, made.err) == (0, "")
+    async with user_of(migrated, settings, "boss@example.com") as user:
+        assert user is not None
+        assert user.id in made.out
+        assert (user.full_name, user.is_superuser, user.is_active) == ("The Boss", True, True)
+        assert await has_password(user, "correct horse")
+    assert "correct horse" not in made.out
+
+    again = await call_async(
+        tmp_path,
+        *("user", "create-superuser", "BOSS@example.com", STDIN),
+        settings=settings,
+        stdin="other horse\n",
+    )
+    assert "eitherdb user set-password" in again.refusal()
+    async with user_of(migrated, settings, "boss@example.com") as unchanged:
+        assert unchanged == user
+
+    changed = await call_async(
+        tmp_path,
+        *("user", "set-password", "BOSS@example.com", STDIN),
+        settings=settings,
+        stdin="battery staple\r\n",
+    )
+    assert (changed.exit_code, changed.err) == (0, "")
+    assert "battery staple" not in changed.out
+    async with user_of(migrated, settings, "boss@example.com") as user:
+        assert await has_password(user, "battery staple")
+        assert not await has_password(user, "correct horse")
+
+
+@pytest.fixture(scope="module")
+def migrated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder whose `.data` holds a migrated SQLite database without users."""
+    folder = tmp_path_factory.mktemp("users")
+    assert call(folder, "migrate", "upgrade").exit_code == 0
+    return folder
+
+
+@pytest.mark.parametrize("email", ["boss", "boss@", "a b@example.com"])
+def test_create_superuser_with_a_bad_address_is_refused(email: str, migrated_folder: Path) -> None:
+    """One line that names it."""
+    line = call(
+        migrated_folder, "user", "create-superuser", email, STDIN, stdin="correct horse\n"
+    ).refusal()
+    assert line.startswith(f"{email}: ")
+    assert "email address" in line
+
+
+@pytest.mark.parametrize("password", BAD_PASSWORDS, ids=["none", "empty", "short", "long", "NUL"])
+@pytest.mark.parametrize("command", ["create-superuser", "set-password"])
+def test_password_that_the_api_would_refuse_is_refused(
+    command: str, password: str, migrated_folder: Path
+) -> None:
+    """One line with the valid length, and without the password."""
+    line = call(migrated_folder, "user", command, "boss@example.com", STDIN, stdin=password).refusal()
+    assert "8 to 128 characters" in line
+    assert "seven77" not in line
+
+
+@pytest.mark.parametrize("email", ["nobody@example.com", "nobody"])
+def test_set_password_of_nobody_says_so(email: str, migrated_folder: Path) -> None:
+    """One line with the command that makes the user."""
+    line = call(migrated_folder, "user", "set-password", email, STDIN, stdin="correct horse\n").refusal()
+    assert email in line
+    assert "eitherdb user create-superuser" in line
+
+
+def test_create_superuser_on_an_empty_schema_is_refused(tmp_path: Path) -> None:
+    """The command that mends it is named."""
+    refused = call(tmp_path, "user", "create-superuser", "a@example.com", STDIN, stdin="correct horse\n")
+    assert "eitherdb migrate upgrade" in refused.refusal()

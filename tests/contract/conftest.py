@@ -1,0 +1,87 @@
+"""Fixtures of the contract tests: more backends on one database, given ids, users, and the lists."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable
+from typing import Protocol
+
+import pytest
+
+from backends.ids import Clock, IdSource, new_id, utc_now
+from backends.models import User
+from backends.protocols import Backend
+from config import Settings
+from tests.conftest import ManualClock
+from tests.contract.samples import new_user
+from tests.contract.shelves import KINDS, Shelf
+from tests.provision import Provision
+
+
+class ManualIds:
+    """An id source that gives the ids in `upcoming` first and fresh ones after them."""
+
+    def __init__(self) -> None:
+        self.upcoming: list[str] = []
+
+    def __call__(self) -> str:
+        """Return the next id."""
+        return self.upcoming.pop(0) if self.upcoming else new_id()
+
+
+class Opener(Protocol):
+    """The type of the fixture `open_another`."""
+
+    def __call__(
+        self, settings: Settings | None = None, *, clock: Clock = utc_now, id_source: IdSource = new_id
+    ) -> Awaitable[Backend]:
+        """Open one more backend on the database of `backend`; the fixture closes it."""
+        ...
+
+
+@pytest.fixture
+async def open_another(provision: Provision, backend: Backend) -> AsyncIterator[Opener]:
+    """Return what opens more backends on the database of `backend`, which is empty at first."""
+    opened: list[Backend] = []
+
+    async def open_another(
+        settings: Settings | None = None, *, clock: Clock = utc_now, id_source: IdSource = new_id
+    ) -> Backend:
+        opened.append(await provision.open(settings, clock=clock, id_source=id_source))
+        return opened[-1]
+
+    yield open_another
+    for another in opened:
+        assert another.connections_in_use == 0, "the test left a connection checked out"
+        await another.close()
+    assert backend.connections_in_use == 0, "the test left a connection checked out"
+
+
+@pytest.fixture
+def ids() -> ManualIds:
+    """Return the id source of `given_ids`."""
+    return ManualIds()
+
+
+@pytest.fixture
+async def given_ids(open_another: Opener, clock: ManualClock, ids: ManualIds) -> Backend:
+    """Return a backend on the same database that takes its ids from `ids` and its time from `clock`."""
+    return await open_another(clock=clock, id_source=ids)
+
+
+@pytest.fixture
+async def owner(backend: Backend) -> User:
+    """Return a user to own items."""
+    return await backend.users.add(new_user())
+
+
+@pytest.fixture
+async def stranger(backend: Backend) -> User:
+    """Return a user who owns none of the test's items."""
+    return await backend.users.add(new_user(1))
+
+
+@pytest.fixture(params=KINDS)
+async def shelf(request: pytest.FixtureRequest, given_ids: Backend, backend: Backend) -> Shelf:
+    """Return each of the lists, empty; its rows get their ids from `ids` and their times from `clock`."""
+    users = [] if request.param == "users" else [await backend.users.add(new_user(n)) for n in (-1, -2)]
+    return Shelf(given_ids, request.param, elsewhere=backend, users=users)

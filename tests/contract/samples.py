@@ -1,0 +1,82 @@
+"""What the contract tests store: forms with every field set, and ids of every kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backends.models import NewItem, NewUser
+
+UNKNOWN_ID = "0123456789abcdef01234567"
+
+# One value a field, none of them its default: a field that is not written or not read shows up.
+FULL_USER: dict[str, Any] = {
+    "email": "ada@example.com",
+    "hashed_password": "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA",
+    "full_name": "Ada Lovelace",
+    "is_active": False,
+    "is_superuser": True,
+}
+OTHER_USER: dict[str, Any] = {
+    "email": "countess@example.com",
+    "hashed_password": "$argon2id$v=19$m=65536,t=3,p=4$cGVwcGVy$b3RoZXI",
+    "full_name": "Augusta King",
+    "is_active": True,
+    "is_superuser": False,
+}
+FULL_ITEM: dict[str, Any] = {"title": "Note G", "description": "Bernoulli numbers"}
+OTHER_ITEM: dict[str, Any] = {"title": "Note A", "description": "The engine weaves"}
+
+
+def new_user(n: int = 0) -> NewUser:
+    """Return the form of a user who differs from those of other numbers."""
+    return NewUser(email=f"user{n}@example.com", hashed_password=f"hash {n}", full_name=f"User {n}")
+
+
+def new_item(n: int = 0) -> NewItem:
+    """Return the form of an item that differs from those of other numbers."""
+    return NewItem(title=f"item {n}", description=f"description {n}")
+
+
+def hex_id(n: int) -> str:
+    """Return the id whose bytes are this number's."""
+    return f"{n:024x}"
+
+
+def malformed_ids(existing: str) -> list[str]:
+    """Return texts that are no ids, most of them close to an id that exists."""
+    assert existing.upper() != existing, "the upper-case spelling would be the id itself"
+    return [
+        "",
+        " ",
+        existing[:-1],
+        existing + "0",
+        existing[:12],
+        existing * 2,
+        existing.upper(),
+        f" {existing}",
+        f"{existing} ",
+        f"{existing}\n",
+        f"{existing[:8]}-{existing[8:12]}-{existing[12:]}",
+        f"0x{existing}",
+        f'{{"$oid": "{existing}"}}',
+        "g" * 24,
+        "a" * 12,
+        "\x00",
+        f"{existing}\x00",
+        "\x00" * 24,
+        "\U0001f600" * 24,
+        "\N{ARABIC-INDIC DIGIT ONE}" * 24,
+        "\N{FULLWIDTH DIGIT ONE}" * 24,
+        "0",
+        "1",
+        "-1",
+        str(2**63),
+        str(2**64),
+        "null",
+        "None",
+        "../",
+        "' OR '1'='1",
+        "%",
+        existing[:23] + "_",
+        "a" * 10_000,
+    ]

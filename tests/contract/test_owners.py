@@ -1,0 +1,163 @@
+"""Items and their owners: who may see and change what."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from backends.errors import NotFound, NotOwner
+from backends.models import Item, ItemChanges, Page, User
+from backends.protocols import Backend
+from tests.contract.expectations import delete_user, everything, facts, race, raises
+from tests.contract.samples import UNKNOWN_ID, malformed_ids, new_item
+
+Guarded = Callable[[Backend, str, str | None], Awaitable[object]]
+
+GUARDED: dict[str, Guarded] = {
+    "get": lambda backend, id_, owner_id: backend.items.get(id_, owner_id=owner_id),
+    "update": lambda backend, id_, owner_id: backend.items.update(
+        id_, ItemChanges(title="changed", description=None), owner_id=owner_id
+    ),
+    "update nothing": lambda backend, id_, owner_id: backend.items.update(
+        id_, ItemChanges(), owner_id=owner_id
+    ),
+    "delete": lambda backend, id_, owner_id: backend.items.delete(id_, owner_id=owner_id),
+}
+
+guarded = pytest.mark.parametrize("operation", GUARDED.values(), ids=GUARDED)
+
+
+@pytest.fixture
+async def item(backend: Backend, owner: User) -> Item:
+    """Return an item of the owner."""
+    return await backend.items.add(new_item(), owner_id=owner.id)
+
+
+@guarded
+async def test_guarded_operation_of_a_stranger_raises_not_owner(
+    backend: Backend, owner: User, stranger: User, item: Item, operation: Guarded
+) -> None:
+    """Who does not own an item is told so, and the item stays as it was."""
+    with raises(NotOwner("item", item.id)):
+        await operation(backend, item.id, stranger.id)
+
+    assert await everything(backend) == ([stranger, owner], [item])
+
+
+@guarded
+async def test_guarded_operation_of_nobody_raises_not_owner(
+    backend: Backend, owner: User, item: Item, operation: Guarded
+) -> None:
+    """An owner who does not exist, or whose id is malformed, does not own the item."""
+    for owner_id in [UNKNOWN_ID, item.id, *malformed_ids(owner.id)]:
+        with raises(NotOwner("item", item.id)):
+            await operation(backend, item.id, owner_id)
+
+    assert await everything(backend) == ([owner], [item])
+
+
+@guarded
+async def test_guarded_operation_on_unknown_item_raises_not_found(
+    backend: Backend, owner: User, stranger: User, item: Item, operation: Guarded
+) -> None:
+    """An item that does not exist is nobody's: not found comes before not the owner."""
+    await backend.items.delete(item.id)
+
+    for owner_id in (None, owner.id, stranger.id, UNKNOWN_ID, "", "\x00"):
+        for id_ in (item.id, UNKNOWN_ID, "", "\x00"):
+            with raises(NotFound("item", id_)):
+                await operation(backend, id_, owner_id)
+
+    assert await everything(backend) == ([stranger, owner], [])
+
+
+async def test_guarded_operations_of_the_owner_succeed(
+    backend: Backend, owner: User, stranger: User, item: Item
+) -> None:
+    """The owner may do all that anyone may."""
+    assert await backend.items.get(item.id, owner_id=owner.id) == item
+    assert await backend.items.update(item.id, ItemChanges(), owner_id=owner.id) == item
+    updated = await backend.items.update(item.id, ItemChanges(title="changed"), owner_id=owner.id)
+    assert updated == replace(item, title="changed")
+    await backend.items.delete(item.id, owner_id=owner.id)
+
+    assert await everything(backend) == ([stranger, owner], [])
+
+
+async def test_update_keeps_the_owner(backend: Backend, owner: User, stranger: User, item: Item) -> None:
+    """Whatever is changed and by whom, an item stays its owner's."""
+    changes = ItemChanges.model_validate({"title": "taken", "owner_id": stranger.id})
+
+    updated = await backend.items.update(item.id, changes)
+
+    assert updated == replace(item, title="taken")
+    assert await backend.items.get(item.id, owner_id=owner.id) == updated
+    assert await backend.items.list(owner_id=stranger.id) == Page(data=[], count=0, next=None)
+
+
+async def test_list_of_an_owner_contains_only_its_items(
+    backend: Backend, owner: User, stranger: User
+) -> None:
+    """An owner's list and its count leave out everyone else's items."""
+    items = [
+        await backend.items.add(new_item(n), owner_id=(owner, stranger, owner)[n % 3].id) for n in range(9)
+    ]
+    newest_first = items[::-1]
+
+    for user in (owner, stranger):
+        mine = [item for item in newest_first if item.owner_id == user.id]
+        assert await backend.items.list(owner_id=user.id) == Page(data=mine, count=len(mine), next=None)
+    assert await backend.items.list() == Page(data=newest_first, count=9, next=None)
+
+
+async def test_list_of_unknown_owner_is_empty(backend: Backend, owner: User, item: Item) -> None:
+    """An owner who does not exist, or whose id is malformed, has no items."""
+    for owner_id in [UNKNOWN_ID, item.id, *malformed_ids(owner.id)]:
+        assert await backend.items.list(owner_id=owner_id) == Page(data=[], count=0, next=None)
+        uncounted = await backend.items.list(owner_id=owner_id, count=False)
+        assert uncounted == Page(data=[], count=None, next=None)
+
+
+async def test_list_of_deleted_owner_is_empty(backend: Backend, owner: User, item: Item) -> None:
+    """The items of a deleted owner are gone from its list."""
+    deleted = await delete_user(backend, owner.id)
+
+    expected: Page[Item] = Page(data=[] if deleted else [item], count=0 if deleted else 1, next=None)
+    assert await backend.items.list(owner_id=owner.id) == expected
+
+
+async def test_concurrent_operations_of_owner_and_strangers_never_mix_up(
+    backend: Backend, owner: User, stranger: User, item: Item
+) -> None:
+    """However owners and strangers interleave, only the owner's changes happen."""
+    users = [owner, stranger, stranger, stranger] * 8
+
+    results, errors = await race(
+        backend.items.update(item.id, ItemChanges(title=f"{user.email} {n}"), owner_id=user.id)
+        for n, user in enumerate(users)
+    )
+
+    titles = [f"{user.email} {n}" for n, user in enumerate(users) if user == owner]
+    assert results == [replace(item, title=title) for title in titles]
+    assert errors == [facts(NotOwner("item", item.id))] * 24
+    assert (await backend.items.get(item.id)).title in titles
+
+
+async def test_concurrent_deletes_of_owner_and_strangers_let_the_owner_win(
+    backend: Backend, owner: User, stranger: User
+) -> None:
+    """A stranger's deletion never succeeds; it learns that the item is another's or already gone."""
+    for _ in range(5):
+        item = await backend.items.add(new_item(), owner_id=owner.id)
+
+        done, errors = await race(
+            backend.items.delete(item.id, owner_id=user.id)
+            for user in [stranger] * 5 + [owner] + [stranger] * 5
+        )
+
+        assert done == [None]
+        assert len(errors) == 10
+        assert set(errors) <= {facts(NotOwner("item", item.id)), facts(NotFound("item", item.id))}
+    assert await everything(backend) == ([stranger, owner], [])

@@ -1,0 +1,135 @@
+"""Races of a user's deletion with what is done to the user's items meanwhile, through two backends."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from backends.capabilities import Capability
+from backends.errors import BackendError, NotFound
+from backends.models import Item, ItemChanges, Page, User, UserChanges
+from backends.protocols import Backend
+from tests.contract.conftest import Opener
+from tests.contract.expectations import Facts, delete_user_in_the_end, everything, facts
+from tests.contract.samples import new_item, new_user
+
+ADDERS = 8
+
+
+class Race:
+    """Callers who add items for one user until they are refused, and one who deletes that user."""
+
+    def __init__(self, user: User) -> None:
+        """Race for this user."""
+        self.user = user
+        self.added: list[Item] = []
+        self.refusals: list[Facts] = []
+        self.over = False
+        self._news = asyncio.Event()
+
+    async def add_until_refused(self, backend: Backend) -> None:
+        """Add items until the owner is gone, or until it is clear that it stays."""
+        while not self.over:
+            try:
+                self.added.append(await backend.items.add(new_item(), owner_id=self.user.id))
+            except BackendError as exc:
+                self.refusals.append(facts(exc))
+                return
+            finally:
+                self._news.set()
+            await asyncio.sleep(0)  # not every backend has to wait for its server
+
+    async def delete_after(self, count: int, backend: Backend) -> None:
+        """Delete the user when so many items were added."""
+        while len(self.added) < count:
+            self._news.clear()
+            await self._news.wait()
+        self.over = not await delete_user_in_the_end(backend, self.user.id)
+
+
+async def test_delete_racing_adds_leaves_no_orphan(backend: Backend, open_another: Opener) -> None:
+    """Each `add` returns or raises NotFound; in the end no item of the deleted user is there.
+
+    The adders go on until they are refused, so the deletion begins, commits and ends between any of
+    their steps; in each round it begins after another number of items.
+    """
+    another = await open_another()
+    bystander = await backend.users.add(new_user(-1))
+    kept = await backend.items.add(new_item(-1), owner_id=bystander.id)
+
+    for number in range(30):
+        race = Race(await backend.users.add(new_user(number)))
+        async with asyncio.TaskGroup() as tasks:
+            for adder in range(ADDERS):
+                tasks.create_task(race.add_until_refused((backend, another)[adder % 2]))
+            tasks.create_task(race.delete_after(number % 10, (another, backend)[number % 2]))
+
+        if race.over:  # refused for want of the capability: all is as if it had not been tried
+            users, items = await everything(backend)
+            assert users == [race.user, bystander]
+            assert {item.id: item for item in items} == {item.id: item for item in (kept, *race.added)}
+            assert race.refusals == []
+            break
+        assert race.refusals == [facts(NotFound("user", race.user.id))] * ADDERS
+        assert await everything(backend) == await everything(another) == ([bystander], [kept])
+        assert await backend.items.list(owner_id=race.user.id) == Page(data=[], count=0, next=None)
+
+
+async def test_delete_racing_updates_of_its_items_takes_them_all(
+    backend: Backend, open_another: Opener
+) -> None:
+    """An update that comes too late finds nothing; none brings an item back."""
+    another = await open_another()
+    deleted = Capability.TRANSACTIONS in backend.capabilities
+    for number in range(5):
+        user = await backend.users.add(new_user(number))
+        items = [await backend.items.add(new_item(n), owner_id=user.id) for n in range(4)]
+
+        *outcomes, done = await asyncio.gather(
+            *(
+                (backend, another)[n % 2].items.update(item.id, ItemChanges(title=f"{n}"), owner_id=user.id)
+                for n, item in enumerate(items * 3)
+            ),
+            delete_user_in_the_end(another, user.id),
+            return_exceptions=True,
+        )
+
+        assert done is deleted
+        for n, (outcome, item) in enumerate(zip(outcomes, items * 3, strict=True)):
+            if isinstance(outcome, BackendError):
+                assert facts(outcome) == facts(NotFound("item", item.id))
+            else:
+                assert outcome == replace(item, title=f"{n}")
+        if not deleted:
+            assert await backend.items.list(count=False, limit=0) == Page(data=[], count=None, next=None)
+            assert (await backend.users.list(limit=1)).data == [user]
+            break
+        assert await everything(backend) == ([], [])
+
+
+async def test_delete_racing_updates_of_the_user_removes_it(backend: Backend, open_another: Opener) -> None:
+    """An update that comes too late finds nobody; none brings the user back."""
+    another = await open_another()
+    deleted = Capability.TRANSACTIONS in backend.capabilities
+    for number in range(5):
+        user = await backend.users.add(new_user(number))
+
+        *outcomes, done = await asyncio.gather(
+            *(
+                (backend, another)[n % 2].users.update(user.id, UserChanges(full_name=f"{n}"))
+                for n in range(12)
+            ),
+            delete_user_in_the_end(another, user.id),
+            return_exceptions=True,
+        )
+
+        assert done is deleted
+        for n, outcome in enumerate(outcomes):
+            if isinstance(outcome, BackendError):
+                assert facts(outcome) == facts(NotFound("user", user.id))
+            else:
+                assert outcome == replace(user, full_name=f"{n}")
+        if not deleted:
+            assert (await backend.users.get(user.id)) in outcomes
+            break
+        assert await everything(backend) == ([], [])

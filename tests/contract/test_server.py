@@ -1,0 +1,107 @@
+"""What a backend says about its server, what it can't do, and what another one on the database sees."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from backends.capabilities import Capability
+from backends.errors import NotSupported
+from backends.models import Item, ItemChanges, NewItem, NewUser, User, UserChanges
+from backends.protocols import Backend, ServerInfo
+from tests.contract.conftest import Opener
+from tests.contract.expectations import delete_user, everything
+from tests.contract.samples import FULL_ITEM, FULL_USER, OTHER_ITEM, OTHER_USER, new_item, new_user
+
+
+def test_server_names_product_version_and_driver(backend: Backend) -> None:
+    """An operator learns what stands behind the backend."""
+    texts = {field.name: getattr(backend.server, field.name) for field in fields(ServerInfo)}
+
+    assert texts == {name: text.strip() for name, text in texts.items()}
+    assert all(texts.values())
+    assert backend.server.version[0].isdigit()
+
+
+def test_capabilities_are_members_of_the_closed_set(backend: Backend) -> None:
+    """What a server can do is said in the words of `Capability`, and can't be changed."""
+    assert isinstance(backend.capabilities, frozenset)
+    assert backend.capabilities <= set(Capability)
+
+
+@pytest.mark.parametrize("capability", Capability)
+def test_capability_has_a_remedy(capability: Capability) -> None:
+    """Where a capability is absent the refusal tells an operator what to do."""
+    error = NotSupported("users.delete", capability)
+
+    assert (error.operation, error.capability) == ("users.delete", capability)
+    assert len(capability.remedy) > 20
+    assert capability.remedy in str(error)
+
+
+async def test_delete_of_user_is_refused_without_transactions(backend: Backend, owner: User) -> None:
+    """Without transactions a user is not deleted half: the refusal changes nothing, again and again."""
+    item = await backend.items.add(new_item(), owner_id=owner.id)
+
+    deleted = await delete_user(backend, owner.id)
+
+    assert deleted is (Capability.TRANSACTIONS in backend.capabilities)
+    assert await everything(backend) == (([], []) if deleted else ([owner], [item]))
+    if not deleted:
+        assert not await delete_user(backend, owner.id)
+        assert await backend.items.update(item.id, ItemChanges(), owner_id=owner.id) == item
+
+
+async def test_capabilities_are_the_same_on_each_opening(backend: Backend, open_another: Opener) -> None:
+    """What was probed once is probed alike the next time."""
+    another = await open_another()
+
+    assert another.capabilities == backend.capabilities
+    assert another.server == backend.server
+
+
+async def test_check_schema_accepts_the_migrated_database(backend: Backend, owner: User) -> None:
+    """A database that the migrations made fits the code, and the check changes nothing."""
+    await backend.check_schema()
+    await backend.check_schema()
+
+    assert await everything(backend) == ([owner], [])
+
+
+async def test_write_is_seen_by_another_backend_at_once(backend: Backend, open_another: Opener) -> None:
+    """What one process wrote, another reads, equal in every field, in the next moment."""
+    another = await open_another()
+
+    for writer, reader in ((backend, another), (another, backend)):
+        user = await writer.users.add(NewUser.model_validate(FULL_USER))
+        assert await reader.users.get(user.id) == user
+        assert await reader.users.find_by_email(user.email) == user
+        item = await writer.items.add(NewItem.model_validate(FULL_ITEM), owner_id=user.id)
+        assert await reader.items.get(item.id, owner_id=user.id) == item
+        assert await everything(reader) == await everything(writer) == ([user], [item])
+
+        user = await writer.users.update(user.id, UserChanges.model_validate(OTHER_USER))
+        item = await writer.items.update(item.id, ItemChanges.model_validate(OTHER_ITEM))
+        assert await everything(reader) == await everything(writer) == ([user], [item])
+
+        await writer.items.delete(item.id)
+        assert await everything(reader) == await everything(writer) == ([user], [])
+        await writer.users.update(user.id, UserChanges(email=f"{user.id}@example.com"))
+        if not await delete_user(writer, user.id):
+            break
+        assert await everything(reader) == await everything(writer) == ([], [])
+
+
+async def test_write_outlives_the_backend_that_made_it(backend: Backend, open_another: Opener) -> None:
+    """What was returned is durable: it is there when the writer is closed and another is opened."""
+    writer = await open_another()
+    user = await writer.users.add(new_user())
+    items: list[Item] = [await writer.items.add(new_item(n), owner_id=user.id) for n in range(3)]
+    await writer.items.delete(items[1].id)
+    await writer.close()
+
+    reader = await open_another()
+
+    expected = sorted([items[0], items[2]], key=lambda item: (item.created_at, item.id), reverse=True)
+    assert await everything(reader) == await everything(backend) == ([user], expected)

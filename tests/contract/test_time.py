@@ -1,0 +1,117 @@
+"""Time: `created_at` is the clock's, to the millisecond, aware and UTC, in every year that there is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from backends.models import ItemChanges, Page, User, UserChanges
+from backends.protocols import Backend
+from tests.conftest import ManualClock
+from tests.contract.expectations import everything
+from tests.contract.samples import new_item, new_user
+from tests.contract.shelves import Shelf, position
+
+MILLISECOND = timedelta(milliseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+TIMES = [
+    datetime(1, 1, 1, tzinfo=UTC),
+    datetime(1, 1, 1, tzinfo=UTC) + MILLISECOND,
+    datetime(1582, 10, 10, 12, tzinfo=UTC),
+    datetime(1899, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC),
+    datetime(1901, 12, 13, 20, 45, 51, 999_000, tzinfo=UTC),
+    datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC),
+    EPOCH - MILLISECOND,
+    EPOCH,
+    EPOCH + MILLISECOND,
+    datetime(2000, 2, 29, 0, 0, 0, 1_000, tzinfo=UTC),
+    datetime(2024, 3, 31, 1, 30, tzinfo=UTC),
+    datetime(2026, 11, 22, 16, 25, 25, 120_000, tzinfo=UTC),
+    datetime(2026, 11, 22, 16, 25, 25, 999_000, tzinfo=UTC),
+    datetime(2038, 1, 19, 3, 14, 7, 999_000, tzinfo=UTC),
+    datetime(2038, 1, 19, 3, 14, 8, tzinfo=UTC),
+    datetime(2106, 2, 7, 6, 28, 16, tzinfo=UTC),
+    datetime(2262, 4, 11, 23, 47, 16, 855_000, tzinfo=UTC),
+    datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC),
+]
+
+
+def _is_aware_utc(*times: datetime) -> bool:
+    return all(time.tzinfo is not None and time.utcoffset() == timedelta(0) for time in times)
+
+
+async def test_created_at_is_aware_utc_from_every_method(backend: Backend, clock: ManualClock) -> None:
+    """Each method that returns a row or a position returns an aware time, and the very same one."""
+    times = [clock.now + n * MILLISECOND for n in range(3)]
+    user = await backend.users.add(new_user())
+    item = await backend.items.add(new_item(1), owner_id=user.id)
+    newer = await backend.items.add(new_item(2), owner_id=user.id)
+    found = await backend.users.find_by_email(user.email)
+    assert found is not None
+    page = await backend.items.list(limit=1)
+    assert page.next is not None
+
+    of_user = [
+        user,
+        found,
+        await backend.users.get(user.id),
+        await backend.users.update(user.id, UserChanges()),
+        await backend.users.update(user.id, UserChanges(full_name="x")),
+        *(await backend.users.list()).data,
+    ]
+    of_item = [
+        item,
+        await backend.items.get(item.id),
+        await backend.items.update(item.id, ItemChanges()),
+        await backend.items.update(item.id, ItemChanges(title="x")),
+        (await backend.items.list()).data[1],
+        (await backend.items.list(owner_id=user.id)).data[1],
+    ]
+
+    assert [row.created_at for row in of_user] == [times[0]] * 6
+    assert [row.created_at for row in of_item] == [times[1]] * 6
+    assert [newer.created_at, page.next.created_at] == [times[2]] * 2
+    every = [row.created_at for row in of_user] + [row.created_at for row in of_item]
+    assert _is_aware_utc(*every, newer.created_at, page.next.created_at)
+
+
+async def test_created_at_of_any_year_is_kept(backend: Backend, clock: ManualClock) -> None:
+    """The clock's time comes back to the millisecond, long before and after what 32 bits can count."""
+    clock.stop()
+    for n, time in enumerate(TIMES):
+        clock.now = time
+        user = await backend.users.add(new_user(n))
+        item = await backend.items.add(new_item(n), owner_id=user.id)
+
+        assert (user.created_at, item.created_at) == (time, time)
+        stored_user, stored_item = await backend.users.get(user.id), await backend.items.get(item.id)
+        assert (stored_user, stored_item) == (user, item)
+        assert _is_aware_utc(stored_user.created_at, stored_item.created_at)
+
+
+async def test_list_orders_times_of_all_years(shelf: Shelf, clock: ManualClock) -> None:
+    """The order is that of time, across the epoch and across digits; so is the walk by `next`."""
+    clock.stop()
+    rows = []
+    for n, time in enumerate(TIMES[::2] + TIMES[1::2]):
+        clock.now = time
+        rows.append(await shelf.add(n))
+    newest_first = sorted(rows, key=lambda row: row.created_at, reverse=True)
+
+    assert [row.created_at for row in newest_first] == TIMES[::-1]
+    assert await shelf.list() == Page(data=newest_first, count=len(rows), next=None)
+    for index, row in enumerate(newest_first):
+        page = await shelf.list(after=position(row), limit=1, count=False)
+        assert page.data == newest_first[index + 1 : index + 2]
+
+
+async def test_update_keeps_created_at(backend: Backend, clock: ManualClock, owner: User) -> None:
+    """The time of creation is not that of the last change."""
+    item = await backend.items.add(new_item(), owner_id=owner.id)
+    clock.now += timedelta(days=1)
+
+    updated_user = await backend.users.update(owner.id, UserChanges(full_name="x"))
+    updated_item = await backend.items.update(item.id, ItemChanges(title="x"))
+
+    assert (updated_user.created_at, updated_item.created_at) == (owner.created_at, item.created_at)
+    assert await everything(backend) == ([updated_user], [updated_item])

@@ -1,0 +1,188 @@
+"""Users: update, field by field and many at a time."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+
+from backends.errors import AlreadyExists, NotFound
+from backends.models import NewUser, User, UserChanges
+from backends.protocols import Backend
+from tests.conftest import ManualClock
+from tests.contract.expectations import everything, facts, race, raises
+from tests.contract.samples import FULL_USER, OTHER_USER, UNKNOWN_ID, malformed_ids, new_user
+
+NULLABLE = [name for name, field in NewUser.model_fields.items() if field.default is None]
+
+
+@pytest.fixture
+async def full(backend: Backend) -> User:
+    """Return a user with every field set."""
+    return await backend.users.add(NewUser.model_validate(FULL_USER))
+
+
+def _changes(**values: Any) -> UserChanges:
+    return UserChanges.model_validate(values)
+
+
+@pytest.mark.parametrize("name", OTHER_USER)
+async def test_update_of_one_field_leaves_the_others(
+    backend: Backend, full: User, stranger: User, name: str
+) -> None:
+    """Only the field that is set changes, and only of this user."""
+    updated = await backend.users.update(full.id, _changes(**{name: OTHER_USER[name]}))
+
+    assert updated == replace(full, **{name: OTHER_USER[name]})
+    assert await backend.users.get(full.id) == updated
+    assert await everything(backend) == ([stranger, updated], [])
+
+
+async def test_update_of_all_fields_keeps_identity(backend: Backend, full: User) -> None:
+    """All that can change changes at once; id and time of creation stay."""
+    updated = await backend.users.update(full.id, _changes(**OTHER_USER))
+
+    assert updated == User(id=full.id, created_at=full.created_at, **OTHER_USER)
+    assert await backend.users.get(full.id) == updated
+    assert await backend.users.find_by_email(OTHER_USER["email"]) == updated
+    assert await backend.users.find_by_email(full.email) is None
+
+
+@pytest.mark.parametrize("name", NULLABLE)
+async def test_update_to_none_clears_the_field(backend: Backend, full: User, name: str) -> None:
+    """An explicit None clears; it is not the same as leaving the field out."""
+    cleared = await backend.users.update(full.id, _changes(**{name: None}))
+
+    nothing: dict[str, Any] = {name: None}
+    assert cleared == replace(full, **nothing)
+    assert await backend.users.get(full.id) == cleared
+
+    restored = await backend.users.update(full.id, _changes(**{name: FULL_USER[name]}))
+
+    assert restored == full
+    assert await backend.users.get(full.id) == full
+
+
+async def test_update_with_no_field_set_returns_the_user(
+    backend: Backend, full: User, clock: ManualClock
+) -> None:
+    """No field set: nothing changes."""
+    clock.stop()
+
+    assert await backend.users.update(full.id, UserChanges()) == full
+    assert await everything(backend) == ([full], [])
+
+
+async def test_update_to_equal_values_returns_the_user(backend: Backend, full: User) -> None:
+    """The same values again are no error, and the user is found though nothing differs."""
+    assert await backend.users.update(full.id, _changes(**FULL_USER)) == full
+    assert await everything(backend) == ([full], [])
+
+
+async def test_update_to_own_address_is_no_conflict(backend: Backend, full: User) -> None:
+    """A user's own address, in any spelling, is not another's."""
+    updated = await backend.users.update(full.id, _changes(email="ADA@Example.COM", full_name="Ada"))
+
+    assert updated == replace(full, full_name="Ada")
+    assert await backend.users.get(full.id) == updated
+
+
+@pytest.mark.parametrize("email", ["user1@example.com", "USER1@EXAMPLE.com"])
+@pytest.mark.parametrize("more", [{}, {**OTHER_USER, "full_name": None}], ids=["alone", "with the others"])
+async def test_update_to_taken_address_changes_nothing(
+    backend: Backend, full: User, stranger: User, email: str, more: dict[str, Any]
+) -> None:
+    """Another user's address is refused, and what was to change along with it stays too."""
+    with raises(AlreadyExists("user", "email")):
+        await backend.users.update(full.id, _changes(**{**more, "email": email}))
+
+    assert await everything(backend) == ([stranger, full], [])
+
+
+async def test_update_frees_the_old_address(backend: Backend, full: User) -> None:
+    """An address that a user gave up can be taken."""
+    moved = await backend.users.update(full.id, _changes(email="new@example.com"))
+
+    taker = await backend.users.add(NewUser.model_validate({**OTHER_USER, "email": full.email}))
+
+    assert await everything(backend) == ([taker, moved], [])
+
+
+@pytest.mark.parametrize("changes", [{}, OTHER_USER], ids=["no field", "every field"])
+async def test_update_of_unknown_id_raises_not_found(
+    backend: Backend, full: User, changes: dict[str, Any]
+) -> None:
+    """An unknown id and every malformed one are answered alike; nothing comes into being."""
+    for id_ in [UNKNOWN_ID, *malformed_ids(full.id)]:
+        with raises(NotFound("user", id_)):
+            await backend.users.update(id_, _changes(**changes))
+
+    assert await everything(backend) == ([full], [])
+
+
+async def test_update_of_unknown_id_to_taken_address_raises_not_found(backend: Backend, full: User) -> None:
+    """Who does not exist collides with nobody."""
+    with raises(NotFound("user", UNKNOWN_ID)):
+        await backend.users.update(UNKNOWN_ID, _changes(email=full.email))
+
+
+async def test_concurrent_updates_of_different_fields_all_survive(backend: Backend, full: User) -> None:
+    """No update writes back what it read before: none is lost."""
+    for target in (OTHER_USER, FULL_USER) * 5:
+        changes = [_changes(**{name: value}) for name, value in target.items()]
+
+        results, errors = await race(backend.users.update(full.id, change) for change in changes)
+
+        assert (len(results), errors) == (len(changes), [])
+        expected = User(id=full.id, created_at=full.created_at, **target)
+        assert await backend.users.get(full.id) == expected
+        for name, result in zip(target, results, strict=True):
+            assert asdict(result)[name] == target[name]
+
+
+async def test_concurrent_updates_of_the_same_fields_do_not_mix(backend: Backend, full: User) -> None:
+    """Each update is one step: what it set is in its own result, and the last one's is what stays."""
+    forms = [_changes(email=f"u{n}@example.com", full_name=f"u{n}") for n in range(30)]
+
+    results, errors = await race(backend.users.update(full.id, form) for form in forms)
+
+    assert errors == []
+    expected = [replace(full, email=f"u{n}@example.com", full_name=f"u{n}") for n in range(30)]
+    assert results == expected
+    assert await backend.users.get(full.id) in expected
+
+
+async def test_concurrent_updates_to_one_address_let_one_win(backend: Backend) -> None:
+    """Of many users who want one free address one gets it; the others stay as they are."""
+    users = [await backend.users.add(new_user(n)) for n in range(20)]
+
+    won, lost = await race(
+        backend.users.update(user.id, _changes(email="wanted@example.com", full_name="Winner"))
+        for user in users
+    )
+
+    assert lost == [facts(AlreadyExists("user", "email"))] * 19
+    (winner,) = won
+    (old,) = [user for user in users if user.id == winner.id]
+    assert winner == replace(old, email="wanted@example.com", full_name="Winner")
+    users[users.index(old)] = winner
+    assert await everything(backend) == (users[::-1], [])
+
+
+async def test_concurrent_adds_and_updates_to_one_address_let_one_win(backend: Backend) -> None:
+    """It makes no difference whether an address is wanted by new users or by old ones."""
+    users = [await backend.users.add(new_user(n)) for n in range(10)]
+    wanted = NewUser.model_validate({**FULL_USER, "email": "wanted@example.com"})
+    updates = [backend.users.update(user.id, _changes(email=wanted.email)) for user in users]
+    adds = [backend.users.add(wanted) for _ in range(10)]
+
+    won, lost = await race([call for pair in zip(updates, adds, strict=True) for call in pair])
+
+    assert lost == [facts(AlreadyExists("user", "email"))] * 19
+    (winner,) = won
+    stored, _ = await everything(backend)
+    assert [user for user in stored if user.email == wanted.email] == [winner]
+    assert [user for user in stored if user != winner] == [
+        user for user in users[::-1] if user.id != winner.id
+    ]

@@ -1,0 +1,115 @@
+"""Walks through a list by `next`: each row once, whatever changes on the way."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from backends.models import Page, Position
+from tests.conftest import ManualClock
+from tests.contract.conftest import ManualIds
+from tests.contract.samples import hex_id
+from tests.contract.shelves import Row, Shelf, order, position
+
+SHUFFLED = [5, 1, 9, 3, 7, 2, 8, 4, 10, 6, 11]
+
+
+async def _walk(shelf: Shelf, *, limit: int) -> list[Row]:
+    """Follow `next` to the end; every page but the last must be full."""
+    rows: list[Row] = []
+    after: Position | None = None
+    for _ in range(2 * len(SHUFFLED)):
+        page = await shelf.list(limit=limit, after=after, count=False)
+        rows += page.data
+        if page.next is None:
+            return rows
+        assert len(page.data) == limit
+        assert page.next == position(page.data[-1])
+        after = page.next
+    pytest.fail("the walk did not end")
+
+
+async def _fill(shelf: Shelf, clock: ManualClock, ids: ManualIds) -> list[Row]:
+    """Store rows in no order, most of them at equal times; return them newest first."""
+    clock.stop()
+    start = clock.now
+    ids.upcoming = [hex_id(n * 100) for n in SHUFFLED]
+    rows = []
+    for n in range(len(SHUFFLED)):
+        clock.now = start + timedelta(milliseconds=n // 4)
+        rows.append(await shelf.add(n))
+    return sorted(rows, key=order, reverse=True)
+
+
+async def test_walk_meets_each_row_once(shelf: Shelf, clock: ManualClock, ids: ManualIds) -> None:
+    """Pages of any size, put together, are the list, also where times are equal over many pages."""
+    rows = await _fill(shelf, clock, ids)
+
+    for limit in (1, 2, 3, 4, 10, 11, 12):
+        assert await _walk(shelf, limit=limit) == rows, limit
+
+
+async def test_walk_goes_on_behind_a_deleted_row(shelf: Shelf, clock: ManualClock, ids: ManualIds) -> None:
+    """The row that `next` points behind may be deleted before the next page is asked for."""
+    rows = await _fill(shelf, clock, ids)
+    first = await shelf.list(limit=4)
+    assert first.next == position(rows[3])
+
+    removed = await shelf.remove(rows[3])
+
+    rest = await shelf.list(after=first.next)
+    assert rest == Page(data=rows[4:], count=len(rows) - removed, next=None)
+
+
+async def test_walk_meets_surviving_rows_once_while_others_come_and_go(
+    shelf: Shelf, clock: ManualClock, ids: ManualIds
+) -> None:
+    """Rows that are there from start to end are met once, in order; new ones don't shift them."""
+    rows = await _fill(shelf, clock, ids)
+    times = [clock.now, clock.now + timedelta(milliseconds=1), rows[-1].created_at]
+    survivors = list(rows)
+    met: list[Row] = []
+    after: Position | None = None
+    for number in range(len(rows)):
+        page = await shelf.list(limit=2, after=after)
+        met += page.data
+        after = page.next
+        if after is None:
+            break
+        clock.now = times[number % 3]
+        ids.upcoming = [hex_id(number * 7 % 12 * 100 + 50 + number)]
+        await shelf.add(100 + number)
+        victim = rows[number * 5 % len(rows)]
+        if await shelf.remove(victim):
+            survivors.remove(victim)
+
+    assert after is None, "the walk did not end"
+    assert len(survivors) >= 4
+    assert [row for row in met if row in survivors] == survivors
+    assert len({row.id for row in met}) == len(met)
+
+
+async def test_list_next_is_none_when_the_rest_was_deleted(shelf: Shelf) -> None:
+    """A page after the last row is empty and the end."""
+    older, newer = [await shelf.add(n) for n in range(2)]
+    first = await shelf.list(limit=1)
+    assert first == Page(data=[newer], count=2, next=position(newer))
+
+    removed = await shelf.remove(older)
+
+    rest = [] if removed else [older]
+    assert await shelf.list(limit=1, after=first.next) == Page(data=rest, count=2 - removed, next=None)
+
+
+async def test_list_sees_what_was_written_before_it(shelf: Shelf) -> None:
+    """Each write is in the next page and in its count."""
+    rows: list[Row] = []
+    for n in range(4):
+        rows.insert(0, await shelf.add(n))
+        assert await shelf.list(limit=2) == Page(
+            data=rows[:2], count=n + 1, next=position(rows[1]) if n > 1 else None
+        )
+    if await shelf.remove(rows[1]):
+        del rows[1]
+    assert await shelf.list() == Page(data=rows, count=len(rows), next=None)

@@ -1,0 +1,247 @@
+"""A migration that dies on the way: SQL is as before, MongoDB goes on where it stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import inspect
+
+from backends.errors import BackendError
+from backends.models import NewItem, NewUser
+from config import Settings
+from migrations import open_migrator
+from migrations.mongo import operations
+from migrations.mongo.steps import m0001_users_and_items as first_step
+from migrations.sql.migrator import SqlMigrator
+from tests.backends.raw import failing_commands, mongo_database, opened, sql_connection
+from tests.cli.command import ROOT, TIMEOUT_SECONDS, environment
+from tests.provision import Provision
+
+REVISION = '''"""a revision of a test."""
+
+import os
+import signal
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    {}
+
+
+def downgrade() -> None:
+    {}
+'''
+MAKE_A_TABLE = 'op.create_table("half_done", sa.Column("id", sa.Integer()))'
+RAISE = 'raise RuntimeError("on the way")'
+KILL = "os.kill(os.getpid(), signal.SIGKILL)"
+
+UPGRADE = """
+import asyncio, sys
+from pathlib import Path
+from config import Settings
+from tests.migrations.test_interruption import migrator_with
+asyncio.run(migrator_with(Settings.load(), Path(sys.argv[1])).upgrade())
+"""
+
+
+def migrator_with(settings: Settings, folder: Path) -> SqlMigrator:
+    """Open a migrator that knows the revisions of this folder as well."""
+    migrator = SqlMigrator(settings)
+    known = Path(sys.modules[SqlMigrator.__module__].__file__ or "").parent / "versions"
+    migrator._config.set_main_option("version_locations", os.pathsep.join([str(known), str(folder)]))
+    return migrator
+
+
+def write_revision(folder: Path, *, upgrade: str, downgrade: str = "pass") -> Path:
+    """Write revision 0002; return its folder."""
+    text = REVISION.format(upgrade.replace("\n", "\n    "), downgrade.replace("\n", "\n    "))
+    (folder / "0002_of_a_test.py").write_text(text)
+    return folder
+
+
+async def tables(settings: Settings) -> set[str]:
+    """Return the names of all tables."""
+    async with sql_connection(settings) as connection:
+        return set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
+
+
+# -- SQL -----------------------------------------------------------------------------------------
+
+
+async def test_revision_that_fails_leaves_an_empty_database_empty(sql: Provision, tmp_path: Path) -> None:
+    """All revisions of one run are one transaction: the first is undone with the second."""
+    folder = write_revision(tmp_path, upgrade=f"{MAKE_A_TABLE}\n{RAISE}")
+    async with sql.empty_database() as settings:
+        with pytest.raises(RuntimeError, match="on the way"):
+            await migrator_with(settings, folder).upgrade()
+        assert await tables(settings) == set()
+        assert await open_migrator(settings).upgrade() == ["0001"]
+        assert await open_migrator(settings).check() == []
+
+
+async def test_revision_that_fails_leaves_the_schema_as_it_was(sql: Provision, tmp_path: Path) -> None:
+    """On a database that is in use nothing changed, and the mended revision applies."""
+    async with sql.empty_database() as settings:
+        await open_migrator(settings).upgrade()
+        before = await tables(settings)
+        migrator = migrator_with(settings, write_revision(tmp_path, upgrade=f"{MAKE_A_TABLE}\n{RAISE}"))
+        with pytest.raises(RuntimeError, match="on the way"):
+            await migrator.upgrade()
+        assert await tables(settings) == before
+        assert await migrator.current() == "0001"
+        assert await open_migrator(settings).check() == []
+
+        mended = migrator_with(settings, write_revision(tmp_path, upgrade=MAKE_A_TABLE, downgrade=RAISE))
+        assert await mended.upgrade() == ["0002"]
+        with pytest.raises(RuntimeError, match="on the way"):
+            await mended.downgrade("base")
+        assert await mended.current() == "0002"
+        assert await tables(settings) == before | {"half_done"}
+
+
+async def test_process_that_dies_in_a_revision_leaves_neither_change_nor_lock(
+    sql: Provision, tmp_path: Path
+) -> None:
+    """After a kill -9 in the middle the next instance finds the database as it was, and its turn free."""
+    folder = write_revision(tmp_path, upgrade=f"{MAKE_A_TABLE}\n{KILL}")
+    async with sql.empty_database() as settings:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", UPGRADE, folder),
+            cwd=tmp_path,
+            env=environment(tmp_path, settings, PYTHONPATH=os.fspath(ROOT)),
+        )
+        assert await asyncio.wait_for(process.wait(), TIMEOUT_SECONDS) == -9
+        assert await tables(settings) == set()
+        assert await open_migrator(settings).upgrade() == ["0001"]
+        assert await open_migrator(settings).check() == []
+
+
+async def test_rebuild_of_users_keeps_their_items(sql: Provision, tmp_path: Path) -> None:
+    """SQLite alters a table by a copy and a drop, which must not cascade; the key holds afterwards."""
+    change = 'with op.batch_alter_table("users", recreate="auto") as users:\n    users.{}'
+    folder = write_revision(
+        tmp_path,
+        upgrade=change.format('alter_column("full_name", nullable=False)'),
+        downgrade=change.format('alter_column("full_name", nullable=True)'),
+    )
+    async with sql.empty_database() as settings:
+        await open_migrator(settings).upgrade()
+        async with opened(sql.open(settings)) as backend:
+            owner = await backend.users.add(NewUser(email="a@b.io", hashed_password="x", full_name="A"))
+            item = await backend.items.add(NewItem(title="kept"), owner_id=owner.id)
+
+        migrator = migrator_with(settings, folder)
+        assert await migrator.upgrade() == ["0002"]
+        assert await migrator.downgrade("0001") == ["0002"]
+        assert await migrator.check() != []  # it knows 0002, which is not applied any more
+        assert await open_migrator(settings).check() == []
+
+        async with opened(sql.open(settings)) as backend:
+            assert (await backend.users.list()).data == [owner]
+            assert (await backend.items.list()).data == [item]
+            await backend.users.delete(owner.id)
+            assert (await backend.items.list()).data == []
+
+
+async def test_revision_that_breaks_references_is_refused_whole(sql: Provision, tmp_path: Path) -> None:
+    """SQLite does not check its foreign keys meanwhile: they are checked before the commit."""
+    orphan = (
+        "INSERT INTO items VALUES "
+        "(CAST('an item 0001' AS {0}), 'an orphan', NULL, CAST('nobody 00001' AS {0}), '2026-11-22')"
+    )
+    async with sql.empty_database() as settings:
+        await open_migrator(settings).upgrade()
+        statement = orphan.format("BLOB" if settings.db_backend == "sqlite" else "BYTEA")
+        folder = write_revision(tmp_path, upgrade=f"{MAKE_A_TABLE}\nop.execute({statement!r})")
+        migrator = migrator_with(settings, folder)
+        # PostgreSQL's own refusal reaches the repositories only: here it is an unexpected error.
+        with pytest.raises(Exception, match=r"reference|foreign_key"):
+            await migrator.upgrade()
+        assert await migrator.current() == "0001"
+        assert "half_done" not in await tables(settings)
+
+
+# -- MongoDB -------------------------------------------------------------------------------------
+
+
+async def test_step_that_was_interrupted_anywhere_is_finished_by_the_next_run(
+    mongo: Provision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After each of its operations in turn: not recorded, and run again on what is there already."""
+    calls = 0
+    stop_after = 0
+
+    def interrupted(name: str) -> Any:
+        async def run(*args: Any, **options: Any) -> None:
+            nonlocal calls
+            if calls == stop_after:
+                raise RuntimeError("on the way")
+            calls += 1
+            await getattr(operations, name)(*args, **options)
+
+        return run
+
+    async with mongo.empty_database() as settings:
+        migrator = open_migrator(settings)
+        for name in ("ensure_collection", "ensure_index"):
+            monkeypatch.setattr(first_step, name, interrupted(name))
+        for stop_after in range(8):
+            calls = 0
+            with pytest.raises(RuntimeError, match="on the way"):
+                await migrator.upgrade()
+            assert calls == stop_after
+            assert await migrator.current() is None
+        monkeypatch.undo()
+        assert await migrator.upgrade() == ["0001"]
+        assert await migrator.check() == []
+
+
+async def test_downgrade_that_was_interrupted_is_finished_by_the_next_run(
+    mongo: Provision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Still recorded as applied, so that it is undone again from the start."""
+    dropped: list[str] = []
+
+    async def interrupted(database: Any, name: str) -> None:
+        if dropped:
+            raise RuntimeError("on the way")
+        dropped.append(name)
+        await operations.drop_collection(database, name)
+
+    async with mongo.empty_database() as settings, mongo_database(settings) as database:
+        migrator = open_migrator(settings)
+        await migrator.upgrade()
+        monkeypatch.setattr(first_step, "drop_collection", interrupted)
+        with pytest.raises(RuntimeError, match="on the way"):
+            await migrator.downgrade("base")
+        assert len(dropped) == 1
+        assert dropped[0] not in await database.list_collection_names()
+        assert await migrator.current() == "0001"
+        monkeypatch.undo()
+        assert await migrator.downgrade("base") == ["0001"]
+        assert await migrator.current() is None
+        assert not {"users", "items", "deleted_users"} & set(await database.list_collection_names())
+
+
+async def test_step_whose_record_failed_is_run_again(mongo: Provision) -> None:
+    """Done but not recorded is not done: the next run does it once more, and records it once."""
+    async with mongo.empty_database() as settings, mongo_database(settings) as database:
+        migrator = open_migrator(settings)
+        async with failing_commands(database, "insert", times=1, errorCode=8000):
+            with pytest.raises(BackendError):
+                await migrator.upgrade()
+        assert await migrator.current() is None
+        assert await migrator.upgrade() == ["0001"]
+        assert await migrator.check() == []
+        (record,) = await database.schema_migrations.find({}).to_list()
+        assert (record["_id"], record["name"]) == ("0001", "users and items")

@@ -1,0 +1,184 @@
+"""MongoDB's migration lock: a lease that its holder renews, and that outlives no dead holder for long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from backends.errors import Conflict
+from backends.mongo.driver import Database, open_driver
+from config import Settings
+from migrations import open_migrator
+from migrations.mongo import lock
+from migrations.mongo.lock import migration_lock
+from tests.backends.raw import MongoDatabase, failing_commands, mongo_database
+from tests.provision import Provision
+
+SHORT_LEASE_SECONDS = 0.9
+
+
+@pytest.fixture
+def short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a lease run out in less than a second instead of 30."""
+    monkeypatch.setattr(lock, "LEASE_SECONDS", SHORT_LEASE_SECONDS)
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Database]:
+    """Open the database as a migrator does."""
+    driver = open_driver(settings, command_timeout=False)
+    try:
+        yield driver.database
+    finally:
+        await driver.close()
+
+
+async def lease(database: MongoDatabase) -> dict[str, Any] | None:
+    """Return the lease that is there now."""
+    return await database[lock.LOCKS].find_one({})
+
+
+async def leave_lease(database: MongoDatabase, *, seconds: float) -> None:
+    """Put the lease of a dead holder there, which runs out in so many seconds or did so long ago."""
+    until = datetime.now(UTC) + timedelta(seconds=seconds)
+    await database[lock.LOCKS].insert_one({"_id": "migrations", "holder": "dead", "expires_at": until})
+
+
+async def becomes(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Look until it holds, for 10 seconds at most."""
+    async with asyncio.timeout(10):
+        while not await holds():  # noqa: ASYNC110 - it is a server's state, which sets no event here
+            await asyncio.sleep(0.02)
+
+
+async def test_lease_of_a_dead_holder_is_taken_over(mongo: Provision) -> None:
+    """Run out, it hinders nobody; afterwards there is none."""
+    async with mongo.empty_database() as settings, mongo_database(settings) as database:
+        await leave_lease(database, seconds=-0.001)
+        async with asyncio.timeout(5):
+            assert await open_migrator(settings).upgrade() == ["0001"]
+        assert await lease(database) is None
+
+
+async def test_lease_that_runs_is_waited_for(mongo: Provision) -> None:
+    """A holder that died a moment ago may still live: its lease is respected to the end."""
+    loop = asyncio.get_running_loop()
+    async with mongo.empty_database() as settings, mongo_database(settings) as database:
+        await leave_lease(database, seconds=1)
+        began = loop.time()
+        assert await open_migrator(settings).upgrade() == ["0001"]
+        assert loop.time() - began > 0.9
+
+
+async def test_expired_lease_goes_to_one_of_many(mongo: Provision) -> None:
+    """However many see that it ran out, one has it then."""
+    async with mongo.empty_database() as settings, mongo_database(settings) as database:
+        await leave_lease(database, seconds=-1)
+        async with opened(settings) as contenders:
+            taken = await asyncio.gather(*(lock._take(contenders, f"holder {n}") for n in range(8)))
+        assert sorted(taken) == [False] * 7 + [True]
+        found = await lease(database)
+        assert found is not None
+        assert found["holder"] == f"holder {taken.index(True)}"
+
+
+@pytest.mark.usefixtures("short_lease")
+async def test_living_holder_keeps_its_lease_as_long_as_it_needs(mongo: Provision) -> None:
+    """It is renewed: who waits longer than a lease lasts gets nothing, and the holder notices nothing."""
+    async with (
+        mongo.empty_database() as settings,
+        mongo_database(settings) as database,
+        opened(settings) as mine,
+        opened(settings) as other,
+    ):
+        async with migration_lock(mine, wait_seconds=5):
+            before = await lease(database)
+            with pytest.raises(Conflict, match="another instance"):
+                async with migration_lock(other, wait_seconds=2 * SHORT_LEASE_SECONDS):
+                    pytest.fail("two instances migrate at once")
+            after = await lease(database)
+            assert before is not None
+            assert after is not None
+            assert after["holder"] == before["holder"]
+            assert after["expires_at"] > before["expires_at"]
+        async with migration_lock(other, wait_seconds=0):
+            pass
+        assert await lease(database) is None
+
+
+@pytest.mark.usefixtures("short_lease")
+async def test_renewal_that_fails_once_does_not_end_the_renewing(mongo: Provision) -> None:
+    """Else the next instance would begin while this one is still at work."""
+    async with (
+        mongo.empty_database() as settings,
+        mongo_database(settings) as database,
+        opened(settings) as mine,
+    ):
+        async with migration_lock(mine, wait_seconds=5):
+            before = await lease(database)
+            assert before is not None
+
+            async def renewed() -> bool:
+                now = await lease(database)
+                return now is not None and now["expires_at"] > before["expires_at"]
+
+            async with failing_commands(database, "update", times=1, errorCode=8000):
+                await becomes(renewed)
+        assert await lease(database) is None
+
+
+@pytest.mark.usefixtures("short_lease")
+async def test_lost_lease_stops_the_migration(mongo: Provision) -> None:
+    """Should another instance have taken over, the body is cancelled, and the other's lease stays."""
+    async with (
+        mongo.empty_database() as settings,
+        mongo_database(settings) as database,
+        opened(settings) as mine,
+    ):
+
+        async def migrate() -> None:
+            async with migration_lock(mine, wait_seconds=5):
+                await database[lock.LOCKS].delete_many({})
+                await leave_lease(database, seconds=60)
+                await asyncio.wait_for(asyncio.Event().wait(), 10)
+
+        with pytest.raises(Conflict, match="lost"):
+            await migrate()
+        found = await lease(database)
+        assert found is not None
+        assert found["holder"] == "dead"
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0
+
+
+async def test_lock_is_free_after_a_failure(mongo: Provision) -> None:
+    """Also if the body fails or is cancelled from outside, which stays what it was."""
+    async with (
+        mongo.empty_database() as settings,
+        mongo_database(settings) as database,
+        opened(settings) as mine,
+    ):
+        with pytest.raises(RuntimeError, match="on the way"):
+            async with migration_lock(mine, wait_seconds=0):
+                raise RuntimeError("on the way")
+        assert await lease(database) is None
+
+        inside = asyncio.Event()
+
+        async def hold() -> None:
+            async with migration_lock(mine, wait_seconds=0):
+                inside.set()
+                await asyncio.Event().wait()
+
+        holder = asyncio.create_task(hold())
+        await inside.wait()
+        holder.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await holder
+        assert await lease(database) is None

@@ -1,0 +1,462 @@
+"""Settings: every fault is one line that names the variable and what is valid, and shows no secret."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from config import DatabaseChoice, Settings, SettingsError
+from config.settings import INSECURE_SECRET_KEY
+
+SECRET = "8Jx-a-secret-of-thirty-two-bytes"
+POSTGRES = "postgresql://app:hunter2@db.example.com:5432/eitherdb"
+MONGO = "mongodb://app:hunter2@db.example.com/eitherdb?replicaSet=rs0"
+
+Load = Callable[..., Settings]
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Load:
+    """Load from these variables and no others, in a folder that is empty at first."""
+    monkeypatch.chdir(tmp_path)
+
+    def load_from(**variables: str) -> Settings:
+        for name in list(os.environ):
+            if name.lower() in Settings.model_fields:
+                monkeypatch.delenv(name)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        return Settings.load()
+
+    return load_from
+
+
+def faults(load: Load, **variables: str) -> list[str]:
+    """Return the lines of the error that these variables cause."""
+    with pytest.raises(SettingsError) as caught:
+        load(**variables)
+    # Whoever prints the whole chain must not print a secret either.
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+    return str(caught.value).splitlines()
+
+
+# -- what is valid -------------------------------------------------------------------------------
+
+
+def test_load_without_variables_gives_the_documented_defaults(load: Load) -> None:
+    """SQLite in `.data`, Motor for MongoDB, a developer's machine."""
+    settings = load()
+    assert settings.db_backend == "sqlite"
+    assert settings.database_url is None
+    assert settings.url == "sqlite:///.data/eitherdb.db"
+    assert settings.mongo_driver == "motor"
+    assert settings.db_pool_size == 20
+    assert settings.db_pool_timeout_seconds == 10.0
+    assert settings.db_connect_timeout_seconds == 5.0
+    assert settings.db_command_timeout_seconds == 30.0
+    assert settings.environment == "local"
+    assert settings.is_local
+    assert settings.secret_key.get_secret_value() == INSECURE_SECRET_KEY
+    assert settings.access_token_expire_minutes == 8 * 24 * 60
+    assert settings.first_superuser is None
+    assert settings.superuser_email == "admin@example.com"
+    assert settings.first_superuser_password is None
+    assert settings.cors_origins is None
+    assert settings.allowed_origins == ("http://localhost:5173",)
+
+
+@pytest.mark.parametrize(
+    ("backend", "url"),
+    [
+        ("sqlite", "sqlite:///relative/file.db"),
+        ("sqlite", "sqlite:////absolute/file.db"),
+        ("sqlite", "sqlite+aiosqlite:///file.db"),
+        ("postgres", POSTGRES),
+        ("postgres", POSTGRES.replace("postgresql", "postgresql+asyncpg")),
+        ("postgres", POSTGRES.replace("postgresql", "postgres")),
+        ("postgres", POSTGRES.replace("postgresql", "POSTGRESQL")),
+        ("mongo", MONGO),
+        ("mongo", MONGO.replace("mongodb", "mongodb+srv")),
+    ],
+)
+def test_load_accepts_the_urls_of_each_backend(load: Load, backend: str, url: str) -> None:
+    """Every usual spelling of a scheme fits its backend, and the URL stays as it was given."""
+    settings = load(DB_BACKEND=backend, DATABASE_URL=url)
+    assert (settings.db_backend, settings.url) == (backend, url)
+
+
+@pytest.mark.parametrize("driver", ["motor", "pymongo"])
+def test_load_accepts_both_mongo_drivers(load: Load, driver: str) -> None:
+    """MONGO_DRIVER chooses between the two."""
+    settings = load(DB_BACKEND="mongo", DATABASE_URL=MONGO, MONGO_DRIVER=driver)
+    assert settings.mongo_driver == driver
+
+
+def test_load_reads_every_variable(load: Load) -> None:
+    """A full environment is taken over field by field."""
+    settings = load(
+        DB_BACKEND="postgres",
+        DATABASE_URL=POSTGRES,
+        MONGO_DRIVER="pymongo",
+        DB_POOL_SIZE="1000",
+        DB_POOL_TIMEOUT_SECONDS="0.5",
+        DB_CONNECT_TIMEOUT_SECONDS="300",
+        DB_COMMAND_TIMEOUT_SECONDS="3600",
+        ENVIRONMENT="production",
+        SECRET_KEY=SECRET,
+        ACCESS_TOKEN_EXPIRE_MINUTES="1",
+        FIRST_SUPERUSER="root@example.com",
+        FIRST_SUPERUSER_PASSWORD="12345678",
+        CORS_ORIGINS="https://app.example.com",
+    )
+    plain = settings.model_dump()
+    secrets = {name: plain.pop(name).get_secret_value() for name in list(plain) if "**" in str(plain[name])}
+    assert secrets == {
+        "database_url": POSTGRES,
+        "secret_key": SECRET,
+        "first_superuser_password": "12345678",
+    }
+    assert plain == {
+        "db_backend": "postgres",
+        "mongo_driver": "pymongo",
+        "db_pool_size": 1000,
+        "db_pool_timeout_seconds": 0.5,
+        "db_connect_timeout_seconds": 300.0,
+        "db_command_timeout_seconds": 3600.0,
+        "environment": "production",
+        "access_token_expire_minutes": 1,
+        "first_superuser": "root@example.com",
+        "cors_origins": ("https://app.example.com",),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        ("https://a.example.com", ("https://a.example.com",)),
+        (
+            "https://a.example.com/, http://localhost:5173",
+            ("https://a.example.com", "http://localhost:5173"),
+        ),
+        (
+            '["https://a.example.com", "http://[::1]:8080"]',
+            ("https://a.example.com", "http://[::1]:8080"),
+        ),
+        (" , ", ()),
+    ],
+)
+def test_load_splits_cors_origins(load: Load, text: str, origins: tuple[str, ...]) -> None:
+    """Commas or a JSON list; blanks and the slash at the end are dropped."""
+    assert load(CORS_ORIGINS=text).allowed_origins == origins
+
+
+def test_load_outside_local_assumes_nothing(load: Load) -> None:
+    """Neither an origin nor a first superuser comes by itself where others can reach the service."""
+    settings = load(ENVIRONMENT="staging", SECRET_KEY=SECRET)
+    assert not settings.is_local
+    assert settings.allowed_origins == ()
+    assert settings.superuser_email is None
+
+
+def test_load_takes_an_empty_variable_as_unset(load: Load) -> None:
+    """`DATABASE_URL=` in a compose file is no URL, and no fault."""
+    settings = load(**{name.upper(): "" for name in Settings.model_fields})
+    assert settings == load()
+
+
+def test_load_ignores_unknown_variables(load: Load, tmp_path: Path) -> None:
+    """Others' variables are none of ours, in the environment and in `.env`."""
+    (tmp_path / ".env").write_text("POSTGRES_PASSWORD=hunter2\nDB_BACKENDS=oracle\n")
+    assert load(DB_PASSWORD="hunter2").db_backend == "sqlite"
+
+
+def test_load_reads_dotenv_and_the_environment_wins(load: Load, tmp_path: Path) -> None:
+    """`.env` of the working folder is read; what the environment says too counts more."""
+    (tmp_path / ".env").write_text(f"DB_BACKEND=mongo\nDATABASE_URL={MONGO}\nDB_POOL_SIZE=7\n")
+    settings = load(DB_POOL_SIZE="8")
+    assert (settings.db_backend, settings.url, settings.db_pool_size) == ("mongo", MONGO, 8)
+
+
+def test_load_takes_an_empty_variable_from_dotenv(load: Load, tmp_path: Path) -> None:
+    """An empty variable does not hide what `.env` says."""
+    (tmp_path / ".env").write_text("DB_POOL_SIZE=7\n")
+    assert load(DB_POOL_SIZE="").db_pool_size == 7
+
+
+def test_load_takes_overrides_before_all_else(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An argument wins over the environment, and is checked like it."""
+    load()
+    monkeypatch.setenv("DB_POOL_SIZE", "8")
+    assert Settings.load(db_pool_size=9).db_pool_size == 9
+    with pytest.raises(SettingsError, match=r"^DB_POOL_SIZE: "):
+        Settings.load(db_pool_size=0)
+
+
+# -- what is not ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "valid"),
+    [
+        ("DB_BACKEND", "oracle", "sqlite, postgres, mongo"),
+        ("MONGO_DRIVER", "mango", "motor, pymongo"),
+        ("ENVIRONMENT", "dev", "local, staging, production"),
+    ],
+)
+def test_load_with_an_unknown_choice_lists_the_valid_ones(
+    load: Load, name: str, wrong: str, valid: str
+) -> None:
+    """One line: the variable and everything that it may be."""
+    (line,) = faults(load, **{name: wrong})
+    assert line.startswith(f"{name}: ")
+    assert line.endswith(valid)
+
+
+@pytest.mark.parametrize("backend", ["postgres", "mongo"])
+def test_load_without_the_url_that_a_backend_needs_says_which_forms_it_has(
+    load: Load, backend: str
+) -> None:
+    """Only SQLite has a default place."""
+    (line,) = faults(load, DB_BACKEND=backend)
+    assert line.startswith(f"DATABASE_URL: needed with DB_BACKEND={backend}; ")
+    assert {"postgres": "postgresql://", "mongo": "mongodb://"}[backend] in line
+
+
+@pytest.mark.parametrize(
+    ("backend", "url"),
+    [
+        ("sqlite", POSTGRES),
+        ("sqlite", MONGO),
+        ("sqlite", "file.db"),
+        ("postgres", "sqlite:///file.db"),
+        ("postgres", MONGO),
+        ("postgres", POSTGRES.replace("postgresql", "mysql")),
+        ("postgres", POSTGRES.replace("postgresql", "postgresql+psycopg")),
+        ("postgres", POSTGRES.partition("://")[2]),
+        ("postgres", "app:hunter2://x@db.example.com/eitherdb"),
+        ("mongo", POSTGRES),
+        ("mongo", "sqlite:///file.db"),
+        ("mongo", MONGO.partition("://")[2]),
+    ],
+)
+def test_load_with_a_url_of_another_backend_says_what_fits(load: Load, backend: str, url: str) -> None:
+    """The scheme is named, the rest of the URL is not: it may hold a password."""
+    (line,) = faults(load, DB_BACKEND=backend, DATABASE_URL=url)
+    assert line.startswith("DATABASE_URL: ")
+    assert f"DB_BACKEND={backend}" in line
+    fitting = {"sqlite": "sqlite://", "postgres": "postgresql://", "mongo": "mongodb://"}[backend]
+    assert fitting in line
+    assert "hunter2" not in line
+    assert "db.example.com" not in line
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite+aiosqlite:///:memory:",
+        "sqlite:///file:shared?mode=memory&uri=true",
+        "SQLITE:///:memory:",
+    ],
+)
+def test_load_refuses_sqlite_in_memory(load: Load, url: str) -> None:
+    """Its schema would be gone before the first request; a file's URL is the way out."""
+    (line,) = faults(load, DATABASE_URL=url)
+    assert line.startswith("DATABASE_URL: ")
+    assert "in memory" in line
+    assert "sqlite:///relative/path" in line
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+@pytest.mark.parametrize("secret", [None, INSECURE_SECRET_KEY, "hunter2", SECRET[1:], "ä" * 15])
+def test_load_outside_local_refuses_a_weak_secret(load: Load, environment: str, secret: str | None) -> None:
+    """The public default, and anything below 32 bytes, which RFC 7518 demands; it is not shown."""
+    given = {} if secret is None else {"SECRET_KEY": secret}
+    (line,) = faults(load, ENVIRONMENT=environment, **given)
+    assert line.startswith(f"SECRET_KEY: with ENVIRONMENT={environment} ")
+    assert "32 bytes" in line
+    assert "hunter2" not in line
+    assert SECRET[1:] not in line
+
+
+def test_load_counts_a_secret_in_bytes(load: Load) -> None:
+    """Sixteen letters of two bytes each are long enough."""
+    assert load(ENVIRONMENT="production", SECRET_KEY="ä" * 16).environment == "production"
+
+
+def test_load_outside_local_demands_a_password_for_the_first_superuser(load: Load) -> None:
+    """A generated one would be printed into a log that others keep."""
+    (line,) = faults(load, ENVIRONMENT="production", SECRET_KEY=SECRET, FIRST_SUPERUSER="root@example.com")
+    assert line.startswith("FIRST_SUPERUSER_PASSWORD: needed with FIRST_SUPERUSER ")
+    assert "8 to 128 characters" in line
+
+
+@pytest.mark.parametrize("email", ["root", "root@", "@example.com", "root@example..com", "a b@example.com"])
+def test_load_with_a_bad_first_superuser_says_that_it_is_no_address(load: Load, email: str) -> None:
+    """What no user could have as an address is found at the start."""
+    (line,) = faults(load, FIRST_SUPERUSER=email)
+    assert line.startswith("FIRST_SUPERUSER: ")
+    assert "email address" in line
+
+
+@pytest.mark.parametrize("password", ["hunter2", "hunter2" * 19])
+def test_load_with_a_password_of_bad_length_says_which_are_valid(load: Load, password: str) -> None:
+    """As the API has it, in the words for text, and without the password."""
+    (line,) = faults(load, FIRST_SUPERUSER="root@example.com", FIRST_SUPERUSER_PASSWORD=password)
+    assert line.startswith("FIRST_SUPERUSER_PASSWORD: ")
+    assert "8 to 128 characters" in line
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "bound"),
+    [
+        ("DB_POOL_SIZE", "0", "1"),
+        ("DB_POOL_SIZE", "-20", "1"),
+        ("DB_POOL_SIZE", "1001", "1000"),
+        ("DB_POOL_TIMEOUT_SECONDS", "0", "0"),
+        ("DB_POOL_TIMEOUT_SECONDS", "-1", "0"),
+        ("DB_POOL_TIMEOUT_SECONDS", "300.5", "300"),
+        ("DB_POOL_TIMEOUT_SECONDS", "inf", "300"),
+        ("DB_CONNECT_TIMEOUT_SECONDS", "0", "0"),
+        ("DB_CONNECT_TIMEOUT_SECONDS", "301", "300"),
+        ("DB_CONNECT_TIMEOUT_SECONDS", "nan", "300"),
+        ("DB_COMMAND_TIMEOUT_SECONDS", "0", "0"),
+        ("DB_COMMAND_TIMEOUT_SECONDS", "3601", "3600"),
+        ("ACCESS_TOKEN_EXPIRE_MINUTES", "0", "1"),
+        ("ACCESS_TOKEN_EXPIRE_MINUTES", "525601", "525600"),
+    ],
+)
+def test_load_with_a_number_out_of_bounds_says_the_bound(
+    load: Load, name: str, wrong: str, bound: str
+) -> None:
+    """Zero, negative and absurd sizes and times are found at the start, not under load."""
+    (line,) = faults(load, **{name: wrong})
+    assert re.fullmatch(rf"{name}: .*\b{bound}", line)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "kind"),
+    [
+        ("DB_POOL_SIZE", "many", "integer"),
+        ("DB_POOL_SIZE", "1.5", "integer"),
+        ("DB_POOL_TIMEOUT_SECONDS", "10s", "number"),
+        ("DB_CONNECT_TIMEOUT_SECONDS", "five", "number"),
+        ("DB_COMMAND_TIMEOUT_SECONDS", "1,5", "number"),
+        ("ACCESS_TOKEN_EXPIRE_MINUTES", "1h", "integer"),
+    ],
+)
+def test_load_with_text_for_a_number_says_that_it_must_be_one(
+    load: Load, name: str, wrong: str, kind: str
+) -> None:
+    """A unit or a word is no number."""
+    (line,) = faults(load, **{name: wrong})
+    assert line.startswith(f"{name}: ")
+    assert kind in line
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        "*",
+        "https://*.example.com",
+        "app.example.com",
+        "ftp://app.example.com",
+        "https://",
+        "https://app.example.com/path",
+        "https://app.example.com?query",
+        "https://app.example.com#fragment",
+        "https://app example.com",
+        "https://app.example.com:port",
+        "https://app.example.com:99999",
+        "https://admin:hunter2@app.example.com",
+        "https://admin:hunter2@app.example.com/path",
+        "https://app.example.com https://other.example.com",
+        "https://app.example.com,*",
+        '["https://app.example.com"',
+        "[https://app.example.com]",
+        "[1]",
+    ],
+)
+def test_load_with_a_bad_cors_origin_says_the_form(load: Load, origins: str) -> None:
+    """What no browser sends as an origin would silently never match; `*` would match everyone."""
+    (line,) = faults(load, CORS_ORIGINS=origins)
+    assert line.startswith("CORS_ORIGINS: ")
+    assert "scheme://host[:port]" in line
+    assert "hunter2" not in line
+
+
+def test_load_tells_every_faulty_variable_at_once(load: Load) -> None:
+    """Whoever mends the settings wants to do it once."""
+    lines = faults(load, DB_BACKEND="oracle", DB_POOL_SIZE="0", FIRST_SUPERUSER="root", CORS_ORIGINS="*")
+    assert sorted(line.partition(":")[0] for line in lines) == [
+        "CORS_ORIGINS",
+        "DB_BACKEND",
+        "DB_POOL_SIZE",
+        "FIRST_SUPERUSER",
+    ]
+
+
+def test_load_tells_every_fault_between_variables_at_once(load: Load) -> None:
+    """Also of what one variable demands of another, each on a line of its own."""
+    lines = faults(
+        load, DB_BACKEND="postgres", ENVIRONMENT="production", FIRST_SUPERUSER="root@example.com"
+    )
+    assert sorted(line.partition(":")[0] for line in lines) == [
+        "DATABASE_URL",
+        "FIRST_SUPERUSER_PASSWORD",
+        "SECRET_KEY",
+    ]
+
+
+def test_load_with_a_dotenv_that_is_no_text_says_so(load: Load, tmp_path: Path) -> None:
+    """PowerShell's `echo > .env` writes UTF-16: one line about `.env`, not a traceback."""
+    (tmp_path / ".env").write_bytes("DB_BACKEND=mongo\n".encode("utf-16"))
+    (line,) = faults(load)
+    assert ".env" in line
+    assert "UTF-8" in line
+
+
+# -- the object ----------------------------------------------------------------------------------
+
+
+def test_settings_are_frozen(load: Load) -> None:
+    """Nobody can change a setting after the check."""
+    settings = load()
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.db_pool_size = 1  # type: ignore[misc] # what is tested
+    assert settings.db_pool_size == 20
+
+
+def test_settings_show_no_secret(load: Load) -> None:
+    """A printed or logged object holds neither the URL with its password nor the keys."""
+    settings = load(
+        DB_BACKEND="postgres",
+        DATABASE_URL=POSTGRES,
+        SECRET_KEY=SECRET,
+        FIRST_SUPERUSER_PASSWORD="correct horse",
+    )
+    for shown in (repr(settings), str(settings), str(settings.model_dump()), settings.model_dump_json()):
+        assert "db_backend" in shown
+        for secret in ("hunter2", SECRET, "correct horse"):
+            assert secret not in shown
+
+
+def test_database_choice_demands_nothing_of_the_rest(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`eitherdb dev` asks which database, before it starts one and knows its URL."""
+    load()
+    monkeypatch.setenv("DB_BACKEND", "postgres")
+    monkeypatch.setenv("ENVIRONMENT", "nonsense")
+    choice = DatabaseChoice.load()
+    assert (choice.db_backend, choice.database_url) == ("postgres", None)
+    monkeypatch.setenv("DB_BACKEND", "oracle")
+    with pytest.raises(SettingsError, match=r"^DB_BACKEND: .*: sqlite, postgres, mongo$"):
+        DatabaseChoice.load()
