@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from backends import open_backend
 from backends.errors import BackendError
@@ -43,11 +43,8 @@ async def opened_backend(settings: Settings, *, check_schema: bool = True) -> As
 
 def shown_url(settings: Settings) -> str:
     """Return the URL without the parts that may be secret: no user, no password, no options."""
-    try:
-        parts = urlsplit(settings.url)
-    except ValueError:
-        return "(a URL that can't be parsed)"
-    host = parts.netloc.rpartition("@")[2]
-    socket = parse_qs(parts.query).get("host", [""])[0]
-    where = f" (socket in {socket})" if socket and not host else ""
-    return f"{parts.scheme}://{host}{parts.path}{where}"
+    scheme, _, rest = settings.url.partition("://")
+    # A password may hold any of these signs unescaped, so the last @ decides and the options go after it.
+    where, _, options = rest.rpartition("@")[2].partition("?")
+    socket = parse_qs(options).get("host", [""])[0]
+    return f"{scheme}://{where}" + (f" (socket in {socket})" if socket and where.startswith("/") else "")

@@ -50,14 +50,22 @@ def downgrade(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before data is lost.")] = False,
 ) -> None:
     """Undo every revision after REVISION. Data that the older schema has no place for is lost."""
-    if not yes:
-        typer.confirm(
-            f"Go back to {revision}, and lose what the older schema has no place for?", abort=True
-        )
+    from migrations import resolve_target
+
+    if revision.startswith("--"):
+        raise typer.BadParameter(f"No such option: {revision}")
+
+    async def resolve() -> str:
+        migrator = await _migrator()
+        numbers = [known.number for known in migrator.history()]
+        return resolve_target(revision, numbers, await migrator.current())
 
     async def run() -> list[str]:
-        return await (await _migrator()).downgrade(revision)
+        return await (await _migrator()).downgrade(target)
 
+    target = asyncio.run(resolve())
+    if not yes:
+        typer.confirm(f"Go back to {target}, and lose what the older schema has no place for?", abort=True)
     _report(asyncio.run(run()), "undone")
 
 

@@ -8,6 +8,8 @@ instance: `create_app(settings)` and `open_backend(settings)` take it as an argu
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import EmailStr, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -66,6 +68,8 @@ class DatabaseChoice(BaseSettings):
         except ValidationError as exc:
             faults = [_describe(error) for error in exc.errors(include_url=False)]
             raise SettingsError("\n".join(faults)) from None
+        except UnicodeDecodeError:
+            raise SettingsError(".env: not UTF-8 text; save it as UTF-8") from None
 
 
 class Settings(DatabaseChoice):
@@ -81,7 +85,7 @@ class Settings(DatabaseChoice):
     secret_key: SecretStr = SecretStr(INSECURE_SECRET_KEY)
     access_token_expire_minutes: Annotated[int, Field(ge=1, le=525_600)] = 60 * 24 * 8
     first_superuser: EmailStr | None = None
-    first_superuser_password: Annotated[SecretStr | None, Field(min_length=8, max_length=128)] = None
+    first_superuser_password: SecretStr | None = None
     # NoDecode: the variable is split here at commas, not parsed as JSON by pydantic-settings.
     cors_origins: Annotated[tuple[str, ...] | None, NoDecode] = None
 
@@ -90,51 +94,60 @@ class Settings(DatabaseChoice):
     def _split_origins(cls, value: object) -> object:
         """Accept `a,b` and `["a", "b"]`; check that each is an origin (scheme, host, port)."""
         if isinstance(value, str):
-            text = value.strip()
-            value = json.loads(text) if text.startswith("[") else text.split(",")
+            value = _split(value)
         if not isinstance(value, (list, tuple)):
             return value
         origins = tuple(str(origin).strip().rstrip("/") for origin in value if str(origin).strip())
-        for origin in origins:
-            scheme, separator, host = origin.partition("://")
-            if scheme not in ("http", "https") or not separator or not host or "/" in host:
-                raise ValueError(f"{origin!r} is no origin; give scheme://host[:port], comma-separated")
+        if not all(_is_origin(origin) for origin in origins):
+            raise ValueError("not all are origins; give scheme://host[:port], comma-separated")
         return origins
+
+    @field_validator("first_superuser_password")
+    @classmethod
+    def _check_password(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not 8 <= len(value.get_secret_value()) <= 128:
+            raise ValueError("give 8 to 128 characters")
+        return value
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
-        """Check what one setting demands of another."""
+        """Check what one setting demands of another; each fault is a line that names its variable."""
+        faults = [*self._url_faults(), *([] if self.is_local else self._deployment_faults())]
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+    def _url_faults(self) -> Iterator[str]:
+        forms = _url_forms(self.db_backend)
+        scheme = _scheme(self.url)
         if self.database_url is None:
             if self.db_backend != "sqlite":
-                raise ValueError(
-                    f"DATABASE_URL: needed with DB_BACKEND={self.db_backend}; give "
-                    f"{_url_forms(self.db_backend)} (`make run` starts a local server without it)"
+                yield (
+                    f"DATABASE_URL: needed with DB_BACKEND={self.db_backend}; give {forms} "
+                    "(`make run` starts a local server without it)"
                 )
+        elif scheme not in SCHEMES[self.db_backend]:
+            yield (
+                f"DATABASE_URL: the scheme {scheme!r} does not fit DB_BACKEND={self.db_backend}; "
+                f"give {forms}"
+            )
         elif self.db_backend == "sqlite" and _is_in_memory(self.url):
-            raise ValueError(
+            yield (
                 "DATABASE_URL: an SQLite database in memory would be lost between `migrate` and "
                 "`serve`; give a file: sqlite:///relative/path or sqlite:////absolute/path"
             )
-        elif (scheme := _scheme(self.url)) not in SCHEMES[self.db_backend]:
-            raise ValueError(
-                f"DATABASE_URL: the scheme {scheme!r} does not fit DB_BACKEND={self.db_backend}; "
-                f"give {_url_forms(self.db_backend)}"
-            )
-        if not self.is_local:
-            self._check_deployed()
-        return self
 
-    def _check_deployed(self) -> None:
-        """Refuse what is convenient on a developer's machine and dangerous anywhere else."""
+    def _deployment_faults(self) -> Iterator[str]:
+        """Find what is convenient on a developer's machine and dangerous anywhere else."""
         secret = self.secret_key.get_secret_value()
         if secret == INSECURE_SECRET_KEY or len(secret.encode()) < SECRET_KEY_MIN_BYTES:
-            raise ValueError(
+            yield (
                 f"SECRET_KEY: with ENVIRONMENT={self.environment} give a secret of your own, "
                 f"{SECRET_KEY_MIN_BYTES} bytes or more; make one with: "
                 'python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
             )
         if self.first_superuser and not self.first_superuser_password:
-            raise ValueError(
+            yield (
                 f"FIRST_SUPERUSER_PASSWORD: needed with FIRST_SUPERUSER and "
                 f"ENVIRONMENT={self.environment}; give 8 to 128 characters"
             )
@@ -162,17 +175,34 @@ class Settings(DatabaseChoice):
         return DEFAULT_LOCAL_CORS_ORIGINS if self.is_local else ()
 
 
+_ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?")
+
+
+def _split(text: str) -> object:
+    """Read `a,b` and `["a", "b"]`."""
+    if not text.strip().startswith("["):
+        return text.split(",")
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise ValueError("no JSON list; give scheme://host[:port], comma-separated") from None
+
+
+def _is_origin(origin: str) -> bool:
+    """Tell whether it is what a browser sends as one: scheme, host, and a port unless it is the usual."""
+    match = _ORIGIN.fullmatch(origin)
+    return match is not None and 1 <= int(match["port"] or 80) <= 65535
+
+
 def _scheme(url: str) -> str:
-    """Return what stands before `://`, or "" where nothing does (so no password is ever echoed)."""
+    """Return what stands before `://` if it can be a scheme: anything else may be a password."""
     scheme, separator, _ = url.partition("://")
-    return scheme.lower() if separator else ""
+    return scheme.lower() if separator and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme) else ""
 
 
 def _is_in_memory(url: str) -> bool:
-    scheme, _, path = url.partition("://")
-    return scheme in SCHEMES["sqlite"] and (
-        path.strip("/") == "" or ":memory:" in path or "mode=memory" in path
-    )
+    path = url.partition("://")[2]
+    return not path.strip("/") or ":memory:" in path or "mode=memory" in path
 
 
 def _url_forms(backend: DbBackend) -> str:

@@ -6,6 +6,7 @@ number their revisions 0001, 0002, … so that older and newer can be told by lo
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -106,7 +107,7 @@ def resolve_target(target: str, numbers: list[str], current: str | None) -> str:
         return numbers[-1]
     if target == "base" or target in numbers:
         return target
-    if target.startswith("-") and target[1:].isdigit():
+    if re.fullmatch(r"-[0-9]{1,4}", target):
         applied = numbers.index(current) + 1 if current in numbers else 0
         remaining = applied - int(target[1:])
         if remaining >= 0:

@@ -65,6 +65,10 @@ class ManualClock:
     """Time that passes by a millisecond a look, or stands still: tests decide."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Set it to where every test begins."""
         self.now = datetime(2026, 11, 22, 16, 25, 25, 123_000, tzinfo=UTC)
         self.step = timedelta(milliseconds=1)
 
@@ -79,17 +83,31 @@ class ManualClock:
         self.step = timedelta(0)
 
 
-@pytest.fixture
-def clock() -> ManualClock:
-    """Return the clock that `backend` was opened with."""
-    return ManualClock()
+@pytest.fixture(scope="session")
+async def shared(provision: Provision) -> AsyncIterator[tuple[Backend, ManualClock]]:
+    """Return the backend that the tests of one provision share, and the clock it was opened with."""
+    clock = ManualClock()
+    backend = await provision.open(clock=clock)
+    yield backend, clock
+    await backend.close()
 
 
 @pytest.fixture
-async def backend(provision: Provision, clock: ManualClock) -> AsyncIterator[Backend]:
+def clock(shared: tuple[Backend, ManualClock]) -> ManualClock:
+    """Return the clock that `backend` was opened with, set back."""
+    _, clock = shared
+    clock.reset()
+    return clock
+
+
+@pytest.fixture
+async def backend(
+    provision: Provision,
+    shared: tuple[Backend, ManualClock],
+    clock: ManualClock,  # noqa: ARG001 - sets it back
+) -> AsyncIterator[Backend]:
     """Return an open backend without a row in it; afterwards no connection may be in use."""
     await provision.clean()
-    backend = await provision.open(clock=clock)
+    backend, _ = shared
     yield backend
     assert backend.connections_in_use == 0, "the test left a connection checked out"
-    await backend.close()

@@ -9,6 +9,7 @@ A backend that was selected and can't start raises here, which fails the run: no
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import shutil
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any, cast
 from mongomock_motor import AsyncMongoMockClient
 from pymongo import AsyncMongoClient
 from sqlalchemy import delete, make_url, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from backends import open_backend
 from backends.ids import Clock, IdSource, new_id, utc_now
@@ -110,19 +111,28 @@ class Provision(ABC):
 
 def make_settings(**values: Any) -> Settings:
     """Make settings for tests; what is not given is what a test run wants."""
-    defaults = {"secret_key": SECRET_KEY, "db_pool_size": 10, "first_superuser": "root@example.com"}
+    defaults = {
+        "secret_key": SECRET_KEY,
+        "db_pool_size": 10,
+        # A thousand calls at once wait long for ten connections where the machine is busy otherwise.
+        "db_pool_timeout_seconds": 60,
+        "first_superuser": "root@example.com",
+    }
     return Settings(_env_file=None, **{**defaults, **values})
 
 
-async def _delete_users(settings: Settings) -> None:
-    """Empty both tables; the foreign key takes the items along."""
-    engine = create_engine(settings)
-    async with engine.connect() as connection:
-        await connection.execute(delete(USERS))
-    await engine.dispose()
+class SqlProvision(Provision):
+    """What SQLite and PostgreSQL share: one engine that empties the tables before each test."""
+
+    _cleaner: AsyncEngine
+
+    async def clean(self) -> None:
+        """Empty both tables; the foreign key takes the items along."""
+        async with self._cleaner.connect() as connection:
+            await connection.execute(delete(USERS))
 
 
-class SqliteProvision(Provision):
+class SqliteProvision(SqlProvision):
     """SQLite: a file in a temporary folder."""
 
     name = "sqlite"
@@ -132,14 +142,12 @@ class SqliteProvision(Provision):
         self._folder = Path(tempfile.mkdtemp(prefix="eitherdb-"))
         self.settings = self._settings_of(self._folder / "shared.db")
         await open_migrator(self.settings).upgrade()
+        self._cleaner = create_engine(self.settings)
 
     async def stop(self) -> None:
         """See `Provision`."""
+        await self._cleaner.dispose()
         shutil.rmtree(self._folder)
-
-    async def clean(self) -> None:
-        """See `Provision`."""
-        await _delete_users(self.settings)
 
     @asynccontextmanager
     async def empty_database(self) -> AsyncIterator[Settings]:
@@ -153,7 +161,7 @@ class SqliteProvision(Provision):
         return make_settings(db_backend="sqlite", database_url=f"sqlite:///{path}")
 
 
-class PostgresProvision(Provision):
+class PostgresProvision(SqlProvision):
     """PostgreSQL: databases on a given or a local server."""
 
     name = "postgres"
@@ -167,14 +175,12 @@ class PostgresProvision(Provision):
         self._shared = self.empty_database()
         self.settings = await self._shared.__aenter__()
         await open_migrator(self.settings).upgrade()
+        self._cleaner = create_engine(self.settings)
 
     async def stop(self) -> None:
         """See `Provision`."""
+        await self._cleaner.dispose()
         await self._shared.__aexit__(None, None, None)
-
-    async def clean(self) -> None:
-        """See `Provision`."""
-        await _delete_users(self.settings)
 
     @asynccontextmanager
     async def empty_database(self) -> AsyncIterator[Settings]:
@@ -207,17 +213,18 @@ class MongoProvision(Provision):
         self._shared = self.empty_database()
         self.settings = await self._shared.__aenter__()
         await open_migrator(self.settings).upgrade()
+        # Not to wait for the journal: the next write, which does, comes after it.
+        self._cleaner = AsyncMongoClient[dict[str, Any]](self.settings.url, w=1, journal=False)
 
     async def stop(self) -> None:
         """See `Provision`."""
+        await self._cleaner.close()
         await self._shared.__aexit__(None, None, None)
 
     async def clean(self) -> None:
         """See `Provision`."""
-        async with AsyncMongoClient[dict[str, Any]](self.settings.url) as client:
-            database = client.get_default_database()
-            for spec in COLLECTIONS:
-                await database[spec.name].delete_many({})
+        database = self._cleaner.get_default_database()
+        await asyncio.gather(*(database[spec.name].delete_many({}) for spec in COLLECTIONS))
 
     @asynccontextmanager
     async def empty_database(self) -> AsyncIterator[Settings]:

@@ -278,7 +278,8 @@ def open_driver(settings: Settings, *, command_timeout: bool = True) -> Driver:
         "tz_aware": False,
     }
     if command_timeout:
-        options["timeoutMS"] = int(settings.db_command_timeout_seconds * 1000)
+        # Not timeoutMS: with that, the driver goes on retrying against a dead server until it is over.
+        options["socketTimeoutMS"] = int(settings.db_command_timeout_seconds * 1000)
     with warnings.catch_warnings():
         # The driver only warns of an option that it does not know; here that is a mistake to mend.
         warnings.filterwarnings("error", category=UserWarning, module="pymongo")

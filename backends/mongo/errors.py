@@ -84,6 +84,8 @@ def connect_errors() -> Iterator[None]:
         # What follows describes the topology, object by object.
         words = str(exc).partition(", Timeout:")[0].partition(", full error:")[0]
         raise type(_translated(exc))(words) from exc
+    except ValueError as exc:
+        raise BackendError(f"the URL can't be parsed: {exc}") from exc
 
 
 def _translated(exc: PyMongoError) -> BackendError | Unavailable | Conflict:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from pymongo.errors import PyMongoError
+from pymongo.errors import ConnectionFailure, PyMongoError
 
+from backends.errors import Conflict, Unavailable
 from backends.mongo.driver import Driver, Session
 from backends.mongo.errors import UNKNOWN_COMMIT, translate_errors
 from backends.retry import TRIES, retry_conflicts
@@ -23,7 +24,7 @@ async def in_transaction(
 
     Raises:
         Conflict: Every try collided; nothing was changed.
-        Unavailable: The outcome of the commit could not be learnt.
+        Unavailable: The connection was lost in every try, or the commit's outcome could not be learnt.
     """
 
     async def attempt() -> T:
@@ -40,7 +41,13 @@ async def in_transaction(
             finally:
                 await session.end_session()
 
-    return await retry_conflicts(attempt, deadline_seconds=deadline_seconds)
+    try:
+        return await retry_conflicts(attempt, deadline_seconds=deadline_seconds)
+    except Conflict as exc:
+        if isinstance(exc.__cause__, ConnectionFailure):
+            # Retried like a collision, because nothing was done; but it was none.
+            raise Unavailable("the connection to the database was lost in every try") from exc
+        raise
 
 
 async def _commit(session: Session) -> None:

@@ -15,7 +15,7 @@ from backends.errors import BackendError, SchemaMismatch, Unavailable
 from backends.ids import Clock, IdSource
 from backends.protocols import Backend, ItemRepository, ServerInfo, UserRepository
 from backends.sql.connections import Connections
-from backends.sql.engine import create_engine
+from backends.sql.engine import create_engine, first_connection
 from backends.sql.errors import translate_errors
 from backends.sql.items import SqlItemRepository
 from backends.sql.schema import REVISION
@@ -81,20 +81,23 @@ async def open_backend(settings: Settings, *, clock: Clock, id_source: IdSource)
     """See `backends.open_backend`."""
     engine = create_engine(settings)
     try:
-        server = await _probe(engine)
+        server = await _probe(engine, settings)
     except BaseException:
         await engine.dispose()
         raise
     return SqlBackend(engine, settings, server, clock=clock, id_source=id_source)
 
 
-async def _probe(engine: AsyncEngine) -> ServerInfo:
+async def _probe(engine: AsyncEngine, settings: Settings) -> ServerInfo:
     """Connect once; learn what answers."""
     on_sqlite = engine.dialect.name == "sqlite"
     query = "SELECT sqlite_version()" if on_sqlite else "SELECT current_setting('server_version')"
     with connect_errors():
-        async with engine.connect() as connection:
+        connection = await first_connection(engine, settings)
+        try:
             server_version = str((await connection.execute(text(query))).scalar_one())
+        finally:
+            await connection.close()
     if not on_sqlite:
         return ServerInfo(
             product="PostgreSQL",
@@ -124,6 +127,8 @@ def connect_errors() -> Iterator[None]:
             cause.orig.__cause__ or cause.orig if isinstance(cause, DBAPIError) and cause.orig else cause
         )
         raise BackendError(str(words)) from exc
+    except (ValueError, OverflowError) as exc:
+        raise BackendError(f"the URL can't be used: {exc}") from exc
     except TypeError as exc:
         raise BackendError(f"the URL has a parameter that the driver does not know: {exc}") from exc
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, event, make_url
-from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from backends.errors import BackendError
@@ -31,6 +32,8 @@ def database_url(settings: Settings) -> URL:
         url = make_url(settings.url).set(drivername=_DRIVERS[settings.db_backend])
     except (ArgumentError, ValueError):
         raise BackendError("the URL can't be parsed") from None
+    if settings.db_backend == "sqlite" and url.host:
+        raise BackendError("SQLite has no host: there must be three slashes before a relative path")
     # libpq's name, which people paste from their provider; asyncpg calls the same thing `ssl`.
     if "sslmode" in url.query:
         url = url.update_query_dict({"ssl": url.query["sslmode"]}).difference_update_query(["sslmode"])
@@ -74,6 +77,22 @@ def create_engine(settings: Settings, *, for_migrations: bool = False) -> AsyncE
         },
         **options,
     )
+
+
+async def first_connection(engine: AsyncEngine, settings: Settings) -> AsyncConnection:
+    """Connect, and wait for a lock where SQLite itself does not: when it changes a new file to WAL.
+
+    Two instances that start on one new file meet there. Later connections find it changed.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + settings.db_command_timeout_seconds
+    while True:
+        try:
+            return await engine.connect()
+        except OperationalError as exc:
+            if getattr(exc.orig, "sqlite_errorname", "") != "SQLITE_BUSY" or loop.time() > deadline:
+                raise
+            await asyncio.sleep(0.02)
 
 
 def _make_folder(file: Path) -> None:

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from backends.errors import Conflict
 from backends.mongo.driver import Database
@@ -34,20 +34,27 @@ async def migration_lock(database: Database, *, wait_seconds: float) -> AsyncIte
     lost = False
 
     async def keep() -> None:
+        """Renew in good time; a renewal that fails is tried again while the lease lasts."""
         nonlocal lost
-        while True:
+        loop = asyncio.get_running_loop()
+        held_until = loop.time() + LEASE_SECONDS
+        while not lost:
             await asyncio.sleep(LEASE_SECONDS / 3)
-            if not await _take(database, holder):
-                lost = True
-                if body is not None:
-                    body.cancel()
-                return
+            started = loop.time()
+            try:
+                lost = not await _take(database, holder)
+                held_until = started + LEASE_SECONDS
+            except PyMongoError:
+                lost = loop.time() >= held_until
+        if body is not None:
+            body.cancel()
 
     keeper = asyncio.create_task(keep())
     try:
         yield
     except asyncio.CancelledError:
-        if lost:
+        if lost and body is not None:
+            body.uncancel()
             raise Conflict("the migration lock was lost: another instance took over") from None
         raise
     finally:

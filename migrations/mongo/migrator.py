@@ -66,7 +66,7 @@ class MongoMigrator:
             current, numbers = await self._known_revision(database), list(_steps())
             number = resolve_target(target, numbers, current)
             for step in numbers:
-                if (current or "") < step <= number:
+                if number != "base" and (current or "") < step <= number:
                     module = _load(step)
                     await module.upgrade(database)
                     record = {"_id": step, "name": _summary(module), "applied_at": utc_now()}
@@ -109,7 +109,8 @@ class MongoMigrator:
         number = int(list(_steps())[-1]) + 1
         slug = re.sub(r"\W+", "_", message.lower()).strip("_")
         path = STEPS / f"m{number:04}_{slug}.py"
-        path.write_text(_TEMPLATE.format(message=message.strip().rstrip(".")))
+        summary = message.strip().rstrip(".").replace("\\", r"\\").replace('"""', r"\"\"\"")
+        path.write_text(_TEMPLATE.format(message=summary))
         return path
 
     async def _known_revision(self, database: Database) -> str | None:

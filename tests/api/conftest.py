@@ -23,8 +23,7 @@ async def running(provision: Provision) -> AsyncIterator[Service]:
 async def service(provision: Provision, running: Service) -> AsyncIterator[Service]:
     """Return the shared application, empty; afterwards it may hold no connection."""
     await provision.clean()
-    fresh = ManualClock()
-    running.clock.now, running.clock.step = fresh.now, fresh.step
+    running.clock.reset()
     yield running
     assert running.backend.connections_in_use == 0, "the test left a connection checked out"
 

@@ -6,6 +6,7 @@ is the one thing that must look at all of it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
@@ -81,6 +82,7 @@ WRITES: dict[str, tuple[Call, Index]] = {
     "users.delete": (lambda b, f: b.users.delete(f.users[99]["id"]), USERS_ID),
 }
 METHODS: dict[str, tuple[Call, Index]] = READS | WRITES
+AFTER = [name for name in READS if name.endswith("after")]
 COUNT_OF_AN_OWNER: tuple[Call, Index] = (
     lambda b, f: b.items.list(owner_id=f.users[7]["id"], limit=10),
     ITEMS_OWNER,
@@ -141,6 +143,16 @@ async def test_statement_walks_an_index(name: str, sql_backend: Backend, filled_
     assert index[filled_sql.settings.db_backend == "postgres"] in " ".join(lines)
     assert scans(lines) == []
     assert sorts(lines) == []
+
+
+@pytest.mark.parametrize("name", AFTER)
+async def test_later_page_begins_at_its_position(
+    name: str, sql_backend: Backend, filled_sql: Filled
+) -> None:
+    """The index is entered there, not walked from its start: a late page costs what the first does."""
+    lines = await explain(sql_backend, filled_sql, READS[name][0])
+    (entered,) = [line for line in lines if "INDEX" in line or "Index Cond" in line]
+    assert re.search(r"\(created_at, ?id\) ?< ?(ROW)?\(", entered)
 
 
 async def test_count_of_an_owner_walks_its_index(sql_backend: Backend, filled_sql: Filled) -> None:
@@ -226,6 +238,23 @@ async def test_command_walks_an_index(name: str, mongo: Provision, filled_mongo:
         stages = await explain_commands(database, commands)
     assert index[2] in " ".join(stages)
     assert not [stage for stage in stages if "COLLSCAN" in stage or "SORT" in stage]
+
+
+@pytest.mark.parametrize("name", AFTER)
+async def test_later_page_of_documents_begins_at_its_position(
+    name: str, mongo: Provision, filled_mongo: Filled
+) -> None:
+    """The index is entered at the position's time, not walked from its start."""
+    async with (
+        recorded(mongo, filled_mongo.settings) as (backend, commands),
+        mongo_database(filled_mongo.settings) as database,
+    ):
+        await READS[name][0](backend, filled_mongo)
+        (find,) = commands
+        asked = {key: value for key, value in find.items() if key in PLAN_FIELDS}
+        plan = await database.command({"explain": asked, "verbosity": "queryPlanner"})
+    # Without a bound it would begin at MaxKey.
+    assert re.search(r"'created_at': \['\[new Date\(\d+\), ", str(plan["queryPlanner"]["winningPlan"]))
 
 
 async def test_count_of_an_owner_scans_its_index_alone(mongo: Provision, filled_mongo: Filled) -> None:

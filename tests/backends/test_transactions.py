@@ -17,13 +17,15 @@ from backends.capabilities import Capability
 from backends.errors import Conflict, NotFound, NotSupported, Unavailable
 from backends.models import Item, NewItem, NewUser, User
 from backends.protocols import Backend
-from backends.retry import TRIES
 from cli.local_servers import LocalServer, start_mongo
 from config import MongoDriver
 from migrations import open_migrator
 from tests.backends.raw import MongoDatabase, failing_commands, mongo_database, opened
 from tests.backends.record import Command, names, recorded
 from tests.provision import Provision, make_settings
+
+TRIES = 5
+"""In all, as `docs/semantics.md` promises."""
 
 
 @dataclass

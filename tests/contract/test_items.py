@@ -57,9 +57,13 @@ async def test_add_fills_in_defaults(backend: Backend, owner: User) -> None:
     """What is left out is null."""
     item = await backend.items.add(NewItem(title="only"), owner_id=owner.id)
 
-    assert item == Item(
-        id=item.id, owner_id=owner.id, created_at=item.created_at, title="only", description=None
-    )
+    given: dict[str, Any] = {
+        "id": item.id,
+        "owner_id": owner.id,
+        "created_at": item.created_at,
+        "title": "only",
+    }
+    assert item == Item(**{**dict.fromkeys(ALL_NULL), **given})
     assert await backend.items.get(item.id) == item
 
 

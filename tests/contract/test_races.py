@@ -41,7 +41,7 @@ class Race:
 
     async def delete_after(self, count: int, backend: Backend) -> None:
         """Delete the user when so many items were added."""
-        while len(self.added) < count:
+        while len(self.added) < count and len(self.refusals) < ADDERS:
             self._news.clear()
             await self._news.wait()
         self.over = not await delete_user_in_the_end(backend, self.user.id)
