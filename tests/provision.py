@@ -213,8 +213,8 @@ class MongoProvision(Provision):
         self._shared = self.empty_database()
         self.settings = await self._shared.__aenter__()
         await open_migrator(self.settings).upgrade()
-        # Not to wait for the journal: the next write, which does, comes after it.
-        self._cleaner = AsyncMongoClient[dict[str, Any]](self.settings.url, w=1, journal=False)
+        # By a majority, or the next read, which asks for that, might still see the rows.
+        self._cleaner = AsyncMongoClient[dict[str, Any]](self.settings.url, w="majority")
 
     async def stop(self) -> None:
         """See `Provision`."""

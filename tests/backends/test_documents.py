@@ -159,7 +159,7 @@ def is_guaranteed(command: Command) -> bool:
         # Only what has a number is retried by the server once and no more; it can't be had for many.
         guaranteed = write and ("txnNumber" in command or name == "delete")
     primary = command.get("$readPreference", {"mode": "primary"}) == {"mode": "primary"}
-    return guaranteed and primary and "maxTimeMS" in command
+    return guaranteed and primary
 
 
 @pytest.mark.parametrize(
