@@ -16,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from backends.errors import (
     AlreadyExists,
@@ -161,10 +162,24 @@ async def _on_validation_error(_request: Request, exc: Exception) -> JSONRespons
     return JSONResponse({"detail": detail, "code": "validation_error"}, 422)
 
 
-async def _on_http_error(_request: Request, exc: Exception) -> JSONResponse:
+async def _on_http_error(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, HTTPException)  # noqa: S101 - registered for this class
     code = FRAMEWORK_CODES.get(exc.status_code, "error")
-    return JSONResponse({"detail": exc.detail, "code": code}, exc.status_code, dict(exc.headers or {}))
+    headers = dict(exc.headers or {})
+    if exc.status_code == 405:
+        headers["Allow"] = ", ".join(_allowed_methods(request))
+    return JSONResponse({"detail": exc.detail, "code": code}, exc.status_code, headers)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Return what every route of this path takes: the router names only the first one's methods."""
+    methods = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+    asked = ({**request.scope, "method": method} for method in methods)
+    return [
+        scope["method"]
+        for scope in asked
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+    ]
 
 
 class UnexpectedErrors:
