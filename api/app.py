@@ -10,10 +10,13 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 
-from api import errors
+from api import docs, errors
 from api.deps import API_PREFIX, Services
+from api.headers import SecurityHeaders
+from api.limits import RequestLimits
 from api.routes import items, login, private, users, utils
 from api.security import Passwords
+from api.throttle import Throttle
 from api.superuser import ensure_first_superuser
 from backends import open_backend
 from backends.protocols import Backend
@@ -52,18 +55,26 @@ def create_app(settings: Settings, *, opener: BackendOpener = open_backend) -> F
     app = _App(
         title="EitherDB",
         description=DESCRIPTION,
-        openapi_url=f"{API_PREFIX}/openapi.json",
+        openapi_url=f"{API_PREFIX}/openapi.json" if settings.shows_docs else None,
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=settings.max_body_bytes,
         lifespan=_lifespan(settings, opener),
         generate_unique_id_function=_operation_id,
     )
+    if settings.shows_docs:
+        docs.install(app)
     errors.install(app)
-    # Outside of the errors, so that a browser may read those too.
+    # What is added later is further out; CORS is outside of the errors, so that a browser may read those.
+    app.add_middleware(RequestLimits, max_body_bytes=settings.max_body_bytes)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.allowed_origins,
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["authorization", "content-type"],
+        allow_headers=["authorization", "content-type", "if-match", "if-none-match"],
+        expose_headers=["ETag", "Retry-After"],
     )
+    app.add_middleware(SecurityHeaders, strict_transport=not settings.is_local)
     for module in (login, users, items, utils):
         app.include_router(module.router, prefix=API_PREFIX)
     if settings.is_local:
@@ -94,7 +105,8 @@ def _lifespan(
             if password is not None:
                 # To the terminal and not to the log, which others may keep.
                 print(_FIRST_SUPERUSER.format(settings.superuser_email, password), flush=True)  # noqa: T201
-            app.state.services = Services(settings, backend, passwords)
+            throttle = Throttle(backend.counters, settings)
+            app.state.services = Services(settings, backend, passwords, throttle)
             yield
         finally:
             passwords.close()

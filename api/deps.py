@@ -12,8 +12,10 @@ from fastapi.routing import APIRoute
 from fastapi.security import OAuth2PasswordBearer
 from starlette.exceptions import HTTPException
 
-from api.errors import INACTIVE_USER, NOT_PRIVILEGED, ApiError
+from api.errors import INACTIVE_USER, INVALID_TOKEN, NOT_PRIVILEGED, ApiError
+from api.limits import BoundedRequest
 from api.security import Passwords, read_access_token
+from api.throttle import Throttle, client_key
 from backends.models import User
 from backends.protocols import Backend, ItemRepository, UserRepository
 from config import Settings
@@ -30,6 +32,7 @@ class Services:
     settings: Settings
     backend: Backend
     passwords: Passwords
+    throttle: Throttle
 
 
 # Coroutines, because FastAPI would run a plain function in a thread.
@@ -53,19 +56,32 @@ async def _passwords(services: Annotated[Services, Depends(_services)]) -> Passw
     return services.passwords
 
 
+async def _throttle(services: Annotated[Services, Depends(_services)]) -> Throttle:
+    return services.throttle
+
+
+async def _client(request: Request) -> str:
+    return client_key(request.client.host if request.client else None)
+
+
 AppSettings = Annotated[Settings, Depends(_settings)]
 Users = Annotated[UserRepository, Depends(_users)]
 Items = Annotated[ItemRepository, Depends(_items)]
 PasswordHashing = Annotated[Passwords, Depends(_passwords)]
+Throttling = Annotated[Throttle, Depends(_throttle)]
+Client = Annotated[str, Depends(_client)]
 
 
 async def _current_user(
     token: Annotated[str, Depends(_bearer)], users: Users, settings: AppSettings
 ) -> User:
-    """Return the token's user; one look-up, so that a deleted or inactive user is out at once."""
-    user = await users.get(read_access_token(token, settings))
+    """Return the token's user; one look-up, so that who was deleted, or whose sessions ended, is out at once."""
+    session = read_access_token(token, settings)
+    user = await users.get(session.user_id)
     if not user.is_active:
         raise ApiError(INACTIVE_USER)
+    if user.session_version != session.version:
+        raise ApiError(INVALID_TOKEN)
     return user
 
 
@@ -82,7 +98,10 @@ Superuser = Annotated[User, Depends(_superuser)]
 
 
 class GuardedRoute(APIRoute):
-    """Says who may not call before it says that a body can't be read, which FastAPI finds out first."""
+    """Says who may not call before it says that a body can't be read, which FastAPI finds out first.
+
+    It also bounds how deep a body may be nested.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler; a body that can be read costs nothing."""
@@ -91,7 +110,7 @@ class GuardedRoute(APIRoute):
 
         async def handle_guarded(request: Request) -> Response:
             try:
-                return await handle(request)
+                return await handle(BoundedRequest(request.scope, request.receive))
             except (RequestValidationError, HTTPException) as exc:
                 if _is_unreadable(exc) and (_current_user in guards or _superuser in guards):
                     services = await _services(request)

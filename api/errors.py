@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from fastapi.exceptions import RequestValidationError
@@ -26,6 +26,7 @@ from backends.errors import (
     NotOwner,
     NotSupported,
     Unavailable,
+    VersionMismatch,
 )
 
 if TYPE_CHECKING:
@@ -80,6 +81,12 @@ ALREADY_EXISTS = Problem(409, "already_exists", "The value is already taken")
 USER_NOT_FOUND = Problem(404, "not_found", "User not found")
 USER_TO_CHANGE_NOT_FOUND = Problem(404, "not_found", "The user with this id does not exist in the system")
 ITEM_NOT_FOUND = Problem(404, "not_found", "Item not found")
+VERSION_MISMATCH = Problem(412, "version_mismatch", "It was changed meanwhile; read it again")
+INVALID_RESET_TOKEN = Problem(400, "invalid_token", "Invalid token")
+TOO_MANY_ATTEMPTS = Problem(429, "too_many_attempts", "Too many attempts; try again later")
+MAIL_RECIPIENT_NOT_FOUND = Problem(
+    404, "not_found", "The user with this username does not exist in the system."
+)
 UNAVAILABLE = Problem(503, "unavailable", "The database is not available; try again later")
 CONFLICT = Problem(503, "conflict", "Too many changes at the same time; try again")
 
@@ -95,7 +102,15 @@ FRAMEWORK_CODES = {
     413: "body_too_large",
 }
 
+MAX_JSON_DEPTH = 32
+TOO_DEEP = f"JSON is nested deeper than {MAX_JSON_DEPTH}"
+
 NOT_FOUND = {"user": USER_NOT_FOUND, "item": ITEM_NOT_FOUND}
+
+
+def too_many_attempts(retry_after_seconds: int) -> Problem:
+    """Return TOO_MANY_ATTEMPTS with the time to wait."""
+    return replace(TOO_MANY_ATTEMPTS, headers={"Retry-After": str(retry_after_seconds)})
 
 
 def problem_of(error: BackendError) -> Problem | None:
@@ -105,6 +120,8 @@ def problem_of(error: BackendError) -> Problem | None:
             return NOT_FOUND[error.entity]
         case NotOwner():
             return NOT_OWNER
+        case VersionMismatch():
+            return VERSION_MISMATCH
         case AlreadyExists():
             return EMAIL_TAKEN if error.field == "email" else ALREADY_EXISTS
         case NotSupported():
@@ -134,7 +151,8 @@ def documented(*problems: Problem) -> dict[int | str, dict[str, Any]]:
     return responses
 
 
-def _answer(problem: Problem) -> JSONResponse:
+def answer(problem: Problem) -> JSONResponse:
+    """Make the answer that tells a client of this problem."""
     return JSONResponse(
         {"detail": problem.detail, "code": problem.code}, problem.status, dict(problem.headers)
     )
@@ -142,7 +160,7 @@ def _answer(problem: Problem) -> JSONResponse:
 
 async def _on_api_error(_request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, ApiError)  # noqa: S101 - registered for this class
-    return _answer(exc.problem)
+    return answer(exc.problem)
 
 
 async def _on_backend_error(request: Request, exc: Exception) -> JSONResponse:
@@ -152,14 +170,22 @@ async def _on_backend_error(request: Request, exc: Exception) -> JSONResponse:
         raise exc
     if problem.status >= 500:
         logger.warning("%s %r: %s", request.method, request.scope["path"], exc)
-    return _answer(problem)
+    return answer(problem)
 
 
 async def _on_validation_error(_request: Request, exc: Exception) -> JSONResponse:
     """Answer as FastAPI does, without its echo of the input: that may be a password or not be UTF-8."""
     assert isinstance(exc, RequestValidationError)  # noqa: S101 - registered for this class
-    detail = [{key: error[key] for key in ("loc", "msg", "type")} for error in exc.errors()]
+    detail = [
+        {"loc": error["loc"], "msg": _message_of(error), "type": error["type"]} for error in exc.errors()
+    ]
     return JSONResponse({"detail": detail, "code": "validation_error"}, 422)
+
+
+def _message_of(error: dict[str, Any]) -> str:
+    """Return what is wrong; of JSON that was not even parsed, FastAPI says the reason elsewhere."""
+    reason = error.get("ctx", {}).get("error") if error["type"] == "json_invalid" else None
+    return str(reason if reason == TOO_DEEP else error["msg"])
 
 
 async def _on_http_error(request: Request, exc: Exception) -> JSONResponse:
@@ -211,7 +237,7 @@ class UnexpectedErrors:
             if started:
                 raise
             problem = Problem(500, "internal_error", f"Internal server error (id {error_id})")
-            await _answer(problem)(scope, receive, send)
+            await answer(problem)(scope, receive, send)
 
 
 def install(app: FastAPI) -> None:

@@ -5,9 +5,24 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
-from backends.models import Email, ItemChanges, Name, NewItem, NotNull, Password
+from backends.models import (
+    Email,
+    ItemChanges,
+    ItemFilter,
+    ItemSort,
+    Name,
+    NewItem,
+    NotNull,
+    Password,
+    SearchText,
+    TimeAfter,
+    TimeBefore,
+    UserFilter,
+    UserSort,
+)
 from backends.protocols import MAX_LIMIT
 
 MAX_SKIP = 2**31 - 1
@@ -120,24 +135,75 @@ class ItemUpdate(ItemChanges):
     """Changes of an item; absent fields stay."""
 
 
-class ListQuery(BaseModel):
-    """Which part of a list, newest first."""
+class _ListQuery(BaseModel):
+    """Which part of a list."""
 
     skip: int = Field(default=0, ge=0, le=MAX_SKIP)
     limit: int = Field(default=100, ge=0, le=MAX_LIMIT)
     cursor: str | None = Field(
         default=None,
-        description="`next_cursor` of the page before; goes on there whatever changed meanwhile.",
+        description=(
+            "`next_cursor` of the page before, with the same `sort`; goes on there whatever changed meanwhile."
+        ),
     )
     count: Literal["exact", "none"] = Field(
         default="exact", description="`none` spares the database the counting."
     )
+    created_after: TimeAfter | None = Field(default=None, description="Created later than this.")
+    created_before: TimeBefore | None = Field(default=None, description="Created earlier than this.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, parameters: object) -> object:
+        """Name the valid ones: a misspelt filter that is ignored would show what was to be hidden."""
+        if isinstance(parameters, dict) and (unknown := parameters.keys() - cls.model_fields.keys()):
+            raise PydanticCustomError(
+                "unknown_parameter",
+                "Unknown parameter {unknown}; valid ones are: {valid}",
+                {"unknown": ", ".join(sorted(unknown)), "valid": ", ".join(cls.model_fields)},
+            )
+        return parameters
+
+
+class UserListQuery(_ListQuery):
+    """Which users, in which order, and which part of them."""
+
+    sort: UserSort = Field(default="-created_at", description="`-` for descending.")
+    is_active: bool | None = None
+
+    @property
+    def where(self) -> UserFilter:
+        """The filter for the repository."""
+        return UserFilter.model_construct(**self.model_dump(include=set(UserFilter.model_fields)))
+
+
+class ItemListQuery(_ListQuery):
+    """Which items, in which order, and which part of them."""
+
+    sort: ItemSort = Field(default="-created_at", description="`-` for descending.")
+    title: SearchText | None = Field(default=None, description="The whole title, exactly.")
+    q: SearchText | None = Field(
+        default=None, description="A part of the title or of the description, in any case."
+    )
+    owner_id: str | None = Field(default=None, description="Whose items; of others for superusers only.")
+
+    @property
+    def where(self) -> ItemFilter:
+        """The filter for the repository."""
+        return ItemFilter.model_construct(**self.model_dump(include=set(ItemFilter.model_fields)))
 
 
 class Message(BaseModel):
     """A sentence for people."""
 
     message: str
+
+
+class NewPassword(BaseModel):
+    """A new password, and the token that was mailed to set it."""
+
+    token: str
+    new_password: Password
 
 
 class Token(BaseModel):

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import os
 import secrets
+import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import jwt
@@ -15,11 +21,17 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from api.errors import INVALID_TOKEN, ApiError
 from backends.ids import is_id, utc_now
+from backends.models import User
 from config import Settings
 
 ALGORITHM = "HS256"
 
-Audience = Literal["access", "cursor"]
+ISSUER = "eitherdb"
+
+Audience = Literal["access", "cursor", "password-reset"]
+
+# One core stays free for everything else, however many hash.
+HASHING_THREADS = max(1, (os.cpu_count() or 1) - 1)
 
 # OWASP's recommendation for Argon2id: 19 MiB, two passes, one lane
 # (https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html).
@@ -30,8 +42,10 @@ class Passwords:
     """Argon2id in threads of its own: the event loop goes on, and a flood of logins waits its turn."""
 
     def __init__(self) -> None:
-        """Take one thread a core; `close` gives them back."""
-        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="argon2")
+        """Start the threads; `close` gives them back."""
+        self._threads = ThreadPoolExecutor(
+            HASHING_THREADS, thread_name_prefix="argon2", initializer=_yield_to_others
+        )
         self._hash_of_nobody = _hasher.hash(secrets.token_hex())
 
     async def hash(self, password: str) -> str:
@@ -56,6 +70,12 @@ class Passwords:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
+def _yield_to_others() -> None:
+    """Let the event loop go first where both want a core. On Linux a thread has a niceness of its own."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+
+
 def _matches(hashed_password: str, password: str) -> bool:
     try:
         # A form's own charset can smuggle in what UTF-8 has no bytes for; no stored password has that.
@@ -65,9 +85,9 @@ def _matches(hashed_password: str, password: str) -> bool:
 
 
 def sign(claims: dict[str, Any], audience: Audience, settings: Settings) -> str:
-    """Return the claims as a JWT for one purpose only."""
+    """Return the claims as a JWT for one purpose only, signed with the present key."""
     secret = settings.secret_key.get_secret_value()
-    return jwt.encode({**claims, "aud": audience}, secret, algorithm=ALGORITHM)
+    return jwt.encode({**claims, "iss": ISSUER, "aud": audience}, secret, algorithm=ALGORITHM)
 
 
 def unsign(token: str, audience: Audience, settings: Settings) -> dict[str, Any]:
@@ -76,19 +96,40 @@ def unsign(token: str, audience: Audience, settings: Settings) -> dict[str, Any]
     Raises:
         jwt.InvalidTokenError: It is anything else.
     """
-    secret = settings.secret_key.get_secret_value()
-    return jwt.decode(token, secret, algorithms=[ALGORITHM], audience=audience)
+    keys = [key.get_secret_value() for key in (settings.secret_key, *settings.previous_secret_keys)]
+    for key in keys[:-1]:
+        with suppress(jwt.InvalidSignatureError):
+            return _decode(token, audience, key)
+    return _decode(token, audience, keys[-1])
 
 
-def make_access_token(user_id: str, settings: Settings) -> str:
-    """Return a bearer token for the user, valid for `ACCESS_TOKEN_EXPIRE_MINUTES`."""
-    now = utc_now()
-    expires_at = now + timedelta(minutes=settings.access_token_expire_minutes)
-    return sign({"sub": user_id, "iat": now, "exp": expires_at}, "access", settings)
+def _decode(token: str, audience: Audience, key: str) -> dict[str, Any]:
+    return jwt.decode(
+        token,
+        key,
+        algorithms=[ALGORITHM],
+        audience=audience,
+        issuer=ISSUER,
+        options={"require": ["iss", "aud"]},
+    )
 
 
-def read_access_token(token: str, settings: Settings) -> str:
-    """Return the id of the user whose token it is; whether that user exists is another question.
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a bearer token says: whose it is, and which of the user's session versions."""
+
+    user_id: str
+    version: int
+
+
+def make_access_token(user: User, settings: Settings) -> str:
+    """Return a bearer token for the user, valid for `ACCESS_TOKEN_EXPIRE_MINUTES` or until the sessions end."""
+    claims = {"sub": user.id, "session": user.session_version}
+    return sign({**claims, **_lasting(settings.access_token_expire_minutes)}, "access", settings)
+
+
+def read_access_token(token: str, settings: Settings) -> Session:
+    """Return whose session the token is of; whether that user exists is another question.
 
     Raises:
         ApiError: INVALID_TOKEN: malformed, forged, expired, or not an access token.
@@ -97,6 +138,51 @@ def read_access_token(token: str, settings: Settings) -> str:
         claims = unsign(token, "access", settings)
     except jwt.InvalidTokenError:
         raise ApiError(INVALID_TOKEN) from None
-    if "exp" not in claims or not is_id(claims.get("sub", "")):
+    user_id, version = claims.get("sub", ""), claims.get("session")
+    if "exp" not in claims or not is_id(user_id) or type(version) is not int:
         raise ApiError(INVALID_TOKEN)
-    return str(claims["sub"])
+    return Session(user_id, version)
+
+
+def make_reset_token(user: User, settings: Settings) -> str:
+    """Return a token that sets a new password, once, within `PASSWORD_RESET_EXPIRE_MINUTES`."""
+    claims = {"sub": user.id, "account": _fingerprint(user)}
+    return sign({**claims, **_lasting(settings.password_reset_expire_minutes)}, "password-reset", settings)
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordReset:
+    """What a reset token says: whose password may be set, as long as the account is as it was."""
+
+    user_id: str
+    fingerprint: str
+
+    def fits(self, user: User) -> bool:
+        """Tell whether password and address are those for which the token was made.
+
+        Any change of the password ends it, so also its own use; and a mail to an address that is no longer
+        the user's is worth nothing.
+        """
+        return hmac.compare_digest(self.fingerprint, _fingerprint(user))
+
+
+def read_reset_token(token: str, settings: Settings) -> PasswordReset | None:
+    """Return what the token says; None if it is malformed, forged, expired, or none of these tokens."""
+    try:
+        claims = unsign(token, "password-reset", settings)
+    except jwt.InvalidTokenError:
+        return None
+    user_id, fingerprint = claims.get("sub", ""), claims.get("account")
+    if "exp" not in claims or not is_id(user_id) or not isinstance(fingerprint, str):
+        return None
+    return PasswordReset(user_id, fingerprint)
+
+
+def _lasting(minutes: int) -> dict[str, datetime]:
+    now = utc_now()
+    return {"iat": now, "exp": now + timedelta(minutes=minutes)}
+
+
+def _fingerprint(user: User) -> str:
+    """Stand for password and address without telling them: the hash has a salt that nobody knows."""
+    return hashlib.sha256(f"{user.hashed_password}\0{user.email}".encode()).hexdigest()[:32]

@@ -3,6 +3,7 @@
     BackendError                 an unknown failure of the database
     ├── NotFound                 no row has that id
     ├── NotOwner                 the item is someone else's
+    ├── VersionMismatch          the row was changed since the version that the caller knows
     ├── AlreadyExists            a unique value is taken
     ├── NotSupported             the server lacks a capability that the operation needs
     ├── SchemaMismatch           the database's schema is older or newer than the code's
@@ -39,6 +40,15 @@ class NotOwner(BackendError):
 
     def __init__(self, entity: Entity, id: str) -> None:
         super().__init__(f"the {entity} {id!r} belongs to another user")
+        self.entity = entity
+        self.id = id
+
+
+class VersionMismatch(BackendError):
+    """The `entity` was changed since the version that the caller knows."""
+
+    def __init__(self, entity: Entity, id: str) -> None:
+        super().__init__(f"the {entity} {id!r} has another version")
         self.entity = entity
         self.id = id
 

@@ -9,12 +9,12 @@ was not set is kept as it is, and None clears it; `form.model_dump(exclude_unset
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Annotated, Generic, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from unicodedata import normalize
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 T = TypeVar("T")
@@ -61,6 +61,23 @@ def _checked_email(text: str) -> str:
         raise ValueError(f"value is not a valid email address: {exc}") from None
 
 
+def fold_case(text: str) -> str:
+    """Return the text as a search compares it: the one definition of case for every backend.
+
+    Unicode's full case folding, in NFC (https://www.unicode.org/versions/latest/core-spec/chapter-3/,
+    section 3.13): `STRASSE` finds `Straße`, and `e` does not find `é`. Databases fold by their locale,
+    their version or ASCII only, so they store and compare what this function returns.
+    """
+    return normalize("NFC", normalize("NFC", text).casefold())
+
+
+def with_folded(values: dict[str, Any]) -> dict[str, Any]:
+    """Return an item's values together with the columns that `ItemFilter.q` is looked for in."""
+    searched = {name: values[name] for name in ("title", "description") if name in values}
+    folded = {f"{name}_folded": text and fold_case(text) for name, text in searched.items()}
+    return values | folded
+
+
 def _email(text: str) -> str:
     try:
         return normalise_email(text)
@@ -81,6 +98,7 @@ Name = Annotated[str, Field(max_length=255), AfterValidator(_storable)]
 Title = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]
 Description = Annotated[str, Field(max_length=255), AfterValidator(_storable)]
 HashedPassword = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]
+SearchText = Annotated[str, Field(max_length=255), AfterValidator(_storable)]
 Password = Annotated[str, Field(min_length=8, max_length=128), AfterValidator(_storable)]
 
 NotNull = AfterValidator(_not_null)
@@ -95,6 +113,8 @@ class User:
         email: As `normalise_email` returns it; no two users share one.
         hashed_password: An Argon2id hash in PHC string form; never leaves the service.
         created_at: Aware, UTC, whole milliseconds.
+        version: 1 when the user is new, one more with every change.
+        session_version: 0 when the user is new, one more whenever all sessions are ended.
     """
 
     id: str
@@ -104,6 +124,8 @@ class User:
     is_active: bool
     is_superuser: bool
     created_at: datetime
+    version: int
+    session_version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +136,7 @@ class Item:
         id: 24 lower-case hex digits of an ObjectId.
         owner_id: The `id` of a user that exists.
         created_at: Aware, UTC, whole milliseconds.
+        version: 1 when the item is new, one more with every change.
     """
 
     id: str
@@ -121,6 +144,7 @@ class Item:
     description: str | None
     owner_id: str
     created_at: datetime
+    version: int
 
 
 class _Form(BaseModel):
@@ -161,11 +185,68 @@ class ItemChanges(_Form):
     description: Description | None = None
 
 
+UserSort = Literal["created_at", "-created_at", "email", "-email"]
+ItemSort = Literal["created_at", "-created_at", "title", "-title"]
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def _after(time: datetime) -> datetime:
+    """Return the last whole millisecond that is not after this time: what is after both is the same."""
+    utc = _in_utc(time)
+    return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
+
+
+def _before(time: datetime) -> datetime:
+    """Return the first whole millisecond that is not before this time: what is before both is the same."""
+    whole = _after(time)
+    return whole if whole == time else _shifted(whole, _MILLISECOND)
+
+
+def _in_utc(time: datetime) -> datetime:
+    return _shifted(time.replace(tzinfo=UTC), -(time.utcoffset() or timedelta()))
+
+
+def _shifted(time: datetime, by: timedelta) -> datetime:
+    try:
+        return time + by
+    except OverflowError:
+        raise PydanticCustomError("time_range", "Time should be in the years 1 to 9999 of UTC") from None
+
+
+TimeAfter = Annotated[AwareDatetime, AfterValidator(_after)]
+TimeBefore = Annotated[AwareDatetime, AfterValidator(_before)]
+
+
+class UserFilter(_Form):
+    """Which users a list holds: those that fit every field that is not None."""
+
+    is_active: bool | None = None
+    created_after: TimeAfter | None = None
+    created_before: TimeBefore | None = None
+
+
+class ItemFilter(_Form):
+    """Which items a list holds: those that fit every field that is not None.
+
+    Attributes:
+        title: The whole title, exactly.
+        q: A part of the title or of the description, in any case (`fold_case`).
+        created_after: Created later than this.
+        created_before: Created earlier than this.
+    """
+
+    title: SearchText | None = None
+    q: SearchText | None = None
+    created_after: TimeAfter | None = None
+    created_before: TimeBefore | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in a list that is ordered newest first: just behind the row with these two values."""
+    """A place in a list: just behind the row with this sort key (its time or text) and this id."""
 
-    created_at: datetime
+    key: datetime | str
     id: str
 
 

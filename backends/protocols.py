@@ -14,8 +14,14 @@ returned exactly as they were stored.
 *Text* is any Unicode but NUL and lone surrogates (the forms in `backends.models` refuse these), stored
 and returned code point by code point: no normalisation, no trimming, no change of case.
 
-*Order* is total: lists are newest first, by `created_at` and then by `id`, both descending. `id` sorts
-by its bytes.
+*Order* is total: by the field that `sort` names, ascending or with `-` descending, and among equal values
+by `id` in the same direction. Without `sort` lists are newest first. Text sorts by code point, `id` by
+its bytes.
+
+*Versions*: a row has version 1 when it is added, and every change that sets a field adds 1 in the same
+step. Where a method takes `versions`, it does nothing unless the row's version is one of these at the
+moment of the write; None means whatever it is. Of any number of concurrent changes that name one
+version, exactly one is done.
 
 *Atomicity*: a method happens whole or not at all, also when the process or the connection dies in the
 middle. When it has returned, the change is durable and every later read sees it. What a server can't do
@@ -34,11 +40,26 @@ half-written row, no connection kept.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from backends.capabilities import Capability
-from backends.models import Item, ItemChanges, NewItem, NewUser, Page, Position, User, UserChanges
+from backends.models import (
+    Item,
+    ItemChanges,
+    ItemFilter,
+    ItemSort,
+    NewItem,
+    NewUser,
+    Page,
+    Position,
+    User,
+    UserChanges,
+    UserFilter,
+    UserSort,
+)
 
 MAX_LIMIT = 1000
 """The most rows that a list method is asked for at once."""
@@ -73,17 +94,26 @@ class UserRepository(Protocol):
         ...
 
     async def list(
-        self, *, skip: int = 0, limit: int = 100, after: Position | None = None, count: bool = True
+        self,
+        *,
+        where: UserFilter = UserFilter(),  # noqa: B008 - frozen
+        sort: UserSort = "-created_at",
+        skip: int = 0,
+        limit: int = 100,
+        after: Position | None = None,
+        count: bool = True,
     ) -> Page[User]:
-        """Return a page of all users, newest first.
+        """Return a page of the users that fit `where`.
 
         Args:
+            where: Which users the list holds; without fields, all.
+            sort: Its order.
             skip: How many rows to pass over, 0 or more, counted from the start of the list or from
                 `after`. More than there are gives an empty page.
             limit: The most rows to return, 0 to `MAX_LIMIT`. 0 gives an empty page with its count
                 and no `next`.
-            after: Begin just behind this position, whether or not its row still exists. None begins
-                with the newest.
+            after: Begin just behind this position, whether or not its row still exists; its key is of
+                the field that `sort` names. None begins with the first.
             count: Whether to count the whole list (without regard to `skip`, `limit` and `after`).
 
         Returns:
@@ -91,19 +121,28 @@ class UserRepository(Protocol):
         """
         ...
 
-    async def update(self, id: str, changes: UserChanges) -> User:
+    async def update(
+        self,
+        id: str,
+        changes: UserChanges,
+        *,
+        versions: Collection[int] | None = None,
+        end_sessions: bool = False,
+    ) -> User:
         """Apply the fields that are set in `changes`, in one atomic step; return the result.
 
-        No field set: nothing changes and the user is returned.
+        `end_sessions` adds 1 to `session_version` in the same step. Without it and with no field set,
+        nothing changes and the user is returned.
 
         Raises:
             NotFound: entity "user".
+            VersionMismatch: entity "user": its version is none of `versions`; nothing was changed.
             AlreadyExists: entity "user", field "email": another user has the address; nothing was
                 changed. A user's own address, given again, is no conflict.
         """
         ...
 
-    async def delete(self, id: str) -> None:
+    async def delete(self, id: str, *, versions: Collection[int] | None = None) -> None:
         """Delete the user and all its items, in one atomic step.
 
         When it has returned, no item of the user exists and none can come into being, whatever
@@ -111,6 +150,7 @@ class UserRepository(Protocol):
 
         Raises:
             NotFound: entity "user".
+            VersionMismatch: entity "user": its version is none of `versions`; it is still there.
             NotSupported: operation "users.delete", capability TRANSACTIONS.
             Conflict: Concurrent changes of the same rows collided in every try.
         """
@@ -148,37 +188,81 @@ class ItemRepository(Protocol):
         self,
         *,
         owner_id: str | None = None,
+        where: ItemFilter = ItemFilter(),  # noqa: B008 - frozen
+        sort: ItemSort = "-created_at",
         skip: int = 0,
         limit: int = 100,
         after: Position | None = None,
         count: bool = True,
     ) -> Page[Item]:
-        """Return a page of the items, newest first; arguments and result as in `UserRepository.list`.
+        """Return a page of the items; the other arguments and the result are as in `UserRepository.list`.
 
         An owner who does not exist has no items.
         """
         ...
 
-    async def update(self, id: str, changes: ItemChanges, *, owner_id: str | None = None) -> Item:
+    async def update(
+        self,
+        id: str,
+        changes: ItemChanges,
+        *,
+        owner_id: str | None = None,
+        versions: Collection[int] | None = None,
+    ) -> Item:
         """Apply the fields that are set in `changes`, in one atomic step; return the result.
 
-        No field set: nothing changes and the item is returned. The owner is checked in the same step.
+        No field set: nothing changes and the item is returned. Owner and version are checked in the
+        same step.
 
         Raises:
             NotFound: entity "item".
             NotOwner: entity "item": it belongs to another user than `owner_id`; nothing was changed.
+            VersionMismatch: entity "item": its version is none of `versions`; nothing was changed.
         """
         ...
 
-    async def delete(self, id: str, *, owner_id: str | None = None) -> None:
-        """Delete the item. The owner is checked in the same step.
+    async def delete(
+        self, id: str, *, owner_id: str | None = None, versions: Collection[int] | None = None
+    ) -> None:
+        """Delete the item. Owner and version are checked in the same step.
 
         Of any number of concurrent calls for one item exactly one returns; the others raise NotFound.
 
         Raises:
             NotFound: entity "item".
             NotOwner: entity "item": it belongs to another user than `owner_id`; it is still there.
+            VersionMismatch: entity "item": its version is none of `versions`; it is still there.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What a counter says: its value, and when it ends (aware, UTC, whole milliseconds)."""
+
+    value: int
+    ends_at: datetime
+
+
+class CounterRepository(Protocol):
+    """Counters that end by themselves, shared by every process on the database: what throttling counts.
+
+    A key is any text of 1 to 255 characters. A counter whose end has come is as if it had never been.
+    """
+
+    async def add(self, key: str, amount: int, *, lasts_seconds: int) -> Count:
+        """Add to the counter, or begin it at `amount`; return what it is then.
+
+        A running counter keeps its end. No concurrent addition is lost.
+        """
+        ...
+
+    async def get(self, key: str) -> Count | None:
+        """Return the counter; None if there is none."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """End the counter, if there is one."""
         ...
 
 
@@ -202,6 +286,11 @@ class Backend(Protocol):
     @property
     def items(self) -> ItemRepository:
         """The items."""
+        ...
+
+    @property
+    def counters(self) -> CounterRepository:
+        """The counters."""
         ...
 
     @property

@@ -12,7 +12,16 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import EmailStr, Field, SecretStr, ValidationError, field_validator, model_validator
+import limits
+from pydantic import (
+    AfterValidator,
+    EmailStr,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 DbBackend = Literal["sqlite", "postgres", "mongo"]
@@ -33,6 +42,19 @@ DEFAULT_LOCAL_CORS_ORIGINS = ("http://localhost:5173",)
 INSECURE_SECRET_KEY = "not-a-secret-change-me-outside-local"  # noqa: S105
 # RFC 7518 section 3.2: a key of the hash's size or larger must be used with HS256.
 SECRET_KEY_MIN_BYTES = 32
+
+
+def _check_rate_limit(value: str) -> str:
+    try:
+        limits.parse(value)
+    except ValueError:
+        raise ValueError(
+            "no rate limit; give a number and a time: 10/minute, 100/hour, 5 per 30 second"
+        ) from None
+    return value
+
+
+RateLimit = Annotated[str, AfterValidator(_check_rate_limit)]
 
 
 class SettingsError(Exception):
@@ -83,18 +105,35 @@ class Settings(DatabaseChoice):
 
     environment: Environment = "local"
     secret_key: SecretStr = SecretStr(INSECURE_SECRET_KEY)
+    # NoDecode, here and below: split at commas by this class, not parsed as JSON by pydantic-settings.
+    previous_secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     access_token_expire_minutes: Annotated[int, Field(ge=1, le=525_600)] = 60 * 24 * 8
+    docs: bool | None = None
+    max_body_bytes: Annotated[int, Field(ge=1024, le=1024**3)] = 1024**2
+    login_limit: RateLimit = "10/minute"
+    login_limit_per_client: RateLimit = "60/minute"
+    recovery_limit: RateLimit = "5/minute"
+    recovery_limit_per_client: RateLimit = "30/minute"
     first_superuser: EmailStr | None = None
     first_superuser_password: SecretStr | None = None
-    # NoDecode: the variable is split here at commas, not parsed as JSON by pydantic-settings.
     cors_origins: Annotated[tuple[str, ...] | None, NoDecode] = None
+
+    @field_validator("previous_secret_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: object) -> object:
+        """Accept `a,b` and `["a", "b"]`."""
+        if isinstance(value, str):
+            value = _split(value, "no JSON list of keys; give them comma-separated")
+        if not isinstance(value, (list, tuple)):
+            return value
+        return tuple(key.strip() if isinstance(key, str) else key for key in value if key)
 
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split_origins(cls, value: object) -> object:
         """Accept `a,b` and `["a", "b"]`; check that each is an origin (scheme, host, port)."""
         if isinstance(value, str):
-            value = _split(value)
+            value = _split(value, "no JSON list; give scheme://host[:port], comma-separated")
         if not isinstance(value, (list, tuple)):
             return value
         origins = tuple(str(origin).strip().rstrip("/") for origin in value if str(origin).strip())
@@ -146,6 +185,13 @@ class Settings(DatabaseChoice):
                 f"{SECRET_KEY_MIN_BYTES} bytes or more; make one with: "
                 'python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
             )
+        if any(
+            len(key.get_secret_value().encode()) < SECRET_KEY_MIN_BYTES for key in self.previous_secret_keys
+        ):
+            yield (
+                f"PREVIOUS_SECRET_KEYS: with ENVIRONMENT={self.environment} each needs "
+                f"{SECRET_KEY_MIN_BYTES} bytes or more; give the keys that SECRET_KEY was before"
+            )
         if self.first_superuser and not self.first_superuser_password:
             yield (
                 f"FIRST_SUPERUSER_PASSWORD: needed with FIRST_SUPERUSER and "
@@ -156,6 +202,11 @@ class Settings(DatabaseChoice):
     def is_local(self) -> bool:
         """True on a developer's machine: default secret, private routes, generated password."""
         return self.environment == "local"
+
+    @property
+    def shows_docs(self) -> bool:
+        """Whether `/docs` and the OpenAPI document are served: in `local`, or where asked for."""
+        return self.is_local if self.docs is None else self.docs
 
     @property
     def url(self) -> str:
@@ -178,14 +229,14 @@ class Settings(DatabaseChoice):
 _ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?")
 
 
-def _split(text: str) -> object:
-    """Read `a,b` and `["a", "b"]`."""
+def _split(text: str, otherwise: str) -> object:
+    """Read `a,b` and `["a", "b"]`; where it is neither, say `otherwise`."""
     if not text.strip().startswith("["):
         return text.split(",")
     try:
         return json.loads(text)
     except ValueError:
-        raise ValueError("no JSON list; give scheme://host[:port], comma-separated") from None
+        raise ValueError(otherwise) from None
 
 
 def _is_origin(origin: str) -> bool:

@@ -32,7 +32,7 @@ from backends.mongo.backend import MongoBackend
 from backends.mongo.schema import COLLECTIONS, MIGRATIONS, REVISION
 from backends.protocols import Backend, ServerInfo
 from backends.sql.engine import create_engine
-from backends.sql.schema import USERS
+from backends.sql.schema import COUNTERS, USERS
 from cli.local_servers import LocalServer, start_mongo, start_postgres
 from config import MongoDriver, Settings
 from migrations import open_migrator
@@ -127,9 +127,10 @@ class SqlProvision(Provision):
     _cleaner: AsyncEngine
 
     async def clean(self) -> None:
-        """Empty both tables; the foreign key takes the items along."""
+        """Empty the tables; the foreign key takes the items along."""
         async with self._cleaner.connect() as connection:
             await connection.execute(delete(USERS))
+            await connection.execute(delete(COUNTERS))
 
 
 class SqliteProvision(SqlProvision):

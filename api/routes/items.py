@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from api.cursors import read_cursor, write_cursor
 from api.deps import AppSettings, CurrentUser, GuardedRoute, Items
-from api.errors import ITEM_NOT_FOUND, NOT_OWNER, TOKEN_PROBLEMS, documented
-from api.schemas import ItemCreate, ItemPublic, ItemsPublic, ItemUpdate, ListQuery, Message
+from api.errors import (
+    ITEM_NOT_FOUND,
+    NOT_OWNER,
+    NOT_PRIVILEGED,
+    TOKEN_PROBLEMS,
+    VERSION_MISMATCH,
+    ApiError,
+    documented,
+)
+from api.preconditions import ETAG, NOT_MODIFIED, IfMatch, IfNoneMatch, tagged, unless_known
+from api.schemas import ItemCreate, ItemListQuery, ItemPublic, ItemsPublic, ItemUpdate, Message
 from backends.models import Item, User
 
 router = APIRouter(prefix="/items", tags=["items"], route_class=GuardedRoute)
 
 ITEM_PROBLEMS = (*TOKEN_PROBLEMS, ITEM_NOT_FOUND, NOT_OWNER)
+CHANGE_PROBLEMS = (*ITEM_PROBLEMS, VERSION_MISMATCH)
 
 
 def _scope(user: User) -> str | None:
@@ -22,48 +32,64 @@ def _scope(user: User) -> str | None:
     return None if user.is_superuser else user.id
 
 
-@router.get("/", response_model=ItemsPublic, responses=documented(*TOKEN_PROBLEMS))
+@router.get("/", response_model=ItemsPublic, responses=documented(*TOKEN_PROBLEMS, NOT_PRIVILEGED))
 async def read_items(
-    user: CurrentUser, items: Items, query: Annotated[ListQuery, Query()], settings: AppSettings
+    user: CurrentUser, items: Items, query: Annotated[ItemListQuery, Query()], settings: AppSettings
 ) -> dict[str, Any]:
-    """List the items, newest first."""
+    """List the items: one's own, or everyone's for a superuser."""
+    owner_id = _scope(user)
+    if query.owner_id is not None:
+        if owner_id not in {None, query.owner_id}:
+            raise ApiError(NOT_PRIVILEGED)
+        owner_id = query.owner_id
     page = await items.list(
-        owner_id=_scope(user),
+        owner_id=owner_id,
+        where=query.where,
+        sort=query.sort,
         skip=query.skip,
         limit=query.limit,
-        after=read_cursor(query.cursor, "items", settings),
+        after=read_cursor(query.cursor, "items", query.sort, settings),
         count=query.count == "exact",
     )
-    next_cursor = write_cursor(page.next, "items", settings)
+    next_cursor = write_cursor(page.next, "items", query.sort, settings)
     return {"data": page.data, "count": page.count, "next_cursor": next_cursor}
 
 
-@router.post("/", response_model=ItemPublic, responses=documented(*TOKEN_PROBLEMS))
-async def create_item(user: CurrentUser, body: ItemCreate, items: Items) -> Item:
+@router.post("/", response_model=ItemPublic, responses={**ETAG, **documented(*TOKEN_PROBLEMS)})
+async def create_item(user: CurrentUser, body: ItemCreate, items: Items, response: Response) -> Item:
     """Make an item of one's own."""
-    return await items.add(body, owner_id=user.id)
+    return tagged(await items.add(body, owner_id=user.id), response)
 
 
-@router.get("/{item_id}", response_model=ItemPublic, responses=documented(*ITEM_PROBLEMS))
-async def read_item(item_id: str, user: CurrentUser, items: Items) -> Item:
+@router.get(
+    "/{item_id}", response_model=ItemPublic, responses={**NOT_MODIFIED, **documented(*ITEM_PROBLEMS)}
+)
+async def read_item(
+    item_id: str, user: CurrentUser, items: Items, known: IfNoneMatch, response: Response
+) -> Item | Response:
     """Return an item."""
-    return await items.get(item_id, owner_id=_scope(user))
+    return unless_known(await items.get(item_id, owner_id=_scope(user)), known, response)
 
 
-@router.patch("/{item_id}", response_model=ItemPublic, responses=documented(*ITEM_PROBLEMS))
-async def patch_item(item_id: str, user: CurrentUser, body: ItemUpdate, items: Items) -> Item:
+@router.patch("/{item_id}", response_model=ItemPublic, responses={**ETAG, **documented(*CHANGE_PROBLEMS)})
+async def patch_item(
+    item_id: str, user: CurrentUser, body: ItemUpdate, items: Items, expected: IfMatch, response: Response
+) -> Item:
     """Change the fields that the body has; the others stay."""
-    return await items.update(item_id, body, owner_id=_scope(user))
+    versions = expected.versions_of(item_id)
+    return tagged(await items.update(item_id, body, owner_id=_scope(user), versions=versions), response)
 
 
-@router.put("/{item_id}", response_model=ItemPublic, responses=documented(*ITEM_PROBLEMS))
-async def update_item(item_id: str, user: CurrentUser, body: ItemUpdate, items: Items) -> Item:
+@router.put("/{item_id}", response_model=ItemPublic, responses={**ETAG, **documented(*CHANGE_PROBLEMS)})
+async def update_item(
+    item_id: str, user: CurrentUser, body: ItemUpdate, items: Items, expected: IfMatch, response: Response
+) -> Item:
     """Do what PATCH does, for clients that were written against PUT."""
-    return await items.update(item_id, body, owner_id=_scope(user))
+    return await patch_item(item_id, user, body, items, expected, response)
 
 
-@router.delete("/{item_id}", response_model=Message, responses=documented(*ITEM_PROBLEMS))
-async def delete_item(item_id: str, user: CurrentUser, items: Items) -> Message:
+@router.delete("/{item_id}", response_model=Message, responses=documented(*CHANGE_PROBLEMS))
+async def delete_item(item_id: str, user: CurrentUser, items: Items, expected: IfMatch) -> Message:
     """Delete an item."""
-    await items.delete(item_id, owner_id=_scope(user))
+    await items.delete(item_id, owner_id=_scope(user), versions=expected.versions_of(item_id))
     return Message(message="Item deleted successfully")

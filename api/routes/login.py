@@ -1,39 +1,128 @@
-"""Signing in."""
+"""Signing in, and getting a new password by mail."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from fastapi.responses import HTMLResponse
 from fastapi.security import OAuth2PasswordRequestForm
 
-from api.deps import AppSettings, CurrentUser, GuardedRoute, PasswordHashing, Users
-from api.errors import INACTIVE_USER, INCORRECT_LOGIN, TOKEN_PROBLEMS, ApiError, documented
-from api.schemas import Token, UserPublic
-from api.security import make_access_token
-from backends.models import User
+from api.deps import (
+    AppSettings,
+    Client,
+    CurrentUser,
+    GuardedRoute,
+    Mail,
+    PasswordHashing,
+    Superuser,
+    Throttling,
+    Users,
+)
+from api.errors import (
+    INACTIVE_USER,
+    INCORRECT_LOGIN,
+    INVALID_RESET_TOKEN,
+    MAIL_RECIPIENT_NOT_FOUND,
+    NOT_PRIVILEGED,
+    TOKEN_PROBLEMS,
+    TOO_MANY_ATTEMPTS,
+    ApiError,
+    documented,
+)
+from api.letters import PasswordResetMail, render
+from api.schemas import Message, NewPassword, Token, UserPublic
+from api.security import make_access_token, make_reset_token, read_reset_token
+from backends.errors import NotFound, VersionMismatch
+from backends.models import User, UserChanges
 
-router = APIRouter(prefix="/login", tags=["login"], route_class=GuardedRoute)
+router = APIRouter(tags=["login"], route_class=GuardedRoute)
+
+RECOVERY_ANSWER = "If that email is registered, we sent a password recovery link"
 
 
-@router.post("/access-token", response_model=Token, responses=documented(INCORRECT_LOGIN, INACTIVE_USER))
+@router.post(
+    "/login/access-token",
+    response_model=Token,
+    responses=documented(INCORRECT_LOGIN, INACTIVE_USER, TOO_MANY_ATTEMPTS),
+)
 async def login_access_token(
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
     users: Users,
     passwords: PasswordHashing,
+    throttle: Throttling,
+    client: Client,
     settings: AppSettings,
 ) -> Token:
     """Exchange an e-mail address (as `username`) and a password for a bearer token."""
-    user = await users.find_by_email(form.username)
-    correct = await passwords.verify(form.password, user.hashed_password if user else None)
-    if user is None or not correct:
+    async with throttle.attempt(form.username, client) as attempt:
+        user = await users.find_by_email(form.username)
+        attempt.succeeded = await passwords.verify(form.password, user.hashed_password if user else None)
+    if user is None or not attempt.succeeded:
         raise ApiError(INCORRECT_LOGIN)
     if not user.is_active:
         raise ApiError(INACTIVE_USER)
-    return Token(access_token=make_access_token(user.id, settings))
+    return Token(access_token=make_access_token(user, settings))
 
 
-@router.post("/test-token", response_model=UserPublic, responses=documented(*TOKEN_PROBLEMS))
+@router.post("/login/test-token", response_model=UserPublic, responses=documented(*TOKEN_PROBLEMS))
 async def test_token(user: CurrentUser) -> User:
     """Return the user whose token it is."""
     return user
+
+
+@router.post("/password-recovery/{email}", response_model=Message, responses=documented(TOO_MANY_ATTEMPTS))
+async def recover_password(
+    email: str, users: Users, mail: Mail, throttle: Throttling, client: Client, settings: AppSettings
+) -> Message:
+    """Mail a link that sets a new password; the answer does not tell whether there is such a user."""
+    may_mail = await throttle.may_mail(email, client)
+    user = await users.find_by_email(email)
+    if user is not None and may_mail:
+        mail.send(PasswordResetMail(to=user.email, token=make_reset_token(user, settings)))
+    return Message(message=RECOVERY_ANSWER)
+
+
+@router.post(
+    "/reset-password/", response_model=Message, responses=documented(INVALID_RESET_TOKEN, INACTIVE_USER)
+)
+async def reset_password(
+    body: NewPassword, users: Users, passwords: PasswordHashing, settings: AppSettings
+) -> Message:
+    """Set a new password with a mailed token, which works once; all sessions end."""
+    reset = read_reset_token(body.token, settings)
+    if reset is None:
+        raise ApiError(INVALID_RESET_TOKEN)
+    hashed_password: str | None = None
+    while True:
+        try:
+            user = await users.get(reset.user_id)
+        except NotFound as exc:
+            raise ApiError(INVALID_RESET_TOKEN) from exc
+        if not reset.fits(user):
+            raise ApiError(INVALID_RESET_TOKEN)
+        if not user.is_active:
+            raise ApiError(INACTIVE_USER)
+        hashed_password = hashed_password or await passwords.hash(body.new_password)
+        try:
+            changes = UserChanges(hashed_password=hashed_password)
+            await users.update(user.id, changes, versions={user.version}, end_sessions=True)
+        except VersionMismatch:
+            continue  # Something about the user changed: perhaps the password, by this very token.
+        return Message(message="Password updated successfully")
+
+
+@router.post(
+    "/password-recovery-html-content/{email}",
+    response_class=HTMLResponse,
+    responses=documented(*TOKEN_PROBLEMS, NOT_PRIVILEGED, MAIL_RECIPIENT_NOT_FOUND),
+)
+async def recover_password_html_content(
+    email: str, _: Superuser, users: Users, settings: AppSettings
+) -> HTMLResponse:
+    """Return the mail that `recover_password` would send, with a link that works; its subject is a header."""
+    user = await users.find_by_email(email)
+    if user is None:
+        raise ApiError(MAIL_RECIPIENT_NOT_FOUND)
+    mail = render(PasswordResetMail(to=user.email, token=make_reset_token(user, settings)), settings)
+    return HTMLResponse(mail.html, headers={"Subject": mail.subject.encode("ascii", "replace").decode()})

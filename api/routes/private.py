@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
-from api.deps import PasswordHashing, Users
+from api.deps import GuardedRoute, PasswordHashing, Users
 from api.errors import EMAIL_TAKEN_AT_CREATE, ApiError, documented
+from api.preconditions import ETAG, tagged
 from api.schemas import PrivateUserCreate, UserPublic
 from backends.errors import AlreadyExists
 from backends.models import NewUser, User
 
-router = APIRouter(prefix="/private", tags=["private"])
+router = APIRouter(prefix="/private", tags=["private"], route_class=GuardedRoute)
 
 
-@router.post("/users/", response_model=UserPublic, responses=documented(EMAIL_TAKEN_AT_CREATE))
-async def create_user(body: PrivateUserCreate, users: Users, passwords: PasswordHashing) -> User:
+@router.post("/users/", response_model=UserPublic, responses={**ETAG, **documented(EMAIL_TAKEN_AT_CREATE)})
+async def create_user(
+    body: PrivateUserCreate, users: Users, passwords: PasswordHashing, response: Response
+) -> User:
     """Make a user without signing in."""
     hashed_password = await passwords.hash(body.password)
     new = NewUser(email=body.email, hashed_password=hashed_password, full_name=body.full_name)
     try:
-        return await users.add(new)
+        return tagged(await users.add(new), response)
     except AlreadyExists as exc:
         raise ApiError(EMAIL_TAKEN_AT_CREATE) from exc

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from api.cursors import read_cursor, write_cursor
-from api.deps import AppSettings, CurrentUser, GuardedRoute, PasswordHashing, Superuser, Users
+from api.deps import (
+    AppSettings,
+    Client,
+    CurrentUser,
+    GuardedRoute,
+    Mail,
+    PasswordHashing,
+    Superuser,
+    Throttling,
+    Users,
+)
 from api.errors import (
     EMAIL_TAKEN,
     EMAIL_TAKEN_AT_CREATE,
@@ -17,16 +27,20 @@ from api.errors import (
     SAME_PASSWORD,
     SELF_DELETION,
     TOKEN_PROBLEMS,
+    TOO_MANY_ATTEMPTS,
     USER_NOT_FOUND,
     USER_TO_CHANGE_NOT_FOUND,
+    VERSION_MISMATCH,
     ApiError,
     documented,
 )
+from api.letters import NewAccountMail
+from api.preconditions import ETAG, NOT_MODIFIED, IfMatch, IfNoneMatch, tagged, unless_known
 from api.schemas import (
-    ListQuery,
     Message,
     UpdatePassword,
     UserCreate,
+    UserListQuery,
     UserPublic,
     UserRegister,
     UsersPublic,
@@ -41,124 +55,183 @@ router = APIRouter(prefix="/users", tags=["users"], route_class=GuardedRoute)
 
 @router.get("/", response_model=UsersPublic, responses=documented(*TOKEN_PROBLEMS, NOT_PRIVILEGED))
 async def read_users(
-    _: Superuser, users: Users, query: Annotated[ListQuery, Query()], settings: AppSettings
+    _: Superuser, users: Users, query: Annotated[UserListQuery, Query()], settings: AppSettings
 ) -> dict[str, Any]:
-    """List the users, newest first."""
+    """List the users."""
     page = await users.list(
+        where=query.where,
+        sort=query.sort,
         skip=query.skip,
         limit=query.limit,
-        after=read_cursor(query.cursor, "users", settings),
+        after=read_cursor(query.cursor, "users", query.sort, settings),
         count=query.count == "exact",
     )
-    next_cursor = write_cursor(page.next, "users", settings)
+    next_cursor = write_cursor(page.next, "users", query.sort, settings)
     return {"data": page.data, "count": page.count, "next_cursor": next_cursor}
 
 
 @router.post(
     "/",
     response_model=UserPublic,
-    responses=documented(*TOKEN_PROBLEMS, NOT_PRIVILEGED, EMAIL_TAKEN_AT_CREATE),
+    responses={**ETAG, **documented(*TOKEN_PROBLEMS, NOT_PRIVILEGED, EMAIL_TAKEN_AT_CREATE)},
 )
-async def create_user(_: Superuser, body: UserCreate, users: Users, passwords: PasswordHashing) -> User:
-    """Make a user of any kind."""
+async def create_user(
+    _: Superuser,
+    body: UserCreate,
+    users: Users,
+    passwords: PasswordHashing,
+    mail: Mail,
+    response: Response,
+) -> User:
+    """Make a user of any kind, who is told by mail."""
     hashed_password = await passwords.hash(body.password)
     new = NewUser(hashed_password=hashed_password, **body.model_dump(exclude={"password"}))
     try:
-        return await users.add(new)
+        user = await users.add(new)
     except AlreadyExists as exc:
         raise ApiError(EMAIL_TAKEN_AT_CREATE) from exc
+    mail.send(NewAccountMail(to=user.email))
+    return tagged(user, response)
 
 
-@router.post("/signup", response_model=UserPublic, responses=documented(EMAIL_TAKEN_AT_SIGNUP))
-async def register_user(body: UserRegister, users: Users, passwords: PasswordHashing) -> User:
+@router.post("/signup", response_model=UserPublic, responses={**ETAG, **documented(EMAIL_TAKEN_AT_SIGNUP)})
+async def register_user(
+    body: UserRegister, users: Users, passwords: PasswordHashing, response: Response
+) -> User:
     """Make oneself an account, without signing in."""
     hashed_password = await passwords.hash(body.password)
     new = NewUser(email=body.email, hashed_password=hashed_password, full_name=body.full_name)
     try:
-        return await users.add(new)
+        return tagged(await users.add(new), response)
     except AlreadyExists as exc:
         raise ApiError(EMAIL_TAKEN_AT_SIGNUP) from exc
 
 
-@router.get("/me", response_model=UserPublic, responses=documented(*TOKEN_PROBLEMS))
-async def read_user_me(user: CurrentUser) -> User:
+@router.get("/me", response_model=UserPublic, responses={**NOT_MODIFIED, **documented(*TOKEN_PROBLEMS)})
+async def read_user_me(user: CurrentUser, known: IfNoneMatch, response: Response) -> User | Response:
     """Return one's own account."""
-    return user
+    return unless_known(user, known, response)
 
 
-@router.patch("/me", response_model=UserPublic, responses=documented(*TOKEN_PROBLEMS, EMAIL_TAKEN))
-async def update_user_me(user: CurrentUser, body: UserUpdateMe, users: Users) -> User:
+@router.patch(
+    "/me",
+    response_model=UserPublic,
+    responses={**ETAG, **documented(*TOKEN_PROBLEMS, EMAIL_TAKEN, VERSION_MISMATCH)},
+)
+async def update_user_me(
+    user: CurrentUser, body: UserUpdateMe, users: Users, expected: IfMatch, response: Response
+) -> User:
     """Change one's own name or address."""
-    return await users.update(user.id, UserChanges(**body.model_dump(exclude_unset=True)))
+    changes = UserChanges(**body.model_dump(exclude_unset=True))
+    return tagged(await users.update(user.id, changes, versions=expected.versions_of(user.id)), response)
 
 
 @router.patch(
     "/me/password",
     response_model=Message,
-    responses=documented(*TOKEN_PROBLEMS, INCORRECT_PASSWORD, SAME_PASSWORD),
+    responses=documented(
+        *TOKEN_PROBLEMS, INCORRECT_PASSWORD, SAME_PASSWORD, VERSION_MISMATCH, TOO_MANY_ATTEMPTS
+    ),
 )
 async def update_password_me(
-    user: CurrentUser, body: UpdatePassword, users: Users, passwords: PasswordHashing
+    user: CurrentUser,
+    body: UpdatePassword,
+    users: Users,
+    passwords: PasswordHashing,
+    throttle: Throttling,
+    client: Client,
+    expected: IfMatch,
 ) -> Message:
     """Change one's own password; the session goes on."""
-    if not await passwords.verify(body.current_password, user.hashed_password):
+    async with throttle.attempt(user.email, client) as attempt:
+        attempt.succeeded = await passwords.verify(body.current_password, user.hashed_password)
+    if not attempt.succeeded:
         raise ApiError(INCORRECT_PASSWORD)
     if body.new_password == body.current_password:
         raise ApiError(SAME_PASSWORD)
     hashed_password = await passwords.hash(body.new_password)
-    await users.update(user.id, UserChanges(hashed_password=hashed_password))
+    changes = UserChanges(hashed_password=hashed_password)
+    await users.update(user.id, changes, versions=expected.versions_of(user.id))
     return Message(message="Password updated successfully")
 
 
-@router.delete("/me", response_model=Message, responses=documented(*TOKEN_PROBLEMS, SELF_DELETION))
-async def delete_user_me(user: CurrentUser, users: Users) -> Message:
+@router.post("/me/logout-everywhere", response_model=Message, responses=documented(*TOKEN_PROBLEMS))
+async def logout_everywhere(user: CurrentUser, users: Users) -> Message:
+    """End all one's sessions, this one too."""
+    await users.update(user.id, UserChanges(), end_sessions=True)
+    return Message(message="All sessions ended")
+
+
+@router.delete(
+    "/me", response_model=Message, responses=documented(*TOKEN_PROBLEMS, SELF_DELETION, VERSION_MISMATCH)
+)
+async def delete_user_me(user: CurrentUser, users: Users, expected: IfMatch) -> Message:
     """Delete one's own account and all its items."""
     if user.is_superuser:
         raise ApiError(SELF_DELETION)
-    await users.delete(user.id)
+    await users.delete(user.id, versions=expected.versions_of(user.id))
     return Message(message="User deleted successfully")
 
 
 @router.get(
     "/{user_id}",
     response_model=UserPublic,
-    responses=documented(*TOKEN_PROBLEMS, NOT_PRIVILEGED, USER_NOT_FOUND),
+    responses={**NOT_MODIFIED, **documented(*TOKEN_PROBLEMS, NOT_PRIVILEGED, USER_NOT_FOUND)},
 )
-async def read_user_by_id(user_id: str, user: CurrentUser, users: Users) -> User:
+async def read_user_by_id(
+    user_id: str, user: CurrentUser, users: Users, known: IfNoneMatch, response: Response
+) -> User | Response:
     """Return a user: oneself, or anyone for a superuser."""
-    if user_id == user.id:
-        return user
-    if not user.is_superuser:
-        raise ApiError(NOT_PRIVILEGED)
-    return await users.get(user_id)
+    if user_id != user.id:
+        if not user.is_superuser:
+            raise ApiError(NOT_PRIVILEGED)
+        user = await users.get(user_id)
+    return unless_known(user, known, response)
 
 
 @router.patch(
     "/{user_id}",
     response_model=UserPublic,
-    responses=documented(*TOKEN_PROBLEMS, NOT_PRIVILEGED, USER_TO_CHANGE_NOT_FOUND, EMAIL_TAKEN),
+    responses={
+        **ETAG,
+        **documented(
+            *TOKEN_PROBLEMS, NOT_PRIVILEGED, USER_TO_CHANGE_NOT_FOUND, EMAIL_TAKEN, VERSION_MISMATCH
+        ),
+    },
 )
 async def update_user(
-    user_id: str, _: Superuser, body: UserUpdate, users: Users, passwords: PasswordHashing
+    user_id: str,
+    caller: Superuser,
+    body: UserUpdate,
+    users: Users,
+    passwords: PasswordHashing,
+    expected: IfMatch,
+    response: Response,
 ) -> User:
-    """Change anything about a user."""
+    """Change anything about a user.
+
+    Deactivating a user, or setting somebody else's password, ends all of that user's sessions.
+    """
     values = body.model_dump(exclude_unset=True)
+    end_sessions = body.is_active is False or (body.password is not None and user_id != caller.id)
     if "password" in values:
         values["hashed_password"] = await passwords.hash(values.pop("password"))
+    changes, versions = UserChanges(**values), expected.versions_of(user_id)
     try:
-        return await users.update(user_id, UserChanges(**values))
+        user = await users.update(user_id, changes, versions=versions, end_sessions=end_sessions)
     except NotFound as exc:
         raise ApiError(USER_TO_CHANGE_NOT_FOUND) from exc
+    return tagged(user, response)
 
 
 @router.delete(
     "/{user_id}",
     response_model=Message,
-    responses=documented(*TOKEN_PROBLEMS, NOT_PRIVILEGED, SELF_DELETION, USER_NOT_FOUND),
+    responses=documented(*TOKEN_PROBLEMS, NOT_PRIVILEGED, SELF_DELETION, USER_NOT_FOUND, VERSION_MISMATCH),
 )
-async def delete_user(user_id: str, user: Superuser, users: Users) -> Message:
+async def delete_user(user_id: str, user: Superuser, users: Users, expected: IfMatch) -> Message:
     """Delete a user and all that user's items."""
     if user_id == user.id:
         raise ApiError(SELF_DELETION)
-    await users.delete(user_id)
+    await users.delete(user_id, versions=expected.versions_of(user_id))
     return Message(message="User deleted successfully")

@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
 
-router = APIRouter(prefix="/utils", tags=["utils"])
+from fastapi import APIRouter, Query
+
+from api.deps import GuardedRoute, Mail, Superuser
+from api.errors import NOT_PRIVILEGED, TOKEN_PROBLEMS, documented
+from api.letters import TrialMail
+from api.schemas import Message
+from backends.models import Email
+
+router = APIRouter(prefix="/utils", tags=["utils"], route_class=GuardedRoute)
+
+
+@router.post(
+    "/test-email/",
+    status_code=201,
+    response_model=Message,
+    responses=documented(*TOKEN_PROBLEMS, NOT_PRIVILEGED),
+)
+async def test_email(_: Superuser, email_to: Annotated[Email, Query()], mail: Mail) -> Message:
+    """Send a test mail, to see that mail arrives."""
+    mail.send(TrialMail(to=email_to))
+    return Message(message="Test email sent")
 
 
 @router.get("/health-check/")

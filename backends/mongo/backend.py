@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from backends.capabilities import Capability
 from backends.errors import SchemaMismatch
 from backends.ids import Clock, IdSource
+from backends.mongo.counters import MongoCounterRepository
 from backends.mongo.driver import open_driver
 from backends.mongo.errors import connect_errors, translate_errors
 from backends.mongo.items import MongoItemRepository
 from backends.mongo.schema import MIGRATIONS, REVISION
 from backends.mongo.users import MongoUserRepository
-from backends.protocols import Backend, ItemRepository, ServerInfo, UserRepository
+from backends.protocols import Backend, CounterRepository, ItemRepository, ServerInfo, UserRepository
 
 if TYPE_CHECKING:
     from backends.mongo.driver import Driver
@@ -45,6 +46,7 @@ class MongoBackend:
         )
         self.users: UserRepository = self._users
         self.items: ItemRepository = MongoItemRepository(driver, clock=clock, id_source=id_source)
+        self.counters: CounterRepository = MongoCounterRepository(driver, clock=clock)
 
     @property
     def connections_in_use(self) -> int:

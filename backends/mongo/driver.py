@@ -24,6 +24,8 @@ from pymongo.monitoring import (
 )
 
 if TYPE_CHECKING:
+    from pymongo import UpdateOne
+
     from config import MongoDriver, Settings
 
 Document = dict[str, Any]
@@ -93,6 +95,7 @@ class Collection(Protocol):
         /,
         *,
         return_document: bool,
+        upsert: bool = False,
     ) -> Document | None:
         """Change a document and return it, atomically."""
 
@@ -108,6 +111,9 @@ class Collection(Protocol):
 
     async def update_many(self, where: Filter, update: Filter | Sequence[Filter]) -> UpdateResult:
         """Change many, each atomically."""
+
+    async def bulk_write(self, changes: Sequence[UpdateOne]) -> object:
+        """Make many changes in one command."""
 
     async def delete_one(self, where: Filter, /, *, session: Session | None = None) -> DeleteResult:
         """Delete a document."""

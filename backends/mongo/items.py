@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from datetime import UTC
 from typing import TYPE_CHECKING
 
 from backends.cancellation import to_its_end
-from backends.errors import AlreadyExists, NotFound, NotOwner
+from backends.errors import AlreadyExists, NotFound, NotOwner, VersionMismatch
 from backends.ids import Clock, IdSource
-from backends.models import Item, ItemChanges, NewItem, Page, Position
+from backends.models import (
+    Item,
+    ItemChanges,
+    ItemFilter,
+    ItemSort,
+    NewItem,
+    Page,
+    Position,
+    fold_case,
+    with_folded,
+)
 from backends.mongo.driver import Document
 from backends.mongo.errors import DuplicateKey, translate_errors
-from backends.mongo.pages import fetch_page
+from backends.mongo.pages import Order, created_between, fetch_page
 from backends.mongo.schema import ITEMS, USERS, object_id
 
 if TYPE_CHECKING:
@@ -25,13 +37,30 @@ def _to_item(document: Document) -> Item:
         description=document["description"],
         owner_id=str(document["owner_id"]),
         created_at=document["created_at"].replace(tzinfo=UTC),
+        version=document["version"],
     )
 
 
-def _matches(id: str, owner_id: str | None) -> Document:
-    if owner_id is None:
-        return {"_id": object_id(id)}
-    return {"_id": object_id(id), "owner_id": object_id(owner_id)}
+def _matches(id: str, owner_id: str | None, versions: Collection[int] | None) -> Document:
+    matches: Document = {"_id": object_id(id)}
+    if owner_id is not None:
+        matches["owner_id"] = object_id(owner_id)
+    if versions is not None:
+        matches["version"] = {"$in": list(versions)}
+    return matches
+
+
+def _fits(owner_id: str | None, where: ItemFilter) -> list[Document]:
+    fits = created_between(where.created_after, where.created_before)
+    if owner_id is not None:
+        fits.append({"owner_id": object_id(owner_id)})
+    if where.title is not None:
+        fits.append({"title": where.title})
+    if where.q:
+        # Both fields are folded, so the expression has no case to ignore; every character is itself.
+        part = {"$regex": re.escape(fold_case(where.q))}
+        fits.append({"$or": [{"title_folded": part}, {"description_folded": part}]})
+    return fits
 
 
 class MongoItemRepository:
@@ -55,8 +84,8 @@ class MongoItemRepository:
         if owner is None:
             raise NotFound("user", owner_id)
         id_ = self._id_source()
-        values = {"created_at": self._clock(), **new.model_dump()}
-        document = {"_id": object_id(id_), "owner_id": owner, **values}
+        values = {"created_at": self._clock(), "version": 1, **new.model_dump()}
+        document = {"_id": object_id(id_), "owner_id": owner, **with_folded(values)}
         try:
             with translate_errors():
                 has_owner = await to_its_end(self._insert_owned(document))
@@ -89,41 +118,65 @@ class MongoItemRepository:
         self,
         *,
         owner_id: str | None = None,
+        where: ItemFilter = ItemFilter(),  # noqa: B008 - frozen
+        sort: ItemSort = "-created_at",
         skip: int = 0,
         limit: int = 100,
         after: Position | None = None,
         count: bool = True,
     ) -> Page[Item]:
         """See the protocol."""
-        where = {} if owner_id is None else {"owner_id": object_id(owner_id)}
         return await fetch_page(
-            self._items, where, _to_item, skip=skip, limit=limit, after=after, count=count
+            self._items,
+            _fits(owner_id, where),
+            _to_item,
+            order=Order.by(sort),
+            skip=skip,
+            limit=limit,
+            after=after,
+            count=count,
         )
 
-    async def update(self, id: str, changes: ItemChanges, *, owner_id: str | None = None) -> Item:
+    async def update(
+        self,
+        id: str,
+        changes: ItemChanges,
+        *,
+        owner_id: str | None = None,
+        versions: Collection[int] | None = None,
+    ) -> Item:
         """See the protocol."""
-        values = changes.model_dump(exclude_unset=True)
+        values = with_folded(changes.model_dump(exclude_unset=True))
         if not values:
-            return await self.get(id, owner_id=owner_id)
+            item = await self.get(id, owner_id=owner_id)
+            if versions is not None and item.version not in versions:
+                raise VersionMismatch("item", id)
+            return item
         with translate_errors():
             document = await self._items.find_one_and_update(
-                _matches(id, owner_id), {"$set": values}, return_document=True
+                _matches(id, owner_id, versions),
+                {"$set": values, "$inc": {"version": 1}},
+                return_document=True,
             )
         if document is None:
             raise await self._refusal(id, owner_id)
         return _to_item(document)
 
-    async def delete(self, id: str, *, owner_id: str | None = None) -> None:
+    async def delete(
+        self, id: str, *, owner_id: str | None = None, versions: Collection[int] | None = None
+    ) -> None:
         """See the protocol."""
         with translate_errors():
-            deleted = await self._items.delete_one(_matches(id, owner_id))
+            deleted = await self._items.delete_one(_matches(id, owner_id, versions))
         if not deleted.deleted_count:
             raise await self._refusal(id, owner_id)
 
-    async def _refusal(self, id: str, owner_id: str | None) -> NotFound | NotOwner:
+    async def _refusal(self, id: str, owner_id: str | None) -> NotFound | NotOwner | VersionMismatch:
         """Say why a guarded write matched nothing: a second look, on the way to an error only."""
         with translate_errors():
             document = await self._items.find_one({"_id": object_id(id)}, {"owner_id": 1})
-        if owner_id is not None and document and str(document["owner_id"]) != owner_id:
+        if document is None:
+            return NotFound("item", id)
+        if owner_id is not None and str(document["owner_id"]) != owner_id:
             return NotOwner("item", id)
-        return NotFound("item", id)
+        return VersionMismatch("item", id)

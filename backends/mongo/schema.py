@@ -9,7 +9,7 @@ from bson import ObjectId
 
 from backends.ids import is_id
 
-REVISION = "0001"
+REVISION = "0002"
 """The step of `migrations/mongo` that these definitions are the result of."""
 
 MIGRATIONS = "schema_migrations"
@@ -73,6 +73,8 @@ def _text(max_length: int, *, min_length: int = 0, nullable: bool = False) -> di
     }
 
 
+_INTEGER = {"bsonType": ["int", "long"]}
+
 USERS = CollectionSpec(
     name="users",
     validator=_documents(
@@ -82,10 +84,13 @@ USERS = CollectionSpec(
         is_active={"bsonType": "bool"},
         is_superuser={"bsonType": "bool"},
         created_at={"bsonType": "date"},
+        version=_INTEGER,
+        session_version=_INTEGER,
     ),
     indexes=(
+        # Serves the list by address too, either way round.
         IndexSpec(keys=(("email", 1),), unique=True),
-        # Serves the list of all users.
+        # Serves the list of all users by time, either way round.
         IndexSpec(keys=(("created_at", -1), ("_id", -1))),
     ),
 )
@@ -97,13 +102,30 @@ ITEMS = CollectionSpec(
         description=_text(255, nullable=True),
         owner_id={"bsonType": "objectId"},
         created_at={"bsonType": "date"},
+        version=_INTEGER,
+        # `models.fold_case` of the two texts, which may be longer than they are.
+        title_folded={"bsonType": "string"},
+        description_folded={"bsonType": ["string", "null"]},
     ),
     indexes=(
-        # Serves a superuser's list of all items.
+        # Serve a superuser's list of all items, by time and by title, either way round.
         IndexSpec(keys=(("created_at", -1), ("_id", -1))),
-        # Serves an owner's list and its count, and finds what a deleted owner takes along.
+        IndexSpec(keys=(("title", 1), ("_id", 1))),
+        # Serve an owner's list and its count, and find what a deleted owner takes along.
         IndexSpec(keys=(("owner_id", 1), ("created_at", -1), ("_id", -1))),
+        IndexSpec(keys=(("owner_id", 1), ("title", 1), ("_id", 1))),
     ),
+)
+
+# Of `backends.protocols.CounterRepository`; the key is the `_id`, and the server removes what has ended.
+COUNTERS = CollectionSpec(
+    name="counters",
+    validator=_documents(
+        _id=_text(255, min_length=1),
+        value=_INTEGER,
+        ends_at={"bsonType": "date"},
+    ),
+    indexes=(IndexSpec(keys=(("ends_at", 1),), expire_after_seconds=0),),
 )
 
 # Who was deleted lately: `MongoUserRepository.delete` says why that is kept.
@@ -113,7 +135,7 @@ DELETED_USERS = CollectionSpec(
     indexes=(IndexSpec(keys=(("deleted_at", 1),), expire_after_seconds=DELETED_USERS_KEPT_SECONDS),),
 )
 
-COLLECTIONS = (USERS, ITEMS, DELETED_USERS)
+COLLECTIONS = (USERS, ITEMS, DELETED_USERS, COUNTERS)
 
 
 def object_id(text: str) -> ObjectId | None:

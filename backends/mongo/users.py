@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from datetime import UTC
 from typing import TYPE_CHECKING
 
 from backends.cancellation import to_its_end
 from backends.capabilities import Capability
-from backends.errors import AlreadyExists, BackendError, NotFound, NotSupported
+from backends.errors import AlreadyExists, BackendError, NotFound, NotSupported, VersionMismatch
 from backends.ids import Clock, IdSource
-from backends.models import NewUser, Page, Position, User, UserChanges, normalise_email
+from backends.models import (
+    NewUser,
+    Page,
+    Position,
+    User,
+    UserChanges,
+    UserFilter,
+    UserSort,
+    normalise_email,
+)
 from backends.mongo.driver import Document
 from backends.mongo.errors import DuplicateKey, translate_errors
-from backends.mongo.pages import fetch_page
+from backends.mongo.pages import Order, created_between, fetch_page
 from backends.mongo.schema import DELETED_USERS, ITEMS, USERS, object_id
 from backends.mongo.transactions import in_transaction
 
@@ -34,7 +44,19 @@ def _to_user(document: Document) -> User:
         is_active=document["is_active"],
         is_superuser=document["is_superuser"],
         created_at=document["created_at"].replace(tzinfo=UTC),
+        version=document["version"],
+        session_version=document["session_version"],
     )
+
+
+def _matches(id: str, versions: Collection[int] | None) -> Document:
+    matches: Document = {"_id": object_id(id)}
+    return matches if versions is None else {**matches, "version": {"$in": list(versions)}}
+
+
+def _fits(where: UserFilter) -> list[Document]:
+    fits = created_between(where.created_after, where.created_before)
+    return fits if where.is_active is None else [*fits, {"is_active": where.is_active}]
 
 
 class MongoUserRepository:
@@ -61,7 +83,7 @@ class MongoUserRepository:
 
     async def add(self, new: NewUser) -> User:
         """See the protocol."""
-        values = {"created_at": self._clock(), **new.model_dump()}
+        values = {"created_at": self._clock(), "version": 1, "session_version": 0, **new.model_dump()}
         id_ = self._id_source()
         try:
             with translate_errors():
@@ -89,28 +111,57 @@ class MongoUserRepository:
         return _to_user(document) if document else None
 
     async def list(
-        self, *, skip: int = 0, limit: int = 100, after: Position | None = None, count: bool = True
+        self,
+        *,
+        where: UserFilter = UserFilter(),  # noqa: B008 - frozen
+        sort: UserSort = "-created_at",
+        skip: int = 0,
+        limit: int = 100,
+        after: Position | None = None,
+        count: bool = True,
     ) -> Page[User]:
         """See the protocol."""
-        return await fetch_page(self._users, {}, _to_user, skip=skip, limit=limit, after=after, count=count)
+        return await fetch_page(
+            self._users,
+            _fits(where),
+            _to_user,
+            order=Order.by(sort, unique=("email",)),
+            skip=skip,
+            limit=limit,
+            after=after,
+            count=count,
+        )
 
-    async def update(self, id: str, changes: UserChanges) -> User:
+    async def update(
+        self,
+        id: str,
+        changes: UserChanges,
+        *,
+        versions: Collection[int] | None = None,
+        end_sessions: bool = False,
+    ) -> User:
         """See the protocol."""
         values = changes.model_dump(exclude_unset=True)
-        if not values:
-            return await self.get(id)
+        if not values and not end_sessions:
+            user = await self.get(id)
+            if versions is not None and user.version not in versions:
+                raise VersionMismatch("user", id)
+            return user
+        change: Document = {"$inc": {"version": 1, "session_version": int(end_sessions)}}
+        if values:
+            change["$set"] = values
         try:
             with translate_errors():
                 document = await self._users.find_one_and_update(
-                    {"_id": object_id(id)}, {"$set": values}, return_document=True
+                    _matches(id, versions), change, return_document=True
                 )
         except DuplicateKey as duplicate:
             raise AlreadyExists("user", duplicate.field) from duplicate
         if document is None:
-            raise NotFound("user", id)
+            raise await self._refusal(id)
         return _to_user(document)
 
-    async def delete(self, id: str) -> None:
+    async def delete(self, id: str, *, versions: Collection[int] | None = None) -> None:
         """See the protocol; `docs/adr/0005-references-on-mongodb.md` shows why no orphan can stay.
 
         A transaction takes the user and its items. It can't see an item that `ItemRepository.add` is
@@ -120,14 +171,20 @@ class MongoUserRepository:
         """
         if Capability.TRANSACTIONS not in self._capabilities:
             raise NotSupported("users.delete", Capability.TRANSACTIONS)
-        if not await to_its_end(self._delete_with_items(object_id(id))):
-            raise NotFound("user", id)
+        if not await to_its_end(self._delete_with_items(object_id(id), _matches(id, versions))):
+            raise await self._refusal(id)
 
-    async def _delete_with_items(self, user_id: ObjectId | None) -> bool:
+    async def _refusal(self, id: str) -> NotFound | VersionMismatch:
+        """Say why a guarded write matched nothing: a second look, on the way to an error only."""
+        with translate_errors():
+            document = await self._users.find_one({"_id": object_id(id)}, {"_id": 1})
+        return VersionMismatch("user", id) if document else NotFound("user", id)
+
+    async def _delete_with_items(self, user_id: ObjectId | None, matches: Document) -> bool:
         """Delete in a transaction and sweep after it; False if there is no such user."""
 
         async def delete(session: Session) -> bool:
-            deleted = await self._users.delete_one({"_id": user_id}, session=session)
+            deleted = await self._users.delete_one(matches, session=session)
             if deleted.deleted_count:
                 await self._items.delete_many({"owner_id": user_id}, session=session)
                 await self._deleted_users.insert_one(

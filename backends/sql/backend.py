@@ -13,8 +13,9 @@ from sqlalchemy.exc import DBAPIError
 from backends.capabilities import Capability
 from backends.errors import BackendError, SchemaMismatch, Unavailable
 from backends.ids import Clock, IdSource
-from backends.protocols import Backend, ItemRepository, ServerInfo, UserRepository
+from backends.protocols import Backend, CounterRepository, ItemRepository, ServerInfo, UserRepository
 from backends.sql.connections import Connections
+from backends.sql.counters import SqlCounterRepository
 from backends.sql.engine import create_engine, first_connection
 from backends.sql.errors import translate_errors
 from backends.sql.items import SqlItemRepository
@@ -58,6 +59,9 @@ class SqlBackend:
         self.capabilities = frozenset({Capability.TRANSACTIONS, Capability.SCHEMA_VALIDATION})
         self.users: UserRepository = SqlUserRepository(self._connections, clock=clock, id_source=id_source)
         self.items: ItemRepository = SqlItemRepository(self._connections, clock=clock, id_source=id_source)
+        self.counters: CounterRepository = SqlCounterRepository(
+            self._connections, dialect=engine.dialect.name, clock=clock
+        )
 
     @property
     def connections_in_use(self) -> int:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, delete, insert, or_, select, update
 
-from backends.errors import AlreadyExists, NotFound, NotOwner
+from backends.errors import AlreadyExists, NotFound, NotOwner, VersionMismatch
 from backends.ids import Clock, IdSource
-from backends.models import Item, ItemChanges, NewItem, Page, Position
+from backends.models import (
+    Item,
+    ItemChanges,
+    ItemFilter,
+    ItemSort,
+    NewItem,
+    Page,
+    Position,
+    fold_case,
+    with_folded,
+)
 from backends.sql.errors import ConstraintViolation
-from backends.sql.pages import page_statement, to_page
+from backends.sql.pages import Order, page_statement, to_page
 from backends.sql.schema import ITEMS
 
 if TYPE_CHECKING:
@@ -26,11 +38,35 @@ def _to_item(row: Row[Any]) -> Item:
         description=row.description,
         owner_id=row.owner_id,
         created_at=row.created_at,
+        version=row.version,
     )
 
 
-def _matches(id: str, owner_id: str | None) -> list[ColumnElement[bool]]:
-    return [ITEMS.c.id == id] if owner_id is None else [ITEMS.c.id == id, ITEMS.c.owner_id == owner_id]
+def _matches(id: str, owner_id: str | None, versions: Collection[int] | None) -> list[ColumnElement[bool]]:
+    matches = [ITEMS.c.id == id]
+    if owner_id is not None:
+        matches.append(ITEMS.c.owner_id == owner_id)
+    if versions is not None:
+        matches.append(ITEMS.c.version.in_(versions))
+    return matches
+
+
+def _fits(owner_id: str | None, where: ItemFilter) -> list[ColumnElement[bool]]:
+    fits = []
+    if owner_id is not None:
+        fits.append(ITEMS.c.owner_id == owner_id)
+    if where.title is not None:
+        fits.append(ITEMS.c.title == where.title)
+    if where.q:
+        # `autoescape`: % and _ stand for themselves. Both columns are folded, so LIKE has no case to ignore.
+        part = fold_case(where.q)
+        searched = (ITEMS.c.title_folded, ITEMS.c.description_folded)
+        fits.append(or_(*(column.contains(part, autoescape=True) for column in searched)))
+    if where.created_after is not None:
+        fits.append(ITEMS.c.created_at > where.created_after)
+    if where.created_before is not None:
+        fits.append(ITEMS.c.created_at < where.created_before)
+    return fits
 
 
 class SqlItemRepository:
@@ -44,19 +80,16 @@ class SqlItemRepository:
 
     async def add(self, new: NewItem, *, owner_id: str) -> Item:
         """See the protocol."""
-        values = {
-            "id": self._id_source(),
-            "created_at": self._clock(),
-            "owner_id": owner_id,
-            **new.model_dump(),
-        }
+        item = Item(
+            id=self._id_source(), created_at=self._clock(), owner_id=owner_id, version=1, **new.model_dump()
+        )
         try:
-            await self._connections.write(insert(ITEMS), values)
+            await self._connections.write(insert(ITEMS), with_folded(asdict(item)))
         except ConstraintViolation as violation:
             if violation.kind == "foreign_key":
                 raise NotFound("user", owner_id) from violation
             raise AlreadyExists("item", "id") from violation
-        return Item(**values)
+        return item
 
     async def get(self, id: str, *, owner_id: str | None = None) -> Item:
         """See the protocol."""
@@ -71,36 +104,56 @@ class SqlItemRepository:
         self,
         *,
         owner_id: str | None = None,
+        where: ItemFilter = ItemFilter(),  # noqa: B008 - frozen
+        sort: ItemSort = "-created_at",
         skip: int = 0,
         limit: int = 100,
         after: Position | None = None,
         count: bool = True,
     ) -> Page[Item]:
         """See the protocol."""
-        where = [] if owner_id is None else [ITEMS.c.owner_id == owner_id]
-        statement = page_statement(ITEMS, *where, skip=skip, limit=limit, after=after, count=count)
-        return to_page(await self._connections.read(statement), _to_item, limit=limit, count=count)
+        order = Order.by(sort)
+        statement = page_statement(
+            ITEMS, *_fits(owner_id, where), order=order, skip=skip, limit=limit, after=after, count=count
+        )
+        rows = await self._connections.read(statement)
+        return to_page(rows, _to_item, order=order, limit=limit, count=count)
 
-    async def update(self, id: str, changes: ItemChanges, *, owner_id: str | None = None) -> Item:
+    async def update(
+        self,
+        id: str,
+        changes: ItemChanges,
+        *,
+        owner_id: str | None = None,
+        versions: Collection[int] | None = None,
+    ) -> Item:
         """See the protocol."""
-        values = changes.model_dump(exclude_unset=True)
+        values = with_folded(changes.model_dump(exclude_unset=True))
         if not values:
-            return await self.get(id, owner_id=owner_id)
-        statement = update(ITEMS).where(*_matches(id, owner_id)).values(values).returning(ITEMS)
-        rows = await self._connections.write(statement)
+            item = await self.get(id, owner_id=owner_id)
+            if versions is not None and item.version not in versions:
+                raise VersionMismatch("item", id)
+            return item
+        values["version"] = ITEMS.c.version + 1
+        matches = _matches(id, owner_id, versions)
+        rows = await self._connections.write(update(ITEMS).where(*matches).values(values).returning(ITEMS))
         if not rows:
             raise await self._refusal(id, owner_id)
         return _to_item(rows[0])
 
-    async def delete(self, id: str, *, owner_id: str | None = None) -> None:
+    async def delete(
+        self, id: str, *, owner_id: str | None = None, versions: Collection[int] | None = None
+    ) -> None:
         """See the protocol."""
-        statement = delete(ITEMS).where(*_matches(id, owner_id)).returning(ITEMS.c.id)
-        if not await self._connections.write(statement):
+        matches = _matches(id, owner_id, versions)
+        if not await self._connections.write(delete(ITEMS).where(*matches).returning(ITEMS.c.id)):
             raise await self._refusal(id, owner_id)
 
-    async def _refusal(self, id: str, owner_id: str | None) -> NotFound | NotOwner:
+    async def _refusal(self, id: str, owner_id: str | None) -> NotFound | NotOwner | VersionMismatch:
         """Say why a guarded write matched no row: a second look, on the way to an error only."""
         rows = await self._connections.read(select(ITEMS.c.owner_id).where(ITEMS.c.id == id))
-        if owner_id is not None and rows and rows[0].owner_id != owner_id:
+        if not rows:
+            return NotFound("item", id)
+        if owner_id is not None and rows[0].owner_id != owner_id:
             return NotOwner("item", id)
-        return NotFound("item", id)
+        return VersionMismatch("item", id)

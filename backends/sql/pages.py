@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Row, Select, func, literal, select, true, tuple_
 
 from backends.models import Page, Position
-from backends.sql.schema import ObjectIdBytes, UtcDateTime
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, FromClause
@@ -16,28 +16,59 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order of rows: a column and then the id, both in one direction.
+
+    Where the column is unique it is the whole order, and the index on it serves it.
+    """
+
+    column: str
+    descending: bool
+    unique: bool
+
+    @classmethod
+    def by(cls, sort: str, *, unique: Collection[str] = ()) -> Order:
+        """Read a `sort` of the protocols, `title` or `-title`; some columns are unique."""
+        column = sort.removeprefix("-")
+        return cls(column, descending=sort.startswith("-"), unique=column in unique)
+
+    def keys(self, table: FromClause) -> list[ColumnElement[Any]]:
+        """Return the columns of this table that order it."""
+        return [table.c[self.column]] if self.unique else [table.c[self.column], table.c.id]
+
+    def clauses(self, table: FromClause) -> list[ColumnElement[Any]]:
+        """Return what ORDER BY wants."""
+        return [key.desc() if self.descending else key.asc() for key in self.keys(table)]
+
+    def behind(self, table: FromClause, position: Position) -> ColumnElement[bool]:
+        """Return the condition that rows behind a position fulfil."""
+        keys = self.keys(table)
+        values = [
+            literal(value, key.type) for key, value in zip(keys, (position.key, position.id), strict=False)
+        ]
+        # A row value, because both databases walk the index straight to it.
+        return tuple_(*keys) < tuple_(*values) if self.descending else tuple_(*keys) > tuple_(*values)
+
+
 def page_statement(
     table: FromClause,
     *where: ColumnElement[bool],
+    order: Order,
     skip: int,
     limit: int,
     after: Position | None,
     count: bool,
 ) -> Select[Any]:
-    """Select a page, newest first, and one row more to see whether another page follows.
+    """Select a page, and one row more to see whether another page follows.
 
     With `count` every row carries the total, and the outer join keeps one row (of nulls) for it even
     when the page is empty.
     """
     rows = select(table).where(*where)
     if after is not None:
-        # A row value, because both databases walk the index straight to it.
-        rows = rows.where(
-            tuple_(table.c.created_at, table.c.id)
-            < tuple_(literal(after.created_at, UtcDateTime()), literal(after.id, ObjectIdBytes()))
-        )
-    rows = rows.order_by(table.c.created_at.desc(), table.c.id.desc())
-    rows = rows.offset(skip).limit(limit + 1 if limit else 0)
+        rows = rows.where(order.behind(table, after))
+    rows = rows.order_by(*order.clauses(table)).offset(skip).limit(limit + 1 if limit else 0)
     if not count:
         return rows
     total = select(func.count().label("total")).select_from(table).where(*where).subquery("whole")
@@ -45,12 +76,12 @@ def page_statement(
     return (
         select(total.c.total, *page.c)
         .select_from(total.outerjoin(page, true()))
-        .order_by(page.c.created_at.desc(), page.c.id.desc())
+        .order_by(*order.clauses(page))
     )
 
 
 def to_page(
-    rows: Sequence[Row[Any]], to_model: Callable[[Row[Any]], T], *, limit: int, count: bool
+    rows: Sequence[Row[Any]], to_model: Callable[[Row[Any]], T], *, order: Order, limit: int, count: bool
 ) -> Page[T]:
     """Map what `page_statement` selected."""
     total = rows[0].total if count else None
@@ -60,5 +91,5 @@ def to_page(
     return Page(
         data=[to_model(row) for row in data],
         count=total,
-        next=Position(data[-1].created_at, data[-1].id) if more else None,
+        next=Position(getattr(data[-1], order.column), data[-1].id) if more else None,
     )

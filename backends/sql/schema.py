@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
-from sqlalchemy import DateTime, ForeignKey, Index, LargeBinary, MetaData, String
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, LargeBinary, MetaData, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Table
     from sqlalchemy.engine import Dialect
 
-REVISION = "0001"
+REVISION = "0002"
 """The revision of `migrations/sql` that these tables are the result of."""
 
 ID_LENGTH_BYTES = 12
@@ -68,6 +68,9 @@ def _text(length: int) -> String:
     return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 
+_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+
+
 class Base(DeclarativeBase):
     """Constraint names are fixed here: errors are told apart by them, and a downgrade can name them."""
 
@@ -94,10 +97,12 @@ class UserRow(Base):
     is_active: Mapped[bool]
     is_superuser: Mapped[bool]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(BigInteger)
+    session_version: Mapped[int] = mapped_column(BigInteger)
 
     items: Mapped[list[ItemRow]] = relationship(back_populates="owner", passive_deletes=True)
 
-    # Serves the list of all users, newest first (read backwards).
+    # Serves the list of all users by time, either way round; the unique index serves it by address.
     __table_args__ = (Index(None, "created_at", "id"),)
 
 
@@ -111,16 +116,36 @@ class ItemRow(Base):
     description: Mapped[str | None] = mapped_column(_text(255))
     owner_id: Mapped[str] = mapped_column(ObjectIdBytes, ForeignKey("users.id", ondelete="CASCADE"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(BigInteger)
+    # `models.fold_case` of the two texts, which may be longer than they are.
+    title_folded: Mapped[str] = mapped_column(_TEXT)
+    description_folded: Mapped[str | None] = mapped_column(_TEXT)
 
     owner: Mapped[UserRow] = relationship(back_populates="items")
 
     __table_args__ = (
-        # Serves a superuser's list of all items.
+        # Serve a superuser's list of all items, by time and by title, either way round.
         Index(None, "created_at", "id"),
-        # Serves an owner's list and its count, and finds what a deleted owner takes along.
+        Index(None, "title", "id"),
+        # Serve an owner's list and its count, and find what a deleted owner takes along.
         Index(None, "owner_id", "created_at", "id"),
+        Index(None, "owner_id", "title", "id"),
     )
+
+
+class CounterRow(Base):
+    """A counter of `backends.protocols.CounterRepository`."""
+
+    __tablename__ = "counters"
+
+    key: Mapped[str] = mapped_column(_text(255), primary_key=True)
+    value: Mapped[int] = mapped_column(BigInteger)
+    ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    # Finds the ones that ended.
+    __table_args__ = (Index(None, "ends_at"),)
 
 
 USERS = cast("Table", UserRow.__table__)
 ITEMS = cast("Table", ItemRow.__table__)
+COUNTERS = cast("Table", CounterRow.__table__)

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, delete, insert, select, update
 
-from backends.errors import AlreadyExists, NotFound
+from backends.errors import AlreadyExists, NotFound, VersionMismatch
 from backends.ids import Clock, IdSource
-from backends.models import NewUser, Page, Position, User, UserChanges, normalise_email
+from backends.models import (
+    NewUser,
+    Page,
+    Position,
+    User,
+    UserChanges,
+    UserFilter,
+    UserSort,
+    normalise_email,
+)
 from backends.sql.errors import ConstraintViolation
-from backends.sql.pages import page_statement, to_page
+from backends.sql.pages import Order, page_statement, to_page
 from backends.sql.schema import USERS
 
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+
     from backends.sql.connections import Connections
 
 
@@ -26,7 +38,25 @@ def _to_user(row: Row[Any]) -> User:
         is_active=row.is_active,
         is_superuser=row.is_superuser,
         created_at=row.created_at,
+        version=row.version,
+        session_version=row.session_version,
     )
+
+
+def _matches(id: str, versions: Collection[int] | None) -> list[ColumnElement[bool]]:
+    matches = [USERS.c.id == id]
+    return matches if versions is None else [*matches, USERS.c.version.in_(versions)]
+
+
+def _fits(where: UserFilter) -> list[ColumnElement[bool]]:
+    fits = []
+    if where.is_active is not None:
+        fits.append(USERS.c.is_active == where.is_active)
+    if where.created_after is not None:
+        fits.append(USERS.c.created_at > where.created_after)
+    if where.created_before is not None:
+        fits.append(USERS.c.created_at < where.created_before)
+    return fits
 
 
 def _taken(violation: ConstraintViolation) -> AlreadyExists:
@@ -44,7 +74,13 @@ class SqlUserRepository:
 
     async def add(self, new: NewUser) -> User:
         """See the protocol."""
-        values = {"id": self._id_source(), "created_at": self._clock(), **new.model_dump()}
+        values = {
+            "id": self._id_source(),
+            "created_at": self._clock(),
+            "version": 1,
+            "session_version": 0,
+            **new.model_dump(),
+        }
         try:
             await self._connections.write(insert(USERS), values)
         except ConstraintViolation as violation:
@@ -68,28 +104,57 @@ class SqlUserRepository:
         return _to_user(rows[0]) if rows else None
 
     async def list(
-        self, *, skip: int = 0, limit: int = 100, after: Position | None = None, count: bool = True
+        self,
+        *,
+        where: UserFilter = UserFilter(),  # noqa: B008 - frozen
+        sort: UserSort = "-created_at",
+        skip: int = 0,
+        limit: int = 100,
+        after: Position | None = None,
+        count: bool = True,
     ) -> Page[User]:
         """See the protocol."""
-        statement = page_statement(USERS, skip=skip, limit=limit, after=after, count=count)
-        return to_page(await self._connections.read(statement), _to_user, limit=limit, count=count)
+        order = Order.by(sort, unique=("email",))
+        statement = page_statement(
+            USERS, *_fits(where), order=order, skip=skip, limit=limit, after=after, count=count
+        )
+        rows = await self._connections.read(statement)
+        return to_page(rows, _to_user, order=order, limit=limit, count=count)
 
-    async def update(self, id: str, changes: UserChanges) -> User:
+    async def update(
+        self,
+        id: str,
+        changes: UserChanges,
+        *,
+        versions: Collection[int] | None = None,
+        end_sessions: bool = False,
+    ) -> User:
         """See the protocol."""
         values = changes.model_dump(exclude_unset=True)
+        if end_sessions:
+            values["session_version"] = USERS.c.session_version + 1
         if not values:
-            return await self.get(id)
-        statement = update(USERS).where(USERS.c.id == id).values(values).returning(USERS)
+            user = await self.get(id)
+            if versions is not None and user.version not in versions:
+                raise VersionMismatch("user", id)
+            return user
+        values["version"] = USERS.c.version + 1
+        statement = update(USERS).where(*_matches(id, versions)).values(values).returning(USERS)
         try:
             rows = await self._connections.write(statement)
         except ConstraintViolation as violation:
             raise _taken(violation) from violation
         if not rows:
-            raise NotFound("user", id)
+            raise await self._refusal(id)
         return _to_user(rows[0])
 
-    async def delete(self, id: str) -> None:
+    async def delete(self, id: str, *, versions: Collection[int] | None = None) -> None:
         """See the protocol. `ON DELETE CASCADE` takes the items along in the same statement."""
-        statement = delete(USERS).where(USERS.c.id == id).returning(USERS.c.id)
+        statement = delete(USERS).where(*_matches(id, versions)).returning(USERS.c.id)
         if not await self._connections.write(statement):
-            raise NotFound("user", id)
+            raise await self._refusal(id)
+
+    async def _refusal(self, id: str) -> NotFound | VersionMismatch:
+        """Say why a guarded write matched no row: a second look, on the way to an error only."""
+        rows = await self._connections.read(select(USERS.c.id).where(USERS.c.id == id))
+        return VersionMismatch("user", id) if rows else NotFound("user", id)

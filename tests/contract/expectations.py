@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from typing import TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import pytest
 
@@ -15,12 +16,18 @@ from backends.models import Item, User
 from backends.protocols import MAX_LIMIT, Backend
 
 T = TypeVar("T")
+Row = TypeVar("Row", User, Item)
 Facts = tuple[type[BackendError], tuple[tuple[str, object], ...]]
 
 
 def facts(error: BackendError) -> Facts:
     """Return what a caller can read from an error, in a form that compares."""
     return type(error), tuple(sorted(vars(error).items()))
+
+
+def changed(row: Row, *, version: int | None = None, **values: Any) -> Row:
+    """Return the row as an update leaves it: with these values and the next version, or this one."""
+    return replace(row, version=row.version + 1 if version is None else version, **values)
 
 
 @contextmanager

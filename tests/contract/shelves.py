@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, cast
 
-from backends.models import Item, Page, Position, User
+from backends.models import Item, ItemSort, Page, Position, User, UserSort
 from backends.protocols import Backend
 from tests.contract.expectations import delete_user
 from tests.contract.samples import new_item, new_user
@@ -13,16 +13,28 @@ from tests.contract.samples import new_item, new_user
 Row = User | Item
 Kind = Literal["users", "items", "items of an owner"]
 KINDS: tuple[Kind, ...] = ("users", "items", "items of an owner")
+SORTS: dict[Kind, tuple[str, ...]] = {
+    "users": ("created_at", "-created_at", "email", "-email"),
+    "items": ("created_at", "-created_at", "title", "-title"),
+    "items of an owner": ("created_at", "-created_at", "title", "-title"),
+}
+ALL_SORTS = [(kind, sort) for kind in KINDS for sort in SORTS[kind]]
 
 
 def order(row: Row) -> tuple[datetime, str]:
-    """Return what lists are ordered by, greatest first."""
+    """Return what lists are ordered by unless they are asked otherwise, greatest first."""
     return row.created_at, row.id
 
 
-def position(row: Row) -> Position:
-    """Return the place just behind this row."""
-    return Position(row.created_at, row.id)
+def position(row: Row, sort: str = "-created_at") -> Position:
+    """Return the place just behind this row in a list of this order."""
+    return Position(getattr(row, sort.removeprefix("-")), row.id)
+
+
+def sorted_by(sort: str, rows: list[Row]) -> list[Row]:
+    """Return the rows as a list of this order has them. Python compares text by code point."""
+    field = sort.removeprefix("-")
+    return sorted(rows, key=lambda row: (getattr(row, field), row.id), reverse=sort.startswith("-"))
 
 
 class Shelf:
@@ -35,14 +47,16 @@ class Shelf:
         self._elsewhere = elsewhere
         self._users = users
 
-    async def add(self, n: int) -> Row:
-        """Store a row of this list."""
+    async def add(self, n: int, text: str | None = None) -> Row:
+        """Store a row of this list; the text is its title, or stands in its address."""
         if self._kind == "users":
-            return await self._backend.users.add(new_user(n))
+            changes = {} if text is None else {"email": f"{text}@example.com"}
+            return await self._backend.users.add(new_user(n).model_copy(update=changes))
         owner = self._users[n % 2 if self._kind == "items" else 0]
-        item = await self._backend.items.add(new_item(n), owner_id=owner.id)
+        new = new_item(n).model_copy(update={} if text is None else {"title": text})
+        item = await self._backend.items.add(new, owner_id=owner.id)
         if self._kind == "items of an owner":
-            await self._elsewhere.items.add(new_item(n), owner_id=self._users[1].id)
+            await self._elsewhere.items.add(new, owner_id=self._users[1].id)
         return item
 
     async def remove(self, row: Row) -> bool:
@@ -53,12 +67,20 @@ class Shelf:
         return True
 
     async def list(
-        self, *, skip: int = 0, limit: int = 100, after: Position | None = None, count: bool = True
-    ) -> Page[User] | Page[Item]:
+        self,
+        *,
+        sort: str = "-created_at",
+        skip: int = 0,
+        limit: int = 100,
+        after: Position | None = None,
+        count: bool = True,
+    ) -> Page[Any]:
         """Return a page of this list."""
         if self._kind == "users":
-            return await self._backend.users.list(skip=skip, limit=limit, after=after, count=count)
+            return await self._backend.users.list(
+                sort=cast("UserSort", sort), skip=skip, limit=limit, after=after, count=count
+            )
         owner_id = self._users[0].id if self._kind == "items of an owner" else None
         return await self._backend.items.list(
-            owner_id=owner_id, skip=skip, limit=limit, after=after, count=count
+            owner_id=owner_id, sort=cast("ItemSort", sort), skip=skip, limit=limit, after=after, count=count
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from backends.models import Item, ItemChanges, NewItem, Page, User
 from backends.protocols import Backend
 from tests.conftest import ManualClock
 from tests.contract.conftest import ManualIds
-from tests.contract.expectations import everything, facts, race, raises
+from tests.contract.expectations import changed, everything, facts, race, raises
 from tests.contract.samples import FULL_ITEM, OTHER_ITEM, UNKNOWN_ID, hex_id, malformed_ids, new_item
 
 NULLABLE = [name for name, field in NewItem.model_fields.items() if field.default is None]
@@ -44,6 +44,7 @@ async def test_add_returns_what_get_returns(
         id=item.id,
         owner_id=owner.id,
         created_at=datetime(2026, 11, 23, 4, 5, 6, 7_000, tzinfo=UTC),
+        version=1,
         **sample,
     )
     assert item == expected
@@ -61,6 +62,7 @@ async def test_add_fills_in_defaults(backend: Backend, owner: User) -> None:
         "id": item.id,
         "owner_id": owner.id,
         "created_at": item.created_at,
+        "version": 1,
         "title": "only",
     }
     assert item == Item(**{**dict.fromkeys(ALL_NULL), **given})
@@ -119,7 +121,7 @@ async def test_update_of_one_field_leaves_the_others(backend: Backend, full: Ite
 
     updated = await backend.items.update(full.id, _changes(**{name: OTHER_ITEM[name]}))
 
-    assert updated == replace(full, **{name: OTHER_ITEM[name]})
+    assert updated == changed(full, **{name: OTHER_ITEM[name]})
     assert await backend.items.get(full.id) == updated
     assert await backend.items.list() == Page(data=[neighbour, updated], count=2, next=None)
 
@@ -128,7 +130,7 @@ async def test_update_of_all_fields_keeps_identity(backend: Backend, full: Item)
     """All that can change changes at once; id, owner and time of creation stay."""
     updated = await backend.items.update(full.id, _changes(**OTHER_ITEM))
 
-    assert updated == Item(id=full.id, owner_id=full.owner_id, created_at=full.created_at, **OTHER_ITEM)
+    assert updated == changed(full, **OTHER_ITEM)
     assert await backend.items.get(full.id) == updated
 
 
@@ -138,7 +140,7 @@ async def test_update_to_none_clears_the_field(backend: Backend, full: Item, nam
     cleared = await backend.items.update(full.id, _changes(**{name: None}))
 
     nothing: dict[str, Any] = {name: None}
-    assert cleared == replace(full, **nothing)
+    assert cleared == changed(full, **nothing)
     assert await backend.items.get(full.id) == cleared
 
     restored = await backend.items.update(full.id, _changes(**{name: FULL_ITEM[name]}))
@@ -153,10 +155,12 @@ async def test_update_with_no_field_set_returns_the_item(backend: Backend, full:
     assert await backend.items.list() == Page(data=[full], count=1, next=None)
 
 
-async def test_update_to_equal_values_returns_the_item(backend: Backend, full: Item) -> None:
-    """The same values again: the item is found though nothing differs."""
-    assert await backend.items.update(full.id, _changes(**FULL_ITEM), owner_id=full.owner_id) == full
-    assert await backend.items.list() == Page(data=[full], count=1, next=None)
+async def test_update_to_equal_values_is_a_new_version(backend: Backend, full: Item) -> None:
+    """The same values again: the item is found though nothing differs, and has the next version."""
+    updated = await backend.items.update(full.id, _changes(**FULL_ITEM), owner_id=full.owner_id)
+
+    assert updated == changed(full)
+    assert await backend.items.list() == Page(data=[updated], count=1, next=None)
 
 
 async def test_delete_removes_the_item_alone(backend: Backend, full: Item, owner: User) -> None:
@@ -217,13 +221,15 @@ async def test_concurrent_deletes_of_one_item_let_one_win(backend: Backend, full
 
 async def test_concurrent_updates_of_different_fields_all_survive(backend: Backend, full: Item) -> None:
     """No update writes back what it read before: none is lost."""
+    version = full.version
     for target in (OTHER_ITEM, FULL_ITEM) * 10:
         results, errors = await race(
             backend.items.update(full.id, _changes(**{name: value})) for name, value in target.items()
         )
 
         assert (len(results), errors) == (len(target), [])
-        assert await backend.items.get(full.id) == replace(full, **target)
+        version += len(target)
+        assert await backend.items.get(full.id) == changed(full, version=version, **target)
         for name, result in zip(target, results, strict=True):
             assert asdict(result)[name] == target[name]
 
@@ -235,9 +241,12 @@ async def test_concurrent_updates_of_the_same_fields_do_not_mix(backend: Backend
     results, errors = await race(backend.items.update(full.id, form) for form in forms)
 
     assert errors == []
-    expected = [replace(full, title=f"t{n}", description=f"t{n}") for n in range(30)]
-    assert results == expected
-    assert await backend.items.get(full.id) in expected
+    assert results == [
+        changed(full, version=result.version, title=f"t{n}", description=f"t{n}")
+        for n, result in enumerate(results)
+    ]
+    assert {result.version for result in results} == set(range(2, 32))
+    assert await backend.items.get(full.id) == max(results, key=lambda item: item.version)
 
 
 async def test_concurrent_updates_and_a_delete_end_without_the_item(backend: Backend, full: Item) -> None:
@@ -249,7 +258,7 @@ async def test_concurrent_updates_and_a_delete_end_without_the_item(backend: Bac
 
     assert results.count(None) == 1
     assert [item for item in results if item is not None] == [
-        replace(full, title=item.title) for item in results if item is not None
+        changed(full, version=item.version, title=item.title) for item in results if item is not None
     ]
     assert set(errors) <= {facts(NotFound("item", full.id))}
     assert await backend.items.list() == Page(data=[], count=0, next=None)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 import pytest
 
 from backends.errors import NotFound, NotOwner
 from backends.models import Item, ItemChanges, Page, User
 from backends.protocols import Backend
-from tests.contract.expectations import delete_user, everything, facts, race, raises
+from tests.contract.expectations import changed, delete_user, everything, facts, race, raises
 from tests.contract.samples import UNKNOWN_ID, malformed_ids, new_item
 
 Guarded = Callable[[Backend, str, str | None], Awaitable[object]]
@@ -80,7 +79,7 @@ async def test_guarded_operations_of_the_owner_succeed(
     assert await backend.items.get(item.id, owner_id=owner.id) == item
     assert await backend.items.update(item.id, ItemChanges(), owner_id=owner.id) == item
     updated = await backend.items.update(item.id, ItemChanges(title="changed"), owner_id=owner.id)
-    assert updated == replace(item, title="changed")
+    assert updated == changed(item, title="changed")
     await backend.items.delete(item.id, owner_id=owner.id)
 
     assert await everything(backend) == ([stranger, owner], [])
@@ -92,7 +91,7 @@ async def test_update_keeps_the_owner(backend: Backend, owner: User, stranger: U
 
     updated = await backend.items.update(item.id, changes)
 
-    assert updated == replace(item, title="taken")
+    assert updated == changed(item, title="taken")
     assert await backend.items.get(item.id, owner_id=owner.id) == updated
     assert await backend.items.list(owner_id=stranger.id) == Page(data=[], count=0, next=None)
 
@@ -140,7 +139,10 @@ async def test_concurrent_operations_of_owner_and_strangers_never_mix_up(
     )
 
     titles = [f"{user.email} {n}" for n, user in enumerate(users) if user == owner]
-    assert results == [replace(item, title=title) for title in titles]
+    assert results == [
+        changed(item, version=result.version, title=title)
+        for title, result in zip(titles, results, strict=True)
+    ]
     assert errors == [facts(NotOwner("item", item.id))] * 24
     assert (await backend.items.get(item.id)).title in titles
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
 from backends.models import ItemChanges, NewItem, NewUser, User, UserChanges
 from backends.protocols import Backend
-from tests.contract.expectations import everything, race
+from tests.contract.expectations import changed, everything, race
 
 _NFC, _NFD = "\u00e9", "e\u0301"
 
@@ -70,11 +69,11 @@ async def _assert_stored(backend: Backend, owner: User, texts: list[str]) -> Non
     turned = texts[1:] + texts[:1]
     for user, item, text in zip(users, items, turned, strict=True):
         renamed = await backend.users.update(user.id, UserChanges(hashed_password=text, full_name=text))
-        assert renamed == replace(user, hashed_password=text, full_name=text)
+        assert renamed == changed(user, hashed_password=text, full_name=text)
         assert await backend.users.get(user.id) == renamed
-        changed = await backend.items.update(item.id, ItemChanges(title=text, description=text))
-        assert changed == replace(item, title=text, description=text)
-        assert await backend.items.get(item.id) == changed
+        retold = await backend.items.update(item.id, ItemChanges(title=text, description=text))
+        assert retold == changed(item, title=text, description=text)
+        assert await backend.items.get(item.id) == retold
 
 
 async def test_text_is_kept_whatever_it_means_elsewhere(backend: Backend, owner: User) -> None:
@@ -117,14 +116,14 @@ async def test_empty_text_is_not_null(backend: Backend, owner: User) -> None:
     user = await backend.users.update(owner.id, UserChanges(full_name=""))
     item = await backend.items.add(NewItem(title="t", description=""), owner_id=owner.id)
 
-    assert user == replace(owner, full_name="")
+    assert user == changed(owner, full_name="")
     assert item.description == ""
     assert await everything(backend) == ([user], [item])
 
     no_name = await backend.users.update(owner.id, UserChanges(full_name=None))
     no_text = await backend.items.update(item.id, ItemChanges(description=None))
 
-    assert (no_name, no_text) == (replace(user, full_name=None), replace(item, description=None))
+    assert (no_name, no_text) == (changed(user, full_name=None), changed(item, description=None))
     assert await everything(backend) == ([no_name], [no_text])
 
 
@@ -136,5 +135,5 @@ async def test_update_between_look_alikes_is_a_change(backend: Backend, owner: U
 
     updated = await backend.items.update(item.id, ItemChanges(title=second))
 
-    assert updated == replace(item, title=second)
+    assert updated == changed(item, title=second)
     assert json.dumps((await backend.items.get(item.id)).title) == json.dumps(second)

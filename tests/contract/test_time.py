@@ -70,9 +70,10 @@ async def test_created_at_is_aware_utc_from_every_method(backend: Backend, clock
 
     assert [row.created_at for row in of_user] == [times[0]] * 6
     assert [row.created_at for row in of_item] == [times[1]] * 6
-    assert [newer.created_at, page.next.created_at] == [times[2]] * 2
+    assert [newer.created_at, page.next.key] == [times[2]] * 2
     every = [row.created_at for row in of_user] + [row.created_at for row in of_item]
-    assert _is_aware_utc(*every, newer.created_at, page.next.created_at)
+    assert isinstance(page.next.key, datetime)
+    assert _is_aware_utc(*every, newer.created_at, page.next.key)
 
 
 async def test_created_at_of_any_year_is_kept(backend: Backend, clock: ManualClock) -> None:

@@ -38,7 +38,11 @@ async def test_add_returns_what_get_returns(backend: Backend, sample: dict[str, 
     user = await backend.users.add(NewUser.model_validate(sample))
 
     expected = User(
-        id=user.id, created_at=datetime(2026, 11, 22, 16, 25, 25, 123_000, tzinfo=UTC), **sample
+        id=user.id,
+        created_at=datetime(2026, 11, 22, 16, 25, 25, 123_000, tzinfo=UTC),
+        version=1,
+        session_version=0,
+        **sample,
     )
     assert user == expected
     assert await backend.users.get(user.id) == expected
@@ -51,7 +55,8 @@ async def test_add_fills_in_defaults(backend: Backend) -> None:
     user = await backend.users.add(NewUser.model_validate(REQUIRED))
 
     defaults: dict[str, Any] = {"full_name": None, "is_active": True, "is_superuser": False}
-    assert user == User(id=user.id, created_at=user.created_at, **REQUIRED, **defaults)
+    made = {"id": user.id, "created_at": user.created_at, "version": 1, "session_version": 0}
+    assert user == User(**made, **REQUIRED, **defaults)
     assert await backend.users.get(user.id) == user
 
 

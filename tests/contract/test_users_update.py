@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from backends.errors import AlreadyExists, NotFound
 from backends.models import NewUser, User, UserChanges
 from backends.protocols import Backend
 from tests.conftest import ManualClock
-from tests.contract.expectations import everything, facts, race, raises
+from tests.contract.expectations import changed, everything, facts, race, raises
 from tests.contract.samples import FULL_USER, OTHER_USER, UNKNOWN_ID, malformed_ids, new_user
 
 NULLABLE = [name for name, field in NewUser.model_fields.items() if field.default is None]
@@ -34,7 +34,7 @@ async def test_update_of_one_field_leaves_the_others(
     """Only the field that is set changes, and only of this user."""
     updated = await backend.users.update(full.id, _changes(**{name: OTHER_USER[name]}))
 
-    assert updated == replace(full, **{name: OTHER_USER[name]})
+    assert updated == changed(full, **{name: OTHER_USER[name]})
     assert await backend.users.get(full.id) == updated
     assert await everything(backend) == ([stranger, updated], [])
 
@@ -43,7 +43,7 @@ async def test_update_of_all_fields_keeps_identity(backend: Backend, full: User)
     """All that can change changes at once; id and time of creation stay."""
     updated = await backend.users.update(full.id, _changes(**OTHER_USER))
 
-    assert updated == User(id=full.id, created_at=full.created_at, **OTHER_USER)
+    assert updated == changed(full, **OTHER_USER)
     assert await backend.users.get(full.id) == updated
     assert await backend.users.find_by_email(OTHER_USER["email"]) == updated
     assert await backend.users.find_by_email(full.email) is None
@@ -55,7 +55,7 @@ async def test_update_to_none_clears_the_field(backend: Backend, full: User, nam
     cleared = await backend.users.update(full.id, _changes(**{name: None}))
 
     nothing: dict[str, Any] = {name: None}
-    assert cleared == replace(full, **nothing)
+    assert cleared == changed(full, **nothing)
     assert await backend.users.get(full.id) == cleared
 
     restored = await backend.users.update(full.id, _changes(**{name: FULL_USER[name]}))
@@ -74,17 +74,19 @@ async def test_update_with_no_field_set_returns_the_user(
     assert await everything(backend) == ([full], [])
 
 
-async def test_update_to_equal_values_returns_the_user(backend: Backend, full: User) -> None:
-    """The same values again are no error, and the user is found though nothing differs."""
-    assert await backend.users.update(full.id, _changes(**FULL_USER)) == full
-    assert await everything(backend) == ([full], [])
+async def test_update_to_equal_values_is_a_new_version(backend: Backend, full: User) -> None:
+    """The same values again are no error: the user is found though nothing differs, and has the next version."""
+    updated = await backend.users.update(full.id, _changes(**FULL_USER))
+
+    assert updated == changed(full)
+    assert await everything(backend) == ([updated], [])
 
 
 async def test_update_to_own_address_is_no_conflict(backend: Backend, full: User) -> None:
     """A user's own address, in any spelling, is not another's."""
     updated = await backend.users.update(full.id, _changes(email="ADA@Example.COM", full_name="Ada"))
 
-    assert updated == replace(full, full_name="Ada")
+    assert updated == changed(full, full_name="Ada")
     assert await backend.users.get(full.id) == updated
 
 
@@ -129,14 +131,15 @@ async def test_update_of_unknown_id_to_taken_address_raises_not_found(backend: B
 
 async def test_concurrent_updates_of_different_fields_all_survive(backend: Backend, full: User) -> None:
     """No update writes back what it read before: none is lost."""
+    version = full.version
     for target in (OTHER_USER, FULL_USER) * 5:
         changes = [_changes(**{name: value}) for name, value in target.items()]
 
         results, errors = await race(backend.users.update(full.id, change) for change in changes)
 
         assert (len(results), errors) == (len(changes), [])
-        expected = User(id=full.id, created_at=full.created_at, **target)
-        assert await backend.users.get(full.id) == expected
+        version += len(changes)
+        assert await backend.users.get(full.id) == changed(full, version=version, **target)
         for name, result in zip(target, results, strict=True):
             assert asdict(result)[name] == target[name]
 
@@ -148,9 +151,12 @@ async def test_concurrent_updates_of_the_same_fields_do_not_mix(backend: Backend
     results, errors = await race(backend.users.update(full.id, form) for form in forms)
 
     assert errors == []
-    expected = [replace(full, email=f"u{n}@example.com", full_name=f"u{n}") for n in range(30)]
-    assert results == expected
-    assert await backend.users.get(full.id) in expected
+    assert results == [
+        changed(full, version=result.version, email=f"u{n}@example.com", full_name=f"u{n}")
+        for n, result in enumerate(results)
+    ]
+    assert {result.version for result in results} == set(range(2, 32))
+    assert await backend.users.get(full.id) == max(results, key=lambda user: user.version)
 
 
 async def test_concurrent_updates_to_one_address_let_one_win(backend: Backend) -> None:
@@ -165,7 +171,7 @@ async def test_concurrent_updates_to_one_address_let_one_win(backend: Backend) -
     assert lost == [facts(AlreadyExists("user", "email"))] * 19
     (winner,) = won
     (old,) = [user for user in users if user.id == winner.id]
-    assert winner == replace(old, email="wanted@example.com", full_name="Winner")
+    assert winner == changed(old, email="wanted@example.com", full_name="Winner")
     users[users.index(old)] = winner
     assert await everything(backend) == (users[::-1], [])
 

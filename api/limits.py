@@ -1,0 +1,82 @@
+"""What a request may be in size, answered before anything else looks at it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from fastapi import Request
+
+from api.errors import MAX_JSON_DEPTH, TOO_DEEP, Problem, answer
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+MAX_HEADER_BYTES = 16 * 1024
+MAX_QUERY_BYTES = 8 * 1024
+
+BODY_TOO_LARGE = Problem(413, "body_too_large", "Content Too Large")
+QUERY_TOO_LONG = Problem(414, "query_too_long", f"The query is longer than {MAX_QUERY_BYTES} bytes")
+HEADERS_TOO_LARGE = Problem(
+    431, "headers_too_large", f"The headers are larger than {MAX_HEADER_BYTES} bytes"
+)
+NO_SUCH_PATH = Problem(404, "not_found", "Not Found")
+
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+_BRACKET = re.compile(rb"[\[\]{}]")
+
+
+class RequestLimits:
+    """Refuses requests that are too large, by what their head says.
+
+    A body that does not say its length is counted by FastAPI while it is read (`max_body_size`).
+    """
+
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application, or answer instead of it."""
+        problem = self._problem_of(scope) if scope["type"] == "http" else None
+        await (self._app if problem is None else answer(problem))(scope, receive, send)
+
+    def _problem_of(self, scope: Scope) -> Problem | None:
+        size = 0
+        for name, value in scope["headers"]:
+            size += len(name) + len(value)
+            if name == b"content-length" and value.isdigit() and int(value[:20]) > self._max_body_bytes:
+                return BODY_TOO_LARGE
+        if size > MAX_HEADER_BYTES:
+            return HEADERS_TOO_LARGE
+        if len(scope["query_string"]) > MAX_QUERY_BYTES:
+            return QUERY_TOO_LONG
+        # The router's patterns match before a line feed at the end too.
+        return NO_SUCH_PATH if scope["path"].endswith("\n") else None
+
+
+class BoundedRequest(Request):
+    """A request whose JSON may be nested only so deep, which is looked at before it is parsed."""
+
+    async def json(self) -> Any:
+        """Parse the body.
+
+        Raises:
+            json.JSONDecodeError: It is no JSON, or nested too deep (`TOO_DEEP`).
+        """
+        if _is_too_deep(await self.body()):
+            raise json.JSONDecodeError(TOO_DEEP, "", 0)
+        return await super().json()
+
+
+def _is_too_deep(body: bytes) -> bool:
+    if body.count(b"[") + body.count(b"{") <= MAX_JSON_DEPTH:
+        return False
+    depth = 0
+    for bracket in _BRACKET.finditer(_STRING.sub(b"", body)):
+        depth += 1 if bracket[0] in b"[{" else -1
+        if depth > MAX_JSON_DEPTH:
+            return True
+    return False

@@ -1,0 +1,117 @@
+"""ETag, If-Match and If-None-Match of single users and items (RFC 9110, sections 8.8.3 and 13.1).
+
+A tag is strong and made of the id and the version, which every change adds to. Whether a change may be
+made is decided by the database in the moment of the write, never by reading before it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Header, Request, Response
+
+from backends.models import Item, User
+
+T = TypeVar("T", User, Item)
+
+_TAG = re.compile(r'(?P<weak>W/)?(?P<tag>"(?P<id>[0-9a-f]{24})-(?P<version>[0-9]{1,18})")')
+
+ETAG: dict[int | str, dict[str, Any]] = {
+    200: {
+        "headers": {
+            "ETag": {
+                "description": "Changes with the resource; give it as `If-Match` when you change it.",
+                "schema": {"type": "string"},
+            }
+        }
+    }
+}
+"""Documents the header of an answer that shows a single resource."""
+
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
+    **ETAG,
+    304: {"description": "It is as you know it: one of the tags of `If-None-Match` is still its ETag."},
+}
+"""The same, for an answer to GET."""
+
+
+def etag_of(resource: User | Item) -> str:
+    """Return the resource's tag. The id is in it, because one path (`/users/me`) shows many resources."""
+    return f'"{resource.id}-{resource.version}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What If-Match demands of the resource that is to be changed."""
+
+    header: str | None
+
+    def versions_of(self, id: str) -> frozenset[int] | None:
+        """Return the versions that this resource may have; None means any.
+
+        Strong comparison: a weak tag matches nothing, nor does one that was not made here. With `*` any
+        will do, and what does not exist is a 404 by itself.
+        """
+        if self.header is None or self.header.strip() == "*":
+            return None
+        tags = _tags(self.header)
+        return frozenset(int(tag["version"]) for tag in tags if not tag["weak"] and tag["id"] == id)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What If-None-Match says the client has."""
+
+    header: str | None
+
+    def has(self, resource: User | Item) -> bool:
+        """Tell whether the client has the resource as it is now. Weak comparison."""
+        if self.header is None:
+            return False
+        etag = etag_of(resource)
+        return self.header.strip() == "*" or any(tag["tag"] == etag for tag in _tags(self.header))
+
+
+def _tags(header: str) -> Iterator[re.Match[str]]:
+    return _TAG.finditer(header)
+
+
+# The parameters are for the documentation; the values are joined from the request, because a list may
+# come as several lines of one name.
+async def _expected(
+    request: Request,
+    if_match: Annotated[
+        str | None,
+        Header(description="Change it only if its ETag is one of these: 412 if somebody else changed it."),
+    ] = None,
+) -> Expected:
+    return Expected(if_match and ",".join(request.headers.getlist("if-match")))
+
+
+async def _known(
+    request: Request,
+    if_none_match: Annotated[
+        str | None, Header(description="Answer 304 without a body if its ETag is one of these.")
+    ] = None,
+) -> Known:
+    return Known(if_none_match and ",".join(request.headers.getlist("if-none-match")))
+
+
+IfMatch = Annotated[Expected, Depends(_expected)]
+IfNoneMatch = Annotated[Known, Depends(_known)]
+
+
+def tagged(resource: T, response: Response) -> T:
+    """Put the resource's tag on the answer that shows it."""
+    response.headers["ETag"] = etag_of(resource)
+    return resource
+
+
+def unless_known(resource: T, known: Known, response: Response) -> T | Response:
+    """Return the resource, tagged; or a 304 where the client has it already."""
+    if known.has(resource):
+        return Response(status_code=304, headers={"ETag": etag_of(resource)})
+    return tagged(resource, response)

@@ -1,0 +1,164 @@
+"""Throttling of what can be guessed: passwords, and mails that anyone can have sent.
+
+The limits are those of the settings, in the notation of the `limits` library, and are counted in the
+database, which all workers share. Only failures count, so whoever has the right password is never
+slowed down by using it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+from math import ceil
+from time import time
+
+from limits import RateLimitItem, parse
+from limits.aio.storage import Storage
+from limits.aio.strategies import FixedWindowRateLimiter
+
+from api.errors import ApiError, too_many_attempts
+from api.security import HASHING_THREADS
+from backends.models import normalise_email
+from backends.protocols import CounterRepository
+from config import Settings
+
+# An account's limit for all clients together, as a multiple of the limit for one: what a botnet is held to.
+ACCOUNT_FACTOR = 5
+
+# How long a client that once had the right password is not held to that limit: so nobody can lock an owner
+# out by failing in his name, unless from his own address.
+KNOWN_CLIENT_SECONDS = 30 * 24 * 3600
+
+
+class _CounterStorage(Storage):
+    """The database's counters, as the `limits` library wants them."""
+
+    STORAGE_SCHEME = None
+    base_exceptions = ()
+
+    def __init__(self, counters: CounterRepository) -> None:
+        super().__init__()
+        self._counters = counters
+
+    async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        return (await self._counters.add(key, amount, lasts_seconds=expiry)).value
+
+    async def get(self, key: str) -> int:
+        count = await self._counters.get(key)
+        return count.value if count else 0
+
+    async def get_expiry(self, key: str) -> float:
+        count = await self._counters.get(key)
+        return count.ends_at.timestamp() if count else time()
+
+    async def clear(self, key: str) -> None:
+        await self._counters.delete(key)
+
+    async def check(self) -> bool:
+        return True
+
+    async def reset(self) -> None:
+        raise NotImplementedError
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A try of a password; whoever makes it says how it went."""
+
+    succeeded: bool = False
+
+
+class Throttle:
+    """Counts attempts, and refuses those that are too many."""
+
+    def __init__(self, counters: CounterRepository, settings: Settings) -> None:
+        self._counters = counters
+        self._storage = _CounterStorage(counters)
+        self._limiter = FixedWindowRateLimiter(self._storage)
+        self._turns = asyncio.Semaphore(HASHING_THREADS)
+        self._login = parse(settings.login_limit)
+        self._login_of_client = parse(settings.login_limit_per_client)
+        self._recovery = parse(settings.recovery_limit)
+        self._recovery_of_client = parse(settings.recovery_limit_per_client)
+
+    @asynccontextmanager
+    async def attempt(self, account: str, client: str) -> AsyncIterator[Attempt]:
+        """Let the body try the password of an account; count it unless it says that it succeeded.
+
+        As many bodies run at once as can hash at once: so every attempt is checked after the ones before
+        it were counted, and a thousand of them at the same moment are not a thousand guesses.
+
+        Raises:
+            ApiError: TOO_MANY_ATTEMPTS, with the seconds to wait.
+        """
+        account, client = _account_key(account), _key(client)
+        pair = f"{account}:{client}"
+        limits = [(self._login, pair), (self._login_of_client, client)]
+        async with self._turns:
+            is_known = await self._counters.get(f"known:{pair}") is not None
+            if not is_known:
+                limits.append((_times(self._login, ACCOUNT_FACTOR), account))
+            for limit, key in limits:
+                await self._refuse_if_reached(limit, "login", key)
+            attempt = Attempt()
+            yield attempt
+            if not attempt.succeeded:
+                for limit, key in limits:
+                    await self._limiter.hit(limit, "login", key)
+            elif not is_known:
+                await self._counters.add(f"known:{pair}", 1, lasts_seconds=KNOWN_CLIENT_SECONDS)
+
+    async def may_mail(self, address: str, client: str) -> bool:
+        """Count a request for a mail to this address; tell whether the mail may be sent.
+
+        What many clients together ask for one address is answered as ever but mails no more: the mails
+        that were sent are still good.
+
+        Raises:
+            ApiError: TOO_MANY_ATTEMPTS: this client asked too often.
+        """
+        account, client = _account_key(address), _key(client)
+        for limit, key in ((self._recovery, f"{account}:{client}"), (self._recovery_of_client, client)):
+            if not await self._limiter.hit(limit, "recovery", key):
+                await self._refuse(limit, "recovery", key)
+        return await self._limiter.hit(_times(self._recovery, ACCOUNT_FACTOR), "recovery", account)
+
+    async def _refuse_if_reached(self, limit: RateLimitItem, purpose: str, key: str) -> None:
+        if not await self._limiter.test(limit, purpose, key):
+            await self._refuse(limit, purpose, key)
+
+    async def _refuse(self, limit: RateLimitItem, purpose: str, key: str) -> None:
+        stats = await self._limiter.get_window_stats(limit, purpose, key)
+        raise ApiError(too_many_attempts(max(1, ceil(stats.reset_time - time()))))
+
+
+def client_key(host: str | None) -> str:
+    """Return whom an address stands for: with IPv6 a whole /64, which is what one client is given."""
+    try:
+        address = ip_address(host or "")
+    except ValueError:
+        return host or "unknown"
+    if isinstance(address, IPv6Address):
+        return str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64))
+    return str(address)
+
+
+def _account_key(account: str) -> str:
+    try:
+        account = normalise_email(account)
+    except ValueError:
+        pass  # no address at all, and yet somebody may try it
+    return _key(account)
+
+
+def _key(text: str) -> str:
+    """Keep addresses out of the store, and keys short."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _times(limit: RateLimitItem, factor: int) -> RateLimitItem:
+    return type(limit)(limit.amount * factor, limit.multiples)

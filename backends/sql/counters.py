@@ -1,0 +1,69 @@
+"""Counters in SQL."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Row, case, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from backends.ids import Clock
+from backends.protocols import Count
+from backends.sql.schema import COUNTERS
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from backends.sql.connections import Connections
+
+# How often a process removes what has ended.
+SWEEP_INTERVAL = timedelta(minutes=10)
+
+
+def _to_count(row: Row[Any]) -> Count:
+    return Count(row.value, row.ends_at)
+
+
+class SqlCounterRepository:
+    """`backends.protocols.CounterRepository`: one upsert an addition."""
+
+    def __init__(self, connections: Connections, *, dialect: str, clock: Clock) -> None:
+        """Use these connections and this clock; SQLAlchemy has an upsert a dialect."""
+        self._connections = connections
+        self._insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+        self._clock = clock
+        self._sweep_at: datetime | None = None
+
+    async def add(self, key: str, amount: int, *, lasts_seconds: int) -> Count:
+        """See the protocol."""
+        now = self._clock()
+        await self._sweep(now)
+        values = {"key": key, "value": amount, "ends_at": now + timedelta(seconds=lasts_seconds)}
+        new = self._insert(COUNTERS).values(values)
+        has_ended = COUNTERS.c.ends_at <= now
+        statement = new.on_conflict_do_update(
+            index_elements=[COUNTERS.c.key],
+            set_={
+                "value": case((has_ended, new.excluded.value), else_=COUNTERS.c.value + new.excluded.value),
+                "ends_at": case((has_ended, new.excluded.ends_at), else_=COUNTERS.c.ends_at),
+            },
+        ).returning(COUNTERS)
+        return _to_count((await self._connections.write(statement))[0])
+
+    async def get(self, key: str) -> Count | None:
+        """See the protocol."""
+        statement = select(COUNTERS).where(COUNTERS.c.key == key, COUNTERS.c.ends_at > self._clock())
+        rows = await self._connections.read(statement)
+        return _to_count(rows[0]) if rows else None
+
+    async def delete(self, key: str) -> None:
+        """See the protocol."""
+        await self._connections.write(delete(COUNTERS).where(COUNTERS.c.key == key))
+
+    async def _sweep(self, now: datetime) -> None:
+        """Remove the counters that have ended, now and then: nobody reads them any more."""
+        if self._sweep_at is not None and now < self._sweep_at:
+            return
+        self._sweep_at = now + SWEEP_INTERVAL
+        await self._connections.write(delete(COUNTERS).where(COUNTERS.c.ends_at <= now))

@@ -1,0 +1,91 @@
+"""versions, sessions, search and counters."""
+
+from __future__ import annotations
+
+from typing import Any
+from unicodedata import normalize
+
+from pymongo import UpdateOne
+
+from backends.mongo.driver import Database
+from backends.mongo.schema import IndexSpec
+from migrations.mongo.operations import (
+    document_validator,
+    drop_collection,
+    drop_index,
+    ensure_collection,
+    ensure_index,
+)
+from migrations.mongo.steps import m0001_users_and_items as before
+
+BATCH = 1000
+
+KEY = {"bsonType": "string", "minLength": 1, "maxLength": 255}
+INTEGER = {"bsonType": ["int", "long"]}
+NEW_FIELDS: dict[str, dict[str, Any]] = {
+    "users": {"version": INTEGER, "session_version": INTEGER},
+    "items": {
+        "version": INTEGER,
+        "title_folded": {"bsonType": "string"},
+        "description_folded": {"bsonType": ["string", "null"]},
+    },
+}
+COUNTERS = {"_id": KEY, "value": INTEGER, "ends_at": before.DATE}
+
+INDEXES = {
+    "items": [
+        IndexSpec(keys=(("title", 1), ("_id", 1))),
+        IndexSpec(keys=(("owner_id", 1), ("title", 1), ("_id", 1))),
+    ],
+    "counters": [IndexSpec(keys=(("ends_at", 1),), expire_after_seconds=0)],
+}
+
+
+async def upgrade(database: Database) -> None:
+    """Demand the new fields, then give them to the documents that lack them."""
+    for name, fields in NEW_FIELDS.items():
+        validator = document_validator({**before.FIELDS[name], **fields})
+        await ensure_collection(database, name, validator=validator)
+    await ensure_collection(database, "counters", validator=document_validator(COUNTERS))
+    lacks_version = {"version": {"$exists": False}}
+    await database["users"].update_many(lacks_version, {"$set": {"version": 1, "session_version": 0}})
+    await _fold_items(database)
+    for name, indexes in INDEXES.items():
+        for index in indexes:
+            await ensure_index(database, name, index)
+
+
+async def downgrade(database: Database) -> None:
+    """Take the fields away again; what was counted is lost."""
+    await drop_collection(database, "counters")
+    for index in INDEXES["items"]:
+        await drop_index(database, "items", index)
+    for name, fields in NEW_FIELDS.items():
+        await ensure_collection(database, name, validator=document_validator(before.FIELDS[name]))
+        await database[name].update_many({}, {"$unset": dict.fromkeys(fields, "")})
+
+
+async def _fold_items(database: Database) -> None:
+    """Give the items that are there what a search compares, as the code of this step folds it."""
+    items = database["items"]
+    while documents := await items.find({"version": {"$exists": False}}).limit(BATCH).to_list(BATCH):
+        await items.bulk_write(
+            [
+                UpdateOne(
+                    {"_id": document["_id"]},
+                    {
+                        "$set": {
+                            "version": 1,
+                            "title_folded": _fold(document["title"]),
+                            "description_folded": document["description"]
+                            and _fold(document["description"]),
+                        }
+                    },
+                )
+                for document in documents
+            ]
+        )
+
+
+def _fold(text: str) -> str:
+    return normalize("NFC", normalize("NFC", text).casefold())

@@ -1,0 +1,96 @@
+"""versions, sessions, search and counters."""
+
+from __future__ import annotations
+
+from unicodedata import normalize
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+BATCH = 1000
+
+
+def _text(length: int) -> sa.String:
+    return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
+
+
+def _long_text() -> sa.Text:
+    return sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+
+def upgrade() -> None:
+    op.add_column("users", sa.Column("version", sa.BigInteger(), nullable=True))
+    op.add_column("users", sa.Column("session_version", sa.BigInteger(), nullable=True))
+    op.add_column("items", sa.Column("version", sa.BigInteger(), nullable=True))
+    op.add_column("items", sa.Column("title_folded", _long_text(), nullable=True))
+    op.add_column("items", sa.Column("description_folded", _long_text(), nullable=True))
+    op.execute("UPDATE users SET version = 1, session_version = 0")
+    op.execute("UPDATE items SET version = 1")
+    _fold_items()
+    with op.batch_alter_table("users") as users:
+        users.alter_column("version", existing_type=sa.BigInteger(), nullable=False)
+        users.alter_column("session_version", existing_type=sa.BigInteger(), nullable=False)
+    with op.batch_alter_table("items") as items:
+        items.alter_column("version", existing_type=sa.BigInteger(), nullable=False)
+        items.alter_column("title_folded", existing_type=_long_text(), nullable=False)
+    op.create_index("ix_items_title_id", "items", ["title", "id"])
+    op.create_index("ix_items_owner_id_title_id", "items", ["owner_id", "title", "id"])
+    op.create_table(
+        "counters",
+        sa.Column("key", _text(255), nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("key", name="pk_counters"),
+    )
+    op.create_index("ix_counters_ends_at", "counters", ["ends_at"])
+
+
+def downgrade() -> None:
+    op.drop_table("counters")
+    op.drop_index("ix_items_owner_id_title_id", "items")
+    op.drop_index("ix_items_title_id", "items")
+    with op.batch_alter_table("items") as items:
+        items.drop_column("description_folded")
+        items.drop_column("title_folded")
+        items.drop_column("version")
+    with op.batch_alter_table("users") as users:
+        users.drop_column("session_version")
+        users.drop_column("version")
+
+
+def _fold_items() -> None:
+    """Give the items that are there what a search compares, as the code of this revision folds it."""
+    items = sa.table(
+        "items",
+        *(sa.column(name) for name in ("id", "title", "description", "title_folded", "description_folded")),
+    )
+    connection = op.get_bind()
+    unfolded = sa.select(items.c.id, items.c.title, items.c.description).where(
+        items.c.title_folded.is_(None)
+    )
+    change = (
+        sa.update(items)
+        .where(items.c.id == sa.bindparam("row"))
+        .values(title_folded=sa.bindparam("title"), description_folded=sa.bindparam("description"))
+    )
+    while rows := connection.execute(unfolded.limit(BATCH)).all():
+        connection.execute(
+            change,
+            [
+                {
+                    "row": row.id,
+                    "title": _fold(row.title),
+                    "description": row.description and _fold(row.description),
+                }
+                for row in rows
+            ],
+        )
+
+
+def _fold(text: str) -> str:
+    return normalize("NFC", normalize("NFC", text).casefold())
