@@ -14,10 +14,11 @@ from api import docs, errors
 from api.deps import API_PREFIX, Services
 from api.headers import SecurityHeaders
 from api.limits import RequestLimits
+from api.mail import Mailer
 from api.routes import items, login, private, users, utils
 from api.security import Passwords
-from api.throttle import Throttle
 from api.superuser import ensure_first_superuser
+from api.throttle import Throttle
 from backends import open_backend
 from backends.protocols import Backend
 from config import Settings
@@ -105,9 +106,10 @@ def _lifespan(
             if password is not None:
                 # To the terminal and not to the log, which others may keep.
                 print(_FIRST_SUPERUSER.format(settings.superuser_email, password), flush=True)  # noqa: T201
-            throttle = Throttle(backend.counters, settings)
-            app.state.services = Services(settings, backend, passwords, throttle)
-            yield
+            async with Mailer(settings) as mail:
+                throttle = Throttle(backend.counters, settings)
+                app.state.services = Services(settings, backend, passwords, throttle, mail)
+                yield
         finally:
             passwords.close()
             await backend.close()

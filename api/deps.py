@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from api.errors import INACTIVE_USER, INVALID_TOKEN, NOT_PRIVILEGED, ApiError
 from api.limits import BoundedRequest
+from api.mail import Mailer
 from api.security import Passwords, read_access_token
 from api.throttle import Throttle, client_key
 from backends.models import User
@@ -33,6 +34,7 @@ class Services:
     backend: Backend
     passwords: Passwords
     throttle: Throttle
+    mail: Mailer
 
 
 # Coroutines, because FastAPI would run a plain function in a thread.
@@ -64,12 +66,17 @@ async def _client(request: Request) -> str:
     return client_key(request.client.host if request.client else None)
 
 
+async def _mail(services: Annotated[Services, Depends(_services)]) -> Mailer:
+    return services.mail
+
+
 AppSettings = Annotated[Settings, Depends(_settings)]
 Users = Annotated[UserRepository, Depends(_users)]
 Items = Annotated[ItemRepository, Depends(_items)]
 PasswordHashing = Annotated[Passwords, Depends(_passwords)]
 Throttling = Annotated[Throttle, Depends(_throttle)]
 Client = Annotated[str, Depends(_client)]
+Mail = Annotated[Mailer, Depends(_mail)]
 
 
 async def _current_user(
