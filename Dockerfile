@@ -18,7 +18,7 @@ COPY . .
 # The lock carries the build backend; once the project is built, nothing imports it any more.
 RUN pip --python /opt/eitherdb install --no-cache-dir --no-deps --no-build-isolation . \
     && pip --python /opt/eitherdb uninstall --yes \
-        hatchling packaging pathspec pluggy tomlkit trove-classifiers
+        hatchling pathspec pluggy tomlkit trove-classifiers
 
 
 FROM python:3.13-slim

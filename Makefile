@@ -44,11 +44,34 @@ $(STAMPS)/development: requirements/development.txt | $(STAMPS)/runtime
 	@$(PIP) --require-hashes -r requirements/development.txt
 	@touch $@ $(STAMPS)/servers
 
+# The generators of the clients: one in a virtual environment of its own, one in Node's packages.
+GENERATOR := $(VENV)/clients
+TYPESCRIPT := clients/typescript
+NODE_MODULES := $(TYPESCRIPT)/node_modules/.package-lock.json
+NPM = cd $(TYPESCRIPT) && PATH="$(CURDIR)/$(BIN):$$PATH" npm --loglevel=error
+
+$(STAMPS)/clients: requirements/clients.txt | $(VENV)/bin/python
+	@echo "Installing requirements/clients.txt (the Python client's generator)"
+	@$(BIN)/python -m venv --clear $(GENERATOR)
+	@$(GENERATOR)/bin/python -m pip --disable-pip-version-check --quiet install --no-cache-dir --require-hashes -r requirements/clients.txt
+	@mkdir -p $(STAMPS) && touch $@
+
+$(NODE_MODULES): $(TYPESCRIPT)/package-lock.json $(TYPESCRIPT)/.npmrc | $(STAMPS)/development
+	@echo "Installing $(TYPESCRIPT)/package-lock.json (the TypeScript client's generator and compiler)"
+	@$(NPM) ci >/dev/null
+	@touch $@
+
+$(TYPESCRIPT)/dist/index.js: $(TYPESCRIPT)/tsconfig.json $(shell find $(TYPESCRIPT)/src -name '*.ts' 2>/dev/null) | $(NODE_MODULES)
+	@echo "Compiling $(TYPESCRIPT)"
+	@rm -rf $(@D)
+	@$(NPM) run --silent build
+	@touch $@
+
 .PHONY: install
 install: $(STAMPS)/runtime ## Make .venv with the eitherdb command in it
 
 .PHONY: install-dev
-install-dev: $(STAMPS)/runtime $(STAMPS)/development ## Add what tests and checks need
+install-dev: $(STAMPS)/runtime $(STAMPS)/development $(STAMPS)/clients $(TYPESCRIPT)/dist/index.js ## Add what tests and checks need
 
 # -- use -----------------------------------------------------------------------------------------
 
@@ -89,13 +112,26 @@ format: install-dev ## Rewrite the code to the format that check wants
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(LOCK_ARGS)
 
+# Without what is installed from locks that a change has just made invalid: npm insists on valid ones.
 .PHONY: lock
-lock: install-dev ## Renew the lock files (LOCK_ARGS=--upgrade for newer versions)
+lock: $(STAMPS)/development ## Renew the lock files (LOCK_ARGS=--upgrade for newer versions)
 	$(LOCK) pyproject.toml --group build -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --group build --group dev -c requirements/runtime.txt -o requirements/development.txt
 	$(LOCK) --group servers -c requirements/development.txt -o requirements/servers.txt
+	$(LOCK) --group clients -o requirements/clients.txt
+	$(NPM) install --package-lock-only
+
+.PHONY: openapi
+openapi: $(STAMPS)/runtime ## Write docs/openapi.json
+	@$(BIN)/eitherdb openapi > $(STAMPS)/openapi.json
+	@cp $(STAMPS)/openapi.json docs/openapi.json
+
+.PHONY: clients
+clients: openapi $(STAMPS)/clients $(NODE_MODULES) ## Write docs/openapi.json and both clients after a change of the API
+	@$(BIN)/python -m clients.generate
+	@$(MAKE) $(TYPESCRIPT)/dist/index.js
 
 .PHONY: clean
 clean: ## Remove the virtual environment and caches; data under .data stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist *.egg-info
+	rm -rf $(VENV) $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -25,12 +25,8 @@ def write_cursor(
     """Return the cursor of a position in the list of this name and order; None where the list ends."""
     if position is None:
         return None
-    key: int | str
-    if isinstance(position.key, datetime):
-        key = (position.key - _EPOCH) // _MILLISECOND
-    else:
-        key = position.key
-    return sign({"list": name, "sort": sort, "key": key, "id": position.id}, "cursor", settings)
+    claims = {"list": name, "sort": sort, "key": _written_key(position.key), "id": position.id}
+    return sign(claims, "cursor", settings)
 
 
 def read_cursor(
@@ -51,6 +47,10 @@ def read_cursor(
         pass
     message = f"Cursor should be the next_cursor of a page of {name} with sort={sort}"
     raise RequestValidationError([{"type": "cursor", "loc": ("query", "cursor"), "msg": message}])
+
+
+def _written_key(key: datetime | str) -> int | str:
+    return key if isinstance(key, str) else (key - _EPOCH) // _MILLISECOND
 
 
 def _read_key(key: Any) -> datetime | str:

@@ -82,7 +82,7 @@ Mail = Annotated[Mailer, Depends(_mail)]
 async def _current_user(
     token: Annotated[str, Depends(_bearer)], users: Users, settings: AppSettings
 ) -> User:
-    """Return the token's user; one look-up, so that who was deleted, or whose sessions ended, is out at once."""
+    """Return the token's user; one look-up, so that who was deleted or signed out is out at once."""
     session = read_access_token(token, settings)
     user = await users.get(session.user_id)
     if not user.is_active:

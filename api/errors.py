@@ -118,10 +118,8 @@ def problem_of(error: BackendError) -> Problem | None:
     match error:
         case NotFound():
             return NOT_FOUND[error.entity]
-        case NotOwner():
-            return NOT_OWNER
-        case VersionMismatch():
-            return VERSION_MISMATCH
+        case NotOwner() | VersionMismatch():
+            return NOT_OWNER if isinstance(error, NotOwner) else VERSION_MISMATCH
         case AlreadyExists():
             return EMAIL_TAKEN if error.field == "email" else ALREADY_EXISTS
         case NotSupported():

@@ -143,7 +143,7 @@ class _ListQuery(BaseModel):
     cursor: str | None = Field(
         default=None,
         description=(
-            "`next_cursor` of the page before, with the same `sort`; goes on there whatever changed meanwhile."
+            "`next_cursor` of the page before, with the same `sort`: goes on there, whatever changed."
         ),
     )
     count: Literal["exact", "none"] = Field(

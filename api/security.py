@@ -123,7 +123,7 @@ class Session:
 
 
 def make_access_token(user: User, settings: Settings) -> str:
-    """Return a bearer token for the user, valid for `ACCESS_TOKEN_EXPIRE_MINUTES` or until the sessions end."""
+    """Return a bearer token, valid for `ACCESS_TOKEN_EXPIRE_MINUTES` or until the user's sessions end."""
     claims = {"sub": user.id, "session": user.session_version}
     return sign({**claims, **_lasting(settings.access_token_expire_minutes)}, "access", settings)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from math import ceil
@@ -148,10 +148,8 @@ def client_key(host: str | None) -> str:
 
 
 def _account_key(account: str) -> str:
-    try:
+    with suppress(ValueError):  # no address at all, and yet somebody may try it
         account = normalise_email(account)
-    except ValueError:
-        pass  # no address at all, and yet somebody may try it
     return _key(account)
 
 

@@ -10,7 +10,7 @@ import sys
 import typer
 
 from backends.errors import BackendError
-from cli import check, migrate, serve, user
+from cli import check, migrate, openapi, serve, user
 from cli.server_folder import LocalServerError
 from config import SettingsError
 from migrations import MigrationError
@@ -27,6 +27,7 @@ app = typer.Typer(
 app.command("dev")(serve.dev)
 app.command("serve")(serve.serve)
 app.command("check")(check.check)
+app.command("openapi")(openapi.openapi)
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(user.app, name="user")
 

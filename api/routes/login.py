@@ -120,7 +120,7 @@ async def reset_password(
 async def recover_password_html_content(
     email: str, _: Superuser, users: Users, settings: AppSettings
 ) -> HTMLResponse:
-    """Return the mail that `recover_password` would send, with a link that works; its subject is a header."""
+    """Return the recovery mail, with a link that works, and its subject as a header."""
     user = await users.find_by_email(email)
     if user is None:
         raise ApiError(MAIL_RECIPIENT_NOT_FOUND)

@@ -58,7 +58,7 @@ def _fits(owner_id: str | None, where: ItemFilter) -> list[ColumnElement[bool]]:
     if where.title is not None:
         fits.append(ITEMS.c.title == where.title)
     if where.q:
-        # `autoescape`: % and _ stand for themselves. Both columns are folded, so LIKE has no case to ignore.
+        # Both columns are folded, so LIKE has no case to ignore; with `autoescape` % and _ are themselves.
         part = fold_case(where.q)
         searched = (ITEMS.c.title_folded, ITEMS.c.description_folded)
         fits.append(or_(*(column.contains(part, autoescape=True) for column in searched)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NoReturn, cast
 
 from backends.capabilities import Capability
-from backends.protocols import Backend, ItemRepository, ServerInfo, UserRepository
+from backends.protocols import Backend, CounterRepository, ItemRepository, ServerInfo, UserRepository
 from tests.api.service import Account, Service, serve
 from tests.provision import Provision
 
@@ -37,6 +37,11 @@ class HalfBroken:
     items: ItemRepository
     schema_error: Exception | None = None
     closed: int = 0
+
+    @property
+    def counters(self) -> CounterRepository:
+        """See the protocol."""
+        return self.backend.counters
 
     @property
     def capabilities(self) -> frozenset[Capability]:

@@ -88,7 +88,7 @@ class Service:
 
     def sign_in(self, user: User) -> Account:
         """Return the user with a client of its own."""
-        return Account(user, self.client(make_access_token(user.id, self.settings)))
+        return Account(user, self.client(make_access_token(user, self.settings)))
 
     async def user(self, email: str | None = None, **values: Any) -> Account:
         """Store a user whose password is `PASSWORD`."""

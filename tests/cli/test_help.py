@@ -32,6 +32,7 @@ LEAVES = [
     "dev",
     "serve",
     "check",
+    "openapi",
     "migrate upgrade",
     "migrate downgrade",
     "migrate current",

@@ -98,6 +98,7 @@ async def test_delete_racing_updates_of_its_items_takes_them_all(
             if isinstance(outcome, BackendError):
                 assert facts(outcome) == facts(NotFound("item", item.id))
             else:
+                assert isinstance(outcome, Item)
                 assert outcome == changed(item, version=outcome.version, title=f"{n}")
         if not deleted:
             assert await backend.items.list(count=False, limit=0) == Page(data=[], count=None, next=None)
@@ -127,6 +128,7 @@ async def test_delete_racing_updates_of_the_user_removes_it(backend: Backend, op
             if isinstance(outcome, BackendError):
                 assert facts(outcome) == facts(NotFound("user", user.id))
             else:
+                assert isinstance(outcome, User)
                 assert outcome == changed(user, version=outcome.version, full_name=f"{n}")
         if not deleted:
             assert (await backend.users.get(user.id)) in outcomes

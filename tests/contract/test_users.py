@@ -55,7 +55,12 @@ async def test_add_fills_in_defaults(backend: Backend) -> None:
     user = await backend.users.add(NewUser.model_validate(REQUIRED))
 
     defaults: dict[str, Any] = {"full_name": None, "is_active": True, "is_superuser": False}
-    made = {"id": user.id, "created_at": user.created_at, "version": 1, "session_version": 0}
+    made: dict[str, Any] = {
+        "id": user.id,
+        "created_at": user.created_at,
+        "version": 1,
+        "session_version": 0,
+    }
     assert user == User(**made, **REQUIRED, **defaults)
     assert await backend.users.get(user.id) == user
 

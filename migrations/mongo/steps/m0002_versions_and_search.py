@@ -7,7 +7,7 @@ from unicodedata import normalize
 
 from pymongo import UpdateOne
 
-from backends.mongo.driver import Database
+from backends.mongo.driver import Database, Document
 from backends.mongo.schema import IndexSpec
 from migrations.mongo.operations import (
     document_validator,
@@ -69,23 +69,13 @@ async def _fold_items(database: Database) -> None:
     """Give the items that are there what a search compares, as the code of this step folds it."""
     items = database["items"]
     while documents := await items.find({"version": {"$exists": False}}).limit(BATCH).to_list(BATCH):
-        await items.bulk_write(
-            [
-                UpdateOne(
-                    {"_id": document["_id"]},
-                    {
-                        "$set": {
-                            "version": 1,
-                            "title_folded": _fold(document["title"]),
-                            "description_folded": document["description"]
-                            and _fold(document["description"]),
-                        }
-                    },
-                )
-                for document in documents
-            ]
-        )
+        await items.bulk_write([_folding(document) for document in documents])
 
 
-def _fold(text: str) -> str:
-    return normalize("NFC", normalize("NFC", text).casefold())
+def _folding(document: Document) -> UpdateOne:
+    values = {f"{name}_folded": _fold(document[name]) for name in ("title", "description")}
+    return UpdateOne({"_id": document["_id"]}, {"$set": {"version": 1, **values}})
+
+
+def _fold(text: str | None) -> str | None:
+    return text and normalize("NFC", normalize("NFC", text).casefold())

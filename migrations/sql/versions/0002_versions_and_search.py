@@ -65,32 +65,25 @@ def downgrade() -> None:
 
 def _fold_items() -> None:
     """Give the items that are there what a search compares, as the code of this revision folds it."""
-    items = sa.table(
-        "items",
-        *(sa.column(name) for name in ("id", "title", "description", "title_folded", "description_folded")),
-    )
-    connection = op.get_bind()
-    unfolded = sa.select(items.c.id, items.c.title, items.c.description).where(
-        items.c.title_folded.is_(None)
-    )
+    names = ("id", "title", "description", "title_folded", "description_folded")
+    items = sa.table("items", *(sa.column(name) for name in names))
+    columns = (items.c.id, items.c.title, items.c.description)
+    unfolded = sa.select(*columns).where(items.c.title_folded.is_(None)).limit(BATCH)
     change = (
         sa.update(items)
         .where(items.c.id == sa.bindparam("row"))
         .values(title_folded=sa.bindparam("title"), description_folded=sa.bindparam("description"))
     )
-    while rows := connection.execute(unfolded.limit(BATCH)).all():
+    connection = op.get_bind()
+    while rows := connection.execute(unfolded).all():
         connection.execute(
             change,
             [
-                {
-                    "row": row.id,
-                    "title": _fold(row.title),
-                    "description": row.description and _fold(row.description),
-                }
+                {"row": row.id, "title": _fold(row.title), "description": _fold(row.description)}
                 for row in rows
             ],
         )
 
 
-def _fold(text: str) -> str:
-    return normalize("NFC", normalize("NFC", text).casefold())
+def _fold(text: str | None) -> str | None:
+    return text and normalize("NFC", normalize("NFC", text).casefold())

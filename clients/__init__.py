@@ -1,0 +1,1 @@
+"""Generated clients of the API, a folder a language, and what generates them."""

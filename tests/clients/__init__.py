@@ -1,0 +1,1 @@
+"""EitherDB's tests."""

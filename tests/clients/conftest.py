@@ -1,0 +1,53 @@
+"""Fixtures of the tests of clients: a server to call over TCP, and a project that uses the npm package."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from clients.generate import TYPESCRIPT
+from tests.api.service import serve
+from tests.clients.readme import examples
+from tests.provision import Provision
+
+
+@asynccontextmanager
+async def listening(app: FastAPI) -> AsyncIterator[str]:
+    """Serve an application that is already running on a free port of this event loop; give its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        # From here on a client can connect: it waits in the backlog until the server looks.
+        port = listener.getsockname()[1]
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", ws="none", log_level="warning"))
+        running = asyncio.create_task(server.serve(sockets=[listener]))
+        yield f"http://127.0.0.1:{port}"
+        server.should_exit = True
+        await running
+
+
+@pytest.fixture
+async def url(migrated: Provision) -> AsyncIterator[str]:
+    """Return the URL of a real server without items, on a real database."""
+    await migrated.clean()
+    async with serve(migrated) as service, listening(service.app) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def typescript_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project that has the client as its one package: the story and the README's example."""
+    folder = tmp_path_factory.mktemp("typescript")
+    (folder / "package.json").write_text('{"type": "module"}')
+    (folder / "node_modules").mkdir()
+    (folder / "node_modules/eitherdb-client").symlink_to(TYPESCRIPT)
+    shutil.copy(Path(__file__).with_name("story.ts"), folder)
+    (example,) = examples(TYPESCRIPT / "README.md", "typescript")
+    (folder / "readme.ts").write_text(example)
+    return folder
