@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 from fastapi.openapi.docs import get_swagger_ui_html, get_swagger_ui_oauth2_redirect_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.routing import Route
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from collections.abc import Awaitable, Callable
+
+    from fastapi import FastAPI, Request, Response
 
 PAGE = "/docs"
 ASSETS = f"{PAGE}/assets"
@@ -26,25 +29,23 @@ _INLINE_SCRIPT = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DO
 def install(app: FastAPI) -> None:
     """Serve Swagger UI at `/docs`; the files are those that the package fastapi-offline ships."""
     app.mount(ASSETS, StaticFiles(directory=str(files("fastapi_offline") / "static")))
-    page = _guarded(
-        get_swagger_ui_html(
-            openapi_url=str(app.openapi_url),
-            title=f"{app.title}: API",
-            oauth2_redirect_url=REDIRECT,
-            swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
-            swagger_css_url=f"{ASSETS}/swagger-ui.css",
-            swagger_favicon_url=f"{ASSETS}/favicon.png",
-        )
+    swagger = get_swagger_ui_html(
+        openapi_url=str(app.openapi_url),
+        title=f"{app.title}: API",
+        oauth2_redirect_url=REDIRECT,
+        swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
+        swagger_css_url=f"{ASSETS}/swagger-ui.css",
+        swagger_favicon_url=f"{ASSETS}/favicon.png",
     )
-    redirect = _guarded(get_swagger_ui_oauth2_redirect_html())
+    for path, page in ((PAGE, swagger), (REDIRECT, get_swagger_ui_oauth2_redirect_html())):
+        app.router.routes.append(Route(path, _showing(_guarded(page))))
 
-    @app.get(PAGE, include_in_schema=False)
-    async def docs() -> HTMLResponse:
+
+def _showing(page: HTMLResponse) -> Callable[[Request], Awaitable[Response]]:
+    async def show(_: Request) -> Response:
         return page
 
-    @app.get(REDIRECT, include_in_schema=False)
-    async def docs_redirect() -> HTMLResponse:
-        return redirect
+    return show
 
 
 def _guarded(page: HTMLResponse) -> HTMLResponse:
