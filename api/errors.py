@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from backends.capabilities import Capability
 from backends.errors import (
     AlreadyExists,
     BackendError,
@@ -61,6 +62,11 @@ class ErrorBody(BaseModel):
     code: str
 
 
+MAX_HEADER_BYTES = 16 * 1024
+MAX_QUERY_BYTES = 8 * 1024
+MAX_JSON_DEPTH = 32
+TOO_DEEP = f"JSON is nested deeper than {MAX_JSON_DEPTH}"
+
 NOT_AUTHENTICATED = Problem(401, "not_authenticated", "Not authenticated", {"WWW-Authenticate": "Bearer"})
 INVALID_TOKEN = Problem(403, "invalid_token", "Could not validate credentials")
 INACTIVE_USER = Problem(400, "inactive_user", "Inactive user")
@@ -87,11 +93,33 @@ TOO_MANY_ATTEMPTS = Problem(429, "too_many_attempts", "Too many attempts; try ag
 MAIL_RECIPIENT_NOT_FOUND = Problem(
     404, "not_found", "The user with this username does not exist in the system."
 )
+NO_SUCH_PATH = Problem(404, "not_found", "Not Found")
+BODY_TOO_LARGE = Problem(413, "body_too_large", "Content Too Large")
+QUERY_TOO_LONG = Problem(414, "query_too_long", f"The query is longer than {MAX_QUERY_BYTES} bytes")
+HEADERS_TOO_LARGE = Problem(
+    431, "headers_too_large", f"The headers are larger than {MAX_HEADER_BYTES} bytes"
+)
+INTERNAL_ERROR = Problem(500, "internal_error", "Internal server error (id 0123456789abcdef)")
+NO_TRANSACTIONS = Problem(
+    501,
+    "not_supported",
+    f"This server can't do that: users.delete needs transactions: {Capability.TRANSACTIONS.remedy}",
+)
 UNAVAILABLE = Problem(503, "unavailable", "The database is not available; try again later")
 CONFLICT = Problem(503, "conflict", "Too many changes at the same time; try again")
 
 TOKEN_PROBLEMS = (NOT_AUTHENTICATED, INVALID_TOKEN, USER_NOT_FOUND, INACTIVE_USER)
 """What every route with a bearer token may answer."""
+
+ALWAYS_POSSIBLE = (
+    BODY_TOO_LARGE,
+    QUERY_TOO_LONG,
+    HEADERS_TOO_LARGE,
+    INTERNAL_ERROR,
+    UNAVAILABLE,
+    CONFLICT,
+)
+"""What any route may answer, whatever is asked."""
 
 # What the framework itself refuses: unknown paths and methods, bodies that can't be read.
 FRAMEWORK_CODES = {
@@ -101,9 +129,6 @@ FRAMEWORK_CODES = {
     405: "method_not_allowed",
     413: "body_too_large",
 }
-
-MAX_JSON_DEPTH = 32
-TOO_DEEP = f"JSON is nested deeper than {MAX_JSON_DEPTH}"
 
 NOT_FOUND = {"user": USER_NOT_FOUND, "item": ITEM_NOT_FOUND}
 
@@ -234,8 +259,8 @@ class UnexpectedErrors:
             logger.exception("error %s: %s %r", error_id, scope["method"], scope["path"])
             if started:
                 raise
-            problem = Problem(500, "internal_error", f"Internal server error (id {error_id})")
-            await answer(problem)(scope, receive, send)
+            detail = f"Internal server error (id {error_id})"
+            await answer(replace(INTERNAL_ERROR, detail=detail))(scope, receive, send)
 
 
 def install(app: FastAPI) -> None:

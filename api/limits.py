@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
 
-from api.errors import MAX_JSON_DEPTH, TOO_DEEP, Problem, answer
+from api.errors import (
+    BODY_TOO_LARGE,
+    HEADERS_TOO_LARGE,
+    MAX_HEADER_BYTES,
+    MAX_JSON_DEPTH,
+    MAX_QUERY_BYTES,
+    NO_SUCH_PATH,
+    QUERY_TOO_LONG,
+    TOO_DEEP,
+    Problem,
+    answer,
+)
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
-
-MAX_HEADER_BYTES = 16 * 1024
-MAX_QUERY_BYTES = 8 * 1024
-
-BODY_TOO_LARGE = Problem(413, "body_too_large", "Content Too Large")
-QUERY_TOO_LONG = Problem(414, "query_too_long", f"The query is longer than {MAX_QUERY_BYTES} bytes")
-HEADERS_TOO_LARGE = Problem(
-    431, "headers_too_large", f"The headers are larger than {MAX_HEADER_BYTES} bytes"
-)
-NO_SUCH_PATH = Problem(404, "not_found", "Not Found")
 
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
@@ -53,8 +54,8 @@ class RequestLimits:
             return HEADERS_TOO_LARGE
         if len(scope["query_string"]) > MAX_QUERY_BYTES:
             return QUERY_TOO_LONG
-        # The router's patterns match before a line feed at the end too.
-        return NO_SUCH_PATH if scope["path"].endswith("\n") else None
+        # The router's patterns match before a line feed at the end too, so this would be the list.
+        return NO_SUCH_PATH if scope["path"].endswith("/\n") else None
 
 
 class BoundedRequest(Request):

@@ -23,6 +23,7 @@ from api.errors import (
     EMAIL_TAKEN_AT_CREATE,
     EMAIL_TAKEN_AT_SIGNUP,
     INCORRECT_PASSWORD,
+    NO_TRANSACTIONS,
     NOT_PRIVILEGED,
     SAME_PASSWORD,
     SELF_DELETION,
@@ -163,7 +164,9 @@ async def logout_everywhere(user: CurrentUser, users: Users) -> Message:
 
 
 @router.delete(
-    "/me", response_model=Message, responses=documented(*TOKEN_PROBLEMS, SELF_DELETION, VERSION_MISMATCH)
+    "/me",
+    response_model=Message,
+    responses=documented(*TOKEN_PROBLEMS, SELF_DELETION, VERSION_MISMATCH, NO_TRANSACTIONS),
 )
 async def delete_user_me(user: CurrentUser, users: Users, expected: IfMatch) -> Message:
     """Delete one's own account and all its items."""
@@ -227,7 +230,14 @@ async def update_user(
 @router.delete(
     "/{user_id}",
     response_model=Message,
-    responses=documented(*TOKEN_PROBLEMS, NOT_PRIVILEGED, SELF_DELETION, USER_NOT_FOUND, VERSION_MISMATCH),
+    responses=documented(
+        *TOKEN_PROBLEMS,
+        NOT_PRIVILEGED,
+        SELF_DELETION,
+        USER_NOT_FOUND,
+        VERSION_MISMATCH,
+        NO_TRANSACTIONS,
+    ),
 )
 async def delete_user(user_id: str, user: Superuser, users: Users, expected: IfMatch) -> Message:
     """Delete a user and all that user's items."""

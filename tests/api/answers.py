@@ -48,6 +48,16 @@ ITEM_NOT_FOUND = Refusal(404, "Item not found", "not_found")
 NOT_OWNER = Refusal(403, "Not enough permissions", "forbidden")
 NO_SUCH_PATH = Refusal(404, "Not Found", "not_found")
 NO_SUCH_METHOD = Refusal(405, "Method Not Allowed", "method_not_allowed")
+VERSION_MISMATCH = Refusal(412, "It was changed meanwhile; read it again", "version_mismatch")
+INVALID_RESET_TOKEN = Refusal(400, "Invalid token", "invalid_token")
+MAIL_RECIPIENT_NOT_FOUND = Refusal(
+    404, "The user with this username does not exist in the system.", "not_found"
+)
+TOO_MANY_ATTEMPTS = Refusal(429, "Too many attempts; try again later", "too_many_attempts")
+BODY_TOO_LARGE = Refusal(413, "Content Too Large", "body_too_large")
+QUERY_TOO_LONG = Refusal(414, "The query is longer than 8192 bytes", "query_too_long")
+HEADERS_TOO_LARGE = Refusal(431, "The headers are larger than 16384 bytes", "headers_too_large")
+INTERNAL_ERROR = Refusal(500, "Internal server error (id 0123456789abcdef)", "internal_error")
 UNAVAILABLE = Refusal(503, "The database is not available; try again later", "unavailable")
 CONFLICT = Refusal(503, "Too many changes at the same time; try again", "conflict")
 NO_TRANSACTIONS = Refusal(
@@ -56,6 +66,9 @@ NO_TRANSACTIONS = Refusal(
     "not_supported",
 )
 
+MESSAGE_RECOVERY = {"message": "If that email is registered, we sent a password recovery link"}
+MESSAGE_SESSIONS_ENDED = {"message": "All sessions ended"}
+MESSAGE_TEST_MAIL = {"message": "Test email sent"}
 MESSAGE_ITEM_DELETED = {"message": "Item deleted successfully"}
 MESSAGE_USER_DELETED = {"message": "User deleted successfully"}
 MESSAGE_PASSWORD_UPDATED = {"message": "Password updated successfully"}

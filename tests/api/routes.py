@@ -34,6 +34,7 @@ class Route:
     access: Access
     body: Mapping[str, Any] | None = None
     fields: Mapping[str, Field] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Name the tests of this route."""
@@ -52,6 +53,20 @@ _CHANGED_ITEM_FIELDS = {"title": Field("title"), "description": DESCRIPTION}
 
 PROTECTED = [
     Route("login-test_token", "POST", "/login/test-token", "user"),
+    Route(
+        "login-recover_password_html_content",
+        "POST",
+        "/password-recovery-html-content/{email}",
+        "superuser",
+    ),
+    Route(
+        "utils-test_email",
+        "POST",
+        "/utils/test-email/",
+        "superuser",
+        query={"email_to": "somebody@example.com"},
+    ),
+    Route("users-logout_everywhere", "POST", "/users/me/logout-everywhere", "user"),
     Route("users-read_users", "GET", "/users/", "superuser"),
     Route(
         "users-create_user",
@@ -156,7 +171,9 @@ class Scene:
     def path(self, route: Route, **ids: str) -> str:
         """Return the route's path: one's own id, or the other user's where that needs a superuser."""
         user = self.other if route.access == "superuser" else self.user
-        return route.path.format(**{"user_id": user.id, "item_id": self.item.id, **ids})
+        return route.path.format(
+            **{"user_id": user.id, "email": user.user.email, "item_id": self.item.id, **ids}
+        )
 
     async def send(
         self, route: Route, body: object = None, *, caller: httpx2.AsyncClient | None = None
@@ -164,7 +181,8 @@ class Scene:
         """Call the route with this body, or with its own valid one, or with none if it takes none."""
         body = route.body if body is None else body
         arguments = {} if body is None else as_json(body)
-        return await (caller or self.caller(route)).request(route.method, self.path(route), **arguments)
+        caller = caller or self.caller(route)
+        return await caller.request(route.method, self.path(route), params=route.query, **arguments)
 
     async def stored(self) -> tuple[object, object]:
         """Return all rows, to compare them with all rows later."""
