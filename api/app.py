@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from api import errors
 from api.deps import API_PREFIX, Services
+from api.mail import Mailer
 from api.routes import items, login, private, users, utils
 from api.security import Passwords
 from api.superuser import ensure_first_superuser
@@ -94,8 +95,9 @@ def _lifespan(
             if password is not None:
                 # To the terminal and not to the log, which others may keep.
                 print(_FIRST_SUPERUSER.format(settings.superuser_email, password), flush=True)  # noqa: T201
-            app.state.services = Services(settings, backend, passwords)
-            yield
+            async with Mailer(settings) as mail:
+                app.state.services = Services(settings, backend, passwords, mail)
+                yield
         finally:
             passwords.close()
             await backend.close()

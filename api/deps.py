@@ -13,6 +13,7 @@ from fastapi.security import OAuth2PasswordBearer
 from starlette.exceptions import HTTPException
 
 from api.errors import INACTIVE_USER, NOT_PRIVILEGED, ApiError
+from api.mail import Mailer
 from api.security import Passwords, read_access_token
 from backends.models import User
 from backends.protocols import Backend, ItemRepository, UserRepository
@@ -30,6 +31,7 @@ class Services:
     settings: Settings
     backend: Backend
     passwords: Passwords
+    mail: Mailer
 
 
 # Coroutines, because FastAPI would run a plain function in a thread.
@@ -53,10 +55,15 @@ async def _passwords(services: Annotated[Services, Depends(_services)]) -> Passw
     return services.passwords
 
 
+async def _mail(services: Annotated[Services, Depends(_services)]) -> Mailer:
+    return services.mail
+
+
 AppSettings = Annotated[Settings, Depends(_settings)]
 Users = Annotated[UserRepository, Depends(_users)]
 Items = Annotated[ItemRepository, Depends(_items)]
 PasswordHashing = Annotated[Passwords, Depends(_passwords)]
+Mail = Annotated[Mailer, Depends(_mail)]
 
 
 async def _current_user(

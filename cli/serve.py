@@ -9,7 +9,7 @@ import sys
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -113,4 +113,13 @@ def _run_uvicorn(host: str, port: int, workers: int) -> None:
         workers=workers,
         access_log=False,
         server_header=False,
+        log_config=_log_config(),
     )
+
+
+def _log_config() -> dict[str, Any]:
+    """Return uvicorn's logging, with the API's own lines in it: in `local` mail is written there."""
+    from uvicorn.config import LOGGING_CONFIG
+
+    loggers = {**LOGGING_CONFIG["loggers"], "api": {"handlers": ["default"], "level": "INFO"}}
+    return {**LOGGING_CONFIG, "loggers": loggers}

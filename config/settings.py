@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import EmailStr, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -28,6 +29,8 @@ SCHEMES: dict[DbBackend, tuple[str, ...]] = {
 DEFAULT_SQLITE_URL = "sqlite:///.data/eitherdb.db"
 DEFAULT_LOCAL_SUPERUSER = "admin@example.com"
 DEFAULT_LOCAL_CORS_ORIGINS = ("http://localhost:5173",)
+DEFAULT_FRONTEND_HOST = "http://localhost:5173"
+DEFAULT_LOCAL_SENDER = "info@example.com"
 
 # Known to everyone who reads this line, so it is refused anywhere but on a developer's machine.
 INSECURE_SECRET_KEY = "not-a-secret-change-me-outside-local"  # noqa: S105
@@ -89,6 +92,20 @@ class Settings(DatabaseChoice):
     # NoDecode: the variable is split here at commas, not parsed as JSON by pydantic-settings.
     cors_origins: Annotated[tuple[str, ...] | None, NoDecode] = None
 
+    project_name: Annotated[str, Field(max_length=100)] = "EitherDB"
+    frontend_host: str | None = None
+    smtp_host: str | None = None
+    smtp_port: Annotated[int, Field(ge=1, le=65_535)] = 587
+    smtp_tls: bool = True
+    smtp_ssl: bool = False
+    smtp_user: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 10.0
+    emails_from_email: EmailStr | None = None
+    emails_from_name: Annotated[str | None, Field(max_length=100)] = None
+    mail_queue_size: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    password_reset_expire_minutes: Annotated[int, Field(ge=1, le=10_080)] = 60
+
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split_origins(cls, value: object) -> object:
@@ -109,10 +126,40 @@ class Settings(DatabaseChoice):
             raise ValueError("give 8 to 128 characters")
         return value
 
+    @field_validator("frontend_host")
+    @classmethod
+    def _check_frontend(cls, value: str | None) -> str | None:
+        """Drop a slash at the end: links go on with one."""
+        if value is None:
+            return None
+        origin = value.strip().rstrip("/")
+        if not _is_origin(origin):
+            raise ValueError("no origin; give scheme://host[:port], without a path")
+        return origin
+
+    @field_validator("smtp_host")
+    @classmethod
+    def _check_smtp_host(cls, value: str | None) -> str | None:
+        if value is not None and not _is_host(value):
+            raise ValueError("no host; give a name or an IP address, and the port in SMTP_PORT")
+        return value
+
+    @field_validator("project_name", "emails_from_name")
+    @classmethod
+    def _check_one_line(cls, value: str | None) -> str | None:
+        """Refuse what would begin another header in a mail."""
+        if value is not None and not value.isprintable():
+            raise ValueError("not one line of printable text; give up to 100 characters without line ends")
+        return value
+
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         """Check what one setting demands of another; each fault is a line that names its variable."""
-        faults = [*self._url_faults(), *([] if self.is_local else self._deployment_faults())]
+        faults = [
+            *self._url_faults(),
+            *([] if self.is_local else self._deployment_faults()),
+            *([] if self.smtp_host is None else self._mail_faults()),
+        ]
         if faults:
             raise ValueError("\n".join(faults))
         return self
@@ -152,6 +199,26 @@ class Settings(DatabaseChoice):
                 f"ENVIRONMENT={self.environment}; give 8 to 128 characters"
             )
 
+    def _mail_faults(self) -> Iterator[str]:
+        """Find what keeps mail from leaving, or from being answered and its links from working."""
+        # The default of SMTP_TLS gives way to SMTP_SSL; two wishes that exclude each other are a mistake.
+        if self.smtp_ssl and self.smtp_tls and "smtp_tls" in self.model_fields_set:
+            yield (
+                "SMTP_TLS: excludes SMTP_SSL; give true to SMTP_TLS alone (STARTTLS, mostly port 587) "
+                "or to SMTP_SSL alone (TLS from the start, mostly port 465)"
+            )
+        if self.smtp_user is not None and self.smtp_password is None:
+            yield "SMTP_PASSWORD: needed with SMTP_USER; give both, or neither for a server without login"
+        if self.smtp_user is None and self.smtp_password is not None:
+            yield "SMTP_USER: needed with SMTP_PASSWORD; give both, or neither for a server without login"
+        if self.is_local:
+            return
+        given = f"needed with SMTP_HOST and ENVIRONMENT={self.environment}; give"
+        if self.emails_from_email is None:
+            yield f"EMAILS_FROM_EMAIL: {given} the address that mail comes from"
+        if self.frontend_host is None:
+            yield f"FRONTEND_HOST: {given} the front end's scheme://host[:port], for links in mail"
+
     @property
     def is_local(self) -> bool:
         """True on a developer's machine: default secret, private routes, generated password."""
@@ -174,6 +241,26 @@ class Settings(DatabaseChoice):
             return self.cors_origins
         return DEFAULT_LOCAL_CORS_ORIGINS if self.is_local else ()
 
+    @property
+    def frontend_origin(self) -> str:
+        """Where links in mail lead to, without a slash at the end."""
+        return self.frontend_host or DEFAULT_FRONTEND_HOST
+
+    @property
+    def uses_starttls(self) -> bool:
+        """True if mail goes only over a connection that STARTTLS has encrypted."""
+        return self.smtp_tls and not self.smtp_ssl
+
+    @property
+    def sender_email(self) -> str:
+        """The address that mail comes from."""
+        return self.emails_from_email or DEFAULT_LOCAL_SENDER
+
+    @property
+    def sender_name(self) -> str:
+        """The name that mail comes from."""
+        return self.emails_from_name or self.project_name
+
 
 _ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?")
 
@@ -192,6 +279,15 @@ def _is_origin(origin: str) -> bool:
     """Tell whether it is what a browser sends as one: scheme, host, and a port unless it is the usual."""
     match = _ORIGIN.fullmatch(origin)
     return match is not None and 1 <= int(match["port"] or 80) <= 65535
+
+
+def _is_host(text: str) -> bool:
+    """Tell whether it is a host's name or IP address: no scheme, no port, no user."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?", text) is not None
+    return True
 
 
 def _scheme(url: str) -> str:
@@ -218,4 +314,6 @@ def _describe(error: Any) -> str:
     field = Settings.model_fields.get(name)
     if error["type"] == "literal_error" and field is not None:
         message = f"not a valid value; choose one of: {', '.join(get_args(field.annotation))}"
+    if error["type"] == "bool_parsing":
+        message = "not a valid value; choose one of: true, false"
     return f"{name.upper()}: {message}"

@@ -69,6 +69,22 @@ def test_load_without_variables_gives_the_documented_defaults(load: Load) -> Non
     assert settings.first_superuser_password is None
     assert settings.cors_origins is None
     assert settings.allowed_origins == ("http://localhost:5173",)
+    assert settings.project_name == "EitherDB"
+    assert settings.frontend_host is None
+    assert settings.frontend_origin == "http://localhost:5173"
+    assert settings.smtp_host is None
+    assert settings.smtp_port == 587
+    assert settings.uses_starttls
+    assert not settings.smtp_ssl
+    assert settings.smtp_user is None
+    assert settings.smtp_password is None
+    assert settings.smtp_timeout_seconds == 10.0
+    assert settings.emails_from_email is None
+    assert settings.sender_email == "info@example.com"
+    assert settings.emails_from_name is None
+    assert settings.sender_name == "EitherDB"
+    assert settings.mail_queue_size == 1000
+    assert settings.password_reset_expire_minutes == 60
 
 
 @pytest.mark.parametrize(
@@ -114,6 +130,19 @@ def test_load_reads_every_variable(load: Load) -> None:
         FIRST_SUPERUSER="root@example.com",
         FIRST_SUPERUSER_PASSWORD="12345678",
         CORS_ORIGINS="https://app.example.com",
+        PROJECT_NAME="Größe & Co",
+        FRONTEND_HOST="https://app.example.com/",
+        SMTP_HOST="smtp.example.com",
+        SMTP_PORT="465",
+        SMTP_TLS="false",
+        SMTP_SSL="true",
+        SMTP_USER="app",
+        SMTP_PASSWORD="hunter3",
+        SMTP_TIMEOUT_SECONDS="0.5",
+        EMAILS_FROM_EMAIL="post@example.com",
+        EMAILS_FROM_NAME="Post, Größe",
+        MAIL_QUEUE_SIZE="1",
+        PASSWORD_RESET_EXPIRE_MINUTES="10080",
     )
     plain = settings.model_dump()
     secrets = {name: plain.pop(name).get_secret_value() for name in list(plain) if "**" in str(plain[name])}
@@ -121,6 +150,7 @@ def test_load_reads_every_variable(load: Load) -> None:
         "database_url": POSTGRES,
         "secret_key": SECRET,
         "first_superuser_password": "12345678",
+        "smtp_password": "hunter3",
     }
     assert plain == {
         "db_backend": "postgres",
@@ -133,6 +163,18 @@ def test_load_reads_every_variable(load: Load) -> None:
         "access_token_expire_minutes": 1,
         "first_superuser": "root@example.com",
         "cors_origins": ("https://app.example.com",),
+        "project_name": "Größe & Co",
+        "frontend_host": "https://app.example.com",
+        "smtp_host": "smtp.example.com",
+        "smtp_port": 465,
+        "smtp_tls": False,
+        "smtp_ssl": True,
+        "smtp_user": "app",
+        "smtp_timeout_seconds": 0.5,
+        "emails_from_email": "post@example.com",
+        "emails_from_name": "Post, Größe",
+        "mail_queue_size": 1,
+        "password_reset_expire_minutes": 10_080,
     }
 
 
@@ -196,6 +238,42 @@ def test_load_takes_overrides_before_all_else(load: Load, monkeypatch: pytest.Mo
     assert Settings.load(db_pool_size=9).db_pool_size == 9
     with pytest.raises(SettingsError, match=r"^DB_POOL_SIZE: "):
         Settings.load(db_pool_size=0)
+
+
+@pytest.mark.parametrize(
+    ("given", "starttls", "implicit"),
+    [
+        ({}, True, False),
+        ({"SMTP_TLS": "true"}, True, False),
+        ({"SMTP_TLS": "false"}, False, False),
+        ({"SMTP_SSL": "true"}, False, True),
+        ({"SMTP_TLS": "true", "SMTP_SSL": "false"}, True, False),
+        ({"SMTP_TLS": "false", "SMTP_SSL": "true"}, False, True),
+    ],
+)
+def test_load_knows_how_mail_is_encrypted(
+    load: Load, given: dict[str, str], *, starttls: bool, implicit: bool
+) -> None:
+    """STARTTLS unless told otherwise; SMTP_SSL alone says otherwise."""
+    settings = load(SMTP_HOST="smtp.example.com", **given)
+    assert (settings.uses_starttls, settings.smtp_ssl) == (starttls, implicit)
+
+
+@pytest.mark.parametrize("host", ["smtp.example.com", "mailhog", "127.0.0.1", "::1", "mail_1.internal"])
+def test_load_accepts_names_and_addresses_of_mail_servers(load: Load, host: str) -> None:
+    """Also those of containers, which may have an underscore."""
+    assert load(SMTP_HOST=host).smtp_host == host
+
+
+def test_load_names_the_sender_like_the_project(load: Load) -> None:
+    """Unless EMAILS_FROM_NAME says otherwise."""
+    assert load(PROJECT_NAME="Shop").sender_name == "Shop"
+    assert load(PROJECT_NAME="Shop", EMAILS_FROM_NAME="Post").sender_name == "Post"
+
+
+def test_load_outside_local_without_a_mail_server_demands_nothing_of_mail(load: Load) -> None:
+    """Nothing is sent, so that nobody has to say from whom."""
+    assert load(ENVIRONMENT="production", SECRET_KEY=SECRET).smtp_host is None
 
 
 # -- what is not ---------------------------------------------------------------------------------
@@ -333,6 +411,14 @@ def test_load_with_a_password_of_bad_length_says_which_are_valid(load: Load, pas
         ("DB_COMMAND_TIMEOUT_SECONDS", "3601", "3600"),
         ("ACCESS_TOKEN_EXPIRE_MINUTES", "0", "1"),
         ("ACCESS_TOKEN_EXPIRE_MINUTES", "525601", "525600"),
+        ("SMTP_PORT", "0", "1"),
+        ("SMTP_PORT", "65536", "65535"),
+        ("SMTP_TIMEOUT_SECONDS", "0", "0"),
+        ("SMTP_TIMEOUT_SECONDS", "301", "300"),
+        ("MAIL_QUEUE_SIZE", "0", "1"),
+        ("MAIL_QUEUE_SIZE", "100001", "100000"),
+        ("PASSWORD_RESET_EXPIRE_MINUTES", "0", "1"),
+        ("PASSWORD_RESET_EXPIRE_MINUTES", "10081", "10080"),
     ],
 )
 def test_load_with_a_number_out_of_bounds_says_the_bound(
@@ -352,6 +438,10 @@ def test_load_with_a_number_out_of_bounds_says_the_bound(
         ("DB_CONNECT_TIMEOUT_SECONDS", "five", "number"),
         ("DB_COMMAND_TIMEOUT_SECONDS", "1,5", "number"),
         ("ACCESS_TOKEN_EXPIRE_MINUTES", "1h", "integer"),
+        ("SMTP_PORT", "smtp", "integer"),
+        ("SMTP_TIMEOUT_SECONDS", "10s", "number"),
+        ("MAIL_QUEUE_SIZE", "many", "integer"),
+        ("PASSWORD_RESET_EXPIRE_MINUTES", "1h", "integer"),
     ],
 )
 def test_load_with_text_for_a_number_says_that_it_must_be_one(
@@ -392,6 +482,100 @@ def test_load_with_a_bad_cors_origin_says_the_form(load: Load, origins: str) -> 
     assert line.startswith("CORS_ORIGINS: ")
     assert "scheme://host[:port]" in line
     assert "hunter2" not in line
+
+
+@pytest.mark.parametrize("name", ["SMTP_TLS", "SMTP_SSL"])
+@pytest.mark.parametrize("wrong", ["maybe", "starttls", "2"])
+def test_load_with_a_bad_switch_lists_the_valid_values(load: Load, name: str, wrong: str) -> None:
+    """A switch is on or off."""
+    (line,) = faults(load, SMTP_HOST="smtp.example.com", **{name: wrong})
+    assert line == f"{name}: not a valid value; choose one of: true, false"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "smtp://smtp.example.com",
+        "smtp.example.com:587",
+        "app:hunter2@smtp.example.com",
+        "smtp.example.com/",
+        "smtp example",
+        "smtp..example.com",
+        "[::1]",
+        "smtp.example.com\r\nQUIT",
+    ],
+)
+def test_load_with_a_bad_smtp_host_says_the_form(load: Load, host: str) -> None:
+    """A URL, a port or a user in it would be looked up as a name, at the first mail only."""
+    (line,) = faults(load, SMTP_HOST=host)
+    assert line.startswith("SMTP_HOST: ")
+    assert "a name or an IP address" in line
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "*",
+        "app.example.com",
+        "https://app.example.com/path",
+        "https://a.example.com,https://b.example.com",
+        "https://admin:hunter2@app.example.com",
+        'https://app.example.com"><script>',
+    ],
+)
+def test_load_with_a_bad_frontend_host_says_the_form(load: Load, origin: str) -> None:
+    """Links in mail are made of it."""
+    (line,) = faults(load, FRONTEND_HOST=origin)
+    assert line.startswith("FRONTEND_HOST: ")
+    assert "scheme://host[:port]" in line
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize("name", ["PROJECT_NAME", "EMAILS_FROM_NAME"])
+@pytest.mark.parametrize(
+    "wrong", ["Shop\r\nBcc: eve@example.com", "Shop\n", "Sh\top", "Shop\u2028", "x" * 101]
+)
+def test_load_with_a_name_that_is_no_line_says_so(load: Load, name: str, wrong: str) -> None:
+    """Names become headers of mail."""
+    (line,) = faults(load, **{name: wrong})
+    assert line.startswith(f"{name}: ")
+    assert "100 characters" in line
+
+
+@pytest.mark.parametrize("email", ["post", "post@", "post@example.com\r\nBcc: eve@example.com"])
+def test_load_with_a_bad_sender_says_that_it_is_no_address(load: Load, email: str) -> None:
+    """An address alone; the name has a variable of its own."""
+    (line,) = faults(load, EMAILS_FROM_EMAIL=email)
+    assert line.startswith("EMAILS_FROM_EMAIL: ")
+    assert "email address" in line
+
+
+def test_load_with_both_kinds_of_encryption_says_to_choose(load: Load) -> None:
+    """One of the two would be ignored, and which one is anybody's guess."""
+    (line,) = faults(load, SMTP_HOST="smtp.example.com", SMTP_TLS="true", SMTP_SSL="true")
+    assert line.startswith("SMTP_TLS: excludes SMTP_SSL; ")
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [({"SMTP_USER": "app"}, "SMTP_PASSWORD"), ({"SMTP_PASSWORD": "hunter2"}, "SMTP_USER")],
+)
+def test_load_with_half_a_login_says_what_is_missing(
+    load: Load, given: dict[str, str], missing: str
+) -> None:
+    """Found at the start, not by a mail that is not sent."""
+    (line,) = faults(load, SMTP_HOST="smtp.example.com", **given)
+    assert line.startswith(f"{missing}: needed with {next(iter(given))}; ")
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_load_outside_local_demands_a_sender_and_a_front_end(load: Load, environment: str) -> None:
+    """Mail from info@example.com with links to localhost helps nobody."""
+    lines = faults(load, ENVIRONMENT=environment, SECRET_KEY=SECRET, SMTP_HOST="smtp.example.com")
+    assert [line.partition(":")[0] for line in lines] == ["EMAILS_FROM_EMAIL", "FRONTEND_HOST"]
+    assert all(f"needed with SMTP_HOST and ENVIRONMENT={environment}; give " in line for line in lines)
 
 
 def test_load_tells_every_faulty_variable_at_once(load: Load) -> None:
@@ -443,10 +627,11 @@ def test_settings_show_no_secret(load: Load) -> None:
         DATABASE_URL=POSTGRES,
         SECRET_KEY=SECRET,
         FIRST_SUPERUSER_PASSWORD="correct horse",
+        SMTP_PASSWORD="battery staple",
     )
     for shown in (repr(settings), str(settings), str(settings.model_dump()), settings.model_dump_json()):
         assert "db_backend" in shown
-        for secret in ("hunter2", SECRET, "correct horse"):
+        for secret in ("hunter2", SECRET, "correct horse", "battery staple"):
             assert secret not in shown
 
 
