@@ -29,11 +29,26 @@ DESCRIPTION = "One REST API on SQLite, PostgreSQL or MongoDB, with the same answ
 
 
 class _App(FastAPI):
-    """FastAPI, with a 422's body in the OpenAPI document as it is."""
+    """FastAPI, with the bodies of errors in the OpenAPI document as they are."""
 
     def openapi(self) -> dict[str, Any]:
-        """Return the document; `api.errors` adds a `code` and leaves out the input."""
+        """Return the document: errors are JSON, and a 422 has a `code` and does not repeat the input."""
+        if self.openapi_schema:
+            return self.openapi_schema
         document = super().openapi()
+        responses = [
+            response
+            for path in document["paths"].values()
+            for operation in path.values()
+            for status, response in operation["responses"].items()
+            if status >= "400"
+        ]
+        for response in responses:
+            # FastAPI believes that a route which returns a page answers errors with pages as well.
+            if "text/html" in response["content"]:
+                response["content"].setdefault("application/json", {}).update(
+                    response["content"].pop("text/html")
+                )
         schemas = document["components"]["schemas"]
         error = schemas["HTTPValidationError"]
         error["properties"]["code"] = {"type": "string", "title": "Code", "const": "validation_error"}

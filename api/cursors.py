@@ -42,7 +42,7 @@ def read_cursor(
     try:
         claims = unsign(cursor, "cursor", settings)
         if (claims["list"], claims["sort"]) == (name, sort) and is_id(claims["id"]):
-            return Position(_read_key(claims["key"]), claims["id"])
+            return Position(_read_key(claims["key"], sort), claims["id"])
     except (jwt.InvalidTokenError, KeyError, TypeError, OverflowError):
         pass
     message = f"Cursor should be the next_cursor of a page of {name} with sort={sort}"
@@ -53,5 +53,9 @@ def _written_key(key: datetime | str) -> int | str:
     return key if isinstance(key, str) else (key - _EPOCH) // _MILLISECOND
 
 
-def _read_key(key: Any) -> datetime | str:
-    return key if isinstance(key, str) else _EPOCH + key * _MILLISECOND
+def _read_key(key: Any, sort: UserSort | ItemSort) -> datetime | str:
+    if sort.endswith("created_at"):
+        return _EPOCH + timedelta(milliseconds=key)
+    if not isinstance(key, str):
+        raise TypeError
+    return key

@@ -18,7 +18,7 @@ from tests.api.answers import (
 from tests.api.routes import PROTECTED, Route, Scene
 from tests.api.service import as_json
 
-WITH_ID = [route for route in PROTECTED if "{" in route.path]
+WITH_ID = [route for route in PROTECTED if "_id}" in route.path]
 MALFORMED = [
     "0" * 23,
     "0" * 25,

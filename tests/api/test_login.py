@@ -32,10 +32,11 @@ async def test_login_token_expires_as_configured(service: Service, user: Account
     """The token says whose it is and ends `ACCESS_TOKEN_EXPIRE_MINUTES` after it was made."""
     token = (await service.login(user.user.email, PASSWORD)).json()["access_token"]
     key = service.settings.secret_key.get_secret_value()
-    claims = jwt.decode(token, key, algorithms=["HS256"], audience="access")
+    claims = jwt.decode(token, key, algorithms=["HS256"], audience="access", issuer="eitherdb")
     assert claims["sub"] == user.id
     assert claims["exp"] - claims["iat"] == 60 * service.settings.access_token_expire_minutes
-    assert set(claims) == {"sub", "iat", "exp", "aud"}
+    assert claims["session"] == 0
+    assert set(claims) == {"sub", "session", "iat", "exp", "iss", "aud"}
 
 
 async def test_login_ignores_the_case_of_the_address(service: Service, user: Account) -> None:

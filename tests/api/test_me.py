@@ -206,9 +206,9 @@ async def test_update_me_keeps_text_as_it_is(user: Account) -> None:
         assert (await change_me(user, full_name=name))["full_name"] == name
 
 
-def test_shown_fields_are_all_fields_but_the_hash() -> None:
+def test_shown_fields_are_all_fields_but_the_hash_and_the_versions() -> None:
     """These tests' own picture of a user and an item keeps up with the domain."""
-    assert {*User.__slots__} - {"hashed_password"} == {
+    assert {*User.__slots__} - {"hashed_password", "version", "session_version"} == {
         "id",
         "email",
         "is_active",
@@ -216,4 +216,4 @@ def test_shown_fields_are_all_fields_but_the_hash() -> None:
         "full_name",
         "created_at",
     }
-    assert {*Item.__slots__} == {"id", "title", "description", "owner_id", "created_at"}
+    assert {*Item.__slots__} - {"version"} == {"id", "title", "description", "owner_id", "created_at"}

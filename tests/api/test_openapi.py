@@ -23,12 +23,11 @@ from tests.api.answers import (
     INVALID_TOKEN,
     ITEM_NOT_FOUND,
     MAIL_RECIPIENT_NOT_FOUND,
+    NO_TRANSACTIONS,
     NOT_AUTHENTICATED,
     NOT_OWNER,
     NOT_PRIVILEGED,
-    NO_TRANSACTIONS,
     QUERY_TOO_LONG,
-    Refusal,
     SAME_PASSWORD,
     SELF_DELETION,
     TOO_MANY_ATTEMPTS,
@@ -71,8 +70,7 @@ ERRORS: dict[str, set[Refusal]] = {
     "users-logout_everywhere": TOKEN,
     "users-delete_user_me": TOKEN | {SELF_DELETION, VERSION_MISMATCH, NO_TRANSACTIONS},
     "users-read_user_by_id": TOKEN | {NOT_PRIVILEGED, USER_NOT_FOUND},
-    "users-update_user": TOKEN
-    | {NOT_PRIVILEGED, USER_TO_CHANGE_NOT_FOUND, EMAIL_TAKEN, VERSION_MISMATCH},
+    "users-update_user": TOKEN | {NOT_PRIVILEGED, USER_TO_CHANGE_NOT_FOUND, EMAIL_TAKEN, VERSION_MISMATCH},
     "users-delete_user": TOKEN
     | {NOT_PRIVILEGED, SELF_DELETION, USER_NOT_FOUND, VERSION_MISMATCH, NO_TRANSACTIONS},
     "items-read_items": TOKEN | {NOT_PRIVILEGED},
@@ -205,7 +203,7 @@ def test_document_describes_errors_by_one_schema(document: dict[str, Any]) -> No
     for operation in operations(document).values():
         for status, response in operation["responses"].items():
             if status not in {"200", "201", "304", "422"}:
-                assert schema_name(response) == "ErrorBody"
+                assert schema_name(response) == "ErrorBody", operation["operationId"]
     schema = document["components"]["schemas"]["ErrorBody"]
     assert {name: field["type"] for name, field in schema["properties"].items()} == {
         "detail": "string",

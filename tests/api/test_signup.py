@@ -160,7 +160,7 @@ async def test_private_routes_exist_on_a_developers_machine_only(
 ) -> None:
     """Anywhere else nobody makes users without signing in."""
     user = await service.user("user@example.com")
-    async with serve(provision, environment=environment, first_superuser=None) as deployed:
+    async with serve(provision, environment=environment, first_superuser=None, docs=True) as deployed:
         for method in ("POST", "GET"):
             answer = await deployed.anyone.request(method, "/private/users/", **as_json(NEW))
             assert_refused(answer, NO_SUCH_PATH)

@@ -202,6 +202,8 @@ async def test_letter_that_waits_for_its_next_try_lets_others_by(listening: Post
         mail.send(RESET)
         mail.send(TrialMail(to="alan@example.com"))
         tried = [(await listening.next()).recipients[0] for _ in range(2)]
+        mail.send(TrialMail(to="grace@example.com"))
+        assert (await listening.next()).recipients == ["grace@example.com"]
     assert tried == [ADDRESS, "alan@example.com"]
 
 

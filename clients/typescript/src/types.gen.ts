@@ -157,6 +157,22 @@ export type Message = {
 };
 
 /**
+ * NewPassword
+ *
+ * A new password, and the token that was mailed to set it.
+ */
+export type NewPassword = {
+    /**
+     * New Password
+     */
+    new_password: string;
+    /**
+     * Token
+     */
+    token: string;
+};
+
+/**
  * PrivateUserCreate
  *
  * What a test may say of a new user, on a developer's machine.
@@ -389,7 +405,7 @@ export type ItemsReadItemsData = {
         /**
          * Cursor
          *
-         * `next_cursor` of the page before; goes on there whatever changed meanwhile.
+         * `next_cursor` of the page before, with the same `sort`: goes on there, whatever changed.
          */
         cursor?: string | null;
         /**
@@ -398,6 +414,42 @@ export type ItemsReadItemsData = {
          * `none` spares the database the counting.
          */
         count?: 'exact' | 'none';
+        /**
+         * Created After
+         *
+         * Created later than this.
+         */
+        created_after?: string | null;
+        /**
+         * Created Before
+         *
+         * Created earlier than this.
+         */
+        created_before?: string | null;
+        /**
+         * Sort
+         *
+         * `-` for descending.
+         */
+        sort?: 'created_at' | '-created_at' | 'title' | '-title';
+        /**
+         * Title
+         *
+         * The whole title, exactly.
+         */
+        title?: string | null;
+        /**
+         * Q
+         *
+         * A part of the title or of the description, in any case.
+         */
+        q?: string | null;
+        /**
+         * Owner Id
+         *
+         * Whose items; of others for superusers only.
+         */
+        owner_id?: string | null;
     };
     url: '/api/v1/items/';
 };
@@ -412,7 +464,7 @@ export type ItemsReadItemsErrors = {
      */
     401: ErrorBody;
     /**
-     * Could not validate credentials
+     * Could not validate credentials; The user doesn't have enough privileges
      */
     403: ErrorBody;
     /**
@@ -420,9 +472,29 @@ export type ItemsReadItemsErrors = {
      */
     404: ErrorBody;
     /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
      * Validation Error
      */
     422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
 };
 
 export type ItemsReadItemsError = ItemsReadItemsErrors[keyof ItemsReadItemsErrors];
@@ -461,9 +533,29 @@ export type ItemsCreateItemErrors = {
      */
     404: ErrorBody;
     /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
      * Validation Error
      */
     422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
 };
 
 export type ItemsCreateItemError = ItemsCreateItemErrors[keyof ItemsCreateItemErrors];
@@ -479,6 +571,14 @@ export type ItemsCreateItemResponse = ItemsCreateItemResponses[keyof ItemsCreate
 
 export type ItemsDeleteItemData = {
     body?: never;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * Change it only if its ETag is one of these: 412 if somebody else changed it.
+         */
+        'if-match'?: string | null;
+    };
     path: {
         /**
          * Item Id
@@ -507,9 +607,33 @@ export type ItemsDeleteItemErrors = {
      */
     404: ErrorBody;
     /**
+     * It was changed meanwhile; read it again
+     */
+    412: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
      * Validation Error
      */
     422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
 };
 
 export type ItemsDeleteItemError = ItemsDeleteItemErrors[keyof ItemsDeleteItemErrors];
@@ -525,6 +649,14 @@ export type ItemsDeleteItemResponse = ItemsDeleteItemResponses[keyof ItemsDelete
 
 export type ItemsReadItemData = {
     body?: never;
+    headers?: {
+        /**
+         * If-None-Match
+         *
+         * Answer 304 without a body if its ETag is one of these.
+         */
+        'if-none-match'?: string | null;
+    };
     path: {
         /**
          * Item Id
@@ -553,9 +685,29 @@ export type ItemsReadItemErrors = {
      */
     404: ErrorBody;
     /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
      * Validation Error
      */
     422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
 };
 
 export type ItemsReadItemError = ItemsReadItemErrors[keyof ItemsReadItemErrors];
@@ -571,6 +723,14 @@ export type ItemsReadItemResponse = ItemsReadItemResponses[keyof ItemsReadItemRe
 
 export type ItemsPatchItemData = {
     body: ItemUpdate;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * Change it only if its ETag is one of these: 412 if somebody else changed it.
+         */
+        'if-match'?: string | null;
+    };
     path: {
         /**
          * Item Id
@@ -599,9 +759,33 @@ export type ItemsPatchItemErrors = {
      */
     404: ErrorBody;
     /**
+     * It was changed meanwhile; read it again
+     */
+    412: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
      * Validation Error
      */
     422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
 };
 
 export type ItemsPatchItemError = ItemsPatchItemErrors[keyof ItemsPatchItemErrors];
@@ -617,6 +801,14 @@ export type ItemsPatchItemResponse = ItemsPatchItemResponses[keyof ItemsPatchIte
 
 export type ItemsUpdateItemData = {
     body: ItemUpdate;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * Change it only if its ETag is one of these: 412 if somebody else changed it.
+         */
+        'if-match'?: string | null;
+    };
     path: {
         /**
          * Item Id
@@ -645,9 +837,33 @@ export type ItemsUpdateItemErrors = {
      */
     404: ErrorBody;
     /**
+     * It was changed meanwhile; read it again
+     */
+    412: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
      * Validation Error
      */
     422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
 };
 
 export type ItemsUpdateItemError = ItemsUpdateItemErrors[keyof ItemsUpdateItemErrors];
@@ -674,9 +890,33 @@ export type LoginLoginAccessTokenErrors = {
      */
     400: ErrorBody;
     /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
      * Validation Error
      */
     422: HttpValidationError;
+    /**
+     * Too many attempts; try again later
+     */
+    429: ErrorBody;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
 };
 
 export type LoginLoginAccessTokenError = LoginLoginAccessTokenErrors[keyof LoginLoginAccessTokenErrors];
@@ -714,6 +954,26 @@ export type LoginTestTokenErrors = {
      * User not found
      */
     404: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
 };
 
 export type LoginTestTokenError = LoginTestTokenErrors[keyof LoginTestTokenErrors];
@@ -726,6 +986,126 @@ export type LoginTestTokenResponses = {
 };
 
 export type LoginTestTokenResponse = LoginTestTokenResponses[keyof LoginTestTokenResponses];
+
+export type LoginRecoverPasswordHtmlContentData = {
+    body?: never;
+    path: {
+        /**
+         * Email
+         */
+        email: string;
+    };
+    query?: never;
+    url: '/api/v1/password-recovery-html-content/{email}';
+};
+
+export type LoginRecoverPasswordHtmlContentErrors = {
+    /**
+     * Inactive user
+     */
+    400: ErrorBody;
+    /**
+     * Not authenticated
+     */
+    401: ErrorBody;
+    /**
+     * Could not validate credentials; The user doesn't have enough privileges
+     */
+    403: ErrorBody;
+    /**
+     * User not found; The user with this username does not exist in the system.
+     */
+    404: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
+};
+
+export type LoginRecoverPasswordHtmlContentError = LoginRecoverPasswordHtmlContentErrors[keyof LoginRecoverPasswordHtmlContentErrors];
+
+export type LoginRecoverPasswordHtmlContentResponses = {
+    /**
+     * Successful Response
+     */
+    200: string;
+};
+
+export type LoginRecoverPasswordHtmlContentResponse = LoginRecoverPasswordHtmlContentResponses[keyof LoginRecoverPasswordHtmlContentResponses];
+
+export type LoginRecoverPasswordData = {
+    body?: never;
+    path: {
+        /**
+         * Email
+         */
+        email: string;
+    };
+    query?: never;
+    url: '/api/v1/password-recovery/{email}';
+};
+
+export type LoginRecoverPasswordErrors = {
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * Too many attempts; try again later
+     */
+    429: ErrorBody;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
+};
+
+export type LoginRecoverPasswordError = LoginRecoverPasswordErrors[keyof LoginRecoverPasswordErrors];
+
+export type LoginRecoverPasswordResponses = {
+    /**
+     * Successful Response
+     */
+    200: Message;
+};
+
+export type LoginRecoverPasswordResponse = LoginRecoverPasswordResponses[keyof LoginRecoverPasswordResponses];
 
 export type PrivateCreateUserData = {
     body: PrivateUserCreate;
@@ -740,9 +1120,29 @@ export type PrivateCreateUserErrors = {
      */
     400: ErrorBody;
     /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
      * Validation Error
      */
     422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
 };
 
 export type PrivateCreateUserError = PrivateCreateUserErrors[keyof PrivateCreateUserErrors];
@@ -755,6 +1155,55 @@ export type PrivateCreateUserResponses = {
 };
 
 export type PrivateCreateUserResponse = PrivateCreateUserResponses[keyof PrivateCreateUserResponses];
+
+export type LoginResetPasswordData = {
+    body: NewPassword;
+    path?: never;
+    query?: never;
+    url: '/api/v1/reset-password/';
+};
+
+export type LoginResetPasswordErrors = {
+    /**
+     * Invalid token; Inactive user
+     */
+    400: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
+};
+
+export type LoginResetPasswordError = LoginResetPasswordErrors[keyof LoginResetPasswordErrors];
+
+export type LoginResetPasswordResponses = {
+    /**
+     * Successful Response
+     */
+    200: Message;
+};
+
+export type LoginResetPasswordResponse = LoginResetPasswordResponses[keyof LoginResetPasswordResponses];
 
 export type UsersReadUsersData = {
     body?: never;
@@ -771,7 +1220,7 @@ export type UsersReadUsersData = {
         /**
          * Cursor
          *
-         * `next_cursor` of the page before; goes on there whatever changed meanwhile.
+         * `next_cursor` of the page before, with the same `sort`: goes on there, whatever changed.
          */
         cursor?: string | null;
         /**
@@ -780,6 +1229,28 @@ export type UsersReadUsersData = {
          * `none` spares the database the counting.
          */
         count?: 'exact' | 'none';
+        /**
+         * Created After
+         *
+         * Created later than this.
+         */
+        created_after?: string | null;
+        /**
+         * Created Before
+         *
+         * Created earlier than this.
+         */
+        created_before?: string | null;
+        /**
+         * Sort
+         *
+         * `-` for descending.
+         */
+        sort?: 'created_at' | '-created_at' | 'email' | '-email';
+        /**
+         * Is Active
+         */
+        is_active?: boolean | null;
     };
     url: '/api/v1/users/';
 };
@@ -802,9 +1273,29 @@ export type UsersReadUsersErrors = {
      */
     404: ErrorBody;
     /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
      * Validation Error
      */
     422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
 };
 
 export type UsersReadUsersError = UsersReadUsersErrors[keyof UsersReadUsersErrors];
@@ -843,9 +1334,29 @@ export type UsersCreateUserErrors = {
      */
     404: ErrorBody;
     /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
      * Validation Error
      */
     422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
 };
 
 export type UsersCreateUserError = UsersCreateUserErrors[keyof UsersCreateUserErrors];
@@ -861,6 +1372,14 @@ export type UsersCreateUserResponse = UsersCreateUserResponses[keyof UsersCreate
 
 export type UsersDeleteUserMeData = {
     body?: never;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * Change it only if its ETag is one of these: 412 if somebody else changed it.
+         */
+        'if-match'?: string | null;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/users/me';
@@ -883,6 +1402,38 @@ export type UsersDeleteUserMeErrors = {
      * User not found
      */
     404: ErrorBody;
+    /**
+     * It was changed meanwhile; read it again
+     */
+    412: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * This server can't do that: users.delete needs transactions: make the MongoDB server a replica set; one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
+     */
+    501: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
 };
 
 export type UsersDeleteUserMeError = UsersDeleteUserMeErrors[keyof UsersDeleteUserMeErrors];
@@ -898,6 +1449,14 @@ export type UsersDeleteUserMeResponse = UsersDeleteUserMeResponses[keyof UsersDe
 
 export type UsersReadUserMeData = {
     body?: never;
+    headers?: {
+        /**
+         * If-None-Match
+         *
+         * Answer 304 without a body if its ETag is one of these.
+         */
+        'if-none-match'?: string | null;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/users/me';
@@ -920,6 +1479,30 @@ export type UsersReadUserMeErrors = {
      * User not found
      */
     404: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
 };
 
 export type UsersReadUserMeError = UsersReadUserMeErrors[keyof UsersReadUserMeErrors];
@@ -935,6 +1518,14 @@ export type UsersReadUserMeResponse = UsersReadUserMeResponses[keyof UsersReadUs
 
 export type UsersUpdateUserMeData = {
     body: UserUpdateMe;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * Change it only if its ETag is one of these: 412 if somebody else changed it.
+         */
+        'if-match'?: string | null;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/users/me';
@@ -962,9 +1553,33 @@ export type UsersUpdateUserMeErrors = {
      */
     409: ErrorBody;
     /**
+     * It was changed meanwhile; read it again
+     */
+    412: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
      * Validation Error
      */
     422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
 };
 
 export type UsersUpdateUserMeError = UsersUpdateUserMeErrors[keyof UsersUpdateUserMeErrors];
@@ -978,8 +1593,73 @@ export type UsersUpdateUserMeResponses = {
 
 export type UsersUpdateUserMeResponse = UsersUpdateUserMeResponses[keyof UsersUpdateUserMeResponses];
 
+export type UsersLogoutEverywhereData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/users/me/logout-everywhere';
+};
+
+export type UsersLogoutEverywhereErrors = {
+    /**
+     * Inactive user
+     */
+    400: ErrorBody;
+    /**
+     * Not authenticated
+     */
+    401: ErrorBody;
+    /**
+     * Could not validate credentials
+     */
+    403: ErrorBody;
+    /**
+     * User not found
+     */
+    404: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
+};
+
+export type UsersLogoutEverywhereError = UsersLogoutEverywhereErrors[keyof UsersLogoutEverywhereErrors];
+
+export type UsersLogoutEverywhereResponses = {
+    /**
+     * Successful Response
+     */
+    200: Message;
+};
+
+export type UsersLogoutEverywhereResponse = UsersLogoutEverywhereResponses[keyof UsersLogoutEverywhereResponses];
+
 export type UsersUpdatePasswordMeData = {
     body: UpdatePassword;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * Change it only if its ETag is one of these: 412 if somebody else changed it.
+         */
+        'if-match'?: string | null;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/users/me/password';
@@ -1003,9 +1683,37 @@ export type UsersUpdatePasswordMeErrors = {
      */
     404: ErrorBody;
     /**
+     * It was changed meanwhile; read it again
+     */
+    412: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
      * Validation Error
      */
     422: HttpValidationError;
+    /**
+     * Too many attempts; try again later
+     */
+    429: ErrorBody;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
 };
 
 export type UsersUpdatePasswordMeError = UsersUpdatePasswordMeErrors[keyof UsersUpdatePasswordMeErrors];
@@ -1032,9 +1740,29 @@ export type UsersRegisterUserErrors = {
      */
     400: ErrorBody;
     /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
      * Validation Error
      */
     422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
 };
 
 export type UsersRegisterUserError = UsersRegisterUserErrors[keyof UsersRegisterUserErrors];
@@ -1050,6 +1778,14 @@ export type UsersRegisterUserResponse = UsersRegisterUserResponses[keyof UsersRe
 
 export type UsersDeleteUserData = {
     body?: never;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * Change it only if its ETag is one of these: 412 if somebody else changed it.
+         */
+        'if-match'?: string | null;
+    };
     path: {
         /**
          * User Id
@@ -1078,9 +1814,37 @@ export type UsersDeleteUserErrors = {
      */
     404: ErrorBody;
     /**
+     * It was changed meanwhile; read it again
+     */
+    412: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
      * Validation Error
      */
     422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * This server can't do that: users.delete needs transactions: make the MongoDB server a replica set; one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
+     */
+    501: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
 };
 
 export type UsersDeleteUserError = UsersDeleteUserErrors[keyof UsersDeleteUserErrors];
@@ -1096,6 +1860,14 @@ export type UsersDeleteUserResponse = UsersDeleteUserResponses[keyof UsersDelete
 
 export type UsersReadUserByIdData = {
     body?: never;
+    headers?: {
+        /**
+         * If-None-Match
+         *
+         * Answer 304 without a body if its ETag is one of these.
+         */
+        'if-none-match'?: string | null;
+    };
     path: {
         /**
          * User Id
@@ -1124,9 +1896,29 @@ export type UsersReadUserByIdErrors = {
      */
     404: ErrorBody;
     /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
      * Validation Error
      */
     422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
 };
 
 export type UsersReadUserByIdError = UsersReadUserByIdErrors[keyof UsersReadUserByIdErrors];
@@ -1142,6 +1934,14 @@ export type UsersReadUserByIdResponse = UsersReadUserByIdResponses[keyof UsersRe
 
 export type UsersUpdateUserData = {
     body: UserUpdate;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * Change it only if its ETag is one of these: 412 if somebody else changed it.
+         */
+        'if-match'?: string | null;
+    };
     path: {
         /**
          * User Id
@@ -1174,9 +1974,33 @@ export type UsersUpdateUserErrors = {
      */
     409: ErrorBody;
     /**
+     * It was changed meanwhile; read it again
+     */
+    412: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
      * Validation Error
      */
     422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
 };
 
 export type UsersUpdateUserError = UsersUpdateUserErrors[keyof UsersUpdateUserErrors];
@@ -1197,6 +2021,31 @@ export type UtilsHealthCheckData = {
     url: '/api/v1/utils/health-check/';
 };
 
+export type UtilsHealthCheckErrors = {
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
+};
+
+export type UtilsHealthCheckError = UtilsHealthCheckErrors[keyof UtilsHealthCheckErrors];
+
 export type UtilsHealthCheckResponses = {
     /**
      * Response Utils-Health Check
@@ -1207,3 +2056,69 @@ export type UtilsHealthCheckResponses = {
 };
 
 export type UtilsHealthCheckResponse = UtilsHealthCheckResponses[keyof UtilsHealthCheckResponses];
+
+export type UtilsTestEmailData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Email To
+         */
+        email_to: string;
+    };
+    url: '/api/v1/utils/test-email/';
+};
+
+export type UtilsTestEmailErrors = {
+    /**
+     * Inactive user
+     */
+    400: ErrorBody;
+    /**
+     * Not authenticated
+     */
+    401: ErrorBody;
+    /**
+     * Could not validate credentials; The user doesn't have enough privileges
+     */
+    403: ErrorBody;
+    /**
+     * User not found
+     */
+    404: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again
+     */
+    503: ErrorBody;
+};
+
+export type UtilsTestEmailError = UtilsTestEmailErrors[keyof UtilsTestEmailErrors];
+
+export type UtilsTestEmailResponses = {
+    /**
+     * Successful Response
+     */
+    201: Message;
+};
+
+export type UtilsTestEmailResponse = UtilsTestEmailResponses[keyof UtilsTestEmailResponses];

@@ -8,7 +8,9 @@ from .item_public import ItemPublic
 from .item_update import ItemUpdate
 from .items_public import ItemsPublic
 from .items_read_items_count import ItemsReadItemsCount
+from .items_read_items_sort import ItemsReadItemsSort
 from .message import Message
+from .new_password import NewPassword
 from .private_user_create import PrivateUserCreate
 from .token import Token
 from .update_password import UpdatePassword
@@ -19,6 +21,7 @@ from .user_update import UserUpdate
 from .user_update_me import UserUpdateMe
 from .users_public import UsersPublic
 from .users_read_users_count import UsersReadUsersCount
+from .users_read_users_sort import UsersReadUsersSort
 from .validation_error import ValidationError
 
 __all__ = (
@@ -29,8 +32,10 @@ __all__ = (
     "ItemPublic",
     "ItemsPublic",
     "ItemsReadItemsCount",
+    "ItemsReadItemsSort",
     "ItemUpdate",
     "Message",
+    "NewPassword",
     "PrivateUserCreate",
     "Token",
     "UpdatePassword",
@@ -39,6 +44,7 @@ __all__ = (
     "UserRegister",
     "UsersPublic",
     "UsersReadUsersCount",
+    "UsersReadUsersSort",
     "UserUpdate",
     "UserUpdateMe",
     "ValidationError",

@@ -1,5 +1,5 @@
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import httpx
@@ -9,12 +9,17 @@ from ...client import AuthenticatedClient, Client
 from ...models.error_body import ErrorBody
 from ...models.http_validation_error import HTTPValidationError
 from ...models.item_public import ItemPublic
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     item_id: str,
+    *,
+    if_none_match: None | str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(if_none_match, Unset):
+        headers["if-none-match"] = if_none_match
 
     _kwargs: dict[str, Any] = {
         "method": "get",
@@ -23,16 +28,21 @@ def _get_kwargs(
         ),
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> ErrorBody | HTTPValidationError | ItemPublic | None:
+) -> Any | ErrorBody | HTTPValidationError | ItemPublic | None:
     if response.status_code == 200:
         response_200 = ItemPublic.from_dict(response.json())
 
         return response_200
+
+    if response.status_code == 304:
+        response_304 = cast(Any, None)
+        return response_304
 
     if response.status_code == 400:
         response_400 = ErrorBody.from_dict(response.json())
@@ -54,10 +64,35 @@ def _parse_response(
 
         return response_404
 
+    if response.status_code == 413:
+        response_413 = ErrorBody.from_dict(response.json())
+
+        return response_413
+
+    if response.status_code == 414:
+        response_414 = ErrorBody.from_dict(response.json())
+
+        return response_414
+
     if response.status_code == 422:
         response_422 = HTTPValidationError.from_dict(response.json())
 
         return response_422
+
+    if response.status_code == 431:
+        response_431 = ErrorBody.from_dict(response.json())
+
+        return response_431
+
+    if response.status_code == 500:
+        response_500 = ErrorBody.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 503:
+        response_503 = ErrorBody.from_dict(response.json())
+
+        return response_503
 
     if client.raise_on_unexpected_status:
         raise errors.UnexpectedStatus(response.status_code, response.content)
@@ -67,7 +102,7 @@ def _parse_response(
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[ErrorBody | HTTPValidationError | ItemPublic]:
+) -> Response[Any | ErrorBody | HTTPValidationError | ItemPublic]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -80,24 +115,27 @@ def sync_detailed(
     item_id: str,
     *,
     client: AuthenticatedClient,
-) -> Response[ErrorBody | HTTPValidationError | ItemPublic]:
+    if_none_match: None | str | Unset = UNSET,
+) -> Response[Any | ErrorBody | HTTPValidationError | ItemPublic]:
     """Read Item
 
      Return an item.
 
     Args:
         item_id (str):
+        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[ErrorBody | HTTPValidationError | ItemPublic]
+        Response[Any | ErrorBody | HTTPValidationError | ItemPublic]
     """
 
     kwargs = _get_kwargs(
         item_id=item_id,
+        if_none_match=if_none_match,
     )
 
     response = client.get_httpx_client().request(
@@ -111,25 +149,28 @@ def sync(
     item_id: str,
     *,
     client: AuthenticatedClient,
-) -> ErrorBody | HTTPValidationError | ItemPublic | None:
+    if_none_match: None | str | Unset = UNSET,
+) -> Any | ErrorBody | HTTPValidationError | ItemPublic | None:
     """Read Item
 
      Return an item.
 
     Args:
         item_id (str):
+        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorBody | HTTPValidationError | ItemPublic
+        Any | ErrorBody | HTTPValidationError | ItemPublic
     """
 
     return sync_detailed(
         item_id=item_id,
         client=client,
+        if_none_match=if_none_match,
     ).parsed
 
 
@@ -137,24 +178,27 @@ async def asyncio_detailed(
     item_id: str,
     *,
     client: AuthenticatedClient,
-) -> Response[ErrorBody | HTTPValidationError | ItemPublic]:
+    if_none_match: None | str | Unset = UNSET,
+) -> Response[Any | ErrorBody | HTTPValidationError | ItemPublic]:
     """Read Item
 
      Return an item.
 
     Args:
         item_id (str):
+        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[ErrorBody | HTTPValidationError | ItemPublic]
+        Response[Any | ErrorBody | HTTPValidationError | ItemPublic]
     """
 
     kwargs = _get_kwargs(
         item_id=item_id,
+        if_none_match=if_none_match,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -166,25 +210,28 @@ async def asyncio(
     item_id: str,
     *,
     client: AuthenticatedClient,
-) -> ErrorBody | HTTPValidationError | ItemPublic | None:
+    if_none_match: None | str | Unset = UNSET,
+) -> Any | ErrorBody | HTTPValidationError | ItemPublic | None:
     """Read Item
 
      Return an item.
 
     Args:
         item_id (str):
+        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorBody | HTTPValidationError | ItemPublic
+        Any | ErrorBody | HTTPValidationError | ItemPublic
     """
 
     return (
         await asyncio_detailed(
             item_id=item_id,
             client=client,
+            if_none_match=if_none_match,
         )
     ).parsed

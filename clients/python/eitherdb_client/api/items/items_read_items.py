@@ -1,3 +1,4 @@
+import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +12,9 @@ from ...models.items_public import ItemsPublic
 from ...models.items_read_items_count import (
     ItemsReadItemsCount,
 )
+from ...models.items_read_items_sort import (
+    ItemsReadItemsSort,
+)
 from ...types import UNSET, Response, Unset
 
 
@@ -20,6 +24,12 @@ def _get_kwargs(
     limit: int | Unset = 100,
     cursor: None | str | Unset = UNSET,
     count: ItemsReadItemsCount | Unset = "exact",
+    created_after: datetime.datetime | None | Unset = UNSET,
+    created_before: datetime.datetime | None | Unset = UNSET,
+    sort: ItemsReadItemsSort | Unset = "-created_at",
+    title: None | str | Unset = UNSET,
+    q: None | str | Unset = UNSET,
+    owner_id: None | str | Unset = UNSET,
 ) -> dict[str, Any]:
 
     params: dict[str, Any] = {}
@@ -40,6 +50,51 @@ def _get_kwargs(
         json_count = count
 
     params["count"] = json_count
+
+    json_created_after: None | str | Unset
+    if isinstance(created_after, Unset):
+        json_created_after = UNSET
+    elif isinstance(created_after, datetime.datetime):
+        json_created_after = created_after.isoformat()
+    else:
+        json_created_after = created_after
+    params["created_after"] = json_created_after
+
+    json_created_before: None | str | Unset
+    if isinstance(created_before, Unset):
+        json_created_before = UNSET
+    elif isinstance(created_before, datetime.datetime):
+        json_created_before = created_before.isoformat()
+    else:
+        json_created_before = created_before
+    params["created_before"] = json_created_before
+
+    json_sort: str | Unset = UNSET
+    if not isinstance(sort, Unset):
+        json_sort = sort
+
+    params["sort"] = json_sort
+
+    json_title: None | str | Unset
+    if isinstance(title, Unset):
+        json_title = UNSET
+    else:
+        json_title = title
+    params["title"] = json_title
+
+    json_q: None | str | Unset
+    if isinstance(q, Unset):
+        json_q = UNSET
+    else:
+        json_q = q
+    params["q"] = json_q
+
+    json_owner_id: None | str | Unset
+    if isinstance(owner_id, Unset):
+        json_owner_id = UNSET
+    else:
+        json_owner_id = owner_id
+    params["owner_id"] = json_owner_id
 
     params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
 
@@ -80,10 +135,35 @@ def _parse_response(
 
         return response_404
 
+    if response.status_code == 413:
+        response_413 = ErrorBody.from_dict(response.json())
+
+        return response_413
+
+    if response.status_code == 414:
+        response_414 = ErrorBody.from_dict(response.json())
+
+        return response_414
+
     if response.status_code == 422:
         response_422 = HTTPValidationError.from_dict(response.json())
 
         return response_422
+
+    if response.status_code == 431:
+        response_431 = ErrorBody.from_dict(response.json())
+
+        return response_431
+
+    if response.status_code == 500:
+        response_500 = ErrorBody.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 503:
+        response_503 = ErrorBody.from_dict(response.json())
+
+        return response_503
 
     if client.raise_on_unexpected_status:
         raise errors.UnexpectedStatus(response.status_code, response.content)
@@ -109,18 +189,30 @@ def sync_detailed(
     limit: int | Unset = 100,
     cursor: None | str | Unset = UNSET,
     count: ItemsReadItemsCount | Unset = "exact",
+    created_after: datetime.datetime | None | Unset = UNSET,
+    created_before: datetime.datetime | None | Unset = UNSET,
+    sort: ItemsReadItemsSort | Unset = "-created_at",
+    title: None | str | Unset = UNSET,
+    q: None | str | Unset = UNSET,
+    owner_id: None | str | Unset = UNSET,
 ) -> Response[ErrorBody | HTTPValidationError | ItemsPublic]:
     """Read Items
 
-     List the items, newest first.
+     List the items: one's own, or everyone's for a superuser.
 
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before; goes on there whatever
-            changed meanwhile.
+        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
+            on there, whatever changed.
         count (ItemsReadItemsCount | Unset): `none` spares the database the counting. Default:
             'exact'.
+        created_after (datetime.datetime | None | Unset): Created later than this.
+        created_before (datetime.datetime | None | Unset): Created earlier than this.
+        sort (ItemsReadItemsSort | Unset): `-` for descending. Default: '-created_at'.
+        title (None | str | Unset): The whole title, exactly.
+        q (None | str | Unset): A part of the title or of the description, in any case.
+        owner_id (None | str | Unset): Whose items; of others for superusers only.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -135,6 +227,12 @@ def sync_detailed(
         limit=limit,
         cursor=cursor,
         count=count,
+        created_after=created_after,
+        created_before=created_before,
+        sort=sort,
+        title=title,
+        q=q,
+        owner_id=owner_id,
     )
 
     response = client.get_httpx_client().request(
@@ -151,18 +249,30 @@ def sync(
     limit: int | Unset = 100,
     cursor: None | str | Unset = UNSET,
     count: ItemsReadItemsCount | Unset = "exact",
+    created_after: datetime.datetime | None | Unset = UNSET,
+    created_before: datetime.datetime | None | Unset = UNSET,
+    sort: ItemsReadItemsSort | Unset = "-created_at",
+    title: None | str | Unset = UNSET,
+    q: None | str | Unset = UNSET,
+    owner_id: None | str | Unset = UNSET,
 ) -> ErrorBody | HTTPValidationError | ItemsPublic | None:
     """Read Items
 
-     List the items, newest first.
+     List the items: one's own, or everyone's for a superuser.
 
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before; goes on there whatever
-            changed meanwhile.
+        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
+            on there, whatever changed.
         count (ItemsReadItemsCount | Unset): `none` spares the database the counting. Default:
             'exact'.
+        created_after (datetime.datetime | None | Unset): Created later than this.
+        created_before (datetime.datetime | None | Unset): Created earlier than this.
+        sort (ItemsReadItemsSort | Unset): `-` for descending. Default: '-created_at'.
+        title (None | str | Unset): The whole title, exactly.
+        q (None | str | Unset): A part of the title or of the description, in any case.
+        owner_id (None | str | Unset): Whose items; of others for superusers only.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -178,6 +288,12 @@ def sync(
         limit=limit,
         cursor=cursor,
         count=count,
+        created_after=created_after,
+        created_before=created_before,
+        sort=sort,
+        title=title,
+        q=q,
+        owner_id=owner_id,
     ).parsed
 
 
@@ -188,18 +304,30 @@ async def asyncio_detailed(
     limit: int | Unset = 100,
     cursor: None | str | Unset = UNSET,
     count: ItemsReadItemsCount | Unset = "exact",
+    created_after: datetime.datetime | None | Unset = UNSET,
+    created_before: datetime.datetime | None | Unset = UNSET,
+    sort: ItemsReadItemsSort | Unset = "-created_at",
+    title: None | str | Unset = UNSET,
+    q: None | str | Unset = UNSET,
+    owner_id: None | str | Unset = UNSET,
 ) -> Response[ErrorBody | HTTPValidationError | ItemsPublic]:
     """Read Items
 
-     List the items, newest first.
+     List the items: one's own, or everyone's for a superuser.
 
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before; goes on there whatever
-            changed meanwhile.
+        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
+            on there, whatever changed.
         count (ItemsReadItemsCount | Unset): `none` spares the database the counting. Default:
             'exact'.
+        created_after (datetime.datetime | None | Unset): Created later than this.
+        created_before (datetime.datetime | None | Unset): Created earlier than this.
+        sort (ItemsReadItemsSort | Unset): `-` for descending. Default: '-created_at'.
+        title (None | str | Unset): The whole title, exactly.
+        q (None | str | Unset): A part of the title or of the description, in any case.
+        owner_id (None | str | Unset): Whose items; of others for superusers only.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -214,6 +342,12 @@ async def asyncio_detailed(
         limit=limit,
         cursor=cursor,
         count=count,
+        created_after=created_after,
+        created_before=created_before,
+        sort=sort,
+        title=title,
+        q=q,
+        owner_id=owner_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -228,18 +362,30 @@ async def asyncio(
     limit: int | Unset = 100,
     cursor: None | str | Unset = UNSET,
     count: ItemsReadItemsCount | Unset = "exact",
+    created_after: datetime.datetime | None | Unset = UNSET,
+    created_before: datetime.datetime | None | Unset = UNSET,
+    sort: ItemsReadItemsSort | Unset = "-created_at",
+    title: None | str | Unset = UNSET,
+    q: None | str | Unset = UNSET,
+    owner_id: None | str | Unset = UNSET,
 ) -> ErrorBody | HTTPValidationError | ItemsPublic | None:
     """Read Items
 
-     List the items, newest first.
+     List the items: one's own, or everyone's for a superuser.
 
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before; goes on there whatever
-            changed meanwhile.
+        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
+            on there, whatever changed.
         count (ItemsReadItemsCount | Unset): `none` spares the database the counting. Default:
             'exact'.
+        created_after (datetime.datetime | None | Unset): Created later than this.
+        created_before (datetime.datetime | None | Unset): Created earlier than this.
+        sort (ItemsReadItemsSort | Unset): `-` for descending. Default: '-created_at'.
+        title (None | str | Unset): The whole title, exactly.
+        q (None | str | Unset): A part of the title or of the description, in any case.
+        owner_id (None | str | Unset): Whose items; of others for superusers only.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -256,5 +402,11 @@ async def asyncio(
             limit=limit,
             cursor=cursor,
             count=count,
+            created_after=created_after,
+            created_before=created_before,
+            sort=sort,
+            title=title,
+            q=q,
+            owner_id=owner_id,
         )
     ).parsed

@@ -10,15 +10,18 @@ from ...models.error_body import ErrorBody
 from ...models.http_validation_error import HTTPValidationError
 from ...models.item_public import ItemPublic
 from ...models.item_update import ItemUpdate
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     item_id: str,
     *,
     body: ItemUpdate,
+    if_match: None | str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
+    if not isinstance(if_match, Unset):
+        headers["if-match"] = if_match
 
     _kwargs: dict[str, Any] = {
         "method": "put",
@@ -63,10 +66,40 @@ def _parse_response(
 
         return response_404
 
+    if response.status_code == 412:
+        response_412 = ErrorBody.from_dict(response.json())
+
+        return response_412
+
+    if response.status_code == 413:
+        response_413 = ErrorBody.from_dict(response.json())
+
+        return response_413
+
+    if response.status_code == 414:
+        response_414 = ErrorBody.from_dict(response.json())
+
+        return response_414
+
     if response.status_code == 422:
         response_422 = HTTPValidationError.from_dict(response.json())
 
         return response_422
+
+    if response.status_code == 431:
+        response_431 = ErrorBody.from_dict(response.json())
+
+        return response_431
+
+    if response.status_code == 500:
+        response_500 = ErrorBody.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 503:
+        response_503 = ErrorBody.from_dict(response.json())
+
+        return response_503
 
     if client.raise_on_unexpected_status:
         raise errors.UnexpectedStatus(response.status_code, response.content)
@@ -90,6 +123,7 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     body: ItemUpdate,
+    if_match: None | str | Unset = UNSET,
 ) -> Response[ErrorBody | HTTPValidationError | ItemPublic]:
     """Update Item
 
@@ -97,6 +131,8 @@ def sync_detailed(
 
     Args:
         item_id (str):
+        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
+            else changed it.
         body (ItemUpdate): Changes of an item; absent fields stay.
 
     Raises:
@@ -110,6 +146,7 @@ def sync_detailed(
     kwargs = _get_kwargs(
         item_id=item_id,
         body=body,
+        if_match=if_match,
     )
 
     response = client.get_httpx_client().request(
@@ -124,6 +161,7 @@ def sync(
     *,
     client: AuthenticatedClient,
     body: ItemUpdate,
+    if_match: None | str | Unset = UNSET,
 ) -> ErrorBody | HTTPValidationError | ItemPublic | None:
     """Update Item
 
@@ -131,6 +169,8 @@ def sync(
 
     Args:
         item_id (str):
+        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
+            else changed it.
         body (ItemUpdate): Changes of an item; absent fields stay.
 
     Raises:
@@ -145,6 +185,7 @@ def sync(
         item_id=item_id,
         client=client,
         body=body,
+        if_match=if_match,
     ).parsed
 
 
@@ -153,6 +194,7 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     body: ItemUpdate,
+    if_match: None | str | Unset = UNSET,
 ) -> Response[ErrorBody | HTTPValidationError | ItemPublic]:
     """Update Item
 
@@ -160,6 +202,8 @@ async def asyncio_detailed(
 
     Args:
         item_id (str):
+        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
+            else changed it.
         body (ItemUpdate): Changes of an item; absent fields stay.
 
     Raises:
@@ -173,6 +217,7 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         item_id=item_id,
         body=body,
+        if_match=if_match,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -185,6 +230,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     body: ItemUpdate,
+    if_match: None | str | Unset = UNSET,
 ) -> ErrorBody | HTTPValidationError | ItemPublic | None:
     """Update Item
 
@@ -192,6 +238,8 @@ async def asyncio(
 
     Args:
         item_id (str):
+        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
+            else changed it.
         body (ItemUpdate): Changes of an item; absent fields stay.
 
     Raises:
@@ -207,5 +255,6 @@ async def asyncio(
             item_id=item_id,
             client=client,
             body=body,
+            if_match=if_match,
         )
     ).parsed

@@ -9,12 +9,17 @@ from ...client import AuthenticatedClient, Client
 from ...models.error_body import ErrorBody
 from ...models.http_validation_error import HTTPValidationError
 from ...models.message import Message
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     user_id: str,
+    *,
+    if_match: None | str | Unset = UNSET,
 ) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(if_match, Unset):
+        headers["if-match"] = if_match
 
     _kwargs: dict[str, Any] = {
         "method": "delete",
@@ -23,6 +28,7 @@ def _get_kwargs(
         ),
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
@@ -54,10 +60,45 @@ def _parse_response(
 
         return response_404
 
+    if response.status_code == 412:
+        response_412 = ErrorBody.from_dict(response.json())
+
+        return response_412
+
+    if response.status_code == 413:
+        response_413 = ErrorBody.from_dict(response.json())
+
+        return response_413
+
+    if response.status_code == 414:
+        response_414 = ErrorBody.from_dict(response.json())
+
+        return response_414
+
     if response.status_code == 422:
         response_422 = HTTPValidationError.from_dict(response.json())
 
         return response_422
+
+    if response.status_code == 431:
+        response_431 = ErrorBody.from_dict(response.json())
+
+        return response_431
+
+    if response.status_code == 500:
+        response_500 = ErrorBody.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 501:
+        response_501 = ErrorBody.from_dict(response.json())
+
+        return response_501
+
+    if response.status_code == 503:
+        response_503 = ErrorBody.from_dict(response.json())
+
+        return response_503
 
     if client.raise_on_unexpected_status:
         raise errors.UnexpectedStatus(response.status_code, response.content)
@@ -80,6 +121,7 @@ def sync_detailed(
     user_id: str,
     *,
     client: AuthenticatedClient,
+    if_match: None | str | Unset = UNSET,
 ) -> Response[ErrorBody | HTTPValidationError | Message]:
     """Delete User
 
@@ -87,6 +129,8 @@ def sync_detailed(
 
     Args:
         user_id (str):
+        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
+            else changed it.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -98,6 +142,7 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         user_id=user_id,
+        if_match=if_match,
     )
 
     response = client.get_httpx_client().request(
@@ -111,6 +156,7 @@ def sync(
     user_id: str,
     *,
     client: AuthenticatedClient,
+    if_match: None | str | Unset = UNSET,
 ) -> ErrorBody | HTTPValidationError | Message | None:
     """Delete User
 
@@ -118,6 +164,8 @@ def sync(
 
     Args:
         user_id (str):
+        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
+            else changed it.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -130,6 +178,7 @@ def sync(
     return sync_detailed(
         user_id=user_id,
         client=client,
+        if_match=if_match,
     ).parsed
 
 
@@ -137,6 +186,7 @@ async def asyncio_detailed(
     user_id: str,
     *,
     client: AuthenticatedClient,
+    if_match: None | str | Unset = UNSET,
 ) -> Response[ErrorBody | HTTPValidationError | Message]:
     """Delete User
 
@@ -144,6 +194,8 @@ async def asyncio_detailed(
 
     Args:
         user_id (str):
+        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
+            else changed it.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -155,6 +207,7 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         user_id=user_id,
+        if_match=if_match,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -166,6 +219,7 @@ async def asyncio(
     user_id: str,
     *,
     client: AuthenticatedClient,
+    if_match: None | str | Unset = UNSET,
 ) -> ErrorBody | HTTPValidationError | Message | None:
     """Delete User
 
@@ -173,6 +227,8 @@ async def asyncio(
 
     Args:
         user_id (str):
+        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
+            else changed it.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -186,5 +242,6 @@ async def asyncio(
         await asyncio_detailed(
             user_id=user_id,
             client=client,
+            if_match=if_match,
         )
     ).parsed

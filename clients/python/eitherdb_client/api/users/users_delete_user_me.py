@@ -6,23 +6,31 @@ import httpx
 from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.error_body import ErrorBody
+from ...models.http_validation_error import HTTPValidationError
 from ...models.message import Message
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
-def _get_kwargs() -> dict[str, Any]:
+def _get_kwargs(
+    *,
+    if_match: None | str | Unset = UNSET,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(if_match, Unset):
+        headers["if-match"] = if_match
 
     _kwargs: dict[str, Any] = {
         "method": "delete",
         "url": "/api/v1/users/me",
     }
 
+    _kwargs["headers"] = headers
     return _kwargs
 
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> ErrorBody | Message | None:
+) -> ErrorBody | HTTPValidationError | Message | None:
     if response.status_code == 200:
         response_200 = Message.from_dict(response.json())
 
@@ -48,6 +56,46 @@ def _parse_response(
 
         return response_404
 
+    if response.status_code == 412:
+        response_412 = ErrorBody.from_dict(response.json())
+
+        return response_412
+
+    if response.status_code == 413:
+        response_413 = ErrorBody.from_dict(response.json())
+
+        return response_413
+
+    if response.status_code == 414:
+        response_414 = ErrorBody.from_dict(response.json())
+
+        return response_414
+
+    if response.status_code == 422:
+        response_422 = HTTPValidationError.from_dict(response.json())
+
+        return response_422
+
+    if response.status_code == 431:
+        response_431 = ErrorBody.from_dict(response.json())
+
+        return response_431
+
+    if response.status_code == 500:
+        response_500 = ErrorBody.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 501:
+        response_501 = ErrorBody.from_dict(response.json())
+
+        return response_501
+
+    if response.status_code == 503:
+        response_503 = ErrorBody.from_dict(response.json())
+
+        return response_503
+
     if client.raise_on_unexpected_status:
         raise errors.UnexpectedStatus(response.status_code, response.content)
     else:
@@ -56,7 +104,7 @@ def _parse_response(
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[ErrorBody | Message]:
+) -> Response[ErrorBody | HTTPValidationError | Message]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -68,20 +116,27 @@ def _build_response(
 def sync_detailed(
     *,
     client: AuthenticatedClient,
-) -> Response[ErrorBody | Message]:
+    if_match: None | str | Unset = UNSET,
+) -> Response[ErrorBody | HTTPValidationError | Message]:
     """Delete User Me
 
      Delete one's own account and all its items.
+
+    Args:
+        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
+            else changed it.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[ErrorBody | Message]
+        Response[ErrorBody | HTTPValidationError | Message]
     """
 
-    kwargs = _get_kwargs()
+    kwargs = _get_kwargs(
+        if_match=if_match,
+    )
 
     response = client.get_httpx_client().request(
         **kwargs,
@@ -93,41 +148,54 @@ def sync_detailed(
 def sync(
     *,
     client: AuthenticatedClient,
-) -> ErrorBody | Message | None:
+    if_match: None | str | Unset = UNSET,
+) -> ErrorBody | HTTPValidationError | Message | None:
     """Delete User Me
 
      Delete one's own account and all its items.
+
+    Args:
+        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
+            else changed it.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorBody | Message
+        ErrorBody | HTTPValidationError | Message
     """
 
     return sync_detailed(
         client=client,
+        if_match=if_match,
     ).parsed
 
 
 async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
-) -> Response[ErrorBody | Message]:
+    if_match: None | str | Unset = UNSET,
+) -> Response[ErrorBody | HTTPValidationError | Message]:
     """Delete User Me
 
      Delete one's own account and all its items.
+
+    Args:
+        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
+            else changed it.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[ErrorBody | Message]
+        Response[ErrorBody | HTTPValidationError | Message]
     """
 
-    kwargs = _get_kwargs()
+    kwargs = _get_kwargs(
+        if_match=if_match,
+    )
 
     response = await client.get_async_httpx_client().request(**kwargs)
 
@@ -137,21 +205,27 @@ async def asyncio_detailed(
 async def asyncio(
     *,
     client: AuthenticatedClient,
-) -> ErrorBody | Message | None:
+    if_match: None | str | Unset = UNSET,
+) -> ErrorBody | HTTPValidationError | Message | None:
     """Delete User Me
 
      Delete one's own account and all its items.
+
+    Args:
+        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
+            else changed it.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorBody | Message
+        ErrorBody | HTTPValidationError | Message
     """
 
     return (
         await asyncio_detailed(
             client=client,
+            if_match=if_match,
         )
     ).parsed

@@ -1,3 +1,4 @@
+import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +12,9 @@ from ...models.users_public import UsersPublic
 from ...models.users_read_users_count import (
     UsersReadUsersCount,
 )
+from ...models.users_read_users_sort import (
+    UsersReadUsersSort,
+)
 from ...types import UNSET, Response, Unset
 
 
@@ -20,6 +24,10 @@ def _get_kwargs(
     limit: int | Unset = 100,
     cursor: None | str | Unset = UNSET,
     count: UsersReadUsersCount | Unset = "exact",
+    created_after: datetime.datetime | None | Unset = UNSET,
+    created_before: datetime.datetime | None | Unset = UNSET,
+    sort: UsersReadUsersSort | Unset = "-created_at",
+    is_active: bool | None | Unset = UNSET,
 ) -> dict[str, Any]:
 
     params: dict[str, Any] = {}
@@ -40,6 +48,37 @@ def _get_kwargs(
         json_count = count
 
     params["count"] = json_count
+
+    json_created_after: None | str | Unset
+    if isinstance(created_after, Unset):
+        json_created_after = UNSET
+    elif isinstance(created_after, datetime.datetime):
+        json_created_after = created_after.isoformat()
+    else:
+        json_created_after = created_after
+    params["created_after"] = json_created_after
+
+    json_created_before: None | str | Unset
+    if isinstance(created_before, Unset):
+        json_created_before = UNSET
+    elif isinstance(created_before, datetime.datetime):
+        json_created_before = created_before.isoformat()
+    else:
+        json_created_before = created_before
+    params["created_before"] = json_created_before
+
+    json_sort: str | Unset = UNSET
+    if not isinstance(sort, Unset):
+        json_sort = sort
+
+    params["sort"] = json_sort
+
+    json_is_active: bool | None | Unset
+    if isinstance(is_active, Unset):
+        json_is_active = UNSET
+    else:
+        json_is_active = is_active
+    params["is_active"] = json_is_active
 
     params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
 
@@ -80,10 +119,35 @@ def _parse_response(
 
         return response_404
 
+    if response.status_code == 413:
+        response_413 = ErrorBody.from_dict(response.json())
+
+        return response_413
+
+    if response.status_code == 414:
+        response_414 = ErrorBody.from_dict(response.json())
+
+        return response_414
+
     if response.status_code == 422:
         response_422 = HTTPValidationError.from_dict(response.json())
 
         return response_422
+
+    if response.status_code == 431:
+        response_431 = ErrorBody.from_dict(response.json())
+
+        return response_431
+
+    if response.status_code == 500:
+        response_500 = ErrorBody.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 503:
+        response_503 = ErrorBody.from_dict(response.json())
+
+        return response_503
 
     if client.raise_on_unexpected_status:
         raise errors.UnexpectedStatus(response.status_code, response.content)
@@ -109,18 +173,26 @@ def sync_detailed(
     limit: int | Unset = 100,
     cursor: None | str | Unset = UNSET,
     count: UsersReadUsersCount | Unset = "exact",
+    created_after: datetime.datetime | None | Unset = UNSET,
+    created_before: datetime.datetime | None | Unset = UNSET,
+    sort: UsersReadUsersSort | Unset = "-created_at",
+    is_active: bool | None | Unset = UNSET,
 ) -> Response[ErrorBody | HTTPValidationError | UsersPublic]:
     """Read Users
 
-     List the users, newest first.
+     List the users.
 
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before; goes on there whatever
-            changed meanwhile.
+        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
+            on there, whatever changed.
         count (UsersReadUsersCount | Unset): `none` spares the database the counting. Default:
             'exact'.
+        created_after (datetime.datetime | None | Unset): Created later than this.
+        created_before (datetime.datetime | None | Unset): Created earlier than this.
+        sort (UsersReadUsersSort | Unset): `-` for descending. Default: '-created_at'.
+        is_active (bool | None | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -135,6 +207,10 @@ def sync_detailed(
         limit=limit,
         cursor=cursor,
         count=count,
+        created_after=created_after,
+        created_before=created_before,
+        sort=sort,
+        is_active=is_active,
     )
 
     response = client.get_httpx_client().request(
@@ -151,18 +227,26 @@ def sync(
     limit: int | Unset = 100,
     cursor: None | str | Unset = UNSET,
     count: UsersReadUsersCount | Unset = "exact",
+    created_after: datetime.datetime | None | Unset = UNSET,
+    created_before: datetime.datetime | None | Unset = UNSET,
+    sort: UsersReadUsersSort | Unset = "-created_at",
+    is_active: bool | None | Unset = UNSET,
 ) -> ErrorBody | HTTPValidationError | UsersPublic | None:
     """Read Users
 
-     List the users, newest first.
+     List the users.
 
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before; goes on there whatever
-            changed meanwhile.
+        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
+            on there, whatever changed.
         count (UsersReadUsersCount | Unset): `none` spares the database the counting. Default:
             'exact'.
+        created_after (datetime.datetime | None | Unset): Created later than this.
+        created_before (datetime.datetime | None | Unset): Created earlier than this.
+        sort (UsersReadUsersSort | Unset): `-` for descending. Default: '-created_at'.
+        is_active (bool | None | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -178,6 +262,10 @@ def sync(
         limit=limit,
         cursor=cursor,
         count=count,
+        created_after=created_after,
+        created_before=created_before,
+        sort=sort,
+        is_active=is_active,
     ).parsed
 
 
@@ -188,18 +276,26 @@ async def asyncio_detailed(
     limit: int | Unset = 100,
     cursor: None | str | Unset = UNSET,
     count: UsersReadUsersCount | Unset = "exact",
+    created_after: datetime.datetime | None | Unset = UNSET,
+    created_before: datetime.datetime | None | Unset = UNSET,
+    sort: UsersReadUsersSort | Unset = "-created_at",
+    is_active: bool | None | Unset = UNSET,
 ) -> Response[ErrorBody | HTTPValidationError | UsersPublic]:
     """Read Users
 
-     List the users, newest first.
+     List the users.
 
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before; goes on there whatever
-            changed meanwhile.
+        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
+            on there, whatever changed.
         count (UsersReadUsersCount | Unset): `none` spares the database the counting. Default:
             'exact'.
+        created_after (datetime.datetime | None | Unset): Created later than this.
+        created_before (datetime.datetime | None | Unset): Created earlier than this.
+        sort (UsersReadUsersSort | Unset): `-` for descending. Default: '-created_at'.
+        is_active (bool | None | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -214,6 +310,10 @@ async def asyncio_detailed(
         limit=limit,
         cursor=cursor,
         count=count,
+        created_after=created_after,
+        created_before=created_before,
+        sort=sort,
+        is_active=is_active,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -228,18 +328,26 @@ async def asyncio(
     limit: int | Unset = 100,
     cursor: None | str | Unset = UNSET,
     count: UsersReadUsersCount | Unset = "exact",
+    created_after: datetime.datetime | None | Unset = UNSET,
+    created_before: datetime.datetime | None | Unset = UNSET,
+    sort: UsersReadUsersSort | Unset = "-created_at",
+    is_active: bool | None | Unset = UNSET,
 ) -> ErrorBody | HTTPValidationError | UsersPublic | None:
     """Read Users
 
-     List the users, newest first.
+     List the users.
 
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before; goes on there whatever
-            changed meanwhile.
+        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
+            on there, whatever changed.
         count (UsersReadUsersCount | Unset): `none` spares the database the counting. Default:
             'exact'.
+        created_after (datetime.datetime | None | Unset): Created later than this.
+        created_before (datetime.datetime | None | Unset): Created earlier than this.
+        sort (UsersReadUsersSort | Unset): `-` for descending. Default: '-created_at'.
+        is_active (bool | None | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -256,5 +364,9 @@ async def asyncio(
             limit=limit,
             cursor=cursor,
             count=count,
+            created_after=created_after,
+            created_before=created_before,
+            sort=sort,
+            is_active=is_active,
         )
     ).parsed

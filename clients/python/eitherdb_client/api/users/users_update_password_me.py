@@ -9,14 +9,17 @@ from ...models.error_body import ErrorBody
 from ...models.http_validation_error import HTTPValidationError
 from ...models.message import Message
 from ...models.update_password import UpdatePassword
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     *,
     body: UpdatePassword,
+    if_match: None | str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
+    if not isinstance(if_match, Unset):
+        headers["if-match"] = if_match
 
     _kwargs: dict[str, Any] = {
         "method": "patch",
@@ -59,10 +62,45 @@ def _parse_response(
 
         return response_404
 
+    if response.status_code == 412:
+        response_412 = ErrorBody.from_dict(response.json())
+
+        return response_412
+
+    if response.status_code == 413:
+        response_413 = ErrorBody.from_dict(response.json())
+
+        return response_413
+
+    if response.status_code == 414:
+        response_414 = ErrorBody.from_dict(response.json())
+
+        return response_414
+
     if response.status_code == 422:
         response_422 = HTTPValidationError.from_dict(response.json())
 
         return response_422
+
+    if response.status_code == 429:
+        response_429 = ErrorBody.from_dict(response.json())
+
+        return response_429
+
+    if response.status_code == 431:
+        response_431 = ErrorBody.from_dict(response.json())
+
+        return response_431
+
+    if response.status_code == 500:
+        response_500 = ErrorBody.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 503:
+        response_503 = ErrorBody.from_dict(response.json())
+
+        return response_503
 
     if client.raise_on_unexpected_status:
         raise errors.UnexpectedStatus(response.status_code, response.content)
@@ -85,12 +123,15 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     body: UpdatePassword,
+    if_match: None | str | Unset = UNSET,
 ) -> Response[ErrorBody | HTTPValidationError | Message]:
     """Update Password Me
 
      Change one's own password; the session goes on.
 
     Args:
+        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
+            else changed it.
         body (UpdatePassword): A change of one's own password.
 
     Raises:
@@ -103,6 +144,7 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         body=body,
+        if_match=if_match,
     )
 
     response = client.get_httpx_client().request(
@@ -116,12 +158,15 @@ def sync(
     *,
     client: AuthenticatedClient,
     body: UpdatePassword,
+    if_match: None | str | Unset = UNSET,
 ) -> ErrorBody | HTTPValidationError | Message | None:
     """Update Password Me
 
      Change one's own password; the session goes on.
 
     Args:
+        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
+            else changed it.
         body (UpdatePassword): A change of one's own password.
 
     Raises:
@@ -135,6 +180,7 @@ def sync(
     return sync_detailed(
         client=client,
         body=body,
+        if_match=if_match,
     ).parsed
 
 
@@ -142,12 +188,15 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     body: UpdatePassword,
+    if_match: None | str | Unset = UNSET,
 ) -> Response[ErrorBody | HTTPValidationError | Message]:
     """Update Password Me
 
      Change one's own password; the session goes on.
 
     Args:
+        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
+            else changed it.
         body (UpdatePassword): A change of one's own password.
 
     Raises:
@@ -160,6 +209,7 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         body=body,
+        if_match=if_match,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -171,12 +221,15 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     body: UpdatePassword,
+    if_match: None | str | Unset = UNSET,
 ) -> ErrorBody | HTTPValidationError | Message | None:
     """Update Password Me
 
      Change one's own password; the session goes on.
 
     Args:
+        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
+            else changed it.
         body (UpdatePassword): A change of one's own password.
 
     Raises:
@@ -191,5 +244,6 @@ async def asyncio(
         await asyncio_detailed(
             client=client,
             body=body,
+            if_match=if_match,
         )
     ).parsed

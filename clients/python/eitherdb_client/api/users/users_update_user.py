@@ -10,15 +10,18 @@ from ...models.error_body import ErrorBody
 from ...models.http_validation_error import HTTPValidationError
 from ...models.user_public import UserPublic
 from ...models.user_update import UserUpdate
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     user_id: str,
     *,
     body: UserUpdate,
+    if_match: None | str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
+    if not isinstance(if_match, Unset):
+        headers["if-match"] = if_match
 
     _kwargs: dict[str, Any] = {
         "method": "patch",
@@ -68,10 +71,40 @@ def _parse_response(
 
         return response_409
 
+    if response.status_code == 412:
+        response_412 = ErrorBody.from_dict(response.json())
+
+        return response_412
+
+    if response.status_code == 413:
+        response_413 = ErrorBody.from_dict(response.json())
+
+        return response_413
+
+    if response.status_code == 414:
+        response_414 = ErrorBody.from_dict(response.json())
+
+        return response_414
+
     if response.status_code == 422:
         response_422 = HTTPValidationError.from_dict(response.json())
 
         return response_422
+
+    if response.status_code == 431:
+        response_431 = ErrorBody.from_dict(response.json())
+
+        return response_431
+
+    if response.status_code == 500:
+        response_500 = ErrorBody.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 503:
+        response_503 = ErrorBody.from_dict(response.json())
+
+        return response_503
 
     if client.raise_on_unexpected_status:
         raise errors.UnexpectedStatus(response.status_code, response.content)
@@ -95,13 +128,18 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     body: UserUpdate,
+    if_match: None | str | Unset = UNSET,
 ) -> Response[ErrorBody | HTTPValidationError | UserPublic]:
     """Update User
 
      Change anything about a user.
 
+    Deactivating a user, or setting somebody else's password, ends all of that user's sessions.
+
     Args:
         user_id (str):
+        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
+            else changed it.
         body (UserUpdate): What a superuser may change of a user; absent fields stay.
 
     Raises:
@@ -115,6 +153,7 @@ def sync_detailed(
     kwargs = _get_kwargs(
         user_id=user_id,
         body=body,
+        if_match=if_match,
     )
 
     response = client.get_httpx_client().request(
@@ -129,13 +168,18 @@ def sync(
     *,
     client: AuthenticatedClient,
     body: UserUpdate,
+    if_match: None | str | Unset = UNSET,
 ) -> ErrorBody | HTTPValidationError | UserPublic | None:
     """Update User
 
      Change anything about a user.
 
+    Deactivating a user, or setting somebody else's password, ends all of that user's sessions.
+
     Args:
         user_id (str):
+        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
+            else changed it.
         body (UserUpdate): What a superuser may change of a user; absent fields stay.
 
     Raises:
@@ -150,6 +194,7 @@ def sync(
         user_id=user_id,
         client=client,
         body=body,
+        if_match=if_match,
     ).parsed
 
 
@@ -158,13 +203,18 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     body: UserUpdate,
+    if_match: None | str | Unset = UNSET,
 ) -> Response[ErrorBody | HTTPValidationError | UserPublic]:
     """Update User
 
      Change anything about a user.
 
+    Deactivating a user, or setting somebody else's password, ends all of that user's sessions.
+
     Args:
         user_id (str):
+        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
+            else changed it.
         body (UserUpdate): What a superuser may change of a user; absent fields stay.
 
     Raises:
@@ -178,6 +228,7 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         user_id=user_id,
         body=body,
+        if_match=if_match,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -190,13 +241,18 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     body: UserUpdate,
+    if_match: None | str | Unset = UNSET,
 ) -> ErrorBody | HTTPValidationError | UserPublic | None:
     """Update User
 
      Change anything about a user.
 
+    Deactivating a user, or setting somebody else's password, ends all of that user's sessions.
+
     Args:
         user_id (str):
+        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
+            else changed it.
         body (UserUpdate): What a superuser may change of a user; absent fields stay.
 
     Raises:
@@ -212,5 +268,6 @@ async def asyncio(
             user_id=user_id,
             client=client,
             body=body,
+            if_match=if_match,
         )
     ).parsed
