@@ -75,7 +75,6 @@ def create_app(settings: Settings, *, opener: BackendOpener = open_backend) -> F
         docs_url=None,
         redoc_url=None,
         responses=errors.documented(*errors.ALWAYS_POSSIBLE),
-        max_body_size=settings.max_body_bytes,
         lifespan=_lifespan(settings, opener),
         generate_unique_id_function=_operation_id,
     )

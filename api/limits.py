@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
+from starlette.exceptions import HTTPException
 
 from api.errors import (
     BODY_TOO_LARGE,
@@ -22,7 +23,7 @@ from api.errors import (
 )
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
@@ -30,10 +31,7 @@ _BRACKET = re.compile(rb"[\[\]{}]")
 
 
 class RequestLimits:
-    """Refuses requests that are too large, by what their head says.
-
-    A body that does not say its length is counted by FastAPI while it is read (`max_body_size`).
-    """
+    """Refuses requests that are too large: by what their head says, or else while the body is read."""
 
     def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
         self._app = app
@@ -41,8 +39,12 @@ class RequestLimits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application, or answer instead of it."""
-        problem = self._problem_of(scope) if scope["type"] == "http" else None
-        await (self._app if problem is None else answer(problem))(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif problem := self._problem_of(scope):
+            await answer(problem)(scope, receive, send)
+        else:
+            await self._app(scope, self._counting(receive), send)
 
     def _problem_of(self, scope: Scope) -> Problem | None:
         size = 0
@@ -56,6 +58,21 @@ class RequestLimits:
             return QUERY_TOO_LONG
         # The router's patterns match before a line feed at the end too, so this would be the list.
         return NO_SUCH_PATH if scope["path"].endswith("/\n") else None
+
+    def _counting(self, receive: Receive) -> Receive:
+        """Stop where more comes than was announced, or than is allowed where nothing was."""
+        size = 0
+
+        async def receive_counted() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self._max_body_bytes:
+                # Of this class, because it passes through what reads a body unchanged.
+                raise HTTPException(BODY_TOO_LARGE.status, BODY_TOO_LARGE.detail)
+            return message
+
+        return receive_counted
 
 
 class BoundedRequest(Request):

@@ -30,8 +30,8 @@ ISSUER = "eitherdb"
 
 Audience = Literal["access", "cursor", "password-reset"]
 
-# One core stays free for everything else, however many hash.
-HASHING_THREADS = max(1, (os.cpu_count() or 1) - 1)
+# One core stays free for everything else, however many want to hash; and a process takes 76 MiB at most.
+HASHING_THREADS = max(1, min(4, (os.cpu_count() or 1) - 1))
 
 # OWASP's recommendation for Argon2id: 19 MiB, two passes, one lane
 # (https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html).

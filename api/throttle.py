@@ -89,8 +89,8 @@ class Throttle:
     async def attempt(self, account: str, client: str) -> AsyncIterator[Attempt]:
         """Let the body try the password of an account; count it unless it says that it succeeded.
 
-        As many bodies run at once as can hash at once: so every attempt is checked after the ones before
-        it were counted, and a thousand of them at the same moment are not a thousand guesses.
+        As many bodies run at once as can hash at once, so that a thousand attempts at the same moment are
+        not a thousand guesses: at most that many were not yet counted when the next one is checked.
 
         Raises:
             ApiError: TOO_MANY_ATTEMPTS, with the seconds to wait.

@@ -42,7 +42,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from backends.capabilities import Capability
@@ -63,6 +63,9 @@ from backends.models import (
 
 MAX_LIMIT = 1000
 """The most rows that a list method is asked for at once."""
+
+COUNTER_SWEEP_INTERVAL = timedelta(minutes=10)
+"""How often a process removes the counters that have ended."""
 
 
 class UserRepository(Protocol):

@@ -78,6 +78,10 @@ class ManualClock:
         self.now += self.step
         return now
 
+    def pass_by(self, *, seconds: float) -> None:
+        """Let this much time pass."""
+        self.now += timedelta(seconds=seconds)
+
     def stop(self) -> None:
         """From now on it is always the same time."""
         self.step = timedelta(0)

@@ -10,7 +10,7 @@ from backends.ids import Clock
 from backends.mongo.driver import Document
 from backends.mongo.errors import DuplicateKey, translate_errors
 from backends.mongo.schema import COUNTERS
-from backends.protocols import Count
+from backends.protocols import COUNTER_SWEEP_INTERVAL, Count
 from backends.retry import TRIES
 
 if TYPE_CHECKING:
@@ -24,16 +24,18 @@ def _to_count(document: Document) -> Count:
 
 
 class MongoCounterRepository:
-    """`backends.protocols.CounterRepository`; a TTL index removes what has ended."""
+    """`backends.protocols.CounterRepository`: an increment, or an upsert where nothing runs."""
 
     def __init__(self, driver: Driver, *, clock: Clock) -> None:
         """Use this driver and this clock."""
         self._counters = driver.database[COUNTERS.name]
         self._clock = clock
+        self._sweep_at: datetime | None = None
 
     async def add(self, key: str, amount: int, *, lasts_seconds: int) -> Count:
         """See the protocol. A running counter takes one command, a new one two."""
         now = self._now()
+        await self._sweep(now)
         new = {"value": amount, "ends_at": now + timedelta(seconds=lasts_seconds)}
         for _ in range(TRIES):
             try:
@@ -67,6 +69,14 @@ class MongoCounterRepository:
         """See the protocol."""
         with translate_errors():
             await self._counters.delete_one({"_id": key})
+
+    async def _sweep(self, now: datetime) -> None:
+        """Remove the counters that have ended, now and then: nobody reads them any more."""
+        if self._sweep_at is not None and now < self._sweep_at:
+            return
+        self._sweep_at = now + COUNTER_SWEEP_INTERVAL
+        with translate_errors():
+            await self._counters.delete_many({"ends_at": {"$lte": now}})
 
     def _now(self) -> datetime:
         return self._clock().replace(tzinfo=None)

@@ -117,7 +117,7 @@ ITEMS = CollectionSpec(
     ),
 )
 
-# Of `backends.protocols.CounterRepository`; the key is the `_id`, and the server removes what has ended.
+# Of `backends.protocols.CounterRepository`; the key is the `_id`.
 COUNTERS = CollectionSpec(
     name="counters",
     validator=_documents(
@@ -125,7 +125,8 @@ COUNTERS = CollectionSpec(
         value=_INTEGER,
         ends_at={"bsonType": "date"},
     ),
-    indexes=(IndexSpec(keys=(("ends_at", 1),), expire_after_seconds=0),),
+    # Finds the ones that ended. No TTL: the server's clock is not the one that the counters go by.
+    indexes=(IndexSpec(keys=(("ends_at", 1),)),),
 )
 
 # Who was deleted lately: `MongoUserRepository.delete` says why that is kept.

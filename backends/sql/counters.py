@@ -9,16 +9,13 @@ from sqlalchemy import Row, case, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from backends.ids import Clock
-from backends.protocols import Count
+from backends.protocols import COUNTER_SWEEP_INTERVAL, Count
 from backends.sql.schema import COUNTERS
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from backends.sql.connections import Connections
-
-# How often a process removes what has ended.
-SWEEP_INTERVAL = timedelta(minutes=10)
 
 
 def _to_count(row: Row[Any]) -> Count:
@@ -65,5 +62,5 @@ class SqlCounterRepository:
         """Remove the counters that have ended, now and then: nobody reads them any more."""
         if self._sweep_at is not None and now < self._sweep_at:
             return
-        self._sweep_at = now + SWEEP_INTERVAL
+        self._sweep_at = now + COUNTER_SWEEP_INTERVAL
         await self._connections.write(delete(COUNTERS).where(COUNTERS.c.ends_at <= now))

@@ -37,7 +37,7 @@ INDEXES = {
         IndexSpec(keys=(("title", 1), ("_id", 1))),
         IndexSpec(keys=(("owner_id", 1), ("title", 1), ("_id", 1))),
     ],
-    "counters": [IndexSpec(keys=(("ends_at", 1),), expire_after_seconds=0)],
+    "counters": [IndexSpec(keys=(("ends_at", 1),))],
 }
 
 
