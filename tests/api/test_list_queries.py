@@ -122,7 +122,12 @@ async def test_cursor_leads_through_every_order(words: Account, sort: str) -> No
     met: list[str] = []
     cursor: str | None = None
     for _ in whole:
-        query: dict[str, Any] = {"sort": sort, "q": "about", "limit": 1, **({"cursor": cursor} if cursor else {})}
+        query: dict[str, Any] = {
+            "sort": sort,
+            "q": "about",
+            "limit": 1,
+            **({"cursor": cursor} if cursor else {}),
+        }
         page = (await words.http.get("/items/", params=query)).json()
         assert page["count"] == len(whole)
         met += [row["title"] for row in page["data"]]
