@@ -150,13 +150,16 @@ def _table(name: str, columns: list[str]) -> sa.TableClause:
 
 
 def _document(row: Row) -> Row:
-    ids = {name: ObjectId(row[name]) for name in ("id", "owner_id") if name in row}
-    document = {**row, **ids}
+    document: Row = {
+        name: ObjectId(value) if name in {"id", "owner_id"} else value for name, value in row.items()
+    }
     return {"_id": document.pop("id"), **document}
 
 
 def _row(document: Row) -> Row:
-    row = {name: str(value) if isinstance(value, ObjectId) else value for name, value in document.items()}
+    row: Row = {
+        name: str(value) if isinstance(value, ObjectId) else value for name, value in document.items()
+    }
     row["created_at"] = row["created_at"].replace(tzinfo=UTC)
     return {"id": row.pop("_id"), **row}
 
