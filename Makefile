@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-cac
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 # -- set-up: a stamp a lock file, so that a second run costs nothing ------------------------------
 
@@ -75,16 +75,13 @@ install-dev: $(STAMPS)/runtime $(STAMPS)/development $(STAMPS)/clients $(TYPESCR
 
 # -- use -----------------------------------------------------------------------------------------
 
-# A local server of the kind is started where a backend needs one and no DATABASE_URL is given.
-RUN_NEEDS := $(STAMPS)/runtime
-ifneq ($(filter postgres mongo,$(DB_BACKEND)),)
-ifeq ($(DATABASE_URL),)
-RUN_NEEDS += $(STAMPS)/servers
-endif
-endif
+# Whether `eitherdb dev` will start a local server: by its own reading of the environment and of `.env`. A
+# fault in there is for it to tell.
+NEEDS_SERVER = from config import DatabaseChoice; exit(not DatabaseChoice.load().needs_local_server)
 
 .PHONY: run
-run: $(RUN_NEEDS) ## Serve on http://127.0.0.1:8000 (DB_BACKEND=sqlite|postgres|mongo)
+run: $(STAMPS)/runtime ## Serve on http://127.0.0.1:8000 (DB_BACKEND=sqlite|postgres|mongo)
+	@if $(BIN)/python -c '$(NEEDS_SERVER)' 2>/dev/null; then $(MAKE) $(STAMPS)/servers; fi
 	@$(BIN)/eitherdb dev
 
 # -- prove ---------------------------------------------------------------------------------------

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
+import socket
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +17,9 @@ import typer
 
 from cli.database import opened_backend, shown_url
 from cli.local_servers import LocalServer, start_mongo, start_postgres
+from cli.refusal import refusal
 from config import DatabaseChoice, Settings
+from config.settings import SCHEMES
 
 if TYPE_CHECKING:
     from backends.protocols import ServerInfo
@@ -43,8 +47,9 @@ def serve(
     Refuses to start if the schema is older or newer than this code, and says which command mends it.
     """
     settings = Settings.load()
+    _check_port(host, port)
     server = asyncio.run(_prepare(settings, migrate=migrate))
-    _announce(settings, server, host, port)
+    _announce(settings, server, host, port, url=shown_url(settings))
     _run_uvicorn(host, port, workers)
 
 
@@ -55,8 +60,13 @@ def dev(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     stopped along with the API. The schema is upgraded and a first superuser is made.
     """
     choice = DatabaseChoice.load()
+    if choice.needs_local_server:
+        # Every other fault is told of before the server starts; of its URL the scheme is known.
+        Settings.load(database_url=f"{SCHEMES[choice.db_backend][0]}://")
+    _check_port(host, port)
     with ExitStack() as stack:
-        if choice.db_backend != "sqlite" and choice.database_url is None:
+        local = None
+        if choice.needs_local_server:
             # uvicorn passes a SIGTERM on when it is done; the server below must be stopped then too.
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
             local = stack.enter_context(_local_server(choice.db_backend))
@@ -64,7 +74,8 @@ def dev(host: Host = "127.0.0.1", port: Port = 8000) -> None:
             os.environ["DATABASE_URL"] = local.url
         settings = Settings.load()
         server = asyncio.run(_prepare(settings, migrate=True))
-        _announce(settings, server, host, port)
+        # A local server's URL holds no secret: shown whole, it is one that other commands can use.
+        _announce(settings, server, host, port, url=local.url if local else shown_url(settings))
         _run_uvicorn(host, port, workers=1)
 
 
@@ -73,6 +84,25 @@ def _local_server(backend: str) -> LocalServer:
     if backend == "postgres":
         return start_postgres(DATA / "postgres")
     return start_mongo(DATA / "mongo")
+
+
+def _check_port(host: str, port: int) -> None:
+    """Refuse a port that can't be had, before anything starts: uvicorn would find it last.
+
+    What else may be wrong with the address is left to uvicorn, which tries each that a name stands for.
+    """
+    with suppress(socket.gaierror):
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in addresses:
+            try:
+                with socket.socket(family, kind, protocol) as probe:
+                    # As uvicorn does: connections of a server that has just ended are no obstacle.
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind(address)
+            except OSError as exc:
+                if exc.errno in {errno.EADDRINUSE, errno.EACCES}:
+                    reason = f"--port {port}: {exc.strerror} on {host}; give another one"
+                    raise refusal(reason) from None
 
 
 async def _prepare(settings: Settings, *, migrate: bool) -> ServerInfo:
@@ -88,10 +118,10 @@ async def _prepare(settings: Settings, *, migrate: bool) -> ServerInfo:
         return backend.server
 
 
-def _announce(settings: Settings, server: ServerInfo, host: str, port: int) -> None:
+def _announce(settings: Settings, server: ServerInfo, host: str, port: int, *, url: str) -> None:
     base = f"http://{host}:{port}"
     lines = {
-        "Database": f"{server.product} {server.version} ({server.driver}) at {shown_url(settings)}",
+        "Database": f"{server.product} {server.version} ({server.driver}) at {url}",
         "API": f"{base}/api/v1",
         "Docs": f"{base}/docs",
         "Superuser": settings.superuser_email or "none (set FIRST_SUPERUSER)",

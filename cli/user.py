@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.database import opened_backend
+from cli.refusal import refusal
 from config import Settings
+
+if TYPE_CHECKING:
+    from backends.models import User
 
 app = typer.Typer(help="Users, for whoever has the database but can't sign in.", no_args_is_help=True)
 
@@ -19,11 +23,6 @@ PasswordStdin = Annotated[
 ]
 
 
-def _fail(reason: str) -> typer.Exit:
-    typer.echo(f"eitherdb: {reason}", err=True)
-    return typer.Exit(2)
-
-
 def _ask_password(*, from_stdin: bool) -> str:
     from pydantic import TypeAdapter, ValidationError
 
@@ -31,12 +30,14 @@ def _ask_password(*, from_stdin: bool) -> str:
 
     if from_stdin:
         password = sys.stdin.readline().rstrip("\r\n")
+    elif not sys.stdin.isatty():
+        raise refusal("no terminal to ask for the password on: give it with --password-stdin")
     else:
         password = str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
     try:
         return TypeAdapter[str](Password).validate_python(password)
     except ValidationError:
-        raise _fail("the password must have 8 to 128 characters") from None
+        raise refusal("the password must have 8 to 128 characters") from None
 
 
 @app.command("create-superuser")
@@ -56,22 +57,23 @@ def create_superuser(
     settings = Settings.load()
     password = _ask_password(from_stdin=password_stdin)
 
-    async def run() -> str:
+    async def run() -> User:
         async with opened_backend(settings) as backend:
             hashed_password = await Passwords().hash(password)
             new = NewUser(
                 email=email, hashed_password=hashed_password, full_name=full_name, is_superuser=True
             )
-            return (await backend.users.add(new)).id
+            return await backend.users.add(new)
 
     try:
-        typer.echo(f"Made the superuser {email} with the id {asyncio.run(run())}.")
+        user = asyncio.run(run())
     except ValidationError as exc:
-        raise _fail(f"{email}: {exc.errors()[0]['msg']}") from None
+        raise refusal(f"{email}: {exc.errors()[0]['msg']}") from None
     except AlreadyExists:
-        raise _fail(
+        raise refusal(
             f"{email} exists already; `eitherdb user set-password {email}` gives a new password"
         ) from None
+    typer.echo(f"Made the superuser {user.email} with the id {user.id}.")
 
 
 @app.command("set-password")
@@ -83,15 +85,17 @@ def set_password(email: Email, *, password_stdin: PasswordStdin = False) -> None
     settings = Settings.load()
     password = _ask_password(from_stdin=password_stdin)
 
-    async def run() -> bool:
+    async def run() -> User | None:
         async with opened_backend(settings) as backend:
             user = await backend.users.find_by_email(email)
             if user is None:
-                return False
+                return None
             hashed_password = await Passwords().hash(password)
-            await backend.users.update(user.id, UserChanges(hashed_password=hashed_password))
-            return True
+            return await backend.users.update(user.id, UserChanges(hashed_password=hashed_password))
 
-    if not asyncio.run(run()):
-        raise _fail(f"no user has the address {email}; `eitherdb user create-superuser {email}` makes one")
-    typer.echo(f"{email} has a new password.")
+    user = asyncio.run(run())
+    if user is None:
+        raise refusal(
+            f"no user has the address {email}; `eitherdb user create-superuser {email}` makes one"
+        )
+    typer.echo(f"{user.email} has a new password.")

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 import limits
 from pydantic import (
@@ -24,6 +24,9 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 DbBackend = Literal["sqlite", "postgres", "mongo"]
 MongoDriver = Literal["motor", "pymongo"]
@@ -95,6 +98,11 @@ class DatabaseChoice(BaseSettings):
             raise SettingsError("\n".join(faults)) from None
         except UnicodeDecodeError:
             raise SettingsError(".env: not UTF-8 text; save it as UTF-8") from None
+
+    @property
+    def needs_local_server(self) -> bool:
+        """True if `eitherdb dev` has to start a database server first."""
+        return self.db_backend != "sqlite" and self.database_url is None
 
 
 class Settings(DatabaseChoice):
@@ -212,6 +220,8 @@ class Settings(DatabaseChoice):
                     f"DATABASE_URL: needed with DB_BACKEND={self.db_backend}; give {forms} "
                     "(`make run` starts a local server without it)"
                 )
+        elif not scheme:
+            yield f"DATABASE_URL: has no scheme; with DB_BACKEND={self.db_backend} give {forms}"
         elif scheme not in SCHEMES[self.db_backend]:
             yield (
                 f"DATABASE_URL: the scheme {scheme!r} does not fit DB_BACKEND={self.db_backend}; "
@@ -356,6 +366,21 @@ def _url_forms(backend: DbBackend) -> str:
     return " or ".join(f"{scheme}://…" for scheme in SCHEMES[backend])
 
 
+def _bounded_number(field: FieldInfo) -> str | None:
+    """Say in words which numbers are valid; None for a field that is no number with bounds."""
+    bounds = {
+        name: bound
+        for rule in field.metadata
+        for name in ("gt", "ge", "le")
+        if (bound := getattr(rule, name, None)) is not None
+    }
+    if "le" not in bounds:
+        return None
+    kind = "an integer" if field.annotation is int else "a number"
+    least = f"at least {bounds['ge']}" if "ge" in bounds else f"more than {bounds['gt']}"
+    return f"{kind}, {least} and at most {bounds['le']}"
+
+
 def _describe(error: Any) -> str:
     """Turn one pydantic error into `VARIABLE: what is wrong; what would be right`."""
     message = str(error["msg"]).removeprefix("Value error, ")
@@ -365,6 +390,8 @@ def _describe(error: Any) -> str:
     field = Settings.model_fields.get(name)
     if error["type"] == "literal_error" and field is not None:
         message = f"not a valid value; choose one of: {', '.join(get_args(field.annotation))}"
+    if field is not None and (number := _bounded_number(field)):
+        message = f"not a valid value; give {number}"
     if error["type"] == "bool_parsing":
         message = "not a valid value; choose one of: true, false"
     return f"{name.upper()}: {message}"

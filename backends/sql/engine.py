@@ -96,8 +96,9 @@ async def first_connection(engine: AsyncEngine, settings: Settings) -> AsyncConn
 
 
 def _make_folder(file: Path) -> None:
+    """Make the last folder of the path, as the default's `.data`: a longer way is likely a slip."""
     try:
-        file.resolve().parent.mkdir(parents=True, exist_ok=True)
+        file.resolve().parent.mkdir(exist_ok=True)
     except OSError as exc:
         raise BackendError(f"the folder of {file} can't be made: {exc.strerror}") from exc
 

@@ -29,6 +29,9 @@ _TEMPLATE = '''"""{message}."""
 from __future__ import annotations
 
 from backends.mongo.driver import Database
+from migrations.mongo.steps import {before} as before
+
+FIELDS = before.FIELDS
 
 
 async def upgrade(database: Database) -> None:
@@ -106,11 +109,12 @@ class MongoMigrator:
 
     async def revision(self, message: str) -> Path:
         """See `migrations.Migrator`. MongoDB's steps are written by hand, from a template."""
-        number = int(list(_steps())[-1]) + 1
+        newest, before = list(_steps().items())[-1]
+        number = int(newest) + 1
         slug = re.sub(r"\W+", "_", message.lower()).strip("_")
         path = STEPS / f"m{number:04}_{slug}.py"
         summary = message.strip().rstrip(".").replace("\\", r"\\").replace('"""', r"\"\"\"")
-        path.write_text(_TEMPLATE.format(message=summary))
+        path.write_text(_TEMPLATE.format(message=summary, before=before))
         return path
 
     async def _known_revision(self, database: Database) -> str | None:

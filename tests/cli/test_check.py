@@ -176,6 +176,23 @@ def test_command_on_an_unreachable_database_refuses_in_one_line(
     assert "hunter2" not in line
 
 
+@pytest.mark.parametrize("command", ["check", "serve", "serve --migrate", "migrate upgrade"])
+def test_command_makes_no_folder_but_the_last(command: str, tmp_path: Path) -> None:
+    """A path that leads nowhere is a slip: it is told of in one line, and not made."""
+    url = f"sqlite:///{tmp_path}/no/such/folder/x.db"
+    told = call(tmp_path, *command.split(), DATABASE_URL=url)
+    assert told.exit_code == 2
+    (line,) = [line for line in (told.out + told.err).splitlines() if "DATABASE_URL" in line]
+    assert f"the folder of {tmp_path}/no/such/folder/x.db can't be made: No such file or directory" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_makes_the_last_folder(tmp_path: Path) -> None:
+    """As `.data` of the default, which is in no fresh checkout."""
+    assert call(tmp_path, "check", DATABASE_URL=f"sqlite:///{tmp_path}/new/x.db").exit_code == 1
+    assert (tmp_path / "new/x.db").is_file()
+
+
 @pytest.mark.parametrize(
     ("backend", "url"),
     [

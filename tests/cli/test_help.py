@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,12 @@ def test_help_names_every_option(command: str, tmp_path: Path) -> None:
     for name in COMMANDS[command]:
         assert name in shown
     assert list(tmp_path.iterdir()) == []
+
+
+def test_version_is_the_projects(tmp_path: Path) -> None:
+    """One line, whatever the settings are."""
+    shown = run(tmp_path, "--version", DB_BACKEND="nonsense")
+    assert (shown.exit_code, shown.out, shown.err) == (0, f"EitherDB {version('eitherdb')}\n", "")
 
 
 @pytest.mark.parametrize("command", LEAVES)

@@ -10,9 +10,17 @@ import pytest
 from migrations import open_migrator
 from tests.cli.command import ROOT, call, call_async, copy_tree, database_on, eitherdb, free_port, run
 from tests.conftest import find_provision
-from tests.provision import Provision, Servers
+from tests.migrations.numbers import every_number, next_number
+from tests.provision import Provision, Servers, make_settings
 
+SQLITE = make_settings()
+VALID = f"base, {', '.join(every_number(SQLITE))}, head, -1"
 MODEL = "    full_name: Mapped[str | None] = mapped_column(_text(255))\n"
+
+
+def report(numbers: list[str], done: str) -> str:
+    """Return what `upgrade` and `downgrade` print of these revisions."""
+    return "".join(f"{number} {done}\n" for number in numbers)
 
 
 async def test_migrate_walks_forth_and_back(migrated: Provision, tmp_path: Path) -> None:
@@ -23,26 +31,29 @@ async def test_migrate_walks_forth_and_back(migrated: Provision, tmp_path: Path)
             result = await call_async(tmp_path, "migrate", *arguments, settings=settings, stdin=stdin)
             return result.exit_code, result.out
 
-        assert await migrate("upgrade") == (0, "0001 applied\n")
+        every = every_number(settings)
+        assert await migrate("upgrade") == (0, report(every, "applied"))
         assert await migrate("check") == (0, "The database has the declared schema.\n")
         exit_code, asked = await migrate("downgrade", "base", stdin="n\n")
         assert exit_code == 1
         assert "lose" in asked
-        assert await open_migrator(settings).current() == "0001"
-        assert await migrate("downgrade", "-1", "--yes") == (0, "0001 undone\n")
+        assert await open_migrator(settings).current() == every[-1]
+        assert await migrate("downgrade", "-1", "--yes") == (0, report(every[-1:], "undone"))
+        assert await migrate("downgrade", "base", "--yes") == (0, report(every[-2::-1], "undone"))
         assert await migrate("current") == (0, "base (nothing applied)\n")
 
 
 def test_migrate_asks_once_and_takes_yes(tmp_path: Path) -> None:
     """Upgrading twice finds nothing to do; a downgrade goes on at `y`, and not where nobody answers."""
-    assert call(tmp_path, "migrate", "upgrade").out == "0001 applied\n"
+    every = every_number(SQLITE)
+    assert call(tmp_path, "migrate", "upgrade").out == report(every, "applied")
     assert call(tmp_path, "migrate", "upgrade").out == "Nothing to do.\n"
-    assert call(tmp_path, "migrate", "current").out == "0001\n"
+    assert call(tmp_path, "migrate", "current").out == f"{every[-1]}\n"
     unanswered = call(tmp_path, "migrate", "downgrade", "base")
     assert unanswered.exit_code == 1
     agreed = call(tmp_path, "migrate", "downgrade", "base", stdin="y\n")
     assert agreed.exit_code == 0
-    assert agreed.out.endswith("0001 undone\n")
+    assert agreed.out.endswith(report(every[::-1], "undone"))
     assert agreed.out.count("[y/N]") == 1
     check = call(tmp_path, "migrate", "check")
     assert check.exit_code == 1
@@ -57,7 +68,10 @@ def test_history_needs_no_database(backend: str, url: str, tmp_path: Path) -> No
     """One line a revision, oldest first."""
     address = url.format(free_port())
     result = call(tmp_path, "migrate", "history", DB_BACKEND=backend, DATABASE_URL=address)
-    assert (result.exit_code, result.out) == (0, "0001  users and items\n")
+    known = open_migrator(make_settings(db_backend=backend, database_url=address)).history()
+    lines = [f"{revision.number}  {revision.summary}\n" for revision in known]
+    assert (result.exit_code, result.out) == (0, "".join(lines))
+    assert lines[0] == "0001  users and items\n"
 
 
 @pytest.mark.parametrize(
@@ -69,12 +83,12 @@ def test_migrate_to_an_unknown_revision_lists_the_valid_ones(arguments: list[str
     """Exit code 2 and one line; `-1` is before the first on an empty database."""
     line = call(tmp_path, "migrate", *arguments).refusal()
     assert repr(arguments[1]) in line
-    assert "base, 0001, head, -1" in line
+    assert VALID in line
 
 
 def test_downgrade_to_an_unknown_revision_does_not_ask(tmp_path: Path) -> None:
     """Whether to lose data is asked only where there is something to do."""
-    assert "base, 0001, head, -1" in call(tmp_path, "migrate", "downgrade", "head1").refusal()
+    assert VALID in call(tmp_path, "migrate", "downgrade", "head1").refusal()
 
 
 def checkout() -> list[tuple[str, int]]:
@@ -104,7 +118,8 @@ async def test_revision_after_a_new_column_writes_it(name: str, servers: Servers
         schema.write_text(schema.read_text().replace(MODEL, MODEL + column))
 
         said = await migrate("revision", "-m", "Add a nickname to users")
-        path = tree / "migrations/sql/versions/0002_add_a_nickname_to_users.py"
+        number = next_number(settings)
+        path = tree / f"migrations/sql/versions/{number}_add_a_nickname_to_users.py"
         assert str(path) in said
         text = path.read_text()
         assert text.startswith('"""Add a nickname to users."""\n')
@@ -112,9 +127,9 @@ async def test_revision_after_a_new_column_writes_it(name: str, servers: Servers
         assert text.count("drop_column('nickname')") == 1
         assert text.count("op.batch_alter_table(") == 2
 
-        assert await migrate("upgrade") == "0002 applied\n"
+        assert await migrate("upgrade") == report([number], "applied")
         assert await migrate("check") == "The database has the declared schema.\n"
-        assert await migrate("downgrade", "-1", "--yes") == "0002 undone\n"
+        assert await migrate("downgrade", "-1", "--yes") == report([number], "undone")
     assert checkout() == before
 
 
@@ -143,9 +158,10 @@ async def test_revision_on_mongo_writes_a_step_that_runs(servers: Servers, tmp_p
 
         await open_migrator(settings).upgrade()
         said = await migrate("revision", "-m", message)
-        path = tree / "migrations/mongo/steps/m0002_split_title_at_n.py"
+        number = next_number(settings)
+        path = tree / f"migrations/mongo/steps/m{number}_split_title_at_n.py"
         assert str(path) in said
         assert path.is_file()
-        assert await migrate("upgrade") == "0002 applied\n"
-        assert (await migrate("history")).splitlines() == ["0001  users and items", f"0002  {message}"]
+        assert await migrate("upgrade") == report([number], "applied")
+        assert (await migrate("history")).splitlines()[-1] == f"{number}  {message}"
     assert checkout() == before

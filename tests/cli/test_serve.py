@@ -22,11 +22,11 @@ from tests.cli.command import (
     database_on,
     eitherdb,
     free_port,
-    run,
     serving,
     until,
 )
 from tests.conftest import find_provision
+from tests.migrations.numbers import every_number
 from tests.provision import Provision, Servers, make_settings
 
 PASSWORD = re.compile(r"Password +(\S+)\n")
@@ -59,7 +59,8 @@ async def test_serve_migrate_started_twice_at_once_applies_once(
             ]
             servers = await asyncio.gather(*start)
             outputs = "".join(server.output for server in servers)
-            assert outputs.count("Applied migration 0001") == 1
+            for number in every_number(settings):
+                assert outputs.count(f"Applied migration {number}") == 1
             assert len(PASSWORD.findall(outputs)) == 1
             for server, (signum, exit_codes) in zip(servers, BY_SIGNAL.items(), strict=True):
                 assert await server.end(signum) in exit_codes
@@ -107,13 +108,19 @@ async def test_serve_shows_no_secret(servers: Servers, tmp_path: Path) -> None:
                 assert unexpected not in server.output
 
 
-def test_serve_on_a_taken_port_says_so(tmp_path: Path) -> None:
-    """The system's words for it, a failing exit code and no traceback."""
+@pytest.mark.parametrize("backend", ["sqlite", "postgres"])
+@pytest.mark.parametrize("command", [["serve", "--migrate"], ["dev"]], ids=" ".join)
+def test_start_on_a_taken_port_is_refused_before_anything_starts(
+    command: list[str], backend: str, tmp_path: Path
+) -> None:
+    """One line that names the option; neither a database nor a server of one is made."""
+    # `dev` starts a server where no URL is given; `serve` would look for one at this.
+    url = "postgresql://127.0.0.1:1/none" if (command[0], backend) == ("serve", "postgres") else ""
     with socket.create_server(("127.0.0.1", free_port())) as taken:
         port = str(taken.getsockname()[1])
-        refused = run(tmp_path, "serve", "--migrate", "--port", port)
-    assert refused.exit_code not in {0, None}
-    assert "address already in use" in refused.err
+        line = call(tmp_path, *command, "--port", port, DB_BACKEND=backend, DATABASE_URL=url).refusal()
+    assert line == f"--port {port}: Address already in use on 127.0.0.1; give another one"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_serve_with_faulty_settings_tells_each_in_a_line(tmp_path: Path) -> None:
@@ -134,6 +141,26 @@ def test_serve_with_an_absurd_number_is_refused(option: list[str], tmp_path: Pat
     assert option[0] in refused.err
 
 
+def test_dev_with_faulty_settings_starts_no_database_server(tmp_path: Path) -> None:
+    """The one line names the setting, and not the URL that `dev` itself finds out."""
+    line = call(tmp_path, "dev", DB_BACKEND="mongo", MONGO_DRIVER="foo").refusal()
+    assert line.startswith("MONGO_DRIVER: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("backend", ["postgres", "mongo"])
+async def test_dev_shows_a_url_that_other_commands_take(backend: str, tmp_path: Path) -> None:
+    """While it runs, `eitherdb check` finds its database there."""
+    async with serving(tmp_path, "dev", DB_BACKEND=backend) as server:
+        try:
+            shown = re.search(r"^  Database .* at (\S+)$", server.output, re.MULTILINE)
+            assert shown is not None
+            found = await eitherdb(tmp_path, "check", DB_BACKEND=backend, DATABASE_URL=shown[1])
+            assert (found.exit_code, found.err) == (0, "")
+        finally:
+            assert await server.end(signal.SIGTERM) in BY_SIGNAL[signal.SIGTERM]
+
+
 async def test_dev_sets_everything_up_once(tmp_path: Path) -> None:
     """A folder without anything becomes a service to log in to; the password is shown that once."""
     async with serving(tmp_path, "dev") as server:
@@ -142,7 +169,7 @@ async def test_dev_sets_everything_up_once(tmp_path: Path) -> None:
             f"{server.url}/docs",
             "SQLite",
             "admin@example.com",
-            "Applied migration 0001",
+            *(f"Applied migration {number}" for number in every_number(make_settings())),
         ):
             assert expected in server.output
         (password,) = PASSWORD.findall(server.output)

@@ -20,7 +20,11 @@ from migrations.mongo.steps import m0001_users_and_items as first_step
 from migrations.sql.migrator import SqlMigrator
 from tests.backends.raw import failing_commands, mongo_database, opened, sql_connection
 from tests.cli.command import ROOT, TIMEOUT_SECONDS, environment
-from tests.provision import Provision
+from tests.migrations.numbers import every_number, next_number
+from tests.provision import Provision, make_settings
+
+NEWEST = every_number(make_settings())[-1]
+NEXT = next_number(make_settings())
 
 REVISION = '''"""a revision of a test."""
 
@@ -30,16 +34,16 @@ import signal
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{number}"
+down_revision = "{newest}"
 
 
 def upgrade() -> None:
-    {}
+    {upgrade}
 
 
 def downgrade() -> None:
-    {}
+    {downgrade}
 '''
 MAKE_A_TABLE = 'op.create_table("half_done", sa.Column("id", sa.Integer()))'
 RAISE = 'raise RuntimeError("on the way")'
@@ -63,9 +67,14 @@ def migrator_with(settings: Settings, folder: Path) -> SqlMigrator:
 
 
 def write_revision(folder: Path, *, upgrade: str, downgrade: str = "pass") -> Path:
-    """Write revision 0002; return its folder."""
-    text = REVISION.format(upgrade.replace("\n", "\n    "), downgrade.replace("\n", "\n    "))
-    (folder / "0002_of_a_test.py").write_text(text)
+    """Write the revision after the newest; return its folder."""
+    text = REVISION.format(
+        number=NEXT,
+        newest=NEWEST,
+        upgrade=upgrade.replace("\n", "\n    "),
+        downgrade=downgrade.replace("\n", "\n    "),
+    )
+    (folder / f"{NEXT}_of_a_test.py").write_text(text)
     return folder
 
 
@@ -85,7 +94,7 @@ async def test_revision_that_fails_leaves_an_empty_database_empty(sql: Provision
         with pytest.raises(RuntimeError, match="on the way"):
             await migrator_with(settings, folder).upgrade()
         assert await tables(settings) == set()
-        assert await open_migrator(settings).upgrade() == ["0001"]
+        assert await open_migrator(settings).upgrade() == every_number(settings)
         assert await open_migrator(settings).check() == []
 
 
@@ -98,14 +107,14 @@ async def test_revision_that_fails_leaves_the_schema_as_it_was(sql: Provision, t
         with pytest.raises(RuntimeError, match="on the way"):
             await migrator.upgrade()
         assert await tables(settings) == before
-        assert await migrator.current() == "0001"
+        assert await migrator.current() == NEWEST
         assert await open_migrator(settings).check() == []
 
         mended = migrator_with(settings, write_revision(tmp_path, upgrade=MAKE_A_TABLE, downgrade=RAISE))
-        assert await mended.upgrade() == ["0002"]
+        assert await mended.upgrade() == [NEXT]
         with pytest.raises(RuntimeError, match="on the way"):
             await mended.downgrade("base")
-        assert await mended.current() == "0002"
+        assert await mended.current() == NEXT
         assert await tables(settings) == before | {"half_done"}
 
 
@@ -122,7 +131,7 @@ async def test_process_that_dies_in_a_revision_leaves_neither_change_nor_lock(
         )
         assert await asyncio.wait_for(process.wait(), TIMEOUT_SECONDS) == -9
         assert await tables(settings) == set()
-        assert await open_migrator(settings).upgrade() == ["0001"]
+        assert await open_migrator(settings).upgrade() == every_number(settings)
         assert await open_migrator(settings).check() == []
 
 
@@ -141,9 +150,9 @@ async def test_rebuild_of_users_keeps_their_items(sql: Provision, tmp_path: Path
             item = await backend.items.add(NewItem(title="kept"), owner_id=owner.id)
 
         migrator = migrator_with(settings, folder)
-        assert await migrator.upgrade() == ["0002"]
-        assert await migrator.downgrade("0001") == ["0002"]
-        assert await migrator.check() != []  # it knows 0002, which is not applied any more
+        assert await migrator.upgrade() == [NEXT]
+        assert await migrator.downgrade(NEWEST) == [NEXT]
+        assert await migrator.check() != []  # it knows NEXT, which is not applied any more
         assert await open_migrator(settings).check() == []
 
         async with opened(sql.open(settings)) as backend:
@@ -155,19 +164,19 @@ async def test_rebuild_of_users_keeps_their_items(sql: Provision, tmp_path: Path
 
 async def test_revision_that_breaks_references_is_refused_whole(sql: Provision, tmp_path: Path) -> None:
     """SQLite does not check its foreign keys meanwhile: they are checked before the commit."""
-    orphan = (
-        "INSERT INTO items VALUES "
-        "(CAST('an item 0001' AS {0}), 'an orphan', NULL, CAST('nobody 00001' AS {0}), '2026-11-22')"
-    )
+    orphaning = "UPDATE items SET owner_id = CAST('nobody 00001' AS {})"
     async with sql.empty_database() as settings:
         await open_migrator(settings).upgrade()
-        statement = orphan.format("BLOB" if settings.db_backend == "sqlite" else "BYTEA")
+        async with opened(sql.open(settings)) as backend:
+            owner = await backend.users.add(NewUser(email="a@b.io", hashed_password="x"))
+            await backend.items.add(NewItem(title="about to be an orphan"), owner_id=owner.id)
+        statement = orphaning.format("BLOB" if settings.db_backend == "sqlite" else "BYTEA")
         folder = write_revision(tmp_path, upgrade=f"{MAKE_A_TABLE}\nop.execute({statement!r})")
         migrator = migrator_with(settings, folder)
         # PostgreSQL's own refusal reaches the repositories only: here it is an unexpected error.
         with pytest.raises(Exception, match=r"reference|foreign_key"):
             await migrator.upgrade()
-        assert await migrator.current() == "0001"
+        assert await migrator.current() == NEWEST
         assert "half_done" not in await tables(settings)
 
 
@@ -202,7 +211,7 @@ async def test_step_that_was_interrupted_anywhere_is_finished_by_the_next_run(
             assert calls == stop_after
             assert await migrator.current() is None
         monkeypatch.undo()
-        assert await migrator.upgrade() == ["0001"]
+        assert await migrator.upgrade() == every_number(settings)
         assert await migrator.check() == []
 
 
@@ -230,7 +239,9 @@ async def test_downgrade_that_was_interrupted_is_finished_by_the_next_run(
         monkeypatch.undo()
         assert await migrator.downgrade("base") == ["0001"]
         assert await migrator.current() is None
-        assert not {"users", "items", "deleted_users"} & set(await database.list_collection_names())
+        assert not {"users", "items", "deleted_users", "counters"} & set(
+            await database.list_collection_names()
+        )
 
 
 async def test_step_whose_record_failed_is_run_again(mongo: Provision) -> None:
@@ -241,7 +252,9 @@ async def test_step_whose_record_failed_is_run_again(mongo: Provision) -> None:
             with pytest.raises(BackendError):
                 await migrator.upgrade()
         assert await migrator.current() is None
-        assert await migrator.upgrade() == ["0001"]
+        assert await migrator.upgrade() == every_number(settings)
         assert await migrator.check() == []
-        (record,) = await database.schema_migrations.find({}).to_list()
-        assert (record["_id"], record["name"]) == ("0001", "users and items")
+        records = await database.schema_migrations.find({}).sort("_id").to_list()
+        assert [(record["_id"], record["name"]) for record in records] == [
+            (revision.number, revision.summary) for revision in migrator.history()
+        ]

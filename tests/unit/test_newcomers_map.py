@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from backends.mongo import schema as mongo_schema
+from backends.sql import schema as sql_schema
 from tests.provision import Servers
 
 ROOT = Path(__file__).parents[2]
@@ -58,16 +60,20 @@ def copy(tmp_path: Path) -> Iterator[Copy]:
     shutil.rmtree(tmp_path)
 
 
-def _set_revision(copy: Copy, folder: str) -> None:
+def _set_revision(copy: Copy, folder: str, number: str) -> None:
     path = copy.root / folder / "schema.py"
-    path.write_text(re.sub(r'REVISION = "\d{4}"', 'REVISION = "0002"', path.read_text()))
+    path.write_text(re.sub(r'REVISION = "\d{4}"', f'REVISION = "{number}"', path.read_text()))
+
+
+def _after(newest: str) -> str:
+    return f"{int(newest) + 1:04}"
 
 
 def test_add_a_field_to_item_follows_the_map(copy: Copy, servers: Servers) -> None:
     """The steps suffice, and the contract suite demands the last of them: the sample."""
     sqlite = {"DATABASE_URL": f"sqlite:///{copy.root}/newcomer.db"}
     mongo = {"DB_BACKEND": "mongo", "DATABASE_URL": servers.mongo_url.replace("/?", "/newcomer?")}
-    assert "0001 applied" in copy.run("cli.main", "migrate", "upgrade", **sqlite)
+    assert f"{sql_schema.REVISION} applied" in copy.run("cli.main", "migrate", "upgrade", **sqlite)
 
     # 1 and 2
     models = "backends/models.py"
@@ -86,8 +92,9 @@ def test_add_a_field_to_item_follows_the_map(copy: Copy, servers: Servers) -> No
     )
     # 4
     written = copy.run("cli.main", "migrate", "revision", "-m", "item colour", **sqlite)
-    assert "0002_item_colour.py" in written, written
-    _set_revision(copy, "backends/sql")
+    number = _after(sql_schema.REVISION)
+    assert f"{number}_item_colour.py" in written, written
+    _set_revision(copy, "backends/sql", number)
     # 5
     copy.insert_after(
         "backends/mongo/schema.py",
@@ -101,10 +108,12 @@ def test_add_a_field_to_item_follows_the_map(copy: Copy, servers: Servers) -> No
     )
     # 6
     written = copy.run("cli.main", "migrate", "revision", "-m", "item colour", **mongo)
-    assert "m0002_item_colour.py" in written, written
-    step = copy.root / "migrations/mongo/steps/m0002_item_colour.py"
-    step.write_text(STEP)
-    _set_revision(copy, "backends/mongo")
+    number = _after(mongo_schema.REVISION)
+    assert f"m{number}_item_colour.py" in written, written
+    step = f"migrations/mongo/steps/m{number}_item_colour.py"
+    for start, code in STEP.items():
+        copy.insert_after(step, start, code)
+    _set_revision(copy, "backends/mongo", number)
 
     tests = ("pytest", "-n0", "-q", "--backends=sqlite,mongo-pymongo", "-p", "no:cacheprovider")
     given = {"EITHERDB_TEST_MONGO_URL": servers.mongo_url}
@@ -128,26 +137,22 @@ def test_add_a_field_to_item_follows_the_map(copy: Copy, servers: Servers) -> No
     assert "error" not in done, done
 
 
-STEP = '''"""item colour."""
-
-from __future__ import annotations
-
-from backends.mongo.driver import Database
-from migrations.mongo.operations import document_validator, ensure_collection
-from migrations.mongo.steps.m0001_users_and_items import FIELDS, OPTIONAL_TEXT
-
-BEFORE = FIELDS["items"]
-AFTER = {**BEFORE, "colour": OPTIONAL_TEXT}
-
-
-async def upgrade(database: Database) -> None:
-    """Give every item a colour, null at first."""
-    await ensure_collection(database, "items", validator=document_validator(AFTER))
+# What is filled in after each line of the template.
+STEP = {
+    "FIELDS = before.FIELDS": """ | {
+    "items": {
+        **before.FIELDS["items"],
+        "colour": {"bsonType": ["string", "null"], "minLength": 0, "maxLength": 255},
+    }
+}
+""",
+    "import Database\n": "from migrations.mongo.operations import document_validator, ensure_collection\n",
+    'run again after it was interrupted anywhere."""\n': """
+    await ensure_collection(database, "items", validator=document_validator(FIELDS["items"]))
     await database["items"].update_many({"colour": {"$exists": False}}, {"$set": {"colour": None}})
-
-
-async def downgrade(database: Database) -> None:
-    """Take the colours away; they are lost."""
-    await ensure_collection(database, "items", validator=document_validator(BEFORE))
+""",
+    'what is lost."""\n': """
+    await ensure_collection(database, "items", validator=document_validator(before.FIELDS["items"]))
     await database["items"].update_many({}, {"$unset": {"colour": ""}})
-'''
+""",
+}

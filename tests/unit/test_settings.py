@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -126,7 +125,14 @@ def test_load_reads_every_variable(load: Load) -> None:
         DB_COMMAND_TIMEOUT_SECONDS="3600",
         ENVIRONMENT="production",
         SECRET_KEY=SECRET,
+        PREVIOUS_SECRET_KEYS=f"{SECRET}-1, {SECRET}-2",
         ACCESS_TOKEN_EXPIRE_MINUTES="1",
+        DOCS="true",
+        MAX_BODY_BYTES="1024",
+        LOGIN_LIMIT="1/second",
+        LOGIN_LIMIT_PER_CLIENT="2/second",
+        RECOVERY_LIMIT="3/second",
+        RECOVERY_LIMIT_PER_CLIENT="4/second",
         FIRST_SUPERUSER="root@example.com",
         FIRST_SUPERUSER_PASSWORD="12345678",
         CORS_ORIGINS="https://app.example.com",
@@ -145,6 +151,8 @@ def test_load_reads_every_variable(load: Load) -> None:
         PASSWORD_RESET_EXPIRE_MINUTES="10080",
     )
     plain = settings.model_dump()
+    previous = [key.get_secret_value() for key in plain.pop("previous_secret_keys")]
+    assert previous == [f"{SECRET}-1", f"{SECRET}-2"]
     secrets = {name: plain.pop(name).get_secret_value() for name in list(plain) if "**" in str(plain[name])}
     assert secrets == {
         "database_url": POSTGRES,
@@ -161,6 +169,12 @@ def test_load_reads_every_variable(load: Load) -> None:
         "db_command_timeout_seconds": 3600.0,
         "environment": "production",
         "access_token_expire_minutes": 1,
+        "docs": True,
+        "max_body_bytes": 1024,
+        "login_limit": "1/second",
+        "login_limit_per_client": "2/second",
+        "recovery_limit": "3/second",
+        "recovery_limit_per_client": "4/second",
         "first_superuser": "root@example.com",
         "cors_origins": ("https://app.example.com",),
         "project_name": "Größe & Co",
@@ -334,6 +348,15 @@ def test_load_with_a_url_of_another_backend_says_what_fits(load: Load, backend: 
     assert "db.example.com" not in line
 
 
+@pytest.mark.parametrize("backend", ["sqlite", "postgres", "mongo"])
+@pytest.mark.parametrize("url", ["app:hunter2@db.example.com/eitherdb", "app:hunter2://x@db.example.com/e"])
+def test_load_with_a_url_without_a_scheme_says_so(load: Load, backend: str, url: str) -> None:
+    """What stands there instead is not shown: it may be a password."""
+    (line,) = faults(load, DB_BACKEND=backend, DATABASE_URL=url)
+    assert line.startswith(f"DATABASE_URL: has no scheme; with DB_BACKEND={backend} give ")
+    assert "hunter2" not in line
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -394,63 +417,52 @@ def test_load_with_a_password_of_bad_length_says_which_are_valid(load: Load, pas
     assert "hunter2" not in line
 
 
-@pytest.mark.parametrize(
-    ("name", "wrong", "bound"),
-    [
-        ("DB_POOL_SIZE", "0", "1"),
-        ("DB_POOL_SIZE", "-20", "1"),
-        ("DB_POOL_SIZE", "1001", "1000"),
-        ("DB_POOL_TIMEOUT_SECONDS", "0", "0"),
-        ("DB_POOL_TIMEOUT_SECONDS", "-1", "0"),
-        ("DB_POOL_TIMEOUT_SECONDS", "300.5", "300"),
-        ("DB_POOL_TIMEOUT_SECONDS", "inf", "300"),
-        ("DB_CONNECT_TIMEOUT_SECONDS", "0", "0"),
-        ("DB_CONNECT_TIMEOUT_SECONDS", "301", "300"),
-        ("DB_CONNECT_TIMEOUT_SECONDS", "nan", "300"),
-        ("DB_COMMAND_TIMEOUT_SECONDS", "0", "0"),
-        ("DB_COMMAND_TIMEOUT_SECONDS", "3601", "3600"),
-        ("ACCESS_TOKEN_EXPIRE_MINUTES", "0", "1"),
-        ("ACCESS_TOKEN_EXPIRE_MINUTES", "525601", "525600"),
-        ("SMTP_PORT", "0", "1"),
-        ("SMTP_PORT", "65536", "65535"),
-        ("SMTP_TIMEOUT_SECONDS", "0", "0"),
-        ("SMTP_TIMEOUT_SECONDS", "301", "300"),
-        ("MAIL_QUEUE_SIZE", "0", "1"),
-        ("MAIL_QUEUE_SIZE", "100001", "100000"),
-        ("PASSWORD_RESET_EXPIRE_MINUTES", "0", "1"),
-        ("PASSWORD_RESET_EXPIRE_MINUTES", "10081", "10080"),
-    ],
-)
-def test_load_with_a_number_out_of_bounds_says_the_bound(
-    load: Load, name: str, wrong: str, bound: str
-) -> None:
-    """Zero, negative and absurd sizes and times are found at the start, not under load."""
-    (line,) = faults(load, **{name: wrong})
-    assert re.fullmatch(rf"{name}: .*\b{bound}", line)
+RANGES = {
+    "DB_POOL_SIZE": "an integer, at least 1 and at most 1000",
+    "DB_POOL_TIMEOUT_SECONDS": "a number, more than 0 and at most 300",
+    "DB_CONNECT_TIMEOUT_SECONDS": "a number, more than 0 and at most 300",
+    "DB_COMMAND_TIMEOUT_SECONDS": "a number, more than 0 and at most 3600",
+    "ACCESS_TOKEN_EXPIRE_MINUTES": "an integer, at least 1 and at most 525600",
+    "MAX_BODY_BYTES": "an integer, at least 1024 and at most 1073741824",
+    "SMTP_PORT": "an integer, at least 1 and at most 65535",
+    "SMTP_TIMEOUT_SECONDS": "a number, more than 0 and at most 300",
+    "MAIL_QUEUE_SIZE": "an integer, at least 1 and at most 100000",
+    "PASSWORD_RESET_EXPIRE_MINUTES": "an integer, at least 1 and at most 10080",
+}
+
+
+def test_ranges_are_those_of_every_number() -> None:
+    """The list that the tests below walk is whole."""
+    numbers = [name for name, field in Settings.model_fields.items() if field.annotation in {int, float}]
+    assert sorted(RANGES) == sorted(name.upper() for name in numbers)
+
+
+@pytest.mark.parametrize("wrong", ["0", "-20", "99999999999", "inf", "nan", "many", "10s", "1,5", "1h"])
+@pytest.mark.parametrize("name", RANGES)
+def test_load_with_a_number_that_can_not_be_says_the_range(load: Load, name: str, wrong: str) -> None:
+    """Zero, negative and absurd sizes and times, units and words: found at the start, not under load."""
+    assert faults(load, **{name: wrong}) == [f"{name}: not a valid value; give {RANGES[name]}"]
 
 
 @pytest.mark.parametrize(
-    ("name", "wrong", "kind"),
+    ("name", "wrong"),
     [
-        ("DB_POOL_SIZE", "many", "integer"),
-        ("DB_POOL_SIZE", "1.5", "integer"),
-        ("DB_POOL_TIMEOUT_SECONDS", "10s", "number"),
-        ("DB_CONNECT_TIMEOUT_SECONDS", "five", "number"),
-        ("DB_COMMAND_TIMEOUT_SECONDS", "1,5", "number"),
-        ("ACCESS_TOKEN_EXPIRE_MINUTES", "1h", "integer"),
-        ("SMTP_PORT", "smtp", "integer"),
-        ("SMTP_TIMEOUT_SECONDS", "10s", "number"),
-        ("MAIL_QUEUE_SIZE", "many", "integer"),
-        ("PASSWORD_RESET_EXPIRE_MINUTES", "1h", "integer"),
+        ("DB_POOL_SIZE", "1001"),
+        ("DB_POOL_SIZE", "1.5"),
+        ("DB_POOL_TIMEOUT_SECONDS", "300.5"),
+        ("DB_CONNECT_TIMEOUT_SECONDS", "301"),
+        ("DB_COMMAND_TIMEOUT_SECONDS", "3601"),
+        ("ACCESS_TOKEN_EXPIRE_MINUTES", "525601"),
+        ("MAX_BODY_BYTES", "1023"),
+        ("SMTP_PORT", "65536"),
+        ("SMTP_TIMEOUT_SECONDS", "301"),
+        ("MAIL_QUEUE_SIZE", "100001"),
+        ("PASSWORD_RESET_EXPIRE_MINUTES", "10081"),
     ],
 )
-def test_load_with_text_for_a_number_says_that_it_must_be_one(
-    load: Load, name: str, wrong: str, kind: str
-) -> None:
-    """A unit or a word is no number."""
-    (line,) = faults(load, **{name: wrong})
-    assert line.startswith(f"{name}: ")
-    assert kind in line
+def test_load_with_a_number_just_out_of_bounds_says_the_range(load: Load, name: str, wrong: str) -> None:
+    """The bounds are where the text says that they are."""
+    assert faults(load, **{name: wrong}) == [f"{name}: not a valid value; give {RANGES[name]}"]
 
 
 @pytest.mark.parametrize(

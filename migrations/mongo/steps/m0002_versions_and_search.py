@@ -19,18 +19,21 @@ from migrations.mongo.operations import (
 from migrations.mongo.steps import m0001_users_and_items as before
 
 BATCH = 1000
+LACKS_VERSION: Document = {"version": {"$exists": False}}
 
 KEY = {"bsonType": "string", "minLength": 1, "maxLength": 255}
 INTEGER = {"bsonType": ["int", "long"]}
-NEW_FIELDS: dict[str, dict[str, Any]] = {
-    "users": {"version": INTEGER, "session_version": INTEGER},
+FIELDS: dict[str, dict[str, Any]] = {
+    **before.FIELDS,
+    "users": {**before.FIELDS["users"], "version": INTEGER, "session_version": INTEGER},
     "items": {
+        **before.FIELDS["items"],
         "version": INTEGER,
         "title_folded": {"bsonType": "string"},
         "description_folded": {"bsonType": ["string", "null"]},
     },
+    "counters": {"_id": KEY, "value": INTEGER, "ends_at": before.DATE},
 }
-COUNTERS = {"_id": KEY, "value": INTEGER, "ends_at": before.DATE}
 
 INDEXES = {
     "items": [
@@ -43,12 +46,9 @@ INDEXES = {
 
 async def upgrade(database: Database) -> None:
     """Demand the new fields, then give them to the documents that lack them."""
-    for name, fields in NEW_FIELDS.items():
-        validator = document_validator({**before.FIELDS[name], **fields})
-        await ensure_collection(database, name, validator=validator)
-    await ensure_collection(database, "counters", validator=document_validator(COUNTERS))
-    lacks_version = {"version": {"$exists": False}}
-    await database["users"].update_many(lacks_version, {"$set": {"version": 1, "session_version": 0}})
+    for name in ("users", "items", "counters"):
+        await ensure_collection(database, name, validator=document_validator(FIELDS[name]))
+    await database["users"].update_many(LACKS_VERSION, {"$set": {"version": 1, "session_version": 0}})
     await _fold_items(database)
     for name, indexes in INDEXES.items():
         for index in indexes:
@@ -60,16 +60,19 @@ async def downgrade(database: Database) -> None:
     await drop_collection(database, "counters")
     for index in INDEXES["items"]:
         await drop_index(database, "items", index)
-    for name, fields in NEW_FIELDS.items():
+    for name in ("users", "items"):
         await ensure_collection(database, name, validator=document_validator(before.FIELDS[name]))
-        await database[name].update_many({}, {"$unset": dict.fromkeys(fields, "")})
+        added = FIELDS[name].keys() - before.FIELDS[name].keys()
+        await database[name].update_many({}, {"$unset": dict.fromkeys(added, "")})
 
 
 async def _fold_items(database: Database) -> None:
     """Give the items that are there what a search compares, as the code of this step folds it."""
-    items = database["items"]
-    while documents := await items.find({"version": {"$exists": False}}).limit(BATCH).to_list(BATCH):
+    items, rest = database["items"], LACKS_VERSION
+    while documents := await items.find(rest).sort([("_id", 1)]).limit(BATCH).to_list(BATCH):
         await items.bulk_write([_folding(document) for document in documents])
+        # On from there: a look from the start would pass all that is done already, again for each batch.
+        rest = {**LACKS_VERSION, "_id": {"$gt": documents[-1]["_id"]}}
 
 
 def _folding(document: Document) -> UpdateOne:

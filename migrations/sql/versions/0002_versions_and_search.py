@@ -67,22 +67,24 @@ def _fold_items() -> None:
     """Give the items that are there what a search compares, as the code of this revision folds it."""
     names = ("id", "title", "description", "title_folded", "description_folded")
     items = sa.table("items", *(sa.column(name) for name in names))
-    columns = (items.c.id, items.c.title, items.c.description)
-    unfolded = sa.select(*columns).where(items.c.title_folded.is_(None)).limit(BATCH)
+    batch = sa.select(items.c.id, items.c.title, items.c.description).order_by(items.c.id).limit(BATCH)
     change = (
         sa.update(items)
-        .where(items.c.id == sa.bindparam("row"))
-        .values(title_folded=sa.bindparam("title"), description_folded=sa.bindparam("description"))
+        .where(items.c.id == sa.bindparam("of_id"))
+        # A column's own name is SQLAlchemy's, to set that column by.
+        .values(title_folded=sa.bindparam("of_title"), description_folded=sa.bindparam("of_description"))
     )
-    connection = op.get_bind()
-    while rows := connection.execute(unfolded).all():
+    connection, rest = op.get_bind(), batch
+    while rows := connection.execute(rest).all():
         connection.execute(
             change,
             [
-                {"row": row.id, "title": _fold(row.title), "description": _fold(row.description)}
+                {"of_id": row.id, "of_title": _fold(row.title), "of_description": _fold(row.description)}
                 for row in rows
             ],
         )
+        # On from there: a look from the start would pass all that is done already, again for each batch.
+        rest = batch.where(items.c.id > rows[-1].id)
 
 
 def _fold(text: str | None) -> str | None:
