@@ -123,7 +123,7 @@ def _announce(settings: Settings, server: ServerInfo, host: str, port: int, *, u
     lines = {
         "Database": f"{server.product} {server.version} ({server.driver}) at {url}",
         "API": f"{base}/api/v1",
-        "Docs": f"{base}/docs",
+        "Docs": f"{base}/docs" if settings.shows_docs else "off (set DOCS=true)",
         "Superuser": settings.superuser_email or "none (set FIRST_SUPERUSER)",
     }
     typer.echo(f"EitherDB {version('eitherdb')}")

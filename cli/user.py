@@ -78,7 +78,7 @@ def create_superuser(
 
 @app.command("set-password")
 def set_password(email: Email, *, password_stdin: PasswordStdin = False) -> None:
-    """Give a user a new password, for example in place of a lost one."""
+    """Give a user a new password, for example in place of a lost one; all sessions end."""
     from api.security import Passwords
     from backends.models import UserChanges
 
