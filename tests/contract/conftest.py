@@ -13,7 +13,7 @@ from backends.protocols import Backend
 from config import Settings
 from tests.conftest import ManualClock
 from tests.contract.samples import new_user
-from tests.contract.shelves import ALL_SORTS, KINDS, Kind, Shelf
+from tests.contract.shelves import KINDS, Shelf
 from tests.provision import Provision
 
 
@@ -80,21 +80,8 @@ async def stranger(backend: Backend) -> User:
     return await backend.users.add(new_user(1))
 
 
-async def _shelf(kind: Kind, given_ids: Backend, backend: Backend) -> Shelf:
-    users = [] if kind == "users" else [await backend.users.add(new_user(n)) for n in (-1, -2)]
-    return Shelf(given_ids, kind, elsewhere=backend, users=users)
-
-
 @pytest.fixture(params=KINDS)
 async def shelf(request: pytest.FixtureRequest, given_ids: Backend, backend: Backend) -> Shelf:
     """Return each of the lists, empty; its rows get their ids from `ids` and their times from `clock`."""
-    return await _shelf(request.param, given_ids, backend)
-
-
-@pytest.fixture(params=ALL_SORTS, ids=[f"{kind} by {sort}" for kind, sort in ALL_SORTS])
-async def ordered(
-    request: pytest.FixtureRequest, given_ids: Backend, backend: Backend
-) -> tuple[Shelf, str]:
-    """Return the same with each of its orders, for tests that change the list on the way."""
-    kind, sort = request.param
-    return await _shelf(kind, given_ids, backend), sort
+    users = [] if request.param == "users" else [await backend.users.add(new_user(n)) for n in (-1, -2)]
+    return Shelf(given_ids, request.param, elsewhere=backend, users=users)

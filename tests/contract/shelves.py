@@ -62,7 +62,7 @@ class Shelf:
         return SORTS[self._kind]
 
     async def add(self, n: int, text: str | None = None) -> Row:
-        """Store a row of this list; the text is its title, or begins its address, which ends in the number."""
+        """Store a row of this list; the text is its title, or begins its address."""
         if self._kind == "users":
             changes = {} if text is None else {"email": f"{text}@n{n}.example.com"}
             return await self._backend.users.add(new_user(n).model_copy(update=changes))
@@ -81,7 +81,7 @@ class Shelf:
         return True
 
     async def rename(self, row: Row, text: str) -> None:
-        """Give a row another title or address, and with it another place where the list is sorted by that."""
+        """Give a row another title or address, and so another place in a list that is sorted by it."""
         if self._kind == "users":
             await self._backend.users.update(row.id, UserChanges(email=f"{text}@{row.id}.example.com"))
         else:

@@ -72,14 +72,15 @@ async def test_list_of_items_fits_all_conditions(
         for n in range(18)
     ]
     times = (START + 4 * MILLISECOND, START + 14 * MILLISECOND)
-    for title, q, after, before, owner_id in product(
+    combinations = product(
         (None, "Note A"), (None, "A"), (None, times[0]), (None, times[1]), (None, owner.id)
-    ):
+    )
+    for number, (title, q, after, before, owner_id) in enumerate(combinations):
         where = ItemFilter(title=title, q=q, created_after=after, created_before=before)
         fitting: list[Row] = [
             item for item in items if _fits(item, where.model_dump()) and owner_id in (None, item.owner_id)
         ]
-        for sort in ITEM_SORTS:
+        for sort in ITEM_SORTS[number % 3 :: 2]:
             page = await backend.items.list(where=where, owner_id=owner_id, sort=sort)
             assert page == _expected(fitting, sort), (where, sort)
         page = await backend.items.list(

@@ -160,10 +160,10 @@ async def test_delete_is_seen_whole_by_readers(backend: Backend, open_another: O
         await has_begun.wait()
         return await delete_user_in_the_end(backend, user.id)
 
-    for number in range(5):
+    for number in range(3):
         has_begun.clear()
         user = await backend.users.add(new_user(number))
-        await asyncio.gather(*(backend.items.add(new_item(n), owner_id=user.id) for n in range(60)))
+        await asyncio.gather(*(backend.items.add(new_item(n), owner_id=user.id) for n in range(50)))
         async with asyncio.TaskGroup() as tasks:
             deletion = tasks.create_task(delete(user))
             tasks.create_task(watch(deletion))
@@ -171,5 +171,5 @@ async def test_delete_is_seen_whole_by_readers(backend: Backend, open_another: O
             break
         assert await everything(backend) == ([], [])
 
-    assert (1, 60) in seen
-    assert seen <= {(1, 60), (0, 0)}
+    assert (1, 50) in seen
+    assert seen <= {(1, 50), (0, 0)}

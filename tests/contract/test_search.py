@@ -25,7 +25,7 @@ FOUND: dict[str, tuple[str, tuple[str, ...]]] = {
     "Kelvin": (f"5 {_KELVIN}", ("5 k", "K", _KELVIN)),
     "k": ("k", (_KELVIN, "K")),
     "Angstrom": ("\u212b", ("\u00e5", "\u00c5", "A\u030a", "a\u030a")),
-    "Greek": ("ΣΊΣΥΦΟΣ", ("σίσυφος", "σίσυφοσ", "ς", "Φος", "σ")),
+    "Greek": ("ΣΊΣΥΦΟΣ", ("σίσυφος", "σίσυφοσ", "ς", "Φος", "\N{GREEK SMALL LETTER SIGMA}")),
     "final sigma": ("ὀδυσσεύς", ("ΣΣ", "Σ", "σς", "ύΣ")),
     "composed": (f"caf{_NFC}", (_NFC, _NFD, _CAPITAL_NFC, "E\u0301", "CAFE\u0301", "caf")),
     "decomposed": (f"caf{_NFD}", (_NFC, _NFD, _CAPITAL_NFC, "E\u0301", f"f{_NFC}")),

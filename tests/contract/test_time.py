@@ -120,14 +120,14 @@ async def test_update_keeps_created_at(backend: Backend, clock: ManualClock, own
 
 
 async def test_default_clock_gives_whole_milliseconds(open_another: Opener) -> None:
-    """A backend that was opened without a clock takes the time of the machine, cut as every backend needs."""
+    """A backend that was opened without a clock takes the machine's time, cut to what is kept."""
     another = await open_another()
     before = datetime.now(UTC) - MILLISECOND
 
     users = [await another.users.add(new_user(n)) for n in range(5)]
     items = [await another.items.add(new_item(n), owner_id=users[0].id) for n in range(5)]
 
-    times = [row.created_at for row in (*users, *items)]
+    times = [user.created_at for user in users] + [item.created_at for item in items]
     assert times == sorted(times)
     assert before < times[0] <= times[-1] <= datetime.now(UTC)
     assert [time.microsecond % 1000 for time in times] == [0] * 10
