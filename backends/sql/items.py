@@ -24,6 +24,7 @@ from backends.models import (
 from backends.sql.errors import ConstraintViolation
 from backends.sql.pages import Order, page_statement, to_page
 from backends.sql.schema import ITEMS
+from backends.sql.search import place_of
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -58,10 +59,10 @@ def _fits(owner_id: str | None, where: ItemFilter) -> list[ColumnElement[bool]]:
     if where.title is not None:
         fits.append(ITEMS.c.title == where.title)
     if where.q:
-        # Both columns are folded, so LIKE has no case to ignore; with `autoescape` % and _ are themselves.
+        # Both columns are folded, so that there is no case to ignore.
         part = fold_case(where.q)
         searched = (ITEMS.c.title_folded, ITEMS.c.description_folded)
-        fits.append(or_(*(column.contains(part, autoescape=True) for column in searched)))
+        fits.append(or_(*(place_of(column, part) > 0 for column in searched)))
     if where.created_after is not None:
         fits.append(ITEMS.c.created_at > where.created_after)
     if where.created_before is not None:

@@ -10,12 +10,13 @@ from bson import ObjectId
 from sqlalchemy import insert, text
 
 from backends.ids import new_id
+from backends.models import with_folded
 from backends.sql.schema import ITEMS, USERS
 from config import Settings
 from tests.backends.raw import mongo_database, sql_connection
 
-OWNERS = 20
-ROWS = 2000
+OWNERS = 100
+ROWS = 10_000
 START = datetime(2026, 11, 22, tzinfo=UTC)
 
 Row = dict[str, Any]
@@ -23,7 +24,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Filled:
-    """The rows that are there: as many users as items, twenty of whom own the items."""
+    """The rows that are there: as many users as items, a hundred of whom own the items."""
 
     settings: Settings
     users: list[Row]
@@ -38,20 +39,25 @@ def rows() -> tuple[list[Row], list[Row]]:
             "email": f"user-{number}@example.com",
             "hashed_password": "x",
             "full_name": None,
-            "is_active": True,
+            "is_active": number % 3 > 0,
             "is_superuser": False,
             "created_at": START + timedelta(milliseconds=number),
+            "version": 1,
+            "session_version": 0,
         }
         for number in range(ROWS)
     ]
     items = [
-        {
-            "id": new_id(),
-            "title": f"item {number}",
-            "description": None,
-            "owner_id": users[number % OWNERS]["id"],
-            "created_at": START + timedelta(milliseconds=number),
-        }
+        with_folded(
+            {
+                "id": new_id(),
+                "title": f"Item {number * 7 % ROWS}",
+                "description": ("Even", "Odd", None)[number % 3],
+                "owner_id": users[number % OWNERS]["id"],
+                "created_at": START + timedelta(milliseconds=number),
+                "version": 1,
+            }
+        )
         for number in range(ROWS)
     ]
     return users, items

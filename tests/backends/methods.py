@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from backends.errors import AlreadyExists, BackendError, NotFound, NotOwner
+from backends.errors import AlreadyExists, BackendError, NotFound, NotOwner, VersionMismatch
 from backends.ids import new_id
-from backends.models import Item, ItemChanges, NewItem, NewUser, Position, User, UserChanges
+from backends.models import (
+    Item,
+    ItemChanges,
+    ItemFilter,
+    NewItem,
+    NewUser,
+    Position,
+    User,
+    UserChanges,
+    UserFilter,
+)
 from backends.protocols import Backend
 
 
@@ -25,6 +35,7 @@ Call = Callable[[Backend, Rows], Awaitable[object]]
 NEW_USER = NewUser(email="new@example.com", hashed_password="x")
 NEW_ITEM = NewItem(title="new")
 TITLE = ItemChanges(title="changed")
+VERSIONS = range(1, 100)
 
 # A method, with how many statements it is in SQL and which commands it is in MongoDB.
 METHODS: dict[str, tuple[Call, int, list[str]]] = {
@@ -41,11 +52,32 @@ METHODS: dict[str, tuple[Call, int, list[str]]] = {
         1,
         ["findAndModify"],
     ),
+    "users.update of a version": (
+        lambda b, r: b.users.update(r.owner.id, UserChanges(full_name="A"), versions=VERSIONS),
+        1,
+        ["findAndModify"],
+    ),
+    "users.update that ends sessions": (
+        lambda b, r: b.users.update(r.owner.id, UserChanges(), end_sessions=True),
+        1,
+        ["findAndModify"],
+    ),
     "users.update of nothing": (lambda b, r: b.users.update(r.owner.id, UserChanges()), 1, ["find"]),
     "users.delete": (
         lambda b, r: b.users.delete(r.owner.id),
         1,
         ["delete", "delete", "insert", "commitTransaction", "delete"],
+    ),
+    "users.delete of a version": (
+        lambda b, r: b.users.delete(r.owner.id, versions=VERSIONS),
+        1,
+        ["delete", "delete", "insert", "commitTransaction", "delete"],
+    ),
+    "users.list by address": (lambda b, _: b.users.list(sort="email"), 1, ["aggregate", "find"]),
+    "users.list of some": (
+        lambda b, r: b.users.list(where=UserFilter(is_active=True, created_after=r.owner.created_at)),
+        1,
+        ["aggregate", "find"],
     ),
     "items.add": (lambda b, r: b.items.add(NEW_ITEM, owner_id=r.owner.id), 1, ["insert", "find"]),
     "items.get": (lambda b, r: b.items.get(r.item.id), 1, ["find"]),
@@ -56,6 +88,14 @@ METHODS: dict[str, tuple[Call, int, list[str]]] = {
         1,
         ["aggregate", "find"],
     ),
+    "items.list by title": (lambda b, _: b.items.list(sort="-title"), 1, ["aggregate", "find"]),
+    "items.list of some": (
+        lambda b, r: b.items.list(
+            owner_id=r.owner.id, where=ItemFilter(title="old", q="l", created_before=r.item.created_at)
+        ),
+        1,
+        ["aggregate", "find"],
+    ),
     "items.list without count": (lambda b, _: b.items.list(count=False), 1, ["find"]),
     "items.update": (lambda b, r: b.items.update(r.item.id, TITLE), 1, ["findAndModify"]),
     "items.update of an owner": (
@@ -63,12 +103,35 @@ METHODS: dict[str, tuple[Call, int, list[str]]] = {
         1,
         ["findAndModify"],
     ),
+    "items.update of a version": (
+        lambda b, r: b.items.update(r.item.id, TITLE, owner_id=r.owner.id, versions=VERSIONS),
+        1,
+        ["findAndModify"],
+    ),
+    "items.update of nothing": (
+        lambda b, r: b.items.update(r.item.id, ItemChanges(), versions=VERSIONS),
+        1,
+        ["find"],
+    ),
     "items.delete": (lambda b, r: b.items.delete(r.item.id), 1, ["delete"]),
     "items.delete of an owner": (
         lambda b, r: b.items.delete(r.item.id, owner_id=r.owner.id),
         1,
         ["delete"],
     ),
+    "items.delete of a version": (
+        lambda b, r: b.items.delete(r.item.id, versions=VERSIONS),
+        1,
+        ["delete"],
+    ),
+    "counters.add": (lambda b, _: b.counters.add("running", 1, lasts_seconds=60), 1, ["findAndModify"]),
+    "counters.add of a new one": (
+        lambda b, _: b.counters.add("new", 1, lasts_seconds=60),
+        1,
+        ["findAndModify", "findAndModify"],
+    ),
+    "counters.get": (lambda b, _: b.counters.get("running"), 1, ["find"]),
+    "counters.delete": (lambda b, _: b.counters.delete("running"), 1, ["delete"]),
 }
 
 # What is refused may take a second look, to say why.
@@ -83,14 +146,14 @@ REFUSALS: dict[str, tuple[Call, type[BackendError], int, list[str]]] = {
     "users.update of nobody": (
         lambda b, _: b.users.update(new_id(), UserChanges(full_name="A")),
         NotFound,
-        1,
-        ["findAndModify"],
+        2,
+        ["findAndModify", "find"],
     ),
     "users.delete of nobody": (
         lambda b, _: b.users.delete(new_id()),
         NotFound,
-        1,
-        ["delete", "commitTransaction"],
+        2,
+        ["delete", "commitTransaction", "find"],
     ),
     "items.add of nobody": (
         lambda b, _: b.items.add(NEW_ITEM, owner_id=new_id()),
@@ -116,12 +179,44 @@ REFUSALS: dict[str, tuple[Call, type[BackendError], int, list[str]]] = {
         2,
         ["delete", "find"],
     ),
+    "users.update of another version": (
+        lambda b, r: b.users.update(r.owner.id, UserChanges(full_name="A"), versions=[]),
+        VersionMismatch,
+        2,
+        ["findAndModify", "find"],
+    ),
+    "users.delete of another version": (
+        lambda b, r: b.users.delete(r.owner.id, versions=[]),
+        VersionMismatch,
+        2,
+        ["delete", "commitTransaction", "find"],
+    ),
+    "items.update of another version": (
+        lambda b, r: b.items.update(r.item.id, TITLE, versions=[]),
+        VersionMismatch,
+        2,
+        ["findAndModify", "find"],
+    ),
+    "items.update of nothing of another version": (
+        lambda b, r: b.items.update(r.item.id, ItemChanges(), versions=[]),
+        VersionMismatch,
+        1,
+        ["find"],
+    ),
+    "items.delete of another version": (
+        lambda b, r: b.items.delete(r.item.id, versions=[]),
+        VersionMismatch,
+        2,
+        ["delete", "find"],
+    ),
     "items.delete of an unknown": (lambda b, _: b.items.delete(new_id()), NotFound, 2, ["delete", "find"]),
 }
 
 
 async def add_rows(backend: Backend) -> Rows:
-    """Store what the methods work on."""
-    owner = await backend.users.add(NewUser(email="owner@example.com", hashed_password="x"))
-    other = await backend.users.add(NewUser(email="other@example.com", hashed_password="x"))
+    """Store what the methods work on; may be called again when a method has deleted it."""
+    number = new_id()
+    owner = await backend.users.add(NewUser(email=f"owner{number}@example.com", hashed_password="x"))
+    other = await backend.users.add(NewUser(email=f"other{number}@example.com", hashed_password="x"))
+    await backend.counters.add("running", 1, lasts_seconds=60)
     return Rows(owner, other, await backend.items.add(NewItem(title="old"), owner_id=owner.id))

@@ -94,7 +94,7 @@ class OwnServer:
             db_backend="postgres" if self.kind == "postgres" else "mongo",
             database_url=base + ("" if self.kind == "postgres" else "outage") + question_mark + options,
             mongo_driver="pymongo" if self.kind == "mongo-pymongo" else "motor",
-            db_pool_size=len(METHODS) + 5,
+            db_pool_size=2 * len(METHODS),  # a list with its count takes two
             **LIMITS,
         )
 

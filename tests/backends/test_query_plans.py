@@ -1,6 +1,6 @@
 """What the repositories ask is answered by an index, in the index's order: as the servers explain it.
 
-Two thousand rows are enough for a planner to prefer an index where there is one. Counting a whole table
+Ten thousand rows are enough for a planner to prefer an index where there is one. Counting a whole table
 is the one thing that must look at all of it.
 """
 
@@ -8,17 +8,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any
+from datetime import timedelta
+from functools import partial
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import text
 
-from backends.models import ItemChanges, Position, UserChanges
+from backends.models import (
+    ItemChanges,
+    ItemFilter,
+    ItemSort,
+    Position,
+    UserChanges,
+    UserFilter,
+    UserSort,
+)
 from backends.protocols import Backend
 from migrations import open_migrator
-from tests.backends.fill import Filled, Row, fill_mongo, fill_sql
+from tests.backends.fill import ROWS, START, Filled, Row, fill_mongo, fill_sql
 from tests.backends.raw import MongoDatabase, mongo_database, opened, sql_connection
 from tests.backends.record import Command, engine_of, recorded, statements
+from tests.contract.shelves import ALL_SORTS, Kind
 from tests.provision import Provision
 
 Call = Callable[[Backend, Filled], Awaitable[object]]
@@ -35,11 +46,27 @@ ITEMS_OWNER = (
     "ix_items_owner_id_created_at_id",
     "ix_owner_id_created_at__id",
 )
+ITEMS_TITLE = ("items USING INDEX ix_items_title_id", "ix_items_title_id", "ix_title__id")
+ITEMS_OWNER_TITLE = (
+    "INDEX ix_items_owner_id_title_id (owner_id=?",
+    "ix_items_owner_id_title_id",
+    "ix_owner_id_title__id",
+)
+
+SERVED_BY: dict[tuple[Kind, str], Index] = {
+    ("users", "created_at"): USERS_NEWEST,
+    ("users", "email"): USERS_EMAIL,
+    ("items", "created_at"): ITEMS_NEWEST,
+    ("items", "title"): ITEMS_TITLE,
+    ("items of an owner", "created_at"): ITEMS_OWNER,
+    ("items of an owner", "title"): ITEMS_OWNER_TITLE,
+}
+"""Which index a list is a walk along, by the field that orders it."""
 
 
-def position(row: Row) -> Position:
+def position(row: Row, sort: str = "-created_at") -> Position:
     """Return the place just behind a row."""
-    return Position(row["created_at"], row["id"])
+    return Position(row[sort.removeprefix("-")], row["id"])
 
 
 # Without a count a list is a walk along an index; the tests of counts are below.
@@ -70,6 +97,14 @@ READS: dict[str, tuple[Call, Index]] = {
     ),
 }
 WRITES: dict[str, tuple[Call, Index]] = {
+    "users.update of a version": (
+        lambda b, f: b.users.update(f.users[701]["id"], UserChanges(full_name="A"), versions=[1, 2]),
+        (*USERS_ID[:2], "IXSCAN _id_"),
+    ),
+    "items.delete of a version": (
+        lambda b, f: b.items.delete(f.items[702]["id"], owner_id=f.users[2]["id"], versions=range(3)),
+        (*ITEMS_ID[:2], "IXSCAN _id_"),
+    ),
     "users.update": (
         lambda b, f: b.users.update(f.users[700]["id"], UserChanges(full_name="A")),
         USERS_ID,
@@ -79,7 +114,7 @@ WRITES: dict[str, tuple[Call, Index]] = {
         (*ITEMS_ID[:2], "IXSCAN _id_"),
     ),
     "items.delete": (lambda b, f: b.items.delete(f.items[701]["id"]), ITEMS_ID),
-    "users.delete": (lambda b, f: b.users.delete(f.users[99]["id"]), USERS_ID),
+    "users.delete": (lambda b, f: b.users.delete(f.users[999]["id"]), USERS_ID),
 }
 METHODS: dict[str, tuple[Call, Index]] = READS | WRITES
 AFTER = [name for name in READS if name.endswith("after")]
@@ -87,6 +122,51 @@ COUNT_OF_AN_OWNER: tuple[Call, Index] = (
     lambda b, f: b.items.list(owner_id=f.users[7]["id"], limit=10),
     ITEMS_OWNER,
 )
+
+LATE, EARLY = START + timedelta(milliseconds=ROWS // 4), START + timedelta(milliseconds=ROWS * 3 // 4)
+TIMES: list[dict[str, Any]] = [
+    {"created_after": LATE},
+    {"created_before": EARLY},
+    {"created_after": LATE, "created_before": EARLY},
+]
+USER_FILTERS = [{"is_active": True}, {"is_active": False}, *TIMES, {"is_active": True, **TIMES[2]}]
+ITEM_FILTERS = [{"title": "Item 49"}, {"q": "oDD"}, *TIMES, {"title": "Item 49", "q": "oDD", **TIMES[2]}]
+
+
+def pages(kind: Kind, sort: str, where: dict[str, Any]) -> dict[str, Call]:
+    """Return calls for the first page of a list in this order, and for one from its middle."""
+
+    def page(backend: Backend, filled: Filled, *, from_middle: bool) -> Awaitable[object]:
+        # In the middle of both orders; the item is one of the owner's.
+        row = (filled.users if kind == "users" else filled.items)[5007]
+        after = position(row, sort) if from_middle else None
+        if kind == "users":
+            return backend.users.list(
+                where=UserFilter(**where), sort=cast("UserSort", sort), after=after, limit=10, count=False
+            )
+        return backend.items.list(
+            owner_id=filled.users[7]["id"] if kind == "items of an owner" else None,
+            where=ItemFilter(**where),
+            sort=cast("ItemSort", sort),
+            after=after,
+            limit=10,
+            count=False,
+        )
+
+    return {"first": partial(page, from_middle=False), "after": partial(page, from_middle=True)}
+
+
+def filtered_pages(kind: Kind, sort: str) -> dict[str, Call]:
+    """Return the same of the list behind each filter."""
+    filters = USER_FILTERS if kind == "users" else ITEM_FILTERS
+    return {
+        f"{place} where {where}": call
+        for where in filters
+        for place, call in pages(kind, sort, where).items()
+    }
+
+
+all_sorts = pytest.mark.parametrize(("kind", "sort"), ALL_SORTS)
 
 
 # -- SQL -----------------------------------------------------------------------------------------
@@ -155,11 +235,37 @@ async def test_later_page_begins_at_its_position(
     assert re.search(r"\(created_at, ?id\) ?< ?(ROW)?\(", entered)
 
 
+@all_sorts
+async def test_page_in_any_order_walks_its_index(
+    kind: Kind, sort: str, sql_backend: Backend, filled_sql: Filled
+) -> None:
+    """Nothing is sorted, either way round; a later page begins at its position."""
+    column = sort.removeprefix("-")
+    index = SERVED_BY[kind, column][filled_sql.settings.db_backend == "postgres"]
+    for place, call in pages(kind, sort, {}).items():
+        lines = await explain(sql_backend, filled_sql, call)
+        assert index in " ".join(lines), lines
+        assert scans(lines) + sorts(lines) == []
+        entered = re.search(rf"\b{column}\)?(::text)?(, ?id)?\)* ?[<>]", " ".join(lines))
+        assert (entered is not None) is (place == "after"), lines
+
+
+@all_sorts
+async def test_filtered_page_scans_no_table(
+    kind: Kind, sort: str, sql_backend: Backend, filled_sql: Filled
+) -> None:
+    """Whatever the filter and the order, rows are reached through an index."""
+    for name, call in filtered_pages(kind, sort).items():
+        assert scans(await explain(sql_backend, filled_sql, call)) == [], name
+
+
 async def test_count_of_an_owner_walks_its_index(sql_backend: Backend, filled_sql: Filled) -> None:
     """Page and count in one statement both stay within the owner's part; only the page is sorted again."""
     call, index = COUNT_OF_AN_OWNER
     lines = await explain(sql_backend, filled_sql, call)
-    assert " ".join(lines).count(index[filled_sql.settings.db_backend == "postgres"]) == 2
+    assert index[filled_sql.settings.db_backend == "postgres"] in " ".join(lines)
+    # Any index that begins with the owner can count.
+    assert " ".join(lines).count("ix_items_owner_id_") == 2
     assert scans(lines) == []
     assert len(sorts(lines)) <= 2
     assert not [line for line in lines if "Materialize" in line]
@@ -255,6 +361,46 @@ async def test_later_page_of_documents_begins_at_its_position(
         plan = await database.command({"explain": asked, "verbosity": "queryPlanner"})
     # Without a bound it would begin at MaxKey.
     assert re.search(r"'created_at': \['\[new Date\(\d+\), ", str(plan["queryPlanner"]["winningPlan"]))
+
+
+@all_sorts
+async def test_page_of_documents_in_any_order_walks_its_index(
+    kind: Kind, sort: str, mongo: Provision, filled_mongo: Filled
+) -> None:
+    """Nothing is sorted, either way round; a later page begins at its position."""
+    field = sort.removeprefix("-")
+    index = SERVED_BY[kind, field][2]
+    async with (
+        recorded(mongo, filled_mongo.settings) as (backend, commands),
+        mongo_database(filled_mongo.settings) as database,
+    ):
+        for place, call in pages(kind, sort, {}).items():
+            await call(backend, filled_mongo)
+            stages = await explain_commands(database, commands)
+            assert [stage for stage in stages if "IXSCAN" in stage] == [f"IXSCAN {index}"], stages
+            assert not [stage for stage in stages if "COLLSCAN" in stage or "SORT" in stage]
+            asked = {key: value for key, value in commands.pop().items() if key in PLAN_FIELDS}
+            plan = await database.command({"explain": asked, "verbosity": "queryPlanner"})
+            bounds = rf"'{field}': \['[\[(](new Date\(\d|\")"
+            entered = re.search(bounds, str(plan["queryPlanner"]["winningPlan"]))
+            assert (entered is not None) is (place == "after"), plan
+
+
+@all_sorts
+async def test_filtered_page_scans_no_collection(
+    kind: Kind, sort: str, mongo: Provision, filled_mongo: Filled
+) -> None:
+    """Whatever the filter and the order, documents are reached through an index."""
+    async with (
+        recorded(mongo, filled_mongo.settings) as (backend, commands),
+        mongo_database(filled_mongo.settings) as database,
+    ):
+        for name, call in filtered_pages(kind, sort).items():
+            await call(backend, filled_mongo)
+            stages = await explain_commands(database, commands)
+            assert [stage for stage in stages if "IXSCAN" in stage], name
+            assert not [stage for stage in stages if "COLLSCAN" in stage], name
+            commands.clear()
 
 
 async def test_count_of_an_owner_scans_its_index_alone(mongo: Provision, filled_mongo: Filled) -> None:

@@ -57,7 +57,8 @@ async def test_text_columns_compare_by_code_point(sql: Provision) -> None:
         else:
             words = (
                 "SELECT table_name, column_name, collation_name FROM information_schema.columns"
-                " WHERE table_name IN ('users', 'items') AND data_type LIKE 'character%'"
+                " WHERE table_name IN ('users', 'items', 'counters')"
+                " AND (data_type LIKE 'character%' OR data_type = 'text')"
             )
             columns = (await connection.execute(text(words))).all()
             assert {(table, column) for table, column, _ in columns} == {
@@ -66,6 +67,9 @@ async def test_text_columns_compare_by_code_point(sql: Provision) -> None:
                 ("users", "full_name"),
                 ("items", "title"),
                 ("items", "description"),
+                ("items", "title_folded"),
+                ("items", "description_folded"),
+                ("counters", "key"),
             }
             assert {collation for _, _, collation in columns} == {"C"}
 

@@ -187,6 +187,9 @@ async def leave_orphan(scene: Scene) -> ObjectId:
             "description": None,
             "owner_id": ObjectId(scene.user.id),
             "created_at": datetime.now(UTC),
+            "version": 1,
+            "title_folded": "orphan",
+            "description_folded": None,
         }
     )
     return item

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -47,18 +47,20 @@ def refused_without(backend: Backend, capability: Capability, operation: str) ->
         yield
 
 
-async def delete_user(backend: Backend, id: str) -> bool:
+async def delete_user(backend: Backend, id: str, *, versions: Collection[int] | None = None) -> bool:
     """Delete a user; tell whether that was done, or refused for want of the one capability it needs."""
     with refused_without(backend, Capability.TRANSACTIONS, "users.delete"):
-        await backend.users.delete(id)
+        await backend.users.delete(id, versions=versions)
     return Capability.TRANSACTIONS in backend.capabilities
 
 
-async def delete_user_in_the_end(backend: Backend, id: str) -> bool:
+async def delete_user_in_the_end(
+    backend: Backend, id: str, *, versions: Collection[int] | None = None
+) -> bool:
     """Delete a user as a patient caller does: again where concurrent changes collided in every try."""
     for _ in range(20):
         with suppress(Conflict):
-            return await delete_user(backend, id)
+            return await delete_user(backend, id, versions=versions)
     pytest.fail("the deletion kept colliding")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from backends.models import NewItem, NewUser
@@ -25,6 +26,16 @@ OTHER_USER: dict[str, Any] = {
 }
 FULL_ITEM: dict[str, Any] = {"title": "Note G", "description": "Bernoulli numbers"}
 OTHER_ITEM: dict[str, Any] = {"title": "Note A", "description": "The engine weaves"}
+
+
+LONG_AGO, SOON = datetime(1815, 12, 10, tzinfo=UTC), datetime(2852, 11, 27, tzinfo=UTC)
+USER_FILTER: dict[str, Any] = {"is_active": True, "created_after": LONG_AGO, "created_before": SOON}
+ITEM_FILTER: dict[str, Any] = {
+    "title": "Note G",
+    "q": "bernoulli",
+    "created_after": LONG_AGO,
+    "created_before": SOON,
+}
 
 
 def new_user(n: int = 0) -> NewUser:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal, cast
 
-from backends.models import Item, ItemSort, Page, Position, User, UserSort
+from backends.models import (
+    Item,
+    ItemChanges,
+    ItemSort,
+    Page,
+    Position,
+    User,
+    UserChanges,
+    UserSort,
+)
 from backends.protocols import Backend
 from tests.contract.expectations import delete_user
 from tests.contract.samples import new_item, new_user
@@ -47,10 +56,15 @@ class Shelf:
         self._elsewhere = elsewhere
         self._users = users
 
+    @property
+    def sorts(self) -> tuple[str, ...]:
+        """Every order that this list can be asked for."""
+        return SORTS[self._kind]
+
     async def add(self, n: int, text: str | None = None) -> Row:
-        """Store a row of this list; the text is its title, or stands in its address."""
+        """Store a row of this list; the text is its title, or begins its address."""
         if self._kind == "users":
-            changes = {} if text is None else {"email": f"{text}@example.com"}
+            changes = {} if text is None else {"email": f"{text}@n{n}.example.com"}
             return await self._backend.users.add(new_user(n).model_copy(update=changes))
         owner = self._users[n % 2 if self._kind == "items" else 0]
         new = new_item(n).model_copy(update={} if text is None else {"title": text})
@@ -65,6 +79,13 @@ class Shelf:
             return await delete_user(self._backend, row.id)
         await self._backend.items.delete(row.id)
         return True
+
+    async def rename(self, row: Row, text: str) -> None:
+        """Give a row another title or address, and so another place in a list that is sorted by it."""
+        if self._kind == "users":
+            await self._backend.users.update(row.id, UserChanges(email=f"{text}@{row.id}.example.com"))
+        else:
+            await self._backend.items.update(row.id, ItemChanges(title=text))
 
     async def list(
         self,

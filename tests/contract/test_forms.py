@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from backends.models import Item, ItemChanges, NewItem, NewUser, User, UserChanges
-from tests.contract.samples import FULL_ITEM, FULL_USER, OTHER_ITEM, OTHER_USER
+from backends.models import Item, ItemChanges, ItemFilter, NewItem, NewUser, User, UserChanges, UserFilter
+from tests.contract.samples import (
+    FULL_ITEM,
+    FULL_USER,
+    ITEM_FILTER,
+    OTHER_ITEM,
+    OTHER_USER,
+    USER_FILTER,
+)
 
 Form = type[BaseModel]
 
 USER_FORMS: list[Form] = [NewUser, UserChanges]
 ITEM_FORMS: list[Form] = [NewItem, ItemChanges]
+FILTERS: list[Form] = [UserFilter, ItemFilter]
 SAMPLES: dict[Form, dict[str, Any]] = {
     NewUser: FULL_USER,
     UserChanges: OTHER_USER,
     NewItem: FULL_ITEM,
     ItemChanges: OTHER_ITEM,
+    UserFilter: USER_FILTER,
+    ItemFilter: ITEM_FILTER,
 }
 TEXT_FIELDS = [
     (form, name) for form, sample in SAMPLES.items() for name in sample if isinstance(sample[name], str)
@@ -165,3 +176,54 @@ def test_item_form_has_no_owner(form: Form) -> None:
     """An item's owner is an argument of `add`, and nothing changes it."""
     filled = form.model_validate({**SAMPLES[form], "owner_id": "0" * 24, "id": "0" * 24})
     assert filled.model_dump() == SAMPLES[form]
+
+
+@pytest.mark.parametrize("form", FILTERS)
+@pytest.mark.parametrize("name", ["created_after", "created_before"])
+def test_filter_refuses_times_without_a_zone(form: Form, name: str) -> None:
+    """A moment is meant, so the text of a time must say which zone's it is."""
+    for time in (datetime(2026, 11, 22), "2026-11-22T16:25:25"):  # noqa: DTZ001 - that is the fault
+        assert _fault(form, **{name: time}) == ("timezone_aware", (name,)), time
+
+
+@pytest.mark.parametrize("form", FILTERS)
+def test_filter_refuses_times_out_of_range(form: Form) -> None:
+    """Seen from UTC the moment must be one of the years 1 to 9999, which every database can compare."""
+    east, west = timezone(timedelta(minutes=1)), timezone(-timedelta(minutes=1))
+    first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+    for name in ("created_after", "created_before"):
+        for time in (first.replace(tzinfo=east), last.replace(tzinfo=west)):
+            assert _fault(form, **{name: time}) == ("time_range", (name,)), time
+        for time in (first, first.replace(tzinfo=west), last, last.replace(tzinfo=east)):
+            filled = form.model_validate({**SAMPLES[form], name: time})
+            assert filled.model_dump() == {**SAMPLES[form], name: time}
+    beyond = last + timedelta(microseconds=1)
+    assert _fault(form, created_before=beyond) == ("time_range", ("created_before",))
+    assert form(created_after=beyond) == form(created_after=last)
+
+
+@pytest.mark.parametrize("form", FILTERS)
+def test_filter_keeps_whole_milliseconds_in_utc(form: Form) -> None:
+    """A bound is moved to the millisecond that leaves the same rows out, and to UTC."""
+    time = datetime(2026, 11, 22, 16, 25, 25, 123_000, tzinfo=UTC)
+    millisecond = timedelta(milliseconds=1)
+    for microseconds in (1, 500, 999):
+        between = (time + timedelta(microseconds=microseconds)).astimezone(timezone(timedelta(hours=-9.5)))
+        filled = form.model_validate({"created_after": between, "created_before": between})
+        bounds = filled.model_dump(exclude_unset=True)
+        assert bounds == {"created_after": time, "created_before": time + millisecond}
+        assert [bound.tzinfo for bound in bounds.values()] == [UTC, UTC]
+
+
+@pytest.mark.parametrize("form", FILTERS)
+def test_filter_without_fields_has_none(form: Form) -> None:
+    """None is no restriction, whether it is left out or said."""
+    nothing = dict.fromkeys(form.model_fields)
+    assert form().model_dump() == nothing
+    assert form.model_validate(nothing) == form()
+
+
+@pytest.mark.parametrize("name", ["title", "q"])
+def test_filter_takes_texts_that_no_item_has(name: str) -> None:
+    """Empty text is no fault: no item has it as its title, and every item has it as a part."""
+    assert ItemFilter.model_validate({name: ""}).model_dump(exclude_unset=True) == {name: ""}

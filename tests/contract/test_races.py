@@ -134,3 +134,42 @@ async def test_delete_racing_updates_of_the_user_removes_it(backend: Backend, op
             assert (await backend.users.get(user.id)) in outcomes
             break
         assert await everything(backend) == ([], [])
+
+
+async def test_delete_is_seen_whole_by_readers(backend: Backend, open_another: Opener) -> None:
+    """While a user is deleted nobody sees the items without the user, nor the user without some of them.
+
+    The watcher counts users, items and users again: where both counts of users agree, there were as
+    many when it counted the items.
+    """
+    another = await open_another()
+    has_begun = asyncio.Event()
+    seen: set[tuple[int | None, int | None]] = set()
+
+    async def watch(until: asyncio.Task[bool]) -> None:
+        while not until.done():
+            before = (await another.users.list(limit=0)).count
+            items = (await another.items.list(limit=0)).count
+            after = (await another.users.list(limit=0)).count
+            if before == after:
+                seen.add((after, items))
+            has_begun.set()
+            await asyncio.sleep(0)  # not every backend has to wait for its server
+
+    async def delete(user: User) -> bool:
+        await has_begun.wait()
+        return await delete_user_in_the_end(backend, user.id)
+
+    for number in range(3):
+        has_begun.clear()
+        user = await backend.users.add(new_user(number))
+        await asyncio.gather(*(backend.items.add(new_item(n), owner_id=user.id) for n in range(50)))
+        async with asyncio.TaskGroup() as tasks:
+            deletion = tasks.create_task(delete(user))
+            tasks.create_task(watch(deletion))
+        if not deletion.result():
+            break
+        assert await everything(backend) == ([], [])
+
+    assert (1, 50) in seen
+    assert seen <= {(1, 50), (0, 0)}

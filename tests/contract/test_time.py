@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from backends.models import ItemChanges, Page, User, UserChanges
 from backends.protocols import Backend
 from tests.conftest import ManualClock
+from tests.contract.conftest import Opener
 from tests.contract.expectations import everything
 from tests.contract.samples import new_item, new_user
 from tests.contract.shelves import Shelf, position
@@ -116,3 +117,20 @@ async def test_update_keeps_created_at(backend: Backend, clock: ManualClock, own
 
     assert (updated_user.created_at, updated_item.created_at) == (owner.created_at, item.created_at)
     assert await everything(backend) == ([updated_user], [updated_item])
+
+
+async def test_default_clock_gives_whole_milliseconds(open_another: Opener) -> None:
+    """A backend that was opened without a clock takes the machine's time, cut to what is kept."""
+    another = await open_another()
+    before = datetime.now(UTC) - MILLISECOND
+
+    users = [await another.users.add(new_user(n)) for n in range(5)]
+    items = [await another.items.add(new_item(n), owner_id=users[0].id) for n in range(5)]
+
+    times = [user.created_at for user in users] + [item.created_at for item in items]
+    assert times == sorted(times)
+    assert before < times[0] <= times[-1] <= datetime.now(UTC)
+    assert [time.microsecond % 1000 for time in times] == [0] * 10
+    assert _is_aware_utc(*times)
+    assert [await another.users.get(user.id) for user in users] == users
+    assert [await another.items.get(item.id) for item in items] == items

@@ -10,84 +10,92 @@ from backends.models import Page, Position
 from tests.conftest import ManualClock
 from tests.contract.conftest import ManualIds
 from tests.contract.samples import hex_id
-from tests.contract.shelves import Row, Shelf, order, position
+from tests.contract.shelves import Row, Shelf, position, sorted_by
 
 SHUFFLED = [5, 1, 9, 3, 7, 2, 8, 4, 10, 6, 11]
 
 
-async def _walk(shelf: Shelf, *, limit: int) -> list[Row]:
+async def _walk(shelf: Shelf, sort: str, *, limit: int) -> list[Row]:
     """Follow `next` to the end; every page but the last must be full."""
     rows: list[Row] = []
     after: Position | None = None
     for _ in range(2 * len(SHUFFLED)):
-        page = await shelf.list(limit=limit, after=after, count=False)
+        page = await shelf.list(sort=sort, limit=limit, after=after, count=False)
         rows += page.data
         if page.next is None:
             return rows
         assert len(page.data) == limit
-        assert page.next == position(page.data[-1])
+        assert page.next == position(page.data[-1], sort)
         after = page.next
     pytest.fail("the walk did not end")
 
 
 async def _fill(shelf: Shelf, clock: ManualClock, ids: ManualIds) -> list[Row]:
-    """Store rows in no order, most of them at equal times; return them newest first."""
+    """Store rows in no order, most of them at equal times and with equal titles."""
     clock.stop()
     start = clock.now
     ids.upcoming = [hex_id(n * 100) for n in SHUFFLED]
     rows = []
     for n in range(len(SHUFFLED)):
         clock.now = start + timedelta(milliseconds=n // 4)
-        rows.append(await shelf.add(n))
-    return sorted(rows, key=order, reverse=True)
+        rows.append(await shelf.add(n, "bca"[n % 3]))
+    return rows
 
 
 async def test_walk_meets_each_row_once(shelf: Shelf, clock: ManualClock, ids: ManualIds) -> None:
-    """Pages of any size, put together, are the list, also where times are equal over many pages."""
+    """Pages of any size, put together, are the list, also where keys are equal over many pages."""
     rows = await _fill(shelf, clock, ids)
 
-    for limit in (1, 2, 3, 4, 10, 11, 12):
-        assert await _walk(shelf, limit=limit) == rows, limit
+    for sort in shelf.sorts:
+        for limit in (1, 4, 10, 11):
+            assert await _walk(shelf, sort, limit=limit) == sorted_by(sort, rows), (sort, limit)
 
 
 async def test_walk_goes_on_behind_a_deleted_row(shelf: Shelf, clock: ManualClock, ids: ManualIds) -> None:
     """The row that `next` points behind may be deleted before the next page is asked for."""
-    rows = await _fill(shelf, clock, ids)
-    first = await shelf.list(limit=4)
-    assert first.next == position(rows[3])
+    left = await _fill(shelf, clock, ids)
+    for sort in shelf.sorts:
+        rows = sorted_by(sort, left)
+        first = await shelf.list(sort=sort, limit=4)
+        assert first.next == position(rows[3], sort)
 
-    removed = await shelf.remove(rows[3])
+        if await shelf.remove(rows[3]):
+            left.remove(rows[3])
 
-    rest = await shelf.list(after=first.next)
-    assert rest == Page(data=rows[4:], count=len(rows) - removed, next=None)
+        rest = await shelf.list(sort=sort, after=first.next)
+        assert rest == Page(data=rows[4:], count=len(left), next=None), sort
 
 
-async def test_walk_meets_surviving_rows_once_while_others_come_and_go(
+async def test_walk_meets_surviving_rows_once_while_others_change(
     shelf: Shelf, clock: ManualClock, ids: ManualIds
 ) -> None:
-    """Rows that are there from start to end are met once, in order; new ones don't shift them."""
-    rows = await _fill(shelf, clock, ids)
-    times = [clock.now, clock.now + timedelta(milliseconds=1), rows[-1].created_at]
-    survivors = list(rows)
-    met: list[Row] = []
-    after: Position | None = None
-    for number in range(len(rows)):
-        page = await shelf.list(limit=2, after=after)
-        met += page.data
-        after = page.next
-        if after is None:
-            break
-        clock.now = times[number % 3]
-        ids.upcoming = [hex_id(number * 7 % 12 * 100 + 50 + number)]
-        await shelf.add(100 + number)
-        victim = rows[number * 5 % len(rows)]
-        if await shelf.remove(victim):
-            survivors.remove(victim)
+    """Rows that stay are met once, in order, while others come, go and move to another place."""
+    await _fill(shelf, clock, ids)
+    start = clock.now
+    for turn, sort in enumerate(shelf.sorts):
+        rows: list[Row] = (await shelf.list(sort=sort)).data
+        survivors = list(rows)
+        met: list[Row] = []
+        after: Position | None = None
+        for number in range(2 * len(rows)):
+            page = await shelf.list(sort=sort, limit=2, after=after)
+            met += page.data
+            after = page.next
+            if after is None:
+                break
+            clock.now = start + timedelta(milliseconds=number % 3 - 2)
+            ids.upcoming = [hex_id(number * 7 % 12 * 1000 + 10 * turn + number)]
+            await shelf.add(100 * (turn + 1) + number, "acb"[number % 3])
+            victim, moved = rows[number * 5 % len(rows)], rows[(number * 5 + 1) % len(rows)]
+            if number % 2 == 0 and victim in survivors and await shelf.remove(victim):
+                survivors.remove(victim)
+            if number % 2 and moved in survivors:
+                await shelf.rename(moved, "0z"[number // 2 % 2])
+                survivors.remove(moved)
 
-    assert after is None, "the walk did not end"
-    assert len(survivors) >= 4
-    assert [row for row in met if row in survivors] == survivors
-    assert len({row.id for row in met}) == len(met)
+        assert after is None, "the walk did not end"
+        assert len(survivors) >= 4
+        assert [row for row in met if row in survivors] == survivors, sort
 
 
 async def test_list_next_is_none_when_the_rest_was_deleted(shelf: Shelf) -> None:

@@ -1,0 +1,270 @@
+"""Counters: they add up, whoever adds, and end by the clock."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from backends.protocols import Backend, Count
+from tests.conftest import ManualClock
+from tests.contract.conftest import Opener
+from tests.contract.expectations import everything, race
+
+MILLISECOND = timedelta(milliseconds=1)
+MINUTE = timedelta(minutes=1)
+
+KEYS = [
+    *(
+        "a",
+        "A",
+        "aa",
+        "a ",
+        " a",
+        " ",
+        "\u00e9",
+        "e\u0301",
+        "\u00df",
+        "ss",
+        "\u0131",
+        "i",
+        "%",
+        "_",
+        "a%",
+        "*",
+    ),
+    *(
+        "'",
+        '"',
+        "\\",
+        "$gt",
+        "$a",
+        "a.b",
+        ".",
+        "{}",
+        '{"$gt": ""}',
+        "null",
+        "0",
+        "1",
+        "01",
+        "-1",
+        "\n",
+        "\t",
+    ),
+    *("\u200b", "\ufeff", "\ufffd", "\ufffe", "\uffff", "\U00010000", "\U0010ffff", "203.0.113.5/login"),
+    *(
+        "a" * 254,
+        "a" * 255,
+        "\U0010ffff" * 255,
+        "\u00e9" * 255,
+        "0123456789abcdef01234567",
+        ":",
+        "a:b",
+        "/",
+    ),
+]
+
+
+@pytest.fixture(autouse=True)
+def at(clock: ManualClock) -> datetime:
+    """Stop the clock where no server's own has come yet: some remove what has ended by theirs."""
+    clock.now = datetime(2526, 11, 22, 16, 25, 25, 123_000, tzinfo=UTC)
+    clock.stop()
+    return clock.now
+
+
+async def test_add_begins_a_counter(backend: Backend, at: datetime) -> None:
+    """It has the amount, and ends so many seconds from now."""
+    assert await backend.counters.get("a") is None
+
+    assert await backend.counters.add("a", 3, lasts_seconds=60) == Count(3, at + MINUTE)
+    assert await backend.counters.get("a") == Count(3, at + MINUTE)
+
+
+async def test_add_to_a_running_counter_keeps_its_end(
+    backend: Backend, clock: ManualClock, at: datetime
+) -> None:
+    """The amount is added; the first addition has said when it ends."""
+    await backend.counters.add("a", 1, lasts_seconds=60)
+
+    for n, lasts_seconds in enumerate([1, 60, 3600, 0]):
+        clock.now += MILLISECOND
+        count = await backend.counters.add("a", 10, lasts_seconds=lasts_seconds)
+        assert count == await backend.counters.get("a") == Count(11 + 10 * n, at + MINUTE)
+
+
+async def test_add_takes_any_amount(backend: Backend, at: datetime) -> None:
+    """Amounts may be 0 and negative, and what they add up to may be too, far beyond 32 bits."""
+    value = 0
+    for amount in (0, 5, -7, 0, -(2**40), 2**62, -(2**62), 2**40, 2, 2**31, -(2**31) - 1, 1):
+        value += amount
+        count = await backend.counters.add("a", amount, lasts_seconds=60)
+        assert count == await backend.counters.get("a") == Count(value, at + MINUTE)
+
+    assert value == 0
+    assert await backend.counters.add("b", -3, lasts_seconds=60) == Count(-3, at + MINUTE)
+
+
+async def test_counter_ends_at_its_end(backend: Backend, clock: ManualClock, at: datetime) -> None:
+    """Until the last millisecond before it is there; at its end it is gone."""
+    count = await backend.counters.add("a", 5, lasts_seconds=60)
+
+    clock.now = at + MINUTE - MILLISECOND
+    assert await backend.counters.get("a") == count
+    assert await backend.counters.add("a", 1, lasts_seconds=60) == replace(count, value=6)
+    for late in (MINUTE, MINUTE + MILLISECOND, timedelta(days=400)):
+        clock.now = at + late
+        assert await backend.counters.get("a") is None
+
+
+@pytest.mark.parametrize("late", [timedelta(0), MILLISECOND, timedelta(days=400)])
+async def test_add_after_the_end_begins_anew(
+    backend: Backend, clock: ManualClock, at: datetime, late: timedelta
+) -> None:
+    """What ended is as if it had never been: neither its value nor its end counts."""
+    await backend.counters.add("a", 5, lasts_seconds=60)
+    clock.now = at + MINUTE + late
+
+    again = await backend.counters.add("a", 2, lasts_seconds=5)
+
+    assert again == await backend.counters.get("a") == Count(2, clock.now + timedelta(seconds=5))
+    assert await backend.counters.add("a", 2, lasts_seconds=60) == replace(again, value=4)
+
+
+async def test_counter_that_lasts_no_time_has_ended(backend: Backend, at: datetime) -> None:
+    """Its end has come when it begins: each addition begins anew."""
+    for amount in (3, 4):
+        assert await backend.counters.add("a", amount, lasts_seconds=0) == Count(amount, at)
+        assert await backend.counters.get("a") is None
+
+
+async def test_delete_ends_one_counter(backend: Backend, clock: ManualClock, at: datetime) -> None:
+    """It is gone, the others are not, and the next addition begins anew."""
+    for key in ("a", "b"):
+        await backend.counters.add(key, 5, lasts_seconds=60)
+    clock.now += MILLISECOND
+
+    await backend.counters.delete("a")
+
+    assert await backend.counters.get("a") is None
+    assert await backend.counters.get("b") == Count(5, at + MINUTE)
+    again = await backend.counters.add("a", 1, lasts_seconds=60)
+    assert again == Count(1, at + MINUTE + MILLISECOND)
+
+
+async def test_delete_of_no_counter_does_nothing(
+    backend: Backend, clock: ManualClock, at: datetime
+) -> None:
+    """One that never was, one that was deleted and one that ended are the same."""
+    other = await backend.counters.add("other", 1, lasts_seconds=3600)
+    await backend.counters.add("a", 1, lasts_seconds=60)
+    clock.now = at + MINUTE
+
+    for key in ("never", "a", "a"):
+        await backend.counters.delete(key)
+
+    assert await backend.counters.get("a") is None
+    assert await backend.counters.get("other") == other
+
+
+async def test_key_is_any_text(backend: Backend, at: datetime) -> None:
+    """Each has a counter of its own: nothing is folded, trimmed, normalised or read as a pattern."""
+    assert len(KEYS) == len(set(KEYS))
+    for n, key in enumerate(KEYS):
+        assert await backend.counters.add(key, n, lasts_seconds=60) == Count(n, at + MINUTE), ascii(key)
+
+    found = [await backend.counters.get(key) for key in KEYS]
+    assert found == [Count(n, at + MINUTE) for n in range(len(KEYS))]
+
+    for key in KEYS[::2]:
+        await backend.counters.delete(key)
+    left = [await backend.counters.get(key) for key in KEYS]
+    assert left == [found[n] if n % 2 else None for n in range(len(KEYS))]
+
+
+@pytest.mark.parametrize("before", [None, "running", "ended"])
+async def test_concurrent_adds_lose_none(
+    backend: Backend, open_another: Opener, clock: ManualClock, at: datetime, before: str | None
+) -> None:
+    """Two hundred at once, through two backends: each sees a sum of its own, and the last is the whole."""
+    another = await open_another(clock=clock)
+    expected = Count(200, at + MINUTE)
+    if before is not None:
+        await backend.counters.add("a", 1000, lasts_seconds=30)
+        expected = Count(1200, at + timedelta(seconds=30))
+    if before == "ended":
+        clock.now = at + timedelta(seconds=30)
+        expected = Count(200, clock.now + MINUTE)
+
+    counts, errors = await race(
+        (backend, another)[n % 2].counters.add("a", 1, lasts_seconds=60) for n in range(200)
+    )
+
+    assert errors == []
+    assert {count.ends_at for count in counts} == {expected.ends_at}
+    assert sorted(count.value for count in counts) == list(range(expected.value - 199, expected.value + 1))
+    assert await backend.counters.get("a") == await another.counters.get("a") == expected
+
+
+async def test_concurrent_adds_to_many_keys_do_not_mix(backend: Backend, at: datetime) -> None:
+    """Each key is counted by itself, fresh ones too."""
+    counts, errors = await race(
+        backend.counters.add(f"key {n % 10}", n % 10 + 1, lasts_seconds=60) for n in range(100)
+    )
+
+    assert (len(counts), errors) == (100, [])
+    for n in range(10):
+        assert await backend.counters.get(f"key {n}") == Count(10 * (n + 1), at + MINUTE)
+
+
+async def test_concurrent_adds_and_deletes_leave_what_was_added_since(
+    backend: Backend, at: datetime
+) -> None:
+    """A deletion ends what was there; an addition begins or goes on, and none fails."""
+    calls = [backend.counters.add("a", 1, lasts_seconds=60) for _ in range(40)]
+    deletions = [backend.counters.delete("a") for _ in range(4)]
+
+    results, errors = await race([*calls[:20], *deletions, *calls[20:]])
+
+    assert errors == []
+    values = [count.value for count in results if count is not None]
+    assert (len(values), set(values)) == (40, set(range(1, max(values) + 1)))
+    left = await backend.counters.get("a")
+    assert left is None or left == Count(left.value, at + MINUTE)
+    assert left is None or left.value in values
+
+
+async def test_counters_are_shared_by_all_backends_on_a_database(
+    backend: Backend, open_another: Opener, clock: ManualClock, at: datetime
+) -> None:
+    """What one process counts, another counts on, reads and ends."""
+    another = await open_another(clock=clock)
+
+    await backend.counters.add("a", 1, lasts_seconds=60)
+    assert await another.counters.get("a") == Count(1, at + MINUTE)
+    assert await another.counters.add("a", 1, lasts_seconds=1) == Count(2, at + MINUTE)
+    assert await backend.counters.get("a") == Count(2, at + MINUTE)
+    await another.counters.delete("a")
+    assert await backend.counters.get("a") is None
+
+
+async def test_counter_outlives_the_backend_that_began_it(
+    backend: Backend, open_another: Opener, clock: ManualClock
+) -> None:
+    """A restart does not give anybody new tries."""
+    writer = await open_another(clock=clock)
+    count = await writer.counters.add("a", 7, lasts_seconds=60)
+    await writer.close()
+
+    assert await backend.counters.get("a") == count
+    assert await (await open_another(clock=clock)).counters.add("a", 1, lasts_seconds=60) == replace(
+        count, value=8
+    )
+
+
+async def test_counters_are_no_users_or_items(backend: Backend) -> None:
+    """They are in no list."""
+    await backend.counters.add("a", 1, lasts_seconds=60)
+
+    assert await everything(backend) == ([], [])

@@ -1,0 +1,184 @@
+"""Sorts: every order that a list can be asked for, by code point, to the last row."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from backends.models import Item, ItemSort, NewItem, Page, Position, User
+from backends.protocols import Backend
+from tests.conftest import ManualClock
+from tests.contract.conftest import ManualIds
+from tests.contract.expectations import race
+from tests.contract.samples import hex_id, new_user
+from tests.contract.shelves import Row, Shelf, position, sorted_by
+
+# In the order of their code points, which is no locale's, no UTF-16's and no number's.
+TEXTS = [
+    *("\t", "\n", " ", " a", "!", "-", "0", "00", "01", "1", "10", "1a", "2", "9", "A", "AA", "Aa", "B"),
+    *(
+        "Z",
+        "Za",
+        "[",
+        "_",
+        "a",
+        "a ",
+        "a b",
+        "a!",
+        "a-b",
+        "a0",
+        "aA",
+        "aa",
+        "ab",
+        "b",
+        "e",
+        "ez",
+        "e\u0301",
+    ),
+    *("f", "z", "zz", "~", "\x7f", "\x80", "\u00a0", "\u00c9", "\u00df", "\u00e9", "\u00ff", "\u0130"),
+    *("\u0131", "\u017f", "\u0301", "\u03c2", "\u03c3", "\u1e9e", "\u200b", "\u212a", "\ud7ff", "\ue000"),
+    *("\ufb01", "\ufeff", "\ufffd", "\uffff", "\uffff\uffff", "\U00010000", "\U0001f600", "\U0010ffff"),
+]
+SHUFFLED_IDS = [hex_id(n) for n in (5, 2**95, 1, 256, 2**88 - 1, 255, 2**96 - 1, 0, 2**87)]
+
+
+async def _add_shuffled(shelf: Shelf) -> list[Row]:
+    """Store five rows whose texts, times and ids stand in different orders."""
+    return [await shelf.add(n, text) for n, text in enumerate(["c", "a", "e", "b", "d"])]
+
+
+async def test_list_orders_addresses_by_code_point(backend: Backend) -> None:
+    """Accents, digits, signs and planes stand as their code points do; case is no difference any more."""
+    locals_ = [text for text in TEXTS if text == text.lower() and text.isalnum()]
+    assert len(locals_) > 20
+    stored, errors = await race(
+        backend.users.add(new_user().model_copy(update={"email": f"{text}@example.com"}))
+        for text in locals_[::-1]
+    )
+    assert errors == []
+    users: list[Row] = list(stored)
+
+    for sort in ("email", "-email"):
+        page = await backend.users.list(sort=sort, limit=20)
+        rest = await backend.users.list(sort=sort, after=page.next)
+        assert page.data + rest.data == sorted_by(sort, users)
+
+
+async def test_list_orders_titles_by_code_point(backend: Backend, owner: User) -> None:
+    """The order is that of the table, in which every text is greater than the one before it."""
+    titles = sorted(set(TEXTS), key=lambda text: [ord(character) for character in text])
+    stored, errors = await race(
+        backend.items.add(NewItem(title=title), owner_id=owner.id) for title in titles[::-1]
+    )
+    assert (len(stored), errors) == (len(TEXTS), [])
+
+    ascending = await backend.items.list(sort="title")
+    descending = await backend.items.list(sort="-title", owner_id=owner.id)
+
+    assert [item.title for item in ascending.data] == titles
+    assert [item.title for item in descending.data] == titles[::-1]
+
+
+async def test_list_orders_equal_keys_by_id_in_the_same_direction(
+    shelf: Shelf, clock: ManualClock, ids: ManualIds
+) -> None:
+    """Rows of one time or title stand by the bytes of their ids: ascending, or all of it turned round."""
+    clock.stop()
+    ids.upcoming = list(SHUFFLED_IDS)
+    rows = [await shelf.add(n, "same") for n in range(len(SHUFFLED_IDS))]
+
+    for sort in shelf.sorts:
+        expected = sorted_by(sort, rows)
+        assert await shelf.list(sort=sort) == Page(data=expected, count=len(rows), next=None), sort
+        for index, row in list(enumerate(expected))[::2]:
+            page = await shelf.list(sort=sort, after=position(row, sort), limit=1, count=False)
+            assert page.data == expected[index + 1 : index + 2], (sort, index)
+
+
+async def test_list_takes_skip_limit_and_after_in_every_sort(shelf: Shelf) -> None:
+    """A page is the slice of the list in its order, and so is the page behind each of its rows."""
+    rows = await _add_shuffled(shelf)
+
+    for sort in shelf.sorts:
+        whole = sorted_by(sort, rows)
+        for start in (0, 1, 3, 5):
+            behind, after = whole[start:], position(whole[start - 1], sort) if start else None
+            for skip, limit, count in ((0, 2, True), (1, 1, False), (1, 4, True)):
+                data = behind[skip : skip + limit]
+                more = bool(data) and len(behind) > skip + limit
+                page = await shelf.list(sort=sort, skip=skip, limit=limit, after=after, count=count)
+                assert page == Page(
+                    data=data,
+                    count=5 if count else None,
+                    next=position(data[-1], sort) if more else None,
+                ), (sort, start, skip, limit)
+
+
+async def test_list_without_sort_is_newest_first(shelf: Shelf) -> None:
+    """The default is one of the sorts, and the opposite one is its mirror."""
+    rows = await _add_shuffled(shelf)
+
+    assert (await shelf.list()).data == (await shelf.list(sort="-created_at")).data == rows[::-1]
+    assert (await shelf.list(sort="created_at")).data == rows
+
+
+async def test_list_after_a_key_without_row_begins_behind_it(shelf: Shelf) -> None:
+    """A position is a place in the order of text, whether or not a row ever stood there."""
+    rows = await _add_shuffled(shelf)
+    ascending, descending = shelf.sorts[2:]
+
+    for key, passed in [("\x01", 0), ("Z", 0), ("az", 1), ("c\U0010ffff", 3), ("cz", 3), ("\uffff", 5)]:
+        forwards = await shelf.list(sort=ascending, after=Position(key, hex_id(0)))
+        backwards = await shelf.list(sort=descending, after=Position(key, "f" * 24))
+        assert forwards == Page(data=sorted_by(ascending, rows)[passed:], count=5, next=None), key
+        assert backwards == Page(data=sorted_by(descending, rows)[5 - passed :], count=5, next=None), key
+
+
+@pytest.mark.parametrize("sort", ["title", "-title"])
+async def test_list_after_a_place_among_equal_titles_begins_behind_it(
+    given_ids: Backend, ids: ManualIds, owner: User, sort: ItemSort
+) -> None:
+    """Among equal titles the position's id decides, whether or not a row has it."""
+    ids.upcoming = [hex_id(10), hex_id(30), hex_id(20)]
+    items = [await given_ids.items.add(NewItem(title="same"), owner_id=owner.id) for _ in range(3)]
+    expected = sorted_by(sort, list(items))
+
+    for n in (0, 9, 10, 11, 20, 29, 30, 31):
+        behind = [
+            row for row in expected if (row.id > hex_id(n)) is (sort == "title") and row.id != hex_id(n)
+        ]
+        for owner_id in (None, owner.id):
+            page = await given_ids.items.list(
+                owner_id=owner_id, sort=sort, after=Position("same", hex_id(n))
+            )
+            assert page == Page(data=behind, count=3, next=None), n
+
+
+async def test_list_by_text_follows_an_update(shelf: Shelf) -> None:
+    """A row stands where its text of now belongs; its place by time stays."""
+    rows = await _add_shuffled(shelf)
+    ascending = shelf.sorts[2]
+
+    await shelf.rename(rows[1], "z")
+
+    page = await shelf.list(sort=ascending)
+    assert [row.id for row in page.data] == [rows[n].id for n in (3, 0, 4, 2, 1)]
+    assert [row.id for row in (await shelf.list(sort="created_at")).data] == [row.id for row in rows]
+
+
+async def test_list_by_title_spans_owners_and_times(
+    backend: Backend, clock: ManualClock, owner: User, stranger: User
+) -> None:
+    """Everybody's list is one order; an owner's is the same without the others' items."""
+    start, items = clock.now, list[Item]()
+    for n, title in enumerate(["b", "a", "b", "c", "a", "c"]):
+        clock.now = start + timedelta(milliseconds=n * 7 % 5)
+        items.append(await backend.items.add(NewItem(title=title), owner_id=(owner, stranger)[n % 2].id))
+
+    for sort in ("title", "-title"):
+        expected = sorted_by(sort, list(items))
+        mine = [row for row in expected if isinstance(row, Item) and row.owner_id == owner.id]
+        assert await backend.items.list(sort=sort) == Page(data=expected, count=6, next=None)
+        page = await backend.items.list(sort=sort, owner_id=owner.id)
+        assert page == Page(data=mine, count=3, next=None)
