@@ -91,7 +91,8 @@ def set_password(email: Email, *, password_stdin: PasswordStdin = False) -> None
             if user is None:
                 return None
             hashed_password = await Passwords().hash(password)
-            return await backend.users.update(user.id, UserChanges(hashed_password=hashed_password))
+            changes = UserChanges(hashed_password=hashed_password)
+            return await backend.users.update(user.id, changes, end_sessions=True)
 
     user = asyncio.run(run())
     if user is None:

@@ -74,6 +74,8 @@ async def test_create_superuser_and_set_password(migrated: Provision, tmp_path: 
     assert (changed.exit_code, changed.err) == (0, "")
     assert changed.out == "boss@example.com has a new password.\n"
     async with user_of(migrated, settings, "boss@example.com") as user:
+        assert user is not None
+        assert user.session_version == 1
         assert await has_password(user, "battery staple")
         assert not await has_password(user, "correct horse")
 
