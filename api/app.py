@@ -28,6 +28,15 @@ BackendOpener = Callable[[Settings], Awaitable[Backend]]
 DESCRIPTION = "One REST API on SQLite, PostgreSQL or MongoDB, with the same answers."
 
 
+TAGS = {
+    "login": "Signing in, and a new password by mail.",
+    "users": "Signing up, one's own account, and the administration of all by superusers.",
+    "items": "Items: one's own, or everyone's for a superuser.",
+    "utils": "What operators ask.",
+    "private": "For tests of a front end; with `ENVIRONMENT=local` only.",
+}
+
+
 class _App(FastAPI):
     """FastAPI, with the bodies of errors in the OpenAPI document as they are."""
 
@@ -53,6 +62,8 @@ class _App(FastAPI):
         error = schemas["HTTPValidationError"]
         error["properties"]["code"] = {"type": "string", "title": "Code", "const": "validation_error"}
         error["required"] = ["detail", "code"]
+        fault = {"loc": ["body", "title"], "msg": "Field required", "type": "missing"}
+        error["examples"] = [{"detail": [fault], "code": "validation_error"}]
         for unsent in ("ctx", "input"):
             schemas["ValidationError"]["properties"].pop(unsent, None)
         return document
@@ -71,6 +82,7 @@ def create_app(settings: Settings, *, opener: BackendOpener = open_backend) -> F
     app = _App(
         title="EitherDB",
         description=DESCRIPTION,
+        openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
         openapi_url=f"{API_PREFIX}/openapi.json" if settings.shows_docs else None,
         docs_url=None,
         redoc_url=None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
@@ -40,10 +40,34 @@ Timestamp = Annotated[
 ]
 
 
+def _shown_as(example: dict[str, Any], **config: Any) -> ConfigDict:
+    """Give a schema an example for the OpenAPI document."""
+    return ConfigDict(json_schema_extra={"examples": [example]}, **config)
+
+
+_USER = {
+    "id": "6b033b863d1ef9f35065c8d0",
+    "email": "ada@example.com",
+    "is_active": True,
+    "is_superuser": False,
+    "full_name": "Ada Lovelace",
+    "created_at": "2026-11-22T18:59:18.492Z",
+}
+_NEW_USER = {"email": "ada@example.com", "password": "correct horse", "full_name": "Ada Lovelace"}
+_ITEM = {
+    "id": "6b033b863d1ef9f35065c8d1",
+    "title": "Analytical Engine",
+    "description": "Weaves algebraic patterns",
+    "owner_id": "6b033b863d1ef9f35065c8d0",
+    "created_at": "2026-11-22T18:59:18.697Z",
+}
+_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI2YjAzIn0.c2lnbmF0dXJl"  # noqa: S105 - an example
+
+
 class UserPublic(BaseModel):
     """A user as others may see it."""
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = _shown_as(_USER, from_attributes=True)
 
     id: str
     email: str
@@ -56,6 +80,8 @@ class UserPublic(BaseModel):
 class UsersPublic(BaseModel):
     """A page of users; `count` is the total, null with `count=none`."""
 
+    model_config = _shown_as({"data": [_USER], "count": 1, "next_cursor": None})
+
     data: list[UserPublic]
     count: int | None
     next_cursor: str | None = None
@@ -63,6 +89,8 @@ class UsersPublic(BaseModel):
 
 class UserRegister(BaseModel):
     """What a stranger may say of himself; anything else in the body is ignored."""
+
+    model_config = _shown_as(_NEW_USER)
 
     email: Email
     password: Password
@@ -72,12 +100,16 @@ class UserRegister(BaseModel):
 class UserCreate(UserRegister):
     """What a superuser may say of a new user."""
 
+    model_config = _shown_as({**_NEW_USER, "is_active": True, "is_superuser": False})
+
     is_active: bool = True
     is_superuser: bool = False
 
 
 class PrivateUserCreate(BaseModel):
     """What a test may say of a new user, on a developer's machine."""
+
+    model_config = _shown_as({**_NEW_USER, "is_verified": False})
 
     email: Email
     password: Password
@@ -88,12 +120,16 @@ class PrivateUserCreate(BaseModel):
 class UserUpdateMe(BaseModel):
     """What a user may change of himself; absent fields stay."""
 
+    model_config = _shown_as({"full_name": "Augusta Ada King"})
+
     full_name: Name | None = None
     email: Annotated[Email | None, NotNull] = None
 
 
 class UserUpdate(UserUpdateMe):
     """What a superuser may change of a user; absent fields stay."""
+
+    model_config = _shown_as({"is_active": False})
 
     password: Annotated[Password | None, NotNull] = None
     is_active: Annotated[bool | None, NotNull] = None
@@ -103,6 +139,8 @@ class UserUpdate(UserUpdateMe):
 class UpdatePassword(BaseModel):
     """A change of one's own password."""
 
+    model_config = _shown_as({"current_password": "correct horse", "new_password": "battery staple"})
+
     current_password: Password
     new_password: Password
 
@@ -110,7 +148,7 @@ class UpdatePassword(BaseModel):
 class ItemPublic(BaseModel):
     """An item."""
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = _shown_as(_ITEM, from_attributes=True)
 
     id: str
     title: str
@@ -122,6 +160,8 @@ class ItemPublic(BaseModel):
 class ItemsPublic(BaseModel):
     """A page of items; `count` is the total, null with `count=none`."""
 
+    model_config = _shown_as({"data": [_ITEM], "count": 1, "next_cursor": None})
+
     data: list[ItemPublic]
     count: int | None
     next_cursor: str | None = None
@@ -130,9 +170,13 @@ class ItemsPublic(BaseModel):
 class ItemCreate(NewItem):
     """A new item; its owner is the caller."""
 
+    model_config = _shown_as({"title": _ITEM["title"], "description": _ITEM["description"]})
+
 
 class ItemUpdate(ItemChanges):
     """Changes of an item; absent fields stay."""
+
+    model_config = _shown_as({"description": None})
 
 
 class _ListQuery(BaseModel):
@@ -194,11 +238,15 @@ class ItemListQuery(_ListQuery):
 class Message(BaseModel):
     """A sentence for people."""
 
+    model_config = _shown_as({"message": "Item deleted successfully"})
+
     message: str
 
 
 class NewPassword(BaseModel):
     """A new password, and the token that was mailed to set it."""
+
+    model_config = _shown_as({"token": _TOKEN, "new_password": "battery staple"})
 
     token: str
     new_password: Password
@@ -206,6 +254,8 @@ class NewPassword(BaseModel):
 
 class Token(BaseModel):
     """A bearer token."""
+
+    model_config = _shown_as({"access_token": _TOKEN, "token_type": "bearer"})
 
     access_token: str
     token_type: str = "bearer"  # noqa: S105 - the scheme of RFC 6750
