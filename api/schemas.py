@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from backends.models import (
@@ -40,6 +50,16 @@ Timestamp = Annotated[
 ]
 
 
+def _no_number(value: object) -> object:
+    """Refuse what pydantic would read as Unix time, in seconds or milliseconds by its size."""
+    if isinstance(value, str) and not re.match(r"[0-9]{4}-", value):
+        raise PydanticCustomError("datetime_parsing", "Input should be a time such as 2026-11-22T16:25:25Z")
+    return value
+
+
+WrittenTime = BeforeValidator(_no_number)
+
+
 class UserPublic(BaseModel):
     """A user as others may see it."""
 
@@ -72,8 +92,8 @@ class UserRegister(BaseModel):
 class UserCreate(UserRegister):
     """What a superuser may say of a new user."""
 
-    is_active: bool = True
-    is_superuser: bool = False
+    is_active: StrictBool = True
+    is_superuser: StrictBool = False
 
 
 class PrivateUserCreate(BaseModel):
@@ -82,7 +102,7 @@ class PrivateUserCreate(BaseModel):
     email: Email
     password: Password
     full_name: Name
-    is_verified: bool = False
+    is_verified: StrictBool = False
 
 
 class UserUpdateMe(BaseModel):
@@ -96,8 +116,8 @@ class UserUpdate(UserUpdateMe):
     """What a superuser may change of a user; absent fields stay."""
 
     password: Annotated[Password | None, NotNull] = None
-    is_active: Annotated[bool | None, NotNull] = None
-    is_superuser: Annotated[bool | None, NotNull] = None
+    is_active: Annotated[StrictBool | None, NotNull] = None
+    is_superuser: Annotated[StrictBool | None, NotNull] = None
 
 
 class UpdatePassword(BaseModel):
@@ -149,8 +169,12 @@ class _ListQuery(BaseModel):
     count: Literal["exact", "none"] = Field(
         default="exact", description="`none` spares the database the counting."
     )
-    created_after: TimeAfter | None = Field(default=None, description="Created later than this.")
-    created_before: TimeBefore | None = Field(default=None, description="Created earlier than this.")
+    created_after: Annotated[TimeAfter | None, WrittenTime] = Field(
+        default=None, description="Created later than this."
+    )
+    created_before: Annotated[TimeBefore | None, WrittenTime] = Field(
+        default=None, description="Created earlier than this."
+    )
 
     @model_validator(mode="before")
     @classmethod
