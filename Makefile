@@ -90,6 +90,14 @@ run: $(STAMPS)/runtime ## Serve on http://127.0.0.1:8000 (DB_BACKEND=sqlite|post
 test: install-dev ## Run every test on every backend (PYTEST_ARGS="-k name" for some)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+# -n0 -s: one after the other, what schemathesis says as it says it.
+FUZZ_MINUTES ?= 10
+FUZZ_SEED ?=
+.PHONY: fuzz
+fuzz: install-dev ## Call the API with made-up requests (FUZZ_MINUTES=10 in all, BACKENDS=sqlite, FUZZ_SEED=1)
+	@FUZZ_MINUTES=$(FUZZ_MINUTES) FUZZ_SEED=$(FUZZ_SEED) $(BIN)/python -m pytest tests/fuzz -n0 -s --tb=line \
+		$(if $(BACKENDS),--backends $(BACKENDS))
+
 .PHONY: check
 check: install-dev ## Format, lint, types, import rules, deployment files
 	$(BIN)/ruff format --check .

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from backends.models import (
@@ -64,6 +74,16 @@ _ITEM = {
 _TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI2YjAzIn0.c2lnbmF0dXJl"  # noqa: S105 - an example
 
 
+def _no_number(value: object) -> object:
+    """Refuse what pydantic would read as Unix time, in seconds or milliseconds by its size."""
+    if isinstance(value, str) and not re.match(r"[0-9]{4}-", value):
+        raise PydanticCustomError("datetime_parsing", "Input should be a time such as 2026-11-22T16:25:25Z")
+    return value
+
+
+WrittenTime = BeforeValidator(_no_number)
+
+
 class UserPublic(BaseModel):
     """A user as others may see it."""
 
@@ -102,8 +122,8 @@ class UserCreate(UserRegister):
 
     model_config = _shown_as({**_NEW_USER, "is_active": True, "is_superuser": False})
 
-    is_active: bool = True
-    is_superuser: bool = False
+    is_active: StrictBool = True
+    is_superuser: StrictBool = False
 
 
 class PrivateUserCreate(BaseModel):
@@ -114,7 +134,7 @@ class PrivateUserCreate(BaseModel):
     email: Email
     password: Password
     full_name: Name
-    is_verified: bool = False
+    is_verified: StrictBool = False
 
 
 class UserUpdateMe(BaseModel):
@@ -132,8 +152,8 @@ class UserUpdate(UserUpdateMe):
     model_config = _shown_as({"is_active": False})
 
     password: Annotated[Password | None, NotNull] = None
-    is_active: Annotated[bool | None, NotNull] = None
-    is_superuser: Annotated[bool | None, NotNull] = None
+    is_active: Annotated[StrictBool | None, NotNull] = None
+    is_superuser: Annotated[StrictBool | None, NotNull] = None
 
 
 class UpdatePassword(BaseModel):
@@ -193,8 +213,12 @@ class _ListQuery(BaseModel):
     count: Literal["exact", "none"] = Field(
         default="exact", description="`none` spares the database the counting."
     )
-    created_after: TimeAfter | None = Field(default=None, description="Created later than this.")
-    created_before: TimeBefore | None = Field(default=None, description="Created earlier than this.")
+    created_after: Annotated[TimeAfter | None, WrittenTime] = Field(
+        default=None, description="Created later than this."
+    )
+    created_before: Annotated[TimeBefore | None, WrittenTime] = Field(
+        default=None, description="Created earlier than this."
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -10,12 +10,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 from unicodedata import normalize
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 T = TypeVar("T")
 
@@ -92,7 +101,8 @@ Email = Annotated[
     Field(max_length=EMAIL_MAX_LENGTH),
     AfterValidator(_storable),
     AfterValidator(_email),
-    WithJsonSchema({"type": "string", "format": "email", "maxLength": EMAIL_MAX_LENGTH}),
+    # What is longer is no address: RFC 5321, section 4.5.3.1.3, counts two angle brackets to the 256.
+    WithJsonSchema({"type": "string", "format": "email", "maxLength": 254}),
 ]
 Name = Annotated[str, Field(max_length=255), AfterValidator(_storable)]
 Title = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]
@@ -101,7 +111,19 @@ HashedPassword = Annotated[str, Field(min_length=1, max_length=255), AfterValida
 SearchText = Annotated[str, Field(max_length=255), AfterValidator(_storable)]
 Password = Annotated[str, Field(min_length=8, max_length=128), AfterValidator(_storable)]
 
-NotNull = AfterValidator(_not_null)
+
+class _NotNull(AfterValidator):
+    """Refuses null, and leaves it out of the JSON schema."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the one alternative that is not null."""
+        (alternative,) = (each for each in handler(schema)["anyOf"] if each != {"type": "null"})
+        return cast("JsonSchemaValue", alternative)
+
+
+NotNull = _NotNull(_not_null)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -168,7 +168,7 @@ def test_document_states_the_limits(document: dict[str, Any]) -> None:
     title = properties["ItemCreate"]["title"]
     assert (title["minLength"], title["maxLength"]) == (1, 255)
     assert properties["UserRegister"]["email"]["format"] == "email"
-    assert properties["UserRegister"]["email"]["maxLength"] == 255
+    assert properties["UserRegister"]["email"]["maxLength"] == 254
     assert properties["UserPublic"]["created_at"]["format"] == "date-time"
     assert properties["ItemPublic"]["created_at"]["format"] == "date-time"
 

@@ -16,7 +16,7 @@ class ItemUpdate:
     """Changes of an item; absent fields stay."""
 
     description: None | str | Unset = UNSET
-    title: None | str | Unset = UNSET
+    title: str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -26,11 +26,7 @@ class ItemUpdate:
         else:
             description = self.description
 
-        title: None | str | Unset
-        if isinstance(self.title, Unset):
-            title = UNSET
-        else:
-            title = self.title
+        title = self.title
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -55,14 +51,7 @@ class ItemUpdate:
 
         description = _parse_description(d.pop("description", UNSET))
 
-        def _parse_title(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        title = _parse_title(d.pop("title", UNSET))
+        title = d.pop("title", UNSET)
 
         item_update = cls(
             description=description,

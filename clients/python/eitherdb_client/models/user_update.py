@@ -15,19 +15,15 @@ T = TypeVar("T", bound="UserUpdate")
 class UserUpdate:
     """What a superuser may change of a user; absent fields stay."""
 
-    email: None | str | Unset = UNSET
+    email: str | Unset = UNSET
     full_name: None | str | Unset = UNSET
-    is_active: bool | None | Unset = UNSET
-    is_superuser: bool | None | Unset = UNSET
-    password: None | str | Unset = UNSET
+    is_active: bool | Unset = UNSET
+    is_superuser: bool | Unset = UNSET
+    password: str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        email: None | str | Unset
-        if isinstance(self.email, Unset):
-            email = UNSET
-        else:
-            email = self.email
+        email = self.email
 
         full_name: None | str | Unset
         if isinstance(self.full_name, Unset):
@@ -35,23 +31,11 @@ class UserUpdate:
         else:
             full_name = self.full_name
 
-        is_active: bool | None | Unset
-        if isinstance(self.is_active, Unset):
-            is_active = UNSET
-        else:
-            is_active = self.is_active
+        is_active = self.is_active
 
-        is_superuser: bool | None | Unset
-        if isinstance(self.is_superuser, Unset):
-            is_superuser = UNSET
-        else:
-            is_superuser = self.is_superuser
+        is_superuser = self.is_superuser
 
-        password: None | str | Unset
-        if isinstance(self.password, Unset):
-            password = UNSET
-        else:
-            password = self.password
+        password = self.password
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -72,15 +56,7 @@ class UserUpdate:
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         d = dict(src_dict)
-
-        def _parse_email(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        email = _parse_email(d.pop("email", UNSET))
+        email = d.pop("email", UNSET)
 
         def _parse_full_name(data: object) -> None | str | Unset:
             if data is None:
@@ -91,32 +67,11 @@ class UserUpdate:
 
         full_name = _parse_full_name(d.pop("full_name", UNSET))
 
-        def _parse_is_active(data: object) -> bool | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(bool | None | Unset, data)
+        is_active = d.pop("is_active", UNSET)
 
-        is_active = _parse_is_active(d.pop("is_active", UNSET))
+        is_superuser = d.pop("is_superuser", UNSET)
 
-        def _parse_is_superuser(data: object) -> bool | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(bool | None | Unset, data)
-
-        is_superuser = _parse_is_superuser(d.pop("is_superuser", UNSET))
-
-        def _parse_password(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        password = _parse_password(d.pop("password", UNSET))
+        password = d.pop("password", UNSET)
 
         user_update = cls(
             email=email,

@@ -15,16 +15,12 @@ T = TypeVar("T", bound="UserUpdateMe")
 class UserUpdateMe:
     """What a user may change of himself; absent fields stay."""
 
-    email: None | str | Unset = UNSET
+    email: str | Unset = UNSET
     full_name: None | str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        email: None | str | Unset
-        if isinstance(self.email, Unset):
-            email = UNSET
-        else:
-            email = self.email
+        email = self.email
 
         full_name: None | str | Unset
         if isinstance(self.full_name, Unset):
@@ -45,15 +41,7 @@ class UserUpdateMe:
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         d = dict(src_dict)
-
-        def _parse_email(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        email = _parse_email(d.pop("email", UNSET))
+        email = d.pop("email", UNSET)
 
         def _parse_full_name(data: object) -> None | str | Unset:
             if data is None:

@@ -1,0 +1,1 @@
+"""Generated calls of every operation, against a running server on every database."""

@@ -1,0 +1,88 @@
+"""Schemathesis calls every operation, well and badly: nothing may differ from the OpenAPI document.
+
+`make test` repeats the same calls each time; `make fuzz` goes on making up others. A failure names the
+seed and the call; `make fuzz FUZZ_SEED=…` repeats it. See https://schemathesis.readthedocs.io.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from argon2 import PasswordHasher
+
+from api import security
+from tests.api.service import serve
+from tests.clients.conftest import listening
+from tests.conftest import MIGRATED_NAMES
+from tests.fuzz.accounts import hand_out_tokens
+from tests.fuzz.hooks import TOKEN_URL
+from tests.provision import Provision
+
+Caller = Literal["superuser", "user", "nobody"]
+
+ROOT = Path(__file__).parents[2]
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+MINUTES = float(os.environ.get("FUZZ_MINUTES") or 0)
+SEED = os.environ.get("FUZZ_SEED") or (str(secrets.randbelow(2**32)) if MINUTES else "20261122")
+
+PHASES: dict[Caller, str] = {
+    "superuser": "fuzzing,stateful",
+    "user": "fuzzing,stateful",
+    "nobody": "fuzzing",
+}
+EXAMPLES = "4"
+UNLIMITED: dict[str, Any] = dict.fromkeys(
+    ("login_limit", "login_limit_per_client", "recovery_limit", "recovery_limit_per_client"),
+    "1000000/second",
+)
+
+
+async def run_schemathesis(url: str, *arguments: str, cwd: Path, **environment: str) -> int:
+    """Run it until its end; return its exit code. What it writes stays in `cwd`."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG)),
+        *("run", f"{url}/api/v1/openapi.json", "--seed", SEED, *arguments),
+        cwd=cwd,
+        env={**os.environ, "NO_PROXY": "127.0.0.1", "PYTHONPATH": str(ROOT), **environment},
+    )
+    try:
+        return await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
+@pytest.mark.timeout(0 if MINUTES else 300)
+@pytest.mark.parametrize("caller", PHASES)
+async def test_answers_are_those_of_the_document(
+    migrated: Provision,
+    caller: Caller,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    """No 5xx; every status, header and body is documented; what is valid is accepted, all else refused."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(security, "_hasher", cheap)
+    await migrated.clean()
+    seconds = int(MINUTES * 60 / len(request.session.items))
+    effort = f"--max-time={max(seconds, 1)}" if MINUTES else f"--max-examples={EXAMPLES}"
+    async with (
+        serve(migrated, **UNLIMITED) as service,
+        listening(service.app) as url,
+        listening(hand_out_tokens(service)) as tokens,
+    ):
+        environment = {} if caller == "nobody" else {TOKEN_URL: f"{tokens}/{caller}"}
+        phases = f"--phases={PHASES[caller]}"
+        # The boundaries of every parameter and the methods that a path does not take: hundreds of calls,
+        # whose answers no database decides. So `make test` makes them on the first one only.
+        if caller == "superuser" and (MINUTES or migrated.name == MIGRATED_NAMES[0]):
+            phases += ",coverage"
+        exit_code = await run_schemathesis(url, phases, effort, cwd=tmp_path, **environment)
+    assert exit_code == 0, f"seed {SEED}: see the output of schemathesis"
