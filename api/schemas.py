@@ -50,9 +50,9 @@ Timestamp = Annotated[
 ]
 
 
-def _shown_as(example: dict[str, Any], **config: Any) -> ConfigDict:
-    """Give a schema an example for the OpenAPI document."""
-    return ConfigDict(json_schema_extra={"examples": [example]}, **config)
+def _shown_as(example: dict[str, Any]) -> ConfigDict:
+    """Give a schema an example for the OpenAPI document; it may be made of a domain model, too."""
+    return ConfigDict(json_schema_extra={"examples": [example]}, from_attributes=True)
 
 
 _USER = {
@@ -87,7 +87,7 @@ WrittenTime = BeforeValidator(_no_number)
 class UserPublic(BaseModel):
     """A user as others may see it."""
 
-    model_config = _shown_as(_USER, from_attributes=True)
+    model_config = _shown_as(_USER)
 
     id: str
     email: str
@@ -168,7 +168,7 @@ class UpdatePassword(BaseModel):
 class ItemPublic(BaseModel):
     """An item."""
 
-    model_config = _shown_as(_ITEM, from_attributes=True)
+    model_config = _shown_as(_ITEM)
 
     id: str
     title: str

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import time
+from itertools import product
 from typing import Any
 
 import pytest
@@ -104,14 +105,13 @@ async def test_path_with_a_line_feed_is_no_list(user: Account) -> None:
 # -- injection -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("operator", OPERATORS, ids=json.dumps)
-@pytest.mark.parametrize("route", WITH_BODY, ids=str)
-async def test_operator_in_a_field_is_a_422(scene: Scene, route: Route, operator: object) -> None:
-    """No field takes an object, so none reaches a query."""
+async def test_operator_in_a_field_is_a_422(scene: Scene) -> None:
+    """No field of any operation takes an object, so none reaches a query."""
     before = await scene.stored()
-    for name in route.fields:
-        answer = await scene.send(route, {**(route.body or {}), name: operator})
-        assert_invalid(answer, ("body", name))
+    for route, operator in product(WITH_BODY, OPERATORS):
+        for name in route.fields:
+            answer = await scene.send(route, {**(route.body or {}), name: operator})
+            assert_invalid(answer, ("body", name))
     assert await scene.stored() == before
 
 
@@ -175,8 +175,8 @@ async def test_nobody_makes_himself_a_superuser(scene: Scene) -> None:
 async def test_login_takes_as_long_for_unknown_addresses(service: Service) -> None:
     """Of pairs of logins, one with a known address and one without, neither is mostly the slower.
 
-    Without a verification for unknown addresses one would be so in all pairs. Each is so in 12 to 38 of 50
-    with a probability of 99.98 % if both take as long.
+    Without a verification for unknown addresses one would be so in all pairs. Either is so in 4 to 20 of 24
+    with a probability of 99.97 % if both take as long.
     """
     hashed = PasswordHasher(
         time_cost=security._hasher.time_cost, memory_cost=security._hasher.memory_cost, parallelism=1
@@ -191,7 +191,7 @@ async def test_login_takes_as_long_for_unknown_addresses(service: Service) -> No
         return taken
 
     slower = 0
-    for n in range(50):
+    for n in range(24):
         if n % 8 == 0:
             # Guessing so often would be held up; the limit is not what this is about.
             service.clock.pass_by(seconds=61)
@@ -200,7 +200,7 @@ async def test_login_takes_as_long_for_unknown_addresses(service: Service) -> No
         else:
             unknown, known = await seconds("unknown@example.com"), await seconds("known@example.com")
         slower += known > unknown
-    assert 12 <= slower <= 38
+    assert 4 <= slower <= 20
 
 
 async def test_no_secret_is_logged_or_shown(
@@ -279,13 +279,13 @@ async def test_docs_page_needs_nothing_from_elsewhere(service: Service) -> None:
 
 
 async def test_flood_of_logins_leaves_other_requests_served(service: Service, user: Account) -> None:
-    """Fifty logins wait for their turn; what needs no hash is answered before them."""
+    """Many logins wait for their turn; what needs no hash is answered before them."""
     hashed = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1).hash(PASSWORD)
     await service.backend.users.add(NewUser(email="busy@example.com", hashed_password=hashed))
-    logins = [asyncio.create_task(service.login("busy@example.com", PASSWORD)) for _ in range(50)]
+    logins = [asyncio.create_task(service.login("busy@example.com", PASSWORD)) for _ in range(20)]
     await asyncio.sleep(0)
     for _ in range(5):
         assert (await user.http.get("/users/me")).status_code == 200
     waiting = sum(not login.done() for login in logins)
     assert {answer.status_code for answer in await asyncio.gather(*logins)} == {200}
-    assert waiting > 25
+    assert waiting > 10

@@ -140,13 +140,13 @@ async def test_signup_is_open_to_who_is_signed_in_anyhow(scene: Scene) -> None:
         assert (await scene.send(SIGNUP, body, caller=caller)).status_code == 200
 
 
-async def test_signup_of_one_address_a_hundred_times_at_once_makes_one_user(service: Service) -> None:
+async def test_signup_of_one_address_many_times_at_once_makes_one_user(service: Service) -> None:
     """The unique index decides: one 200, and to the others the same refusal as later."""
     spellings = ("ada@example.com", "Ada@Example.com", "ADA@EXAMPLE.COM", "ada@EXAMPLE.com")
-    bodies = [as_json({**NEW, "email": spellings[number % 4]}) for number in range(100)]
+    bodies = [as_json({**NEW, "email": spellings[number % 4]}) for number in range(40)]
     client = service.anyone
     answers = await asyncio.gather(*(client.post("/users/signup", **body) for body in bodies))
-    assert Counter(answer.status_code for answer in answers) == {200: 1, 400: 99}
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 400: 39}
     for answer in answers:
         if answer.status_code == 400:
             assert_refused(answer, EMAIL_TAKEN_AT_SIGNUP)

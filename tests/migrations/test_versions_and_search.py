@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from bson import ObjectId
 from sqlalchemy.engine import Connection
@@ -24,6 +25,7 @@ Tables = dict[str, list[Row]]
 
 ITEM_COUNT = 2 * step.BATCH + 100
 USER_COUNT = 25
+FEW = 50
 DECOMPOSED = "Cafe\N{COMBINING ACUTE ACCENT}"
 TEXTS = [
     "Straße",
@@ -47,7 +49,7 @@ SQL_TYPES: dict[str, Any] = {
 }
 
 
-def rows_of_0001() -> Tables:
+def rows_of_0001(item_count: int = ITEM_COUNT) -> Tables:
     """Return users and more items than two batches, with nulls and with text that folds in odd ways."""
     began = datetime(2026, 11, 22, 16, 25, 25, 123_000, tzinfo=UTC)
     users = [
@@ -70,7 +72,7 @@ def rows_of_0001() -> Tables:
             "owner_id": hex_id(n % USER_COUNT),
             "created_at": began + timedelta(milliseconds=n // 3),
         }
-        for n in range(ITEM_COUNT)
+        for n in range(item_count)
     ]
     return {"users": users, "items": items}
 
@@ -218,9 +220,12 @@ async def test_downgrade_from_0002_keeps_every_row_and_can_be_upgraded_again(mig
         assert await stored(settings) == upgraded(before)
 
 
-async def test_upgrade_to_0002_interrupted_anywhere_is_finished_by_the_next_run(mongo: Provision) -> None:
+async def test_upgrade_to_0002_interrupted_anywhere_is_finished_by_the_next_run(
+    mongo: Provision, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After each command in turn, between the batches too: not recorded, and done when run again."""
-    before = rows_of_0001()
+    monkeypatch.setattr(step, "BATCH", 20)
+    before = rows_of_0001(FEW)
     commands = ("create", "collMod", "update", "createIndexes", "insert")
     folded_when_interrupted = set()
     is_interrupted, commands_done = True, 0
@@ -237,14 +242,14 @@ async def test_upgrade_to_0002_interrupted_anywhere_is_finished_by_the_next_run(
                 assert await migrator.upgrade("0002") == ["0002"]
             assert await stored(settings) == upgraded(before)
         commands_done += 1
-    assert folded_when_interrupted == {0, step.BATCH, 2 * step.BATCH, ITEM_COUNT}
+    assert folded_when_interrupted == {0, 20, 40, FEW}
 
 
 async def test_downgrade_from_0002_interrupted_anywhere_is_finished_by_the_next_run(
     mongo: Provision,
 ) -> None:
     """After each command in turn: still recorded, and undone when run again."""
-    before = rows_of_0001()
+    before = rows_of_0001(FEW)
     commands = ("create", "collMod", "update", "drop", "dropIndexes")
     interruptions, is_interrupted = 0, True
     async with mongo.empty_database() as settings, mongo_database(settings) as database:
