@@ -71,7 +71,9 @@ async def test_token(user: CurrentUser) -> User:
     return user
 
 
-@router.post("/password-recovery/{email}", response_model=Message, responses=documented(TOO_MANY_ATTEMPTS))
+@router.post(
+    "/password-recovery/{email:path}", response_model=Message, responses=documented(TOO_MANY_ATTEMPTS)
+)
 async def recover_password(
     email: str, users: Users, mail: Mail, throttle: Throttling, client: Client, settings: AppSettings
 ) -> Message:
@@ -113,7 +115,7 @@ async def reset_password(
 
 
 @router.post(
-    "/password-recovery-html-content/{email}",
+    "/password-recovery-html-content/{email:path}",
     response_class=HTMLResponse,
     responses=documented(*TOKEN_PROBLEMS, NOT_PRIVILEGED, MAIL_RECIPIENT_NOT_FOUND),
 )

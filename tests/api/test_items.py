@@ -21,6 +21,9 @@ from tests.api.answers import (
 )
 from tests.api.routes import OF_ONE_ITEM, Route, Scene
 from tests.api.service import Account, Service, as_json
+from tests.conftest import EVERY_BACKEND
+
+pytestmark = EVERY_BACKEND
 
 both_methods = pytest.mark.parametrize("method", ["PUT", "PATCH"])
 

@@ -109,6 +109,18 @@ async def test_recovery_mails_whom_the_address_belongs_to(mailing: Mailing) -> N
     assert "password" in delivery.message["Subject"].lower()
 
 
+async def test_recovery_takes_an_address_with_a_slash(mailing: Mailing) -> None:
+    """Which is a character like others in the part before the `@` (RFC 5322, section 3.2.3)."""
+    user = await mailing.service.user("a/b@example.com")
+    superuser = await mailing.service.superuser()
+    for slash in ("/", "%2F"):
+        answer = await mailing.service.anyone.post(f"/password-recovery/a{slash}b@example.com")
+        assert_ok(answer, MESSAGE_RECOVERY)
+        assert (await mailing.office.next()).recipients == [user.user.email]
+        path = f"/password-recovery-html-content/a{slash}b@example.com"
+        assert (await superuser.http.post(path)).status_code == 200
+
+
 async def test_recovery_answers_alike_and_mails_nobody_unknown(mailing: Mailing) -> None:
     """Whoever asks, signed in or not, for whatever text: the same answer, and no mail."""
     for text in ("nobody@example.com", "no address", "%00", "%F0%9F%98%80", "x" * 300, '{"$gt": ""}'):

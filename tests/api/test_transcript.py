@@ -28,8 +28,10 @@ from pydantic import SecretStr
 from backends.capabilities import Capability
 from tests.api.answers import NO_TRANSACTIONS, assert_refused
 from tests.api.service import SECRET, Service, as_json, serve
-from tests.conftest import ManualClock
+from tests.conftest import EVERY_BACKEND, ManualClock
 from tests.provision import Provision
+
+pytestmark = EVERY_BACKEND
 
 FILE = Path(__file__).with_name("transcript.json")
 WRITE = "EITHERDB_WRITE_TRANSCRIPT"

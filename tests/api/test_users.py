@@ -21,6 +21,9 @@ from tests.api.answers import (
 )
 from tests.api.routes import Scene
 from tests.api.service import PASSWORD, PASSWORD_HASH, SECRET, as_json
+from tests.conftest import EVERY_BACKEND
+
+pytestmark = EVERY_BACKEND
 
 OTHER = f"{SECRET}-other"
 
