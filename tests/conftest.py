@@ -12,8 +12,8 @@ from tests.provision import Provision, Servers, all_provisions
 
 BACKEND_NAMES = [provision.name for provision in all_provisions(Servers())]
 MIGRATED_NAMES = [name for name in BACKEND_NAMES if name != "mongomock"]
-# The HTTP tests run on one driver a database; those with this mark run on all, like the contract suite, which
-# proves that the drivers are alike and what a server without transactions refuses.
+# The HTTP tests run on one driver a database. Those with this mark run on all, as the contract suite does,
+# which proves that the drivers are alike, and what a server without transactions refuses.
 HTTP_NAMES = [name for name in MIGRATED_NAMES if name != "mongo-pymongo"]
 EVERY_BACKEND = pytest.mark.every_backend
 
@@ -31,9 +31,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for fixture, names in (("provision", BACKEND_NAMES), ("migrated", MIGRATED_NAMES)):
         if fixture in metafunc.fixturenames:
             over_http = metafunc.definition.nodeid.startswith("tests/api/")
-            if over_http and not metafunc.definition.get_closest_marker("every_backend"):
-                names = [name for name in names if name in HTTP_NAMES]
-            chosen = [name for name in names if name in selected]
+            on_all = not over_http or metafunc.definition.get_closest_marker("every_backend")
+            chosen = [name for name in names if name in selected and (on_all or name in HTTP_NAMES)]
             metafunc.parametrize(fixture, chosen, indirect=True, scope="session")
 
 
