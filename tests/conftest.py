@@ -12,9 +12,10 @@ from tests.provision import Provision, Servers, all_provisions
 
 BACKEND_NAMES = [provision.name for provision in all_provisions(Servers())]
 MIGRATED_NAMES = [name for name in BACKEND_NAMES if name != "mongomock"]
-# The HTTP tests run on one driver a database. Those with this mark run on all, as the contract suite does,
-# which proves that the drivers are alike, and what a server without transactions refuses.
-HTTP_NAMES = [name for name in MIGRATED_NAMES if name != "mongo-pymongo"]
+# What stands on the repositories is tested on one driver a database. Tests with this mark run on all, as the
+# contract suite does, which proves that the drivers are alike and what a server without transactions refuses.
+ONE_DRIVER_NAMES = [name for name in MIGRATED_NAMES if name != "mongo-pymongo"]
+ON_ONE_DRIVER = ("tests/api/", "tests/cli/", "tests/clients/", "tests/fuzz/")
 EVERY_BACKEND = pytest.mark.every_backend
 
 
@@ -30,9 +31,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         raise pytest.UsageError(f"--backends: {unknown} unknown; choose of {BACKEND_NAMES}")
     for fixture, names in (("provision", BACKEND_NAMES), ("migrated", MIGRATED_NAMES)):
         if fixture in metafunc.fixturenames:
-            over_http = metafunc.definition.nodeid.startswith("tests/api/")
-            on_all = not over_http or metafunc.definition.get_closest_marker("every_backend")
-            chosen = [name for name in names if name in selected and (on_all or name in HTTP_NAMES)]
+            on_one = metafunc.definition.nodeid.startswith(ON_ONE_DRIVER)
+            on_all = not on_one or metafunc.definition.get_closest_marker("every_backend")
+            chosen = [name for name in names if name in selected and (on_all or name in ONE_DRIVER_NAMES)]
             metafunc.parametrize(fixture, chosen, indirect=True, scope="session")
 
 
