@@ -106,6 +106,7 @@ NO_TRANSACTIONS = Problem(
     f"This server can't do that: users.delete needs transactions: {Capability.TRANSACTIONS.remedy}",
 )
 UNAVAILABLE = Problem(503, "unavailable", "The database is not available; try again later")
+TOO_BUSY = Problem(503, "too_busy", "Too many are signing in; try again later", {"Retry-After": "10"})
 CONFLICT = Problem(503, "conflict", "Too many changes at the same time; try again")
 
 TOKEN_PROBLEMS = (NOT_AUTHENTICATED, INVALID_TOKEN, USER_NOT_FOUND, INACTIVE_USER)
@@ -118,6 +119,7 @@ ALWAYS_POSSIBLE = (
     INTERNAL_ERROR,
     UNAVAILABLE,
     CONFLICT,
+    TOO_BUSY,
 )
 """What any route may answer, whatever is asked."""
 

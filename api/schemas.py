@@ -272,7 +272,7 @@ class NewPassword(BaseModel):
 
     model_config = _shown_as({"token": _TOKEN, "new_password": "battery staple"})
 
-    token: str
+    token: Annotated[str, Field(max_length=4096)]
     new_password: Password
 
 

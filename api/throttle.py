@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import IPv6Address, ip_address
 from math import ceil
 from time import time
@@ -22,6 +23,7 @@ from limits.aio.strategies import FixedWindowRateLimiter
 
 from api.errors import ApiError, too_many_attempts
 from api.security import HASHING_THREADS
+from backends.ids import utc_now
 from backends.models import normalise_email
 from backends.protocols import CounterRepository
 from config import Settings
@@ -29,9 +31,9 @@ from config import Settings
 # An account's limit for all clients together, as a multiple of the limit for one: what a botnet is held to.
 ACCOUNT_FACTOR = 5
 
-# How long a client that once had the right password is not held to that limit: so nobody can lock an owner
-# out by failing in his name, unless from his own address.
-KNOWN_CLIENT_SECONDS = 30 * 24 * 3600
+# How long a client that had the right password is not held to that limit: so nobody can lock an owner out
+# of where he signs in, unless from his own address.
+KNOWN_CLIENT = timedelta(days=30)
 
 
 class _CounterStorage(Storage):
@@ -77,8 +79,7 @@ class Throttle:
 
     def __init__(self, counters: CounterRepository, settings: Settings) -> None:
         self._counters = counters
-        self._storage = _CounterStorage(counters)
-        self._limiter = FixedWindowRateLimiter(self._storage)
+        self._limiter = FixedWindowRateLimiter(_CounterStorage(counters))
         self._turns = asyncio.Semaphore(HASHING_THREADS)
         self._login = parse(settings.login_limit)
         self._login_of_client = parse(settings.login_limit_per_client)
@@ -98,19 +99,28 @@ class Throttle:
         account, client = _account_key(account), _key(client)
         pair = f"{account}:{client}"
         limits = [(self._login, pair), (self._login_of_client, client)]
+        known = await self._counters.get(f"known:{pair}")
+        if known is None:
+            limits.append((_times(self._login, ACCOUNT_FACTOR), account))
+        # Whoever is refused does not wait, and keeps nobody waiting.
+        await self._refuse_if_reached(limits)
         async with self._turns:
-            is_known = await self._counters.get(f"known:{pair}") is not None
-            if not is_known:
-                limits.append((_times(self._login, ACCOUNT_FACTOR), account))
-            for limit, key in limits:
-                await self._refuse_if_reached(limit, "login", key)
+            await self._refuse_if_reached(limits)
             attempt = Attempt()
             yield attempt
             if not attempt.succeeded:
                 for limit, key in limits:
                     await self._limiter.hit(limit, "login", key)
-            elif not is_known:
-                await self._counters.add(f"known:{pair}", 1, lasts_seconds=KNOWN_CLIENT_SECONDS)
+            elif known is None or known.ends_at - utc_now() < KNOWN_CLIENT / 2:
+                await self._remember(pair)
+
+    async def remember(self, account: str, client: str) -> None:
+        """Take the client for one that knows the account's password."""
+        await self._remember(f"{_account_key(account)}:{_key(client)}")
+
+    async def _remember(self, pair: str) -> None:
+        await self._counters.delete(f"known:{pair}")  # a running counter would keep its end
+        await self._counters.add(f"known:{pair}", 1, lasts_seconds=int(KNOWN_CLIENT.total_seconds()))
 
     async def may_mail(self, address: str, client: str) -> bool:
         """Count a request for a mail to this address; tell whether the mail may be sent.
@@ -122,14 +132,16 @@ class Throttle:
             ApiError: TOO_MANY_ATTEMPTS: this client asked too often.
         """
         account, client = _account_key(address), _key(client)
-        for limit, key in ((self._recovery, f"{account}:{client}"), (self._recovery_of_client, client)):
+        # The client's own first: who is refused by it makes no counters for any number of addresses.
+        for limit, key in ((self._recovery_of_client, client), (self._recovery, f"{account}:{client}")):
             if not await self._limiter.hit(limit, "recovery", key):
                 await self._refuse(limit, "recovery", key)
         return await self._limiter.hit(_times(self._recovery, ACCOUNT_FACTOR), "recovery", account)
 
-    async def _refuse_if_reached(self, limit: RateLimitItem, purpose: str, key: str) -> None:
-        if not await self._limiter.test(limit, purpose, key):
-            await self._refuse(limit, purpose, key)
+    async def _refuse_if_reached(self, limits: list[tuple[RateLimitItem, str]]) -> None:
+        for limit, key in limits:
+            if not await self._limiter.test(limit, "login", key):
+                await self._refuse(limit, "login", key)
 
     async def _refuse(self, limit: RateLimitItem, purpose: str, key: str) -> None:
         stats = await self._limiter.get_window_stats(limit, purpose, key)

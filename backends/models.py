@@ -54,6 +54,9 @@ def normalise_email(text: str) -> str:
     Raises:
         ValueError: The text is no e-mail address, or no longer one once it is normalised.
     """
+    if len(text) > EMAIL_MAX_LENGTH:
+        # Before the library looks at each character: whoever signs in may send a megabyte.
+        raise ValueError("value is not a valid email address: it is too long")
     checked = _checked_email(text)
     # A small letter may have a composed form where its capital has none.
     address = normalize("NFC", checked.lower())

@@ -52,7 +52,9 @@ SECRET_KEY_MIN_BYTES = 32
 
 def _check_rate_limit(value: str) -> str:
     try:
-        limits.parse(value)
+        (limit,) = limits.parse_many(value)
+        if limit.amount < 1:
+            raise ValueError  # noqa: TRY301 - the same words
     except ValueError:
         raise ValueError(
             "no rate limit; give a number and a time: 10/minute, 100/hour, 5 per 30 second"
@@ -137,7 +139,8 @@ class Settings(DatabaseChoice):
             value = _split(value, "no JSON list of keys; give them comma-separated")
         if not isinstance(value, (list, tuple)):
             return value
-        return tuple(key.strip() if isinstance(key, str) else key for key in value if key)
+        keys = (key.strip() if isinstance(key, str) else key for key in value)
+        return tuple(key for key in keys if key)
 
     project_name: Annotated[str, Field(max_length=100)] = "EitherDB"
     frontend_host: str | None = None
@@ -235,19 +238,17 @@ class Settings(DatabaseChoice):
 
     def _deployment_faults(self) -> Iterator[str]:
         """Find what is convenient on a developer's machine and dangerous anywhere else."""
-        secret = self.secret_key.get_secret_value()
-        if secret == INSECURE_SECRET_KEY or len(secret.encode()) < SECRET_KEY_MIN_BYTES:
+        if not _is_secret(self.secret_key):
             yield (
                 f"SECRET_KEY: with ENVIRONMENT={self.environment} give a secret of your own, "
                 f"{SECRET_KEY_MIN_BYTES} bytes or more; make one with: "
                 'python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
             )
-        if any(
-            len(key.get_secret_value().encode()) < SECRET_KEY_MIN_BYTES for key in self.previous_secret_keys
-        ):
+        if any(not _is_secret(key) for key in self.previous_secret_keys):
             yield (
                 f"PREVIOUS_SECRET_KEYS: with ENVIRONMENT={self.environment} each needs "
-                f"{SECRET_KEY_MIN_BYTES} bytes or more; give the keys that SECRET_KEY was before"
+                f"{SECRET_KEY_MIN_BYTES} bytes or more, and none may be the public one of `local`; "
+                "give the keys that SECRET_KEY was before"
             )
         if self.first_superuser and not self.first_superuser_password:
             yield (
@@ -334,6 +335,11 @@ def _split(text: str, otherwise: str) -> object:
         return json.loads(text)
     except ValueError:
         raise ValueError(otherwise) from None
+
+
+def _is_secret(key: SecretStr) -> bool:
+    secret = key.get_secret_value()
+    return secret != INSECURE_SECRET_KEY and len(secret.encode()) >= SECRET_KEY_MIN_BYTES
 
 
 def _is_origin(origin: str) -> bool:

@@ -12,8 +12,8 @@ from tests.provision import Provision, Servers, all_provisions
 
 BACKEND_NAMES = [provision.name for provision in all_provisions(Servers())]
 MIGRATED_NAMES = [name for name in BACKEND_NAMES if name != "mongomock"]
-# What stands on the repositories is tested on one driver a database. Tests with this mark run on all, as the
-# contract suite does, which proves that the drivers are alike and what a server without transactions refuses.
+# What stands on the repositories is tested on one driver a database. Tests with this mark run on all, as
+# the contract suite does, which proves the drivers alike and what a server without transactions refuses.
 ONE_DRIVER_NAMES = [name for name in MIGRATED_NAMES if name != "mongo-pymongo"]
 ON_ONE_DRIVER = ("tests/api/", "tests/cli/", "tests/clients/", "tests/fuzz/")
 EVERY_BACKEND = pytest.mark.every_backend

@@ -89,7 +89,12 @@ async def recover_password(
     "/reset-password/", response_model=Message, responses=documented(INVALID_RESET_TOKEN, INACTIVE_USER)
 )
 async def reset_password(
-    body: NewPassword, users: Users, passwords: PasswordHashing, settings: AppSettings
+    body: NewPassword,
+    users: Users,
+    passwords: PasswordHashing,
+    throttle: Throttling,
+    client: Client,
+    settings: AppSettings,
 ) -> Message:
     """Set a new password with a mailed token, which works once; all sessions end."""
     reset = read_reset_token(body.token, settings)
@@ -99,18 +104,18 @@ async def reset_password(
     while True:
         try:
             user = await users.get(reset.user_id)
-        except NotFound as exc:
-            raise ApiError(INVALID_RESET_TOKEN) from exc
-        if not reset.fits(user):
-            raise ApiError(INVALID_RESET_TOKEN)
-        if not user.is_active:
-            raise ApiError(INACTIVE_USER)
-        hashed_password = hashed_password or await passwords.hash(body.new_password)
-        try:
+            if not reset.fits(user):
+                raise ApiError(INVALID_RESET_TOKEN)
+            if not user.is_active:
+                raise ApiError(INACTIVE_USER)
+            hashed_password = hashed_password or await passwords.hash(body.new_password)
             changes = UserChanges(hashed_password=hashed_password)
             await users.update(user.id, changes, versions={user.version}, end_sessions=True)
+        except NotFound as exc:
+            raise ApiError(INVALID_RESET_TOKEN) from exc
         except VersionMismatch:
             continue  # Something about the user changed: perhaps the password, by this very token.
+        await throttle.remember(user.email, client)
         return Message(message="Password updated successfully")
 
 

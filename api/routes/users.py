@@ -23,6 +23,7 @@ from api.errors import (
     EMAIL_TAKEN_AT_CREATE,
     EMAIL_TAKEN_AT_SIGNUP,
     INCORRECT_PASSWORD,
+    INVALID_TOKEN,
     NO_TRANSACTIONS,
     NOT_PRIVILEGED,
     SAME_PASSWORD,
@@ -48,7 +49,7 @@ from api.schemas import (
     UserUpdate,
     UserUpdateMe,
 )
-from backends.errors import AlreadyExists, NotFound
+from backends.errors import AlreadyExists, NotFound, VersionMismatch
 from backends.models import NewUser, User, UserChanges
 
 router = APIRouter(prefix="/users", tags=["users"], route_class=GuardedRoute)
@@ -150,10 +151,22 @@ async def update_password_me(
         raise ApiError(INCORRECT_PASSWORD)
     if body.new_password == body.current_password:
         raise ApiError(SAME_PASSWORD)
-    hashed_password = await passwords.hash(body.new_password)
-    changes = UserChanges(hashed_password=hashed_password)
-    await users.update(user.id, changes, versions=expected.versions_of(user.id))
-    return Message(message="Password updated successfully")
+    changes = UserChanges(hashed_password=await passwords.hash(body.new_password))
+    versions = expected.versions_of(user.id)
+    while versions is None or user.version in versions:
+        try:
+            await users.update(user.id, changes, versions={user.version})
+        except VersionMismatch:
+            # Between the look at the password and this, which may be long: the look may no longer hold.
+            now = await users.get(user.id)
+            if now.session_version != user.session_version:
+                raise ApiError(INVALID_TOKEN) from None
+            if now.hashed_password != user.hashed_password:
+                raise ApiError(INCORRECT_PASSWORD) from None
+            user = now
+        else:
+            return Message(message="Password updated successfully")
+    raise ApiError(VERSION_MISMATCH)
 
 
 @router.post("/me/logout-everywhere", response_model=Message, responses=documented(*TOKEN_PROBLEMS))

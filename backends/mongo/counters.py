@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
-from backends.errors import Conflict
+from backends.errors import BackendError, Conflict
 from backends.ids import Clock
 from backends.mongo.driver import Document
 from backends.mongo.errors import DuplicateKey, translate_errors
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from backends.mongo.driver import Driver
+
+logger = logging.getLogger(__name__)
 
 
 def _to_count(document: Document) -> Count:
@@ -75,8 +78,11 @@ class MongoCounterRepository:
         if self._sweep_at is not None and now < self._sweep_at:
             return
         self._sweep_at = now + COUNTER_SWEEP_INTERVAL
-        with translate_errors():
-            await self._counters.delete_many({"ends_at": {"$lte": now}})
+        try:
+            with translate_errors():
+                await self._counters.delete_many({"ends_at": {"$lte": now}})
+        except BackendError:
+            logger.warning("could not remove the counters that have ended", exc_info=True)
 
     def _now(self) -> datetime:
         return self._clock().replace(tzinfo=None)

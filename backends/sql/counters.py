@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, case, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from backends.errors import BackendError
 from backends.ids import Clock
 from backends.protocols import COUNTER_SWEEP_INTERVAL, Count
 from backends.sql.schema import COUNTERS
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from backends.sql.connections import Connections
+
+logger = logging.getLogger(__name__)
 
 
 def _to_count(row: Row[Any]) -> Count:
@@ -63,4 +67,7 @@ class SqlCounterRepository:
         if self._sweep_at is not None and now < self._sweep_at:
             return
         self._sweep_at = now + COUNTER_SWEEP_INTERVAL
-        await self._connections.write(delete(COUNTERS).where(COUNTERS.c.ends_at <= now))
+        try:
+            await self._connections.write(delete(COUNTERS).where(COUNTERS.c.ends_at <= now))
+        except BackendError:
+            logger.warning("could not remove the counters that have ended", exc_info=True)

@@ -54,11 +54,13 @@ MAIL_RECIPIENT_NOT_FOUND = Refusal(
     404, "The user with this username does not exist in the system.", "not_found"
 )
 TOO_MANY_ATTEMPTS = Refusal(429, "Too many attempts; try again later", "too_many_attempts")
+UNREADABLE = Refusal(400, "There was an error parsing the body", "bad_request")
 BODY_TOO_LARGE = Refusal(413, "Content Too Large", "body_too_large")
 QUERY_TOO_LONG = Refusal(414, "The query is longer than 8192 bytes", "query_too_long")
 HEADERS_TOO_LARGE = Refusal(431, "The headers are larger than 16384 bytes", "headers_too_large")
 INTERNAL_ERROR = Refusal(500, "Internal server error (id 0123456789abcdef)", "internal_error")
 UNAVAILABLE = Refusal(503, "The database is not available; try again later", "unavailable")
+TOO_BUSY = Refusal(503, "Too many are signing in; try again later", "too_busy")
 CONFLICT = Refusal(503, "Too many changes at the same time; try again", "conflict")
 NO_TRANSACTIONS = Refusal(
     501,

@@ -17,8 +17,10 @@ from backends.models import NewUser
 from tests.api.answers import (
     BODY_TOO_LARGE,
     HEADERS_TOO_LARGE,
+    INCORRECT_LOGIN,
     NO_SUCH_PATH,
     QUERY_TOO_LONG,
+    UNREADABLE,
     assert_invalid,
     assert_ok,
     assert_refused,
@@ -94,6 +96,31 @@ async def test_json_that_is_nested_deep_is_a_422(user: Account) -> None:
     title = '[{"\\' * 50
     answer = await user.http.post("/items/", json={"title": title})
     assert answer.json()["title"] == title
+
+
+async def test_form_costs_little_to_parse(service: Service) -> None:
+    """Its size is bounded, and the client can't choose a codec that takes minutes."""
+    for charset in ("punycode", "idna", "utf-7", "utf-16", "x"):
+        body = (
+            b'--x\r\nContent-Disposition: form-data; name="username"\r\n\r\n'
+            + b"a" * 10_000
+            + b"\r\n--x--\r\n"
+        )
+        headers = {"Content-Type": f"multipart/form-data; boundary=x; charset={charset}"}
+        answer = await service.anyone.post("/login/access-token", content=body, headers=headers)
+        assert_refused(answer, UNREADABLE)
+    answer = await service.login("a" * 17_000, PASSWORD)
+    assert_refused(answer, BODY_TOO_LARGE)
+    answer = await service.login("é" * 2_000 + "@example.com", PASSWORD)
+    assert_refused(answer, INCORRECT_LOGIN)
+
+
+async def test_json_in_another_encoding_is_a_422(user: Account) -> None:
+    """UTF-8 is the encoding of JSON (RFC 8259, section 8.1)."""
+    for encoding in ("utf-16", "utf-16-le", "utf-32-be"):
+        content = json.dumps({"title": "x"}).encode(encoding)
+        answer = await user.http.post("/items/", content=content, headers=JSON)
+        assert_invalid(answer, ("body", 0))
 
 
 async def test_path_with_a_line_feed_is_no_list(user: Account) -> None:

@@ -220,6 +220,11 @@ async def test_reset_of_a_user_who_is_inactive_or_gone_is_refused(mailing: Maili
 async def test_reset_refuses_a_password_that_no_user_may_have(mailing: Mailing) -> None:
     """The same limits as everywhere; the link is not used up."""
     token = await mailing.mailed_token()
+    for strange in ("\ud800", "x" * 5_000, 5, None):
+        answer = await mailing.service.anyone.post(
+            "/reset-password/", **as_json({"token": strange, "new_password": NEW_PASSWORD})
+        )
+        assert_invalid(answer, ("body", "token"))
     for password in ("short", "x" * 129, "nul\x00nul\x00", 12345678, None):
         body = {"token": token, "new_password": password}
         answer = await mailing.service.anyone.post("/reset-password/", **as_json(body))

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from pydantic import SecretStr
 
 from api.security import ISSUER, make_access_token
 from backends.ids import utc_now
+from backends.models import UserChanges
 from tests.api.answers import (
     INACTIVE_USER,
+    INCORRECT_PASSWORD,
     INVALID_TOKEN,
     MESSAGE_PASSWORD_UPDATED,
     MESSAGE_SESSIONS_ENDED,
+    Refusal,
     assert_ok,
     assert_refused,
     shown_user,
@@ -80,6 +86,41 @@ async def test_change_of_ones_own_password_keeps_the_session(service: Service, u
     assert (await service.sign_in(user.user).http.get("/users/me")).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("meanwhile", "refusal"),
+    [
+        ({"changes": UserChanges(), "end_sessions": True}, INVALID_TOKEN),
+        ({"changes": UserChanges(hashed_password="another")}, INCORRECT_PASSWORD),
+        ({"changes": UserChanges(full_name="New")}, None),
+    ],
+    ids=["sessions ended", "password set", "renamed"],
+)
+async def test_change_of_the_password_is_of_what_was_looked_at(
+    service: Service,
+    user: Account,
+    monkeypatch: pytest.MonkeyPatch,
+    meanwhile: dict[str, Any],
+    refusal: Refusal | None,
+) -> None:
+    """What happens to the account while the new password is hashed is not overwritten."""
+    passwords = service.app.state.services.passwords
+    hash_ = passwords.hash
+
+    async def hash_meanwhile(password: str) -> str:
+        await service.backend.users.update(user.id, **meanwhile)
+        return str(await hash_(password))
+
+    monkeypatch.setattr(passwords, "hash", hash_meanwhile)
+    body = {"current_password": PASSWORD, "new_password": f"{SECRET}-new"}
+    answer = await user.http.patch("/users/me/password", **as_json(body))
+    if refusal:
+        assert_refused(answer, refusal)
+    else:
+        assert_ok(answer, MESSAGE_PASSWORD_UPDATED)
+    signs_in = (await service.login(user.user.email, f"{SECRET}-new")).status_code == 200
+    assert signs_in is (refusal is None)
+
+
 async def test_token_needs_every_claim(service: Service, user: Account) -> None:
     """Issuer, audience, end, user and session, each as it was made here."""
     key = service.settings.secret_key.get_secret_value()
@@ -90,7 +131,6 @@ async def test_token_needs_every_claim(service: Service, user: Account) -> None:
         "iss": ["", "other", None, 1],
         "aud": ["", "cursor", None],
         "session": [-1, 1, "0", 0.0, None, True, False, []],
-        "iat": ["x", int(utc_now().timestamp()) + 3600],
         "nbf": [int(utc_now().timestamp()) + 3600],
     }
     for name, values in strange.items():

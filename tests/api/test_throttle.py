@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from api.security import HASHING_THREADS
+from api.security import HASHING_THREADS, make_reset_token
 from api.throttle import client_key
 from tests.api.answers import (
     INCORRECT_LOGIN,
@@ -110,6 +110,19 @@ async def test_nobody_can_lock_an_owner_out(limited: Service, user: Account) -> 
     assert_held_up(await login(limited, email, PASSWORD, "203.0.113.1"))
     assert (await login(limited, email, PASSWORD, "192.0.2.9")).status_code == 200
     assert (await login(limited, "nobody@example.com", WRONG, "192.0.2.9")).status_code == 400
+
+
+async def test_new_password_by_mail_makes_a_client_known(limited: Service, user: Account) -> None:
+    """An owner whose account is under attack signs in from a new place after all."""
+    email, here = user.user.email, "203.0.113.7"
+    for n in range(10):
+        for _ in range(4):
+            await login(limited, email, WRONG, f"198.51.100.{n}")
+    assert_held_up(await login(limited, email, PASSWORD, here))
+    body = {"token": make_reset_token(user.user, limited.settings), "new_password": f"{SECRET}-new"}
+    answer = await client_at(limited, here).post("/reset-password/", **as_json(body))
+    assert answer.status_code == 200
+    assert (await login(limited, email, f"{SECRET}-new", here)).status_code == 200
 
 
 async def test_limits_are_shared_by_all_workers(

@@ -492,7 +492,7 @@ export type ItemsReadItemsErrors = {
      */
     500: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -553,7 +553,7 @@ export type ItemsCreateItemErrors = {
      */
     500: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -631,7 +631,7 @@ export type ItemsDeleteItemErrors = {
      */
     500: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -705,7 +705,7 @@ export type ItemsReadItemErrors = {
      */
     500: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -783,7 +783,7 @@ export type ItemsPatchItemErrors = {
      */
     500: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -861,7 +861,7 @@ export type ItemsUpdateItemErrors = {
      */
     500: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -914,7 +914,7 @@ export type LoginLoginAccessTokenErrors = {
      */
     500: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -971,7 +971,7 @@ export type LoginTestTokenErrors = {
      */
     500: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -1037,7 +1037,7 @@ export type LoginRecoverPasswordHtmlContentErrors = {
      */
     500: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -1091,7 +1091,7 @@ export type LoginRecoverPasswordErrors = {
      */
     500: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -1140,7 +1140,7 @@ export type PrivateCreateUserErrors = {
      */
     500: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -1189,7 +1189,7 @@ export type LoginResetPasswordErrors = {
      */
     500: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -1293,7 +1293,7 @@ export type UsersReadUsersErrors = {
      */
     500: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -1354,7 +1354,7 @@ export type UsersCreateUserErrors = {
      */
     500: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -1431,7 +1431,7 @@ export type UsersDeleteUserMeErrors = {
      */
     501: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -1500,7 +1500,7 @@ export type UsersReadUserMeErrors = {
      */
     500: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -1577,7 +1577,7 @@ export type UsersUpdateUserMeErrors = {
      */
     500: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -1634,7 +1634,7 @@ export type UsersLogoutEverywhereErrors = {
      */
     500: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -1711,7 +1711,7 @@ export type UsersUpdatePasswordMeErrors = {
      */
     500: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -1760,7 +1760,7 @@ export type UsersRegisterUserErrors = {
      */
     500: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -1842,7 +1842,7 @@ export type UsersDeleteUserErrors = {
      */
     501: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -1916,7 +1916,7 @@ export type UsersReadUserByIdErrors = {
      */
     500: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -1998,7 +1998,7 @@ export type UsersUpdateUserErrors = {
      */
     500: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -2039,7 +2039,7 @@ export type UtilsHealthCheckErrors = {
      */
     500: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
@@ -2107,7 +2107,7 @@ export type UtilsTestEmailErrors = {
      */
     500: ErrorBody;
     /**
-     * The database is not available; try again later; Too many changes at the same time; try again
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */
     503: ErrorBody;
 };
