@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-cache-dir
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-cache-dir --no-compile
 
 .PHONY: help
 help: ## List the targets
@@ -53,7 +53,7 @@ NPM = cd $(TYPESCRIPT) && PATH="$(CURDIR)/$(BIN):$$PATH" npm --loglevel=error
 $(STAMPS)/clients: requirements/clients.txt | $(VENV)/bin/python
 	@echo "Installing requirements/clients.txt (the Python client's generator)"
 	@$(BIN)/python -m venv --clear $(GENERATOR)
-	@$(GENERATOR)/bin/python -m pip --disable-pip-version-check --quiet install --no-cache-dir --require-hashes -r requirements/clients.txt
+	@$(GENERATOR)/bin/python -m pip --disable-pip-version-check --quiet install --no-cache-dir --no-compile --require-hashes -r requirements/clients.txt
 	@mkdir -p $(STAMPS) && touch $@
 
 $(NODE_MODULES): $(TYPESCRIPT)/package-lock.json $(TYPESCRIPT)/.npmrc | $(STAMPS)/development
