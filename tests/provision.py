@@ -21,7 +21,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from mongomock_motor import AsyncMongoMockClient
 from pymongo import AsyncMongoClient
 from sqlalchemy import delete, make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -29,6 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from backends import open_backend
 from backends.ids import Clock, IdSource, new_id, utc_now
 from backends.mongo.backend import MongoBackend
+from backends.mongo.driver import MOTOR_THREADS
 from backends.mongo.schema import COLLECTIONS, MIGRATIONS, REVISION
 from backends.protocols import Backend, ServerInfo
 from backends.sql.engine import create_engine
@@ -248,6 +248,9 @@ class MongomockProvision(Provision):
 
     async def start(self) -> None:
         """See `Provision`."""
+        os.environ.setdefault(*MOTOR_THREADS)  # because this imports Motor too, perhaps first
+        from mongomock_motor import AsyncMongoMockClient  # noqa: PLC0415
+
         client: Any = AsyncMongoMockClient()
         self.settings = make_settings(db_backend="mongo", database_url="mongodb://mongomock.invalid/test")
         self._database: Any = client["test"]
@@ -287,6 +290,7 @@ class MongomockDriver:
 
     name = "mongomock-motor"
     connections_in_use = 0
+    max_time_ms: int | None = None
 
     def __init__(self, database: object) -> None:
         self.database = cast("Database", database)

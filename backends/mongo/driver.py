@@ -10,6 +10,7 @@ default because a deployment chose it; `MONGO_DRIVER=pymongo` is the successor.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -33,6 +34,9 @@ Filter = Mapping[str, Any]
 Sort = Sequence[tuple[str, int]]
 
 DEFAULT_DATABASE = "eitherdb"
+
+MOTOR_THREADS = ("MOTOR_MAX_WORKERS", "200")
+"""The environment variable with the most threads that Motor may make, and our default."""
 
 
 class Session(Protocol):
@@ -85,7 +89,7 @@ class Collection(Protocol):
     async def find_one(self, where: Filter, /, projection: Filter | None = None) -> Document | None:
         """Find a document."""
 
-    def find(self, where: Filter, /) -> Cursor:
+    def find(self, where: Filter, /, *, max_time_ms: int | None = None) -> Cursor:
         """Find many."""
 
     async def find_one_and_update(
@@ -121,7 +125,7 @@ class Collection(Protocol):
     async def delete_many(self, where: Filter, /, *, session: Session | None = None) -> DeleteResult:
         """Delete many."""
 
-    async def count_documents(self, where: Filter, /) -> int:
+    async def count_documents(self, where: Filter, /, *, maxTimeMS: int | None) -> int:  # noqa: N803 - theirs
         """Count exactly."""
 
     async def create_index(self, keys: Sort, **options: Any) -> str:
@@ -157,6 +161,8 @@ class Driver(Protocol):
 
     name: str
     database: Database
+    max_time_ms: int | None
+    """How long the server may work on a list or a count; None for no limit."""
 
     @property
     def connections_in_use(self) -> int:
@@ -195,10 +201,14 @@ class _ConnectionCounter(ConnectionPoolListener):
 class MotorDriver:
     """Motor: a transaction begins without await, closing is not awaited."""
 
-    def __init__(self, url: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, url: str, options: Mapping[str, Any], *, max_time_ms: int | None) -> None:
         """Connect lazily, in the running event loop."""
+        # Read when Motor is imported. A command keeps one of its threads until it is answered: with five a
+        # core, Motor's default, a few that hang would let all others wait, longer than any limit.
+        os.environ.setdefault(*MOTOR_THREADS)
         from motor.motor_asyncio import AsyncIOMotorClient  # noqa: PLC0415 - only when chosen
 
+        self.max_time_ms = max_time_ms
         self.name = f"motor {version('motor')}"
         self._counter = _ConnectionCounter()
         self._client: Any = AsyncIOMotorClient(url, event_listeners=[self._counter], **options)
@@ -223,10 +233,11 @@ class MotorDriver:
 class PyMongoDriver:
     """PyMongo's AsyncMongoClient: a session starts without await, the rest is awaited."""
 
-    def __init__(self, url: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, url: str, options: Mapping[str, Any], *, max_time_ms: int | None) -> None:
         """Connect lazily, in the running event loop."""
         from pymongo import AsyncMongoClient  # noqa: PLC0415 - only when chosen
 
+        self.max_time_ms = max_time_ms
         self.name = f"pymongo {version('pymongo')}"
         self._counter = _ConnectionCounter()
         self._client: AsyncMongoClient[Document] = AsyncMongoClient(
@@ -283,13 +294,16 @@ def open_driver(settings: Settings, *, command_timeout: bool = True) -> Driver:
         "retryWrites": True,
         "tz_aware": False,
     }
+    max_time_ms = None
     if command_timeout:
         # Not timeoutMS: with that, the driver goes on retrying against a dead server until it is over.
         options["socketTimeoutMS"] = int(settings.db_command_timeout_seconds * 1000)
+        # A little less: a read that the server ends has failed, one that the socket ends is tried again.
+        max_time_ms = int(settings.db_command_timeout_seconds * 900)
     with warnings.catch_warnings():
         # The driver only warns of an option that it does not know; here that is a mistake to mend.
         warnings.filterwarnings("error", category=UserWarning, module="pymongo")
         try:
-            return _DRIVERS[settings.mongo_driver](settings.url, options)
+            return _DRIVERS[settings.mongo_driver](settings.url, options, max_time_ms=max_time_ms)
         except UserWarning as exc:
             raise ConfigurationError(str(exc)) from exc

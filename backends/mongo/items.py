@@ -70,6 +70,7 @@ class MongoItemRepository:
         """Use this driver, clock and source of ids."""
         self._users = driver.database[USERS.name]
         self._items = driver.database[ITEMS.name]
+        self._max_time_ms = driver.max_time_ms
         self._clock = clock
         self._id_source = id_source
 
@@ -135,6 +136,7 @@ class MongoItemRepository:
             limit=limit,
             after=after,
             count=count,
+            max_time_ms=self._max_time_ms,
         )
 
     async def update(

@@ -73,6 +73,7 @@ async def fetch_page(
     limit: int,
     after: Position | None,
     count: bool,
+    max_time_ms: int | None,
 ) -> Page[T]:
     """Find a page, and one document more to see whether another page follows.
 
@@ -85,12 +86,21 @@ async def fetch_page(
         limit: The same.
         after: The same.
         count: The same.
+        max_time_ms: How long the server may work on either.
     """
     with translate_errors():
         # Both are awaited to their end even if one fails, so that no connection stays in use.
         found, total = await asyncio.gather(
-            _find(collection, where, order=order, skip=skip, limit=limit, after=after),
-            collection.count_documents(_all_of(where)) if count else _no_count(),
+            _find(
+                collection,
+                where,
+                order=order,
+                skip=skip,
+                limit=limit,
+                after=after,
+                max_time_ms=max_time_ms,
+            ),
+            collection.count_documents(_all_of(where), maxTimeMS=max_time_ms) if count else _no_count(),
             return_exceptions=True,
         )
         if isinstance(found, BaseException):
@@ -113,11 +123,13 @@ async def _find(
     skip: int,
     limit: int,
     after: Position | None,
+    max_time_ms: int | None,
 ) -> list[Document]:
     if limit == 0:
         return []  # MongoDB would read 0 as "no limit"
     matches = _all_of(where if after is None else [*where, order.behind(after)])
-    return await collection.find(matches).sort(order.keys).skip(skip).limit(limit + 1).to_list(limit + 1)
+    found = collection.find(matches, max_time_ms=max_time_ms).sort(order.keys).skip(skip).limit(limit + 1)
+    return await found.to_list(limit + 1)
 
 
 def _all_of(conditions: list[Document]) -> Document:

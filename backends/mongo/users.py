@@ -78,6 +78,7 @@ class MongoUserRepository:
         self._deleted_users = driver.database[DELETED_USERS.name]
         self._capabilities = capabilities
         self._retry_deadline_seconds = retry_deadline_seconds
+        self._max_time_ms = driver.max_time_ms
         self._clock = clock
         self._id_source = id_source
 
@@ -130,6 +131,7 @@ class MongoUserRepository:
             limit=limit,
             after=after,
             count=count,
+            max_time_ms=self._max_time_ms,
         )
 
     async def update(

@@ -54,6 +54,7 @@ class SqlBackend:
             interruptible=not on_sqlite,
             wait_timeout_seconds=settings.db_pool_timeout_seconds,
             retry_deadline_seconds=settings.db_command_timeout_seconds,
+            interrupt_after_seconds=settings.db_command_timeout_seconds if on_sqlite else None,
         )
         self.server = server
         self.capabilities = frozenset({Capability.TRANSACTIONS, Capability.SCHEMA_VALIDATION})

@@ -14,7 +14,7 @@ from backends.sql.errors import translate_errors
 
 if TYPE_CHECKING:
     from sqlalchemy import Executable, Row
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
     from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 
@@ -34,6 +34,7 @@ class Connections:
         interruptible: bool,
         wait_timeout_seconds: float,
         retry_deadline_seconds: float,
+        interrupt_after_seconds: float | None,
     ) -> None:
         """Share out the engine's connections.
 
@@ -46,6 +47,8 @@ class Connections:
                 taken back from the thread that runs it, and would keep the write lock.
             wait_timeout_seconds: How long a statement may wait for its turn.
             retry_deadline_seconds: How long a write that collides may be retried.
+            interrupt_after_seconds: How long SQLite may work on a statement; None where the driver keeps
+                time itself.
         """
         self._engine = engine
         self._turns = asyncio.Semaphore(size)
@@ -53,6 +56,7 @@ class Connections:
         self._interruptible = interruptible
         self._wait_timeout_seconds = wait_timeout_seconds
         self._retry_deadline_seconds = retry_deadline_seconds
+        self._interrupt_after_seconds = interrupt_after_seconds
 
     async def read(self, statement: Executable) -> Sequence[Row[Any]]:
         """Run a query; return its rows."""
@@ -79,9 +83,28 @@ class Connections:
 
     async def _run(self, statement: Executable, values: Mapping[str, Any] | None) -> Sequence[Row[Any]]:
         with translate_errors():
-            async with self._engine.connect() as connection:
+            async with self._engine.connect() as connection, self._time_limit(connection):
                 result = await connection.execute(statement, values)
                 return result.all() if result.returns_rows else ()
+
+    @asynccontextmanager
+    async def _time_limit(self, connection: AsyncConnection) -> AsyncIterator[None]:
+        """Interrupt what SQLite still works on when its time is over; the statement then fails."""
+        if self._interrupt_after_seconds is None:
+            yield
+            return
+        driver_connection = (await connection.get_raw_connection()).driver_connection
+        assert driver_connection is not None  # noqa: S101 - for the type checker
+        interruptions: list[asyncio.Future[None]] = []
+        timer = asyncio.get_running_loop().call_later(
+            self._interrupt_after_seconds,
+            lambda: interruptions.append(asyncio.ensure_future(driver_connection.interrupt())),
+        )
+        try:
+            yield
+        finally:
+            timer.cancel()
+            await asyncio.gather(*interruptions)  # now, while the connection is nobody else's
 
     @asynccontextmanager
     async def _turn(self, turns: asyncio.Semaphore) -> AsyncIterator[None]:

@@ -46,6 +46,7 @@ CODES: dict[str, Kind] = {
     "SQLITE_LOCKED": "conflict",
     "SQLITE_CANTOPEN": "unavailable",
     "SQLITE_FULL": "unavailable",
+    "SQLITE_INTERRUPT": "unavailable",  # it took longer than the time limit for a command
     "SQLITE_READONLY": "unavailable",
 }
 

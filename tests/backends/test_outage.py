@@ -12,20 +12,26 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import pytest
+from sqlalchemy import text
 
 from backends import open_backend
 from backends.errors import Unavailable
 from backends.models import NewItem, NewUser
+from backends.mongo.backend import MongoBackend
+from backends.mongo.pages import Order, fetch_page
 from backends.protocols import Backend
+from backends.sql.backend import SqlBackend
 from cli.local_servers import LocalServer, start_mongo, start_postgres
 from config import Settings
 from migrations import open_migrator
 from tests.backends.methods import METHODS, Rows, add_rows
 from tests.backends.raw import opened
+from tests.backends.record import names, recorded
 from tests.cli.command import free_port
-from tests.provision import make_settings
+from tests.provision import Provision, make_settings
 
 # PyMongo leaves a socket to the garbage collector if it was still connecting when the client closed.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -181,6 +187,53 @@ async def test_open_against_a_dead_port_fails_within_the_connect_timeout(kind: s
     async with asyncio.timeout(WORST_SECONDS):
         with pytest.raises(Unavailable):
             await open_backend(settings)
+
+
+# -- work without an end: the server is well, but a statement takes too long -------------------------
+
+
+async def test_endless_statement_is_ended_in_time(sql: Provision) -> None:
+    """A read and a write raise Unavailable soon after their limit, and the connection is good again."""
+    on_sqlite = sql.settings.db_backend == "sqlite"
+    series = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    endless = series if on_sqlite else "SELECT pg_sleep(60)"
+    write = f"UPDATE items SET version = ({endless})" if on_sqlite else endless  # noqa: S608 - constants
+    settings = sql.settings.model_copy(update={"db_command_timeout_seconds": 0.5, "db_pool_size": 1})
+    loop = asyncio.get_running_loop()
+    async with opened(sql.open(settings)) as backend:
+        rows = await add_rows(backend)
+        connections = cast("SqlBackend", backend)._connections
+        for run in (connections.read(text(endless)), connections.write(text(write))):
+            began = loop.time()
+            with pytest.raises(Unavailable):
+                await run
+            assert 0.4 < loop.time() - began < 0.5 + 4
+        assert await backend.items.get(rows.item.id) == rows.item
+
+
+async def test_endless_list_is_ended_by_the_server(mongo: Provision) -> None:
+    """The list and its count are not sent a second time, as what a socket's time limit ends would be."""
+    settings = mongo.settings.model_copy(update={"db_command_timeout_seconds": 0.5})
+    loop = asyncio.get_running_loop()
+    async with recorded(mongo, settings) as (backend, commands):
+        await add_rows(backend)
+        driver = cast("MongoBackend", backend)._driver
+        commands.clear()
+        began = loop.time()
+        with pytest.raises(Unavailable):
+            await fetch_page(
+                driver.database["items"],
+                [{"$where": "while (true) {}"}],
+                lambda document: document,
+                order=Order.by("title"),
+                skip=0,
+                limit=10,
+                after=None,
+                count=True,
+                max_time_ms=driver.max_time_ms,
+            )
+        assert 0.4 < loop.time() - began < 0.5 + 4
+        assert sorted(names(commands)) == ["aggregate", "find"]
 
 
 # -- SQLite: another process is the only thing that can be in the way ------------------------------
