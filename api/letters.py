@@ -39,11 +39,13 @@ class Letter:
         to: The address as it is stored.
         kind: Names the templates, and the letter in the log.
         subject: With `{project}` for PROJECT_NAME.
+        expires: Whether it is of no use after PASSWORD_RESET_EXPIRE_MINUTES.
     """
 
     to: str
     kind: ClassVar[str]
     subject: ClassVar[str]
+    expires: ClassVar[bool] = False
 
     @property
     def path(self) -> str:
@@ -57,6 +59,7 @@ class PasswordResetMail(Letter):
 
     kind = "password_reset"
     subject = "Reset your {project} password"
+    expires = True
     token: str = field(repr=False)
 
     @property

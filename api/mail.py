@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from email.message import EmailMessage
+from math import inf
 from typing import Self
 
 from aiosmtplib import SMTP, SMTPException, SMTPRecipientsRefused, SMTPResponseException
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 # Eleven minutes in all: outlasts a restart and most greylisting, and ends well before a reset link does.
 RETRY_DELAYS_SECONDS = (2.0, 8.0, 32.0, 128.0, 512.0)
+# For one mail, in SMTP_TIMEOUT_SECONDS: who is nearly that slow at each of a dozen commands is given up.
+DIALOGUE_TIMEOUTS = 3
 # Less than the ten seconds after which Docker kills.
 DRAIN_SECONDS = 5.0
 
@@ -103,6 +106,9 @@ class Mailer:
 
     async def _post(self, letter: Letter) -> None:
         """Try until it is delivered, refused for good, or was tried often enough."""
+        loop = asyncio.get_running_loop()
+        lasts = 60 * self._settings.password_reset_expire_minutes if letter.expires else inf
+        expires_at = loop.time() + lasts
         async with self._turn:
             # In a thread, so that not even the answer to the request that sends it waits for this. Once, so
             # that the receiver of a mail whose acceptance got lost knows the second by its Message-ID.
@@ -110,7 +116,11 @@ class Mailer:
         for tries, delay in enumerate((*self._retry_delays_seconds, None), start=1):
             try:
                 async with self._turn:
-                    await self._transmit(message)
+                    if loop.time() >= expires_at:
+                        logger.error("mail %s not sent: its link has expired", letter.kind)
+                        return
+                    async with asyncio.timeout(DIALOGUE_TIMEOUTS * self._settings.smtp_timeout_seconds):
+                        await self._transmit(message)
             except (SMTPException, OSError) as exc:
                 if delay is None or self._closing.is_set() or not _may_pass(exc):
                     logger.error("mail %s not sent, tries: %d: %s", letter.kind, tries, _reason(exc))  # noqa: TRY400 - see _reason

@@ -233,6 +233,49 @@ async def test_server_that_hangs_is_given_up_and_tried_again(listening: PostOffi
     assert len({delivery.message["Message-ID"] for delivery in tried}) == 1
 
 
+async def test_server_that_is_slow_at_every_command_is_given_up(log: MailLog) -> None:
+    """Each answer comes in time, and all of them together don't."""
+    commands: list[bytes] = []
+
+    async def dawdle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await asyncio.sleep(0.4)
+            writer.write(b"220 Good day\r\n" if not commands else b"250 Fine\r\n")
+            command = await reader.readline()
+            if not command:
+                return writer.close()
+            commands.append(command.split()[0])
+
+    server = await asyncio.start_server(dawdle, "127.0.0.1")
+    async with server:
+        office = PostOffice(port=server.sockets[0].getsockname()[1])
+        async with Mailer(settings(office, smtp_timeout_seconds=0.5), retry_delays_seconds=()) as mail:
+            mail.send(RESET)
+            level, message = await log.next()
+    assert (level, message) == ("ERROR", "mail password_reset not sent, tries: 1: TimeoutError: ")
+    assert commands == [b"EHLO", b"MAIL", b"RCPT"]
+
+
+async def test_letter_whose_link_expired_while_it_waited_is_dropped(
+    listening: PostOffice, log: MailLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others that waited as long are sent."""
+    listening.open.clear()
+    async with mailer(listening, password_reset_expire_minutes=4, smtp_timeout_seconds=300) as mail:
+        mail.send(TrialMail(to="first@example.com"))
+        await listening.next()
+        mail.send(RESET)
+        mail.send(TrialMail(to="last@example.com"))
+        await asyncio.sleep(0)  # lets them begin to wait
+        loop = asyncio.get_running_loop()
+        now = loop.time
+        monkeypatch.setattr(loop, "time", lambda: now() + 4 * 60)
+        listening.open.set()
+        records = [await log.next() for _ in range(3)]
+    assert records[1] == ("ERROR", "mail password_reset not sent: its link has expired")
+    assert (await listening.next()).recipients == ["last@example.com"]
+
+
 # -- the queue and the end -----------------------------------------------------------------------
 
 
