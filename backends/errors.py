@@ -5,9 +5,15 @@
     ├── NotOwner                 the item is someone else's
     ├── VersionMismatch          the row was changed since the version that the caller knows
     ├── AlreadyExists            a unique value is taken
+    ├── AccountNotEmpty          there is money in what is to be deleted
+    ├── InsufficientFunds        the account has less than is to leave it
+    ├── CurrencyMismatch         the two accounts have different currencies
+    ├── BalanceOverflow          the account can't hold as much
+    ├── IdempotencyKeyReused     the key was used for something else
     ├── NotSupported             the server lacks a capability that the operation needs
     ├── SchemaMismatch           the database's schema is older or newer than the code's
     └── Unavailable              the database can't be reached, or not in time
+        ├── ConnectionLost       the connection broke in the middle of a call
         └── Conflict             concurrent changes kept colliding until the retries were used up
 
 A constructor takes facts and makes the message; a caller reads the facts, never the message.
@@ -19,7 +25,7 @@ from typing import Literal
 
 from backends.capabilities import Capability
 
-Entity = Literal["user", "item"]
+Entity = Literal["user", "item", "account", "transfer"]
 
 
 class BackendError(Exception):
@@ -60,6 +66,48 @@ class AlreadyExists(BackendError):
         super().__init__(f"another {entity} already has this {field}")
         self.entity = entity
         self.field = field
+
+
+class AccountNotEmpty(BackendError):
+    """There is money in the account that is to be deleted, or in one of the user who is."""
+
+    def __init__(self, entity: Entity, id: str) -> None:
+        super().__init__(f"there is money in the {entity} {id!r}")
+        self.entity = entity
+        self.id = id
+
+
+class InsufficientFunds(BackendError):
+    """The account has less than is to leave it."""
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(f"the account {account_id!r} has less than that")
+        self.account_id = account_id
+
+
+class CurrencyMismatch(BackendError):
+    """The two accounts of a transfer have different currencies."""
+
+    def __init__(self, from_currency: str, to_currency: str) -> None:
+        super().__init__(f"the accounts have different currencies: {from_currency} and {to_currency}")
+        self.from_currency = from_currency
+        self.to_currency = to_currency
+
+
+class BalanceOverflow(BackendError):
+    """The account's balance would not fit 64 bits."""
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(f"the account {account_id!r} can't hold that much more")
+        self.account_id = account_id
+
+
+class IdempotencyKeyReused(BackendError):
+    """The caller's key was used before, for something else."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__("the idempotency key was used for another request")
+        self.key = key
 
 
 class NotSupported(BackendError):
@@ -107,6 +155,10 @@ class Unavailable(BackendError):
     def __init__(self, reason: str, *, retry_after_seconds: int = 1) -> None:
         super().__init__(reason)
         self.retry_after_seconds = retry_after_seconds
+
+
+class ConnectionLost(Unavailable):
+    """The connection broke in the middle of a call: what it was doing may have been done."""
 
 
 class Conflict(Unavailable):

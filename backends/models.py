@@ -8,9 +8,10 @@ was not set is kept as it is, and None clears it; `form.model_dump(exclude_unset
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Generic, Literal, TypeVar, cast
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar, cast
 from unicodedata import normalize
 
 from email_validator import EmailNotValidError, validate_email
@@ -22,6 +23,7 @@ from pydantic import (
     Field,
     GetJsonSchemaHandler,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
@@ -128,6 +130,36 @@ class _NotNull(AfterValidator):
 
 NotNull = _NotNull(_not_null)
 
+MAX_MINOR = 2**63 - 1
+"""The most minor units that an account holds or an entry moves: what a 64-bit integer can say."""
+
+
+def _currency(code: str) -> str:
+    """Refuse what is no code of ISO 4217, and codes without a minor unit (metals, XXX, XTS)."""
+    from iso4217 import Currency as Iso4217  # noqa: PLC0415 - it reads all of ISO's table
+
+    try:
+        has_minor_unit = Iso4217(code).exponent is not None
+    except ValueError:
+        has_minor_unit = False
+    if not has_minor_unit:
+        message = "Currency should be a code of ISO 4217 with a minor unit, such as EUR"
+        raise PydanticCustomError("currency", message)
+    return code
+
+
+# Strict: neither "5" nor 5.0 nor true is an amount of money.
+AmountMinor = Annotated[
+    int,
+    Field(strict=True, ge=1, le=MAX_MINOR),
+    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_MINOR}),
+]
+Currency = Annotated[
+    str,
+    AfterValidator(_currency),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$"}),
+]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
@@ -172,6 +204,97 @@ class Item:
     version: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Money of one user in one currency.
+
+    Attributes:
+        id: 24 lower-case hex digits of an ObjectId.
+        owner_id: The `id` of a user that exists.
+        currency: A code of ISO 4217.
+        balance_minor: In the currency's minor units (cents), 0 to `MAX_MINOR`.
+        created_at: Aware, UTC, whole milliseconds.
+        version: 1 when the account is new, one more with every entry: `version - 1` entries made it.
+    """
+
+    id: str
+    owner_id: str
+    name: str
+    currency: str
+    balance_minor: int
+    created_at: datetime
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """What an entry did to one of its accounts.
+
+    Attributes:
+        account_id: The account, which may have been deleted since.
+        owner_id: Its owner, who may have been deleted since.
+        balance_minor: The account's balance after the entry.
+        version: The account's version after the entry: its entries have the versions 2, 3, … without a gap.
+    """
+
+    account_id: str
+    owner_id: str
+    balance_minor: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """An entry of the ledger, which is never changed: from one account to another, or in, or out.
+
+    Attributes:
+        id: 24 lower-case hex digits of an ObjectId.
+        ordered_by: The `id` of the user who ordered it.
+        source: Where the money came from; None for a deposit.
+        target: Where it went; None for a withdrawal.
+        amount_minor: 1 to `MAX_MINOR`, in the accounts' currency.
+        created_at: When it was ordered: aware, UTC, whole milliseconds.
+        idempotency_key: The caller's, if one was given.
+    """
+
+    id: str
+    ordered_by: str
+    source: Side | None
+    target: Side | None
+    amount_minor: int
+    note: str | None
+    created_at: datetime
+    idempotency_key: str | None
+
+    @property
+    def version(self) -> int:
+        """Always 1: an entry never changes."""
+        return 1
+
+    @property
+    def from_account_id(self) -> str | None:
+        """The account that the money came from; None for a deposit."""
+        return self.source and self.source.account_id
+
+    @property
+    def to_account_id(self) -> str | None:
+        """The account that it went to; None for a withdrawal."""
+        return self.target and self.target.account_id
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """Lets a call be repeated without being done twice: a key of the caller's, and what it was for.
+
+    Attributes:
+        key: 1 to 255 visible ASCII characters, one for each thing that the caller wants done.
+        fingerprint: 64 hex digits that differ for different requests: a SHA-256 digest.
+    """
+
+    key: str
+    fingerprint: str
+
+
 class _Form(BaseModel):
     model_config = ConfigDict(frozen=True)
 
@@ -210,8 +333,37 @@ class ItemChanges(_Form):
     description: Description | None = None
 
 
+class NewAccount(_Form):
+    """What `AccountRepository.add` needs besides the owner."""
+
+    name: Title
+    currency: Currency
+
+
+class NewEntry(_Form):
+    """What `AccountRepository.deposit` and `withdraw` need besides the account."""
+
+    amount_minor: AmountMinor
+    note: Description | None = None
+
+
+class NewTransfer(NewEntry):
+    """What `AccountRepository.transfer` needs."""
+
+    from_account_id: str
+    to_account_id: str
+
+    @model_validator(mode="after")
+    def _refuse_same_account(self) -> Self:
+        if self.from_account_id == self.to_account_id:
+            raise PydanticCustomError("same_account", "The two accounts should not be the same one")
+        return self
+
+
 UserSort = Literal["created_at", "-created_at", "email", "-email"]
 ItemSort = Literal["created_at", "-created_at", "title", "-title"]
+AccountSort = Literal["created_at", "-created_at", "name", "-name"]
+TransferSort = Literal["created_at", "-created_at"]
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -267,6 +419,21 @@ class ItemFilter(_Form):
     created_before: TimeBefore | None = None
 
 
+class AccountFilter(_Form):
+    """Which accounts a list holds: those that fit every field that is not None."""
+
+    currency: SearchText | None = None
+    created_after: TimeAfter | None = None
+    created_before: TimeBefore | None = None
+
+
+class TransferFilter(_Form):
+    """Which entries a list holds: those that fit every field that is not None."""
+
+    created_after: TimeAfter | None = None
+    created_before: TimeBefore | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Position:
     """A place in a list: just behind the row with this sort key (its time or text) and this id."""
@@ -288,3 +455,32 @@ class Page(Generic[T]):
     data: list[T]
     count: int | None
     next: Position | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementEntry:
+    """An entry as one account sees it.
+
+    Attributes:
+        transfer: The entry.
+        amount_minor: What it added to the account; negative for what it took.
+        balance_minor: The account's balance after it.
+    """
+
+    transfer: Transfer
+    amount_minor: int
+    balance_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """An account's history, all of it from one moment.
+
+    Attributes:
+        account: The account at that moment.
+        entries: Its `account.version - 1` entries, oldest first, in lists of at most a thousand that are
+            fetched as they are asked for; the last one's balance is the account's.
+    """
+
+    account: Account
+    entries: AsyncIterator[list[StatementEntry]]
