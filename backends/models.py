@@ -272,14 +272,19 @@ class Transfer:
         return 1
 
     @property
+    def parties(self) -> set[str]:
+        """The users whom it concerns: the owners of its accounts, and who ordered it."""
+        return {self.ordered_by, *(side.owner_id for side in (self.source, self.target) if side)}
+
+    @property
     def from_account_id(self) -> str | None:
         """The account that the money came from; None for a deposit."""
-        return self.source and self.source.account_id
+        return None if self.source is None else self.source.account_id
 
     @property
     def to_account_id(self) -> str | None:
         """The account that it went to; None for a withdrawal."""
-        return self.target and self.target.account_id
+        return None if self.target is None else self.target.account_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,11 +470,13 @@ class StatementEntry:
         transfer: The entry.
         amount_minor: What it added to the account; negative for what it took.
         balance_minor: The account's balance after it.
+        version: The account's version after it: 2, 3, … without a gap.
     """
 
     transfer: Transfer
     amount_minor: int
     balance_minor: int
+    version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

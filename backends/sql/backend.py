@@ -13,7 +13,15 @@ from sqlalchemy.exc import DBAPIError
 from backends.capabilities import Capability
 from backends.errors import BackendError, SchemaMismatch, Unavailable
 from backends.ids import Clock, IdSource
-from backends.protocols import Backend, CounterRepository, ItemRepository, ServerInfo, UserRepository
+from backends.protocols import (
+    AccountRepository,
+    Backend,
+    CounterRepository,
+    ItemRepository,
+    ServerInfo,
+    UserRepository,
+)
+from backends.sql.accounts import SqlAccountRepository
 from backends.sql.connections import Connections
 from backends.sql.counters import SqlCounterRepository
 from backends.sql.engine import create_engine, first_connection
@@ -51,6 +59,8 @@ class SqlBackend:
             engine,
             size=settings.db_pool_size,
             writers=1 if on_sqlite else settings.db_pool_size,
+            # A transaction that reads first and writes later can't wait for another writer in SQLite.
+            begin="BEGIN IMMEDIATE" if on_sqlite else "BEGIN",
             interruptible=not on_sqlite,
             wait_timeout_seconds=settings.db_pool_timeout_seconds,
             retry_deadline_seconds=settings.db_command_timeout_seconds,
@@ -58,8 +68,21 @@ class SqlBackend:
         )
         self.server = server
         self.capabilities = frozenset({Capability.TRANSACTIONS, Capability.SCHEMA_VALIDATION})
-        self.users: UserRepository = SqlUserRepository(self._connections, clock=clock, id_source=id_source)
+        self.users: UserRepository = SqlUserRepository(
+            self._connections,
+            retry_deadline_seconds=settings.db_command_timeout_seconds,
+            clock=clock,
+            id_source=id_source,
+        )
         self.items: ItemRepository = SqlItemRepository(self._connections, clock=clock, id_source=id_source)
+        self.accounts: AccountRepository = SqlAccountRepository(
+            self._connections,
+            capabilities=self.capabilities,
+            wait_timeout_seconds=settings.db_pool_timeout_seconds,
+            retry_deadline_seconds=settings.db_command_timeout_seconds,
+            clock=clock,
+            id_source=id_source,
+        )
         self.counters: CounterRepository = SqlCounterRepository(
             self._connections, dialect=engine.dialect.name, clock=clock
         )

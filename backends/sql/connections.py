@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from backends.cancellation import to_its_end
 from backends.errors import Unavailable
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Executable, Row
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
     from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+T = TypeVar("T")
 
 
 class Connections:
@@ -31,6 +35,7 @@ class Connections:
         *,
         size: int,
         writers: int,
+        begin: str,
         interruptible: bool,
         wait_timeout_seconds: float,
         retry_deadline_seconds: float,
@@ -43,6 +48,7 @@ class Connections:
             size: The most statements at once.
             writers: The most writing statements at once: 1 for SQLite, which has one write lock and
                 polls for it, so that waiting here in order is both faster and fair.
+            begin: What begins a transaction that is going to write.
             interruptible: Whether a cancelled call may leave its statement in the middle. SQLite's can't be
                 taken back from the thread that runs it, and would keep the write lock.
             wait_timeout_seconds: How long a statement may wait for its turn.
@@ -53,6 +59,7 @@ class Connections:
         self._engine = engine
         self._turns = asyncio.Semaphore(size)
         self._write_turns = asyncio.Semaphore(writers)
+        self._begin = begin
         self._interruptible = interruptible
         self._wait_timeout_seconds = wait_timeout_seconds
         self._retry_deadline_seconds = retry_deadline_seconds
@@ -75,6 +82,43 @@ class Connections:
                 lambda: self._execute(statement, values),
                 deadline_seconds=self._retry_deadline_seconds,
             )
+
+    async def transact(
+        self,
+        body: Callable[[AsyncConnection], Awaitable[T]],
+    ) -> T:
+        """Run the body in a transaction; commit what it did, or roll it back if it raises.
+
+        Once, and to its end even if the caller is cancelled: a connection never goes back to the pool in
+        the middle of a transaction.
+
+        Raises:
+            ConstraintViolation: For the repository to translate.
+            Conflict: It collided with another and was rolled back.
+            ConnectionLost: It may have been committed.
+        """
+        async with self._turn(self._write_turns), self._turn(self._turns):
+            return await to_its_end(self._transact(body))
+
+    async def _transact(self, body: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        with translate_errors():
+            async with self._engine.connect() as connection, self._time_limit(connection):
+                # The engine is in AUTOCOMMIT mode: that a transaction begins is for us to say.
+                await connection.exec_driver_sql(self._begin)
+                try:
+                    result = await body(connection)
+                    await connection.exec_driver_sql("COMMIT")
+                except OSError:
+                    # A time limit, too: ROLLBACK would wait as long again. Closed, it is rolled back.
+                    await connection.invalidate()
+                    raise
+                except BaseException:
+                    try:
+                        await connection.exec_driver_sql("ROLLBACK")
+                    except (SQLAlchemyError, OSError):
+                        await connection.invalidate()
+                    raise
+                return result
 
     async def _execute(self, statement: Executable, values: Mapping[str, Any] | None) -> Sequence[Row[Any]]:
         async with self._turn(self._turns):

@@ -13,10 +13,10 @@ from typing import Literal, NoReturn
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from backends.errors import BackendError, Conflict, Unavailable
+from backends.errors import BackendError, Conflict, ConnectionLost, Unavailable
 
 Constraint = Literal["primary_key", "unique", "foreign_key"]
-Kind = Literal["conflict", "unavailable"]
+Kind = Literal["conflict", "unavailable", "lost"]
 
 CONSTRAINT_CODES: dict[str, Constraint] = {
     # PostgreSQL. A primary key is told from another unique constraint by its name, below.
@@ -35,9 +35,9 @@ CODES: dict[str, Kind] = {
     "55P03": "conflict",  # lock_not_available
     "53300": "unavailable",  # too_many_connections
     "57014": "unavailable",  # query_canceled: statement_timeout
-    "57P01": "unavailable",  # admin_shutdown
-    "57P02": "unavailable",  # crash_shutdown
-    "57P03": "unavailable",  # cannot_connect_now
+    "57P01": "lost",  # admin_shutdown
+    "57P02": "lost",  # crash_shutdown
+    "57P03": "lost",  # cannot_connect_now
     "25006": "unavailable",  # read_only_sql_transaction: a standby, or a primary that was demoted
     # SQLite
     "SQLITE_BUSY": "unavailable",  # another process held the write lock for all of busy_timeout
@@ -50,8 +50,9 @@ CODES: dict[str, Kind] = {
     "SQLITE_READONLY": "unavailable",
 }
 
-# SQLSTATE classes: 08 connection exceptions, 53 insufficient resources, 58 system errors.
-_UNAVAILABLE_CLASSES = ("08", "53", "58")
+# SQLSTATE classes: 08 connection exceptions; 53 insufficient resources, 58 system errors.
+_LOST_CLASS = "08"
+_UNAVAILABLE_CLASSES = ("53", "58")
 
 
 class ConstraintViolation(Exception):
@@ -75,7 +76,8 @@ def translate_errors() -> Iterator[None]:
         raise BackendError(f"the database driver failed: {type(exc).__name__}") from exc
     except (TimeoutError, OSError) as exc:
         # asyncpg lets these through unwrapped while it connects and when its time limit strikes.
-        raise Unavailable(f"the database did not answer: {str(exc) or type(exc).__name__}") from exc
+        error = Unavailable if isinstance(exc, TimeoutError) else ConnectionLost
+        raise error(f"the database did not answer: {str(exc) or type(exc).__name__}") from exc
 
 
 def _raise_for(exc: DBAPIError) -> NoReturn:
@@ -87,8 +89,15 @@ def _raise_for(exc: DBAPIError) -> NoReturn:
     kind = CODES.get(code)
     if kind == "conflict":
         raise Conflict(f"concurrent changes collided ({code})") from exc
-    if kind == "unavailable" or code.startswith(_UNAVAILABLE_CLASSES) or exc.connection_invalidated:
-        raise Unavailable(f"the database is not available ({code or 'connection lost'})") from exc
-    if isinstance(driver_error, (TimeoutError, OSError)):
+    if kind == "unavailable" or code.startswith(_UNAVAILABLE_CLASSES):
+        raise Unavailable(f"the database is not available ({code})") from exc
+    if isinstance(driver_error, TimeoutError):
         raise Unavailable("the database did not answer in time") from exc
+    if (
+        kind == "lost"
+        or code.startswith(_LOST_CLASS)
+        or exc.connection_invalidated
+        or isinstance(driver_error, OSError)
+    ):
+        raise ConnectionLost(f"the database is not available ({code or 'connection lost'})") from exc
     raise BackendError(f"the database failed with {code or type(driver_error).__name__}") from exc

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Row, Select, func, literal, select, true, tuple_
+from sqlalchemy import Row, Select, func, literal, select, true, tuple_, union_all
 
 from backends.models import Page, Position
 
@@ -59,19 +61,34 @@ def page_statement(
     limit: int,
     after: Position | None,
     count: bool,
+    either: Sequence[ColumnElement[bool]] = (true(),),
 ) -> Select[Any]:
     """Select a page, and one row more to see whether another page follows.
 
     With `count` every row carries the total, and the outer join keeps one row (of nulls) for it even
     when the page is empty.
+
+    The rows fulfil exactly one of `either`: each is looked for along an index of its own, as far as the
+    page needs it, because no database merges two indexes in their order by itself.
     """
-    rows = select(table).where(*where)
-    if after is not None:
-        rows = rows.where(order.behind(table, after))
-    rows = rows.order_by(*order.clauses(table)).offset(skip).limit(limit + 1 if limit else 0)
+    behind = () if after is None else (order.behind(table, after),)
+
+    def rows_that(condition: ColumnElement[bool]) -> Select[Any]:
+        return select(table).where(*where, condition, *behind).order_by(*order.clauses(table))
+
+    wanted = limit + 1 if limit else 0
+    if len(either) == 1:
+        rows = rows_that(either[0]).offset(skip).limit(wanted)
+    else:
+        parts = [select(rows_that(each).limit(skip + wanted).subquery()) for each in either]
+        merged = union_all(*parts).subquery("merged")
+        rows = select(merged).order_by(*order.clauses(merged)).offset(skip).limit(wanted)
     if not count:
         return rows
-    total = select(func.count().label("total")).select_from(table).where(*where).subquery("whole")
+    counts = [
+        select(func.count()).select_from(table).where(*where, each).scalar_subquery() for each in either
+    ]
+    total = select(reduce(add, counts).label("total")).subquery("whole")
     page = rows.subquery("page")
     return (
         select(total.c.total, *page.c)

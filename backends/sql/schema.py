@@ -9,17 +9,29 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, LargeBinary, MetaData, String, Text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
 from backends.ids import is_id
+from backends.models import MAX_MINOR
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
     from sqlalchemy.engine import Dialect
 
-REVISION = "0002"
+REVISION = "0003"
 """The revision of `migrations/sql` that these tables are the result of."""
 
 ID_LENGTH_BYTES = 12
@@ -133,6 +145,91 @@ class ItemRow(Base):
     )
 
 
+class AccountRow(Base):
+    """`backends.models.Account`."""
+
+    __tablename__ = "accounts"
+
+    id: Mapped[str] = mapped_column(ObjectIdBytes, primary_key=True)
+    # No cascade: an owner with money stays. `SqlUserRepository.delete` takes the empty accounts along.
+    owner_id: Mapped[str] = mapped_column(ObjectIdBytes, ForeignKey("users.id"))
+    name: Mapped[str] = mapped_column(_text(255))
+    currency: Mapped[str] = mapped_column(_text(3))
+    balance_minor: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(BigInteger)
+
+    __table_args__ = (
+        # SQLite makes a float of what no longer fits 64 bits: that is above the bound, too.
+        CheckConstraint(f"balance_minor BETWEEN 0 AND {MAX_MINOR}", name="balance"),
+        Index(None, "created_at", "id"),
+        Index(None, "name", "id"),
+        Index(None, "owner_id", "created_at", "id"),
+        Index(None, "owner_id", "name", "id"),
+    )
+
+
+def _side(name: str) -> str:
+    """Return the condition that a side of a transfer is there as a whole, or not at all."""
+    columns = [f"{name}_{part}" for part in ("account_id", "owner_id", "balance_minor", "version")]
+    nothing = " AND ".join(f"{column} IS NULL" for column in columns)
+    everything = " AND ".join(f"{column} IS NOT NULL" for column in columns)
+    return f"({nothing}) OR ({everything} AND {name}_balance_minor >= 0)"
+
+
+class TransferRow(Base):
+    """`backends.models.Transfer`: the ledger. Rows are added and never changed.
+
+    Accounts and users are no foreign keys: they may go, and the history stays.
+    """
+
+    __tablename__ = "transfers"
+
+    id: Mapped[str] = mapped_column(ObjectIdBytes, primary_key=True)
+    ordered_by: Mapped[str] = mapped_column(ObjectIdBytes)
+    idempotency_key: Mapped[str | None] = mapped_column(_text(255))
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    note: Mapped[str | None] = mapped_column(_text(255))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    from_account_id: Mapped[str | None] = mapped_column(ObjectIdBytes)
+    from_owner_id: Mapped[str | None] = mapped_column(ObjectIdBytes)
+    from_balance_minor: Mapped[int | None] = mapped_column(BigInteger)
+    from_version: Mapped[int | None] = mapped_column(BigInteger)
+    to_account_id: Mapped[str | None] = mapped_column(ObjectIdBytes)
+    to_owner_id: Mapped[str | None] = mapped_column(ObjectIdBytes)
+    to_balance_minor: Mapped[int | None] = mapped_column(BigInteger)
+    to_version: Mapped[int | None] = mapped_column(BigInteger)
+
+    __table_args__ = (
+        CheckConstraint(f"amount_minor BETWEEN 1 AND {MAX_MINOR}", name="amount"),
+        CheckConstraint(_side("from"), name="from"),
+        CheckConstraint(_side("to"), name="to"),
+        CheckConstraint("from_account_id IS NOT NULL OR to_account_id IS NOT NULL", name="sides"),
+        CheckConstraint("from_account_id <> to_account_id", name="accounts"),
+        # Forbids a second payment.
+        UniqueConstraint("ordered_by", "idempotency_key"),
+        # Forbid that two entries begin from one balance, and serve the statement.
+        UniqueConstraint("from_account_id", "from_version"),
+        UniqueConstraint("to_account_id", "to_version"),
+        # Serve a superuser's list of all entries, and the two halves of an owner's.
+        Index(None, "created_at", "id"),
+        Index(None, "from_owner_id", "created_at", "id"),
+        Index(None, "to_owner_id", "created_at", "id"),
+    )
+
+
+class IdempotencyKeyRow(Base):
+    """What became of a call that had an idempotency key: `backends.ledger.write_outcome`."""
+
+    __tablename__ = "idempotency_keys"
+
+    owner_id: Mapped[str] = mapped_column(ObjectIdBytes, primary_key=True)
+    key: Mapped[str] = mapped_column(_text(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(_text(64))
+    outcome: Mapped[str] = mapped_column(_TEXT)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class CounterRow(Base):
     """A counter of `backends.protocols.CounterRepository`."""
 
@@ -148,4 +245,7 @@ class CounterRow(Base):
 
 USERS = cast("Table", UserRow.__table__)
 ITEMS = cast("Table", ItemRow.__table__)
+ACCOUNTS = cast("Table", AccountRow.__table__)
+TRANSFERS = cast("Table", TransferRow.__table__)
+IDEMPOTENCY_KEYS = cast("Table", IdempotencyKeyRow.__table__)
 COUNTERS = cast("Table", CounterRow.__table__)

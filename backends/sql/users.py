@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, delete, insert, select, update
 
-from backends.errors import AlreadyExists, NotFound, VersionMismatch
+from backends.errors import AccountNotEmpty, AlreadyExists, NotFound, VersionMismatch
 from backends.ids import Clock, IdSource
+from backends.ledger import Refused
 from backends.models import (
     NewUser,
     Page,
@@ -19,12 +20,14 @@ from backends.models import (
     UserSort,
     normalise_email,
 )
+from backends.retry import retry_conflicts
 from backends.sql.errors import ConstraintViolation
 from backends.sql.pages import Order, page_statement, to_page
-from backends.sql.schema import USERS
+from backends.sql.schema import ACCOUNTS, IDEMPOTENCY_KEYS, USERS
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from backends.sql.connections import Connections
 
@@ -64,11 +67,19 @@ def _taken(violation: ConstraintViolation) -> AlreadyExists:
 
 
 class SqlUserRepository:
-    """`backends.protocols.UserRepository`: one statement a method, the cascade a foreign key's."""
+    """`backends.protocols.UserRepository`: one statement a method, but for `delete`."""
 
-    def __init__(self, connections: Connections, *, clock: Clock, id_source: IdSource) -> None:
+    def __init__(
+        self,
+        connections: Connections,
+        *,
+        retry_deadline_seconds: float,
+        clock: Clock,
+        id_source: IdSource,
+    ) -> None:
         """Use these connections, this clock and this source of ids."""
         self._connections = connections
+        self._retry_deadline_seconds = retry_deadline_seconds
         self._clock = clock
         self._id_source = id_source
 
@@ -149,10 +160,26 @@ class SqlUserRepository:
         return _to_user(rows[0])
 
     async def delete(self, id: str, *, versions: Collection[int] | None = None) -> None:
-        """See the protocol. `ON DELETE CASCADE` takes the items along in the same statement."""
-        statement = delete(USERS).where(*_matches(id, versions)).returning(USERS.c.id)
-        if not await self._connections.write(statement):
-            raise await self._refusal(id)
+        """See the protocol. `ON DELETE CASCADE` takes the items along; accounts with money refuse."""
+
+        async def write(connection: AsyncConnection) -> None:
+            # What waits for a row of an account sees what it then holds: no money is deleted.
+            await connection.execute(
+                delete(ACCOUNTS).where(ACCOUNTS.c.owner_id == id, ACCOUNTS.c.balance_minor == 0)
+            )
+            await connection.execute(delete(IDEMPOTENCY_KEYS).where(IDEMPOTENCY_KEYS.c.owner_id == id))
+            deleted = await connection.execute(delete(USERS).where(*_matches(id, versions)))
+            if not deleted.rowcount:
+                raise Refused
+
+        try:
+            await retry_conflicts(
+                lambda: self._connections.transact(write), deadline_seconds=self._retry_deadline_seconds
+            )
+        except Refused:
+            raise await self._refusal(id) from None
+        except ConstraintViolation as violation:
+            raise AccountNotEmpty("user", id) from violation
 
     async def _refusal(self, id: str) -> NotFound | VersionMismatch:
         """Say why a guarded write matched no row: a second look, on the way to an error only."""

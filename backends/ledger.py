@@ -1,0 +1,290 @@
+"""What moving money means, wherever it is stored: which postings are refused, and what is done once only.
+
+A backend adds how its database does it atomically: the abstract methods of `Ledger`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from backends.capabilities import Capability
+from backends.errors import (
+    AlreadyExists,
+    BackendError,
+    BalanceOverflow,
+    Conflict,
+    CurrencyMismatch,
+    InsufficientFunds,
+    NotFound,
+    NotOwner,
+    NotSupported,
+)
+from backends.idempotency import Outcome
+from backends.ids import Clock, IdSource
+from backends.models import (
+    MAX_MINOR,
+    Account,
+    Idempotency,
+    NewEntry,
+    NewTransfer,
+    Side,
+    StatementEntry,
+    Transfer,
+)
+from backends.retry import retry_conflicts
+from backends.turns import Turns
+
+STATEMENT_BATCH = 1000
+"""How many entries of a statement are fetched at once."""
+
+
+class Refused(Exception):
+    """A guard in the data was against it: what was begun is rolled back, and the reason looked for."""
+
+
+class Taken(Exception):
+    """A unique value was in use, an idempotency key's or an id's: what was begun is rolled back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posting:
+    """An entry that is to be made; see `backends.models.Transfer`.
+
+    Attributes:
+        owner_id: Who must own the account that the money comes from; None for whoever.
+    """
+
+    id: str
+    ordered_by: str
+    owner_id: str | None
+    from_account_id: str | None
+    to_account_id: str | None
+    amount_minor: int
+    note: str | None
+    created_at: datetime
+    idempotency: Idempotency | None
+
+    @property
+    def account_ids(self) -> list[str]:
+        """The accounts in the order in which everybody locks them, so that nobody waits in a circle."""
+        return sorted(id_ for id_ in (self.from_account_id, self.to_account_id) if id_ is not None)
+
+    @property
+    def key(self) -> str | None:
+        """The caller's idempotency key."""
+        return None if self.idempotency is None else self.idempotency.key
+
+    def entry(self, source: Side | None, target: Side | None) -> Transfer:
+        """Return the entry that it becomes once its accounts have changed."""
+        return Transfer(
+            id=self.id,
+            ordered_by=self.ordered_by,
+            source=source,
+            target=target,
+            amount_minor=self.amount_minor,
+            note=self.note,
+            created_at=self.created_at,
+            idempotency_key=self.key,
+        )
+
+    def is_of(self, transfer: Transfer) -> bool:
+        """Tell whether an entry with this id is what an earlier try of this posting made."""
+        return (transfer.ordered_by, transfer.created_at, transfer.amount_minor) == (
+            self.ordered_by,
+            self.created_at,
+            self.amount_minor,
+        )
+
+
+def refusal_of(posting: Posting, accounts: Mapping[str, Account]) -> BackendError | None:  # noqa: PLR0911 - one a reason
+    """Say why a posting can't be carried out with the accounts as they are; None if it can.
+
+    The one place that decides which reason comes first, so that it is the same on every backend.
+    """
+    source = target = None
+    if posting.from_account_id is not None:
+        source = accounts.get(posting.from_account_id)
+        if source is None:
+            return NotFound("account", posting.from_account_id)
+        if posting.owner_id not in {None, source.owner_id}:
+            return NotOwner("account", source.id)
+    if posting.to_account_id is not None:
+        target = accounts.get(posting.to_account_id)
+        if target is None:
+            return NotFound("account", posting.to_account_id)
+    if source is not None and target is not None and source.currency != target.currency:
+        return CurrencyMismatch(source.currency, target.currency)
+    if source is not None and source.balance_minor < posting.amount_minor:
+        return InsufficientFunds(source.id)
+    if target is not None and target.balance_minor > MAX_MINOR - posting.amount_minor:
+        return BalanceOverflow(target.id)
+    return None
+
+
+def entry_of(account_id: str, transfer: Transfer) -> StatementEntry:
+    """Return an entry as the account sees it."""
+    if transfer.source is not None and transfer.source.account_id == account_id:
+        side, sign = transfer.source, -1
+    else:
+        assert transfer.target is not None  # noqa: S101 - for the type checker: one of the two is the account
+        side, sign = transfer.target, 1
+    return StatementEntry(
+        transfer=transfer,
+        amount_minor=sign * transfer.amount_minor,
+        balance_minor=side.balance_minor,
+        version=side.version,
+    )
+
+
+class Ledger(ABC):
+    """The half of `backends.protocols.AccountRepository` that moves money."""
+
+    def __init__(
+        self,
+        *,
+        capabilities: frozenset[Capability],
+        wait_timeout_seconds: float,
+        retry_deadline_seconds: float,
+        clock: Clock,
+        id_source: IdSource,
+    ) -> None:
+        """Use this clock and this source of ids; wait for other postings and retry no longer than this."""
+        self._capabilities = capabilities
+        self._turns = Turns(wait_timeout_seconds=wait_timeout_seconds)
+        self._retry_deadline_seconds = retry_deadline_seconds
+        self._clock = clock
+        self._id_source = id_source
+
+    async def transfer(
+        self,
+        new: NewTransfer,
+        *,
+        ordered_by: str,
+        owner_id: str | None = None,
+        idempotency: Idempotency | None = None,
+    ) -> Transfer:
+        """See the protocol."""
+        return await self._enter(
+            "accounts.transfer",
+            new,
+            from_account_id=new.from_account_id,
+            to_account_id=new.to_account_id,
+            ordered_by=ordered_by,
+            owner_id=owner_id,
+            idempotency=idempotency,
+        )
+
+    async def deposit(
+        self, id: str, new: NewEntry, *, ordered_by: str, idempotency: Idempotency | None = None
+    ) -> Transfer:
+        """See the protocol."""
+        return await self._enter(
+            "accounts.deposit", new, to_account_id=id, ordered_by=ordered_by, idempotency=idempotency
+        )
+
+    async def withdraw(
+        self, id: str, new: NewEntry, *, ordered_by: str, idempotency: Idempotency | None = None
+    ) -> Transfer:
+        """See the protocol."""
+        return await self._enter(
+            "accounts.withdraw", new, from_account_id=id, ordered_by=ordered_by, idempotency=idempotency
+        )
+
+    async def _enter(
+        self,
+        operation: str,
+        new: NewEntry,
+        *,
+        ordered_by: str,
+        idempotency: Idempotency | None,
+        from_account_id: str | None = None,
+        to_account_id: str | None = None,
+        owner_id: str | None = None,
+    ) -> Transfer:
+        if Capability.TRANSACTIONS not in self._capabilities:
+            raise NotSupported(operation, Capability.TRANSACTIONS)
+        posting = Posting(
+            id=self._id_source(),
+            ordered_by=ordered_by,
+            owner_id=owner_id,
+            from_account_id=from_account_id,
+            to_account_id=to_account_id,
+            amount_minor=new.amount_minor,
+            note=new.note,
+            created_at=self._clock(),
+            idempotency=idempotency,
+        )
+        async with self._turns.of(posting.account_ids):
+            # The id is the posting's from here on: a try that is repeated can't post it twice.
+            return await retry_conflicts(
+                lambda: self._carry_out(posting),
+                deadline_seconds=self._retry_deadline_seconds,
+                lost_connections=True,
+            )
+
+    async def _carry_out(self, posting: Posting) -> Transfer:
+        try:
+            return await self._post(posting)
+        except Taken as taken:
+            return await self._posted_before(posting, taken)
+        except Refused:
+            return await self._refuse(posting)
+
+    async def _posted_before(self, posting: Posting, taken: Taken) -> Transfer:
+        """Return what an earlier call with this key did, or an earlier try of this call."""
+        if posting.idempotency is not None:
+            outcome = await self._find_outcome(posting.ordered_by, posting.idempotency)
+            if isinstance(outcome, Transfer):
+                return outcome
+        earlier = await self._find_transfer(posting.id)
+        if earlier is None:
+            raise BackendError("the ledger refused an entry") from taken
+        if not posting.is_of(earlier):
+            raise AlreadyExists("transfer", "id") from taken
+        return earlier
+
+    async def _refuse(self, posting: Posting) -> Transfer:
+        """Raise the reason why it can't be done, and keep it; or return what an earlier try did."""
+        accounts = await self._find_accounts(posting.account_ids)
+        refusal = refusal_of(posting, {account.id: account for account in accounts})
+        earlier = await self._find_transfer(posting.id)
+        if earlier is not None:
+            return earlier
+        if refusal is None:
+            raise Conflict("the accounts changed meanwhile")
+        if posting.idempotency is not None:
+            try:
+                await self._keep(refusal, posting.ordered_by, posting.idempotency)
+            except Taken as taken:
+                return await self._posted_before(posting, taken)
+        raise refusal
+
+    @abstractmethod
+    async def _post(self, posting: Posting) -> Transfer:
+        """Change the accounts, add the entry and keep the outcome under the key, in one transaction.
+
+        Raises:
+            Taken: The id or the key is in use; nothing was changed.
+            Refused: An account does not let it; nothing was changed.
+            Conflict: It collided; nothing was changed.
+            ConnectionLost: It may have been done.
+        """
+
+    @abstractmethod
+    async def _find_transfer(self, id: str) -> Transfer | None:
+        """Return the entry with this id."""
+
+    @abstractmethod
+    async def _find_accounts(self, ids: Sequence[str]) -> list[Account]:
+        """Return those of the accounts that exist."""
+
+    @abstractmethod
+    async def _keep(self, outcome: Outcome, owner_id: str, idempotency: Idempotency) -> None:
+        """Keep the outcome under the key; Taken if there is one."""
+
+    @abstractmethod
+    async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Account | Transfer | None:
+        """Return what `read_outcome` makes of the outcome that was kept; None if there is none."""

@@ -1,0 +1,254 @@
+"""The ledger in SQL: the half of `AccountRepository` that moves money."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Row, and_, insert, select, update
+
+from backends.capabilities import Capability
+from backends.errors import NotFound, NotOwner
+from backends.idempotency import Outcome, read_outcome, write_outcome
+from backends.ids import Clock, IdSource
+from backends.ledger import STATEMENT_BATCH, Ledger, Posting, Refused, Taken, entry_of
+from backends.models import (
+    MAX_MINOR,
+    Account,
+    Idempotency,
+    Page,
+    Position,
+    Side,
+    StatementEntry,
+    Transfer,
+    TransferFilter,
+    TransferSort,
+)
+from backends.sql.errors import ConstraintViolation
+from backends.sql.pages import Order, page_statement, to_page
+from backends.sql.schema import ACCOUNTS, IDEMPOTENCY_KEYS, TRANSFERS
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Insert, Update
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from backends.sql.connections import Connections
+
+
+def to_account(row: Row[Any]) -> Account:
+    """Map a row of `accounts`."""
+    return Account(
+        id=row.id,
+        owner_id=row.owner_id,
+        name=row.name,
+        currency=row.currency,
+        balance_minor=row.balance_minor,
+        created_at=row.created_at,
+        version=row.version,
+    )
+
+
+def _to_transfer(row: Row[Any]) -> Transfer:
+    source, target = (
+        Side(
+            account_id=side[0],
+            owner_id=side[1],
+            balance_minor=side[2],
+            version=side[3],
+        )
+        if side[0] is not None
+        else None
+        for side in (
+            (row.from_account_id, row.from_owner_id, row.from_balance_minor, row.from_version),
+            (row.to_account_id, row.to_owner_id, row.to_balance_minor, row.to_version),
+        )
+    )
+    return Transfer(
+        id=row.id,
+        ordered_by=row.ordered_by,
+        source=source,
+        target=target,
+        amount_minor=row.amount_minor,
+        note=row.note,
+        created_at=row.created_at,
+        idempotency_key=row.idempotency_key,
+    )
+
+
+def _to_row(transfer: Transfer) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        name: getattr(transfer, name)
+        for name in ("id", "ordered_by", "idempotency_key", "amount_minor", "note", "created_at")
+    }
+    for prefix, side in (("from", transfer.source), ("to", transfer.target)):
+        for name in ("account_id", "owner_id", "balance_minor", "version"):
+            row[f"{prefix}_{name}"] = side and getattr(side, name)
+    return row
+
+
+def _change(posting: Posting, account_id: str, currency: str | None) -> Update:
+    """Return the statement that does a posting's part in one account, if the account lets it.
+
+    Args:
+        posting: What is to be done.
+        account_id: One of its accounts.
+        currency: What the account must have; None for any.
+    """
+    guards: list[ColumnElement[bool]] = [ACCOUNTS.c.id == account_id]
+    if currency is not None:
+        guards.append(ACCOUNTS.c.currency == currency)
+    if account_id == posting.from_account_id:
+        balance = ACCOUNTS.c.balance_minor - posting.amount_minor
+        guards.append(ACCOUNTS.c.balance_minor >= posting.amount_minor)
+        if posting.owner_id is not None:
+            guards.append(ACCOUNTS.c.owner_id == posting.owner_id)
+    else:
+        balance = ACCOUNTS.c.balance_minor + posting.amount_minor
+        guards.append(ACCOUNTS.c.balance_minor <= MAX_MINOR - posting.amount_minor)
+    changed = update(ACCOUNTS).where(*guards)
+    return changed.values(balance_minor=balance, version=ACCOUNTS.c.version + 1).returning(ACCOUNTS)
+
+
+def _fits(where: TransferFilter) -> list[ColumnElement[bool]]:
+    fits = []
+    if where.created_after is not None:
+        fits.append(TRANSFERS.c.created_at > where.created_after)
+    if where.created_before is not None:
+        fits.append(TRANSFERS.c.created_at < where.created_before)
+    return fits
+
+
+class SqlLedger(Ledger):
+    """Entries and their accounts change in one transaction, which locks accounts in the order of ids."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        *,
+        capabilities: frozenset[Capability],
+        wait_timeout_seconds: float,
+        retry_deadline_seconds: float,
+        clock: Clock,
+        id_source: IdSource,
+    ) -> None:
+        """Use these connections, this clock and this source of ids."""
+        super().__init__(
+            capabilities=capabilities,
+            wait_timeout_seconds=wait_timeout_seconds,
+            retry_deadline_seconds=retry_deadline_seconds,
+            clock=clock,
+            id_source=id_source,
+        )
+        self._connections = connections
+
+    async def _post(self, posting: Posting) -> Transfer:
+        try:
+            return await self._connections.transact(lambda connection: self._write(connection, posting))
+        except ConstraintViolation as violation:
+            raise Taken from violation
+
+    async def _write(self, connection: AsyncConnection, posting: Posting) -> Transfer:
+        """Change the accounts, add the entry, keep the outcome: all in the connection's transaction."""
+        sides: dict[str | None, Side] = {}
+        currency: str | None = None
+        for account_id in posting.account_ids:
+            row = (await connection.execute(_change(posting, account_id, currency))).one_or_none()
+            if row is None:
+                raise Refused
+            currency = row.currency
+            sides[account_id] = Side(
+                account_id=row.id,
+                owner_id=row.owner_id,
+                balance_minor=row.balance_minor,
+                version=row.version,
+            )
+        transfer = posting.entry(sides.get(posting.from_account_id), sides.get(posting.to_account_id))
+        await connection.execute(insert(TRANSFERS).values(_to_row(transfer)))
+        if posting.idempotency is not None:
+            await connection.execute(self._keeping(transfer, posting.ordered_by, posting.idempotency))
+        return transfer
+
+    def _keeping(self, outcome: Outcome, owner_id: str, idempotency: Idempotency) -> Insert:
+        """Return the statement that keeps the outcome; it violates the primary key if there is one."""
+        return insert(IDEMPOTENCY_KEYS).values(
+            owner_id=owner_id,
+            key=idempotency.key,
+            fingerprint=idempotency.fingerprint,
+            outcome=write_outcome(outcome),
+            created_at=self._clock(),
+        )
+
+    async def _keep(self, outcome: Outcome, owner_id: str, idempotency: Idempotency) -> None:
+        try:
+            await self._connections.write(self._keeping(outcome, owner_id, idempotency))
+        except ConstraintViolation as violation:
+            raise Taken from violation
+
+    async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Account | Transfer | None:
+        keys = IDEMPOTENCY_KEYS.c
+        rows = await self._connections.read(
+            select(IDEMPOTENCY_KEYS).where(keys.owner_id == owner_id, keys.key == idempotency.key)
+        )
+        return read_outcome(rows[0].outcome, rows[0].fingerprint, idempotency) if rows else None
+
+    async def _find_accounts(self, ids: Sequence[str]) -> list[Account]:
+        rows = await self._connections.read(select(ACCOUNTS).where(ACCOUNTS.c.id.in_(ids)))
+        return [to_account(row) for row in rows]
+
+    async def _find_transfer(self, id: str) -> Transfer | None:
+        rows = await self._connections.read(select(TRANSFERS).where(TRANSFERS.c.id == id))
+        return _to_transfer(rows[0]) if rows else None
+
+    async def get_transfer(self, id: str, *, owner_id: str | None = None) -> Transfer:
+        """See the protocol."""
+        transfer = await self._find_transfer(id)
+        if transfer is None:
+            raise NotFound("transfer", id)
+        if owner_id is not None and owner_id not in transfer.parties:
+            raise NotOwner("transfer", id)
+        return transfer
+
+    async def transfers(
+        self,
+        *,
+        owner_id: str | None = None,
+        where: TransferFilter = TransferFilter(),  # noqa: B008 - frozen
+        sort: TransferSort = "-created_at",
+        skip: int = 0,
+        limit: int = 100,
+        after: Position | None = None,
+        count: bool = True,
+    ) -> Page[Transfer]:
+        """See the protocol."""
+        order = Order.by(sort)
+        incoming = and_(
+            TRANSFERS.c.to_owner_id == owner_id, TRANSFERS.c.from_owner_id.is_distinct_from(owner_id)
+        )
+        scope = {} if owner_id is None else {"either": (TRANSFERS.c.from_owner_id == owner_id, incoming)}
+        statement = page_statement(
+            TRANSFERS,
+            *_fits(where),
+            order=order,
+            skip=skip,
+            limit=limit,
+            after=after,
+            count=count,
+            **scope,
+        )
+        rows = await self._connections.read(statement)
+        return to_page(rows, _to_transfer, order=order, limit=limit, count=count)
+
+    async def _entries(self, account: Account) -> AsyncIterator[list[StatementEntry]]:
+        """Fetch the entries up to the account's version: those that come meanwhile have later ones."""
+        for first in range(2, account.version + 1, STATEMENT_BATCH):
+            last = min(first + STATEMENT_BATCH - 1, account.version)
+            out, in_ = (
+                select(TRANSFERS).where(
+                    TRANSFERS.c[f"{side}_account_id"] == account.id,
+                    TRANSFERS.c[f"{side}_version"].between(first, last),
+                )
+                for side in ("from", "to")
+            )
+            rows = await self._connections.read(out.union_all(in_))
+            entries = [entry_of(account.id, _to_transfer(row)) for row in rows]
+            yield sorted(entries, key=lambda entry: entry.version)
