@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from backends.capabilities import Capability
 from backends.errors import (
@@ -122,6 +123,34 @@ def refusal_of(posting: Posting, accounts: Mapping[str, Account]) -> BackendErro
     if target is not None and target.balance_minor > MAX_MINOR - posting.amount_minor:
         return BalanceOverflow(target.id)
     return None
+
+
+SIDES = (("from", "source"), ("to", "target"))
+"""How the fields of an entry's sides begin where it is stored, and what they are called here."""
+
+
+def fields_of(transfer: Transfer) -> dict[str, Any]:
+    """Return an entry as one row or document: `from_account_id` and so on, None for a side it lacks."""
+    fields = {name: getattr(transfer, name) for name in _PLAIN_FIELDS}
+    for prefix, name in SIDES:
+        side = getattr(transfer, name)
+        fields |= {f"{prefix}_{field}": side and getattr(side, field) for field in _SIDE_FIELDS}
+    return fields
+
+
+def transfer_of(fields: Mapping[str, Any]) -> Transfer:
+    """Return the entry of such a row or document."""
+    sides: dict[str, Any] = {
+        name: Side(**{field: fields[f"{prefix}_{field}"] for field in _SIDE_FIELDS})
+        if fields[f"{prefix}_account_id"] is not None
+        else None
+        for prefix, name in SIDES
+    }
+    return Transfer(**{name: fields[name] for name in _PLAIN_FIELDS}, **sides)
+
+
+_PLAIN_FIELDS = ("id", "ordered_by", "idempotency_key", "amount_minor", "note", "created_at")
+_SIDE_FIELDS = ("account_id", "owner_id", "balance_minor", "version")
 
 
 def entry_of(account_id: str, transfer: Transfer) -> StatementEntry:

@@ -279,6 +279,7 @@ class MongomockProvision(Provision):
             MongomockDriver(self._database),
             server=ServerInfo(product="mongomock", version="0", driver="mongomock-motor"),
             capabilities=frozenset(),
+            wait_timeout_seconds=(settings or self.settings).db_pool_timeout_seconds,
             retry_deadline_seconds=(settings or self.settings).db_command_timeout_seconds,
             clock=clock,
             id_source=id_source,

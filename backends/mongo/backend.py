@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING
 from backends.capabilities import Capability
 from backends.errors import SchemaMismatch
 from backends.ids import Clock, IdSource
+from backends.mongo.accounts import MongoAccountRepository
 from backends.mongo.counters import MongoCounterRepository
 from backends.mongo.driver import open_driver
 from backends.mongo.errors import connect_errors, translate_errors
 from backends.mongo.items import MongoItemRepository
 from backends.mongo.schema import MIGRATIONS, REVISION
 from backends.mongo.users import MongoUserRepository
-from backends.protocols import Backend, CounterRepository, ItemRepository, ServerInfo, UserRepository
+from backends.protocols import (
+    AccountRepository,
+    Backend,
+    CounterRepository,
+    ItemRepository,
+    ServerInfo,
+    UserRepository,
+)
 
 if TYPE_CHECKING:
     from backends.mongo.driver import Driver
@@ -29,6 +37,7 @@ class MongoBackend:
         *,
         server: ServerInfo,
         capabilities: frozenset[Capability],
+        wait_timeout_seconds: float,
         retry_deadline_seconds: float,
         clock: Clock,
         id_source: IdSource,
@@ -46,6 +55,14 @@ class MongoBackend:
         )
         self.users: UserRepository = self._users
         self.items: ItemRepository = MongoItemRepository(driver, clock=clock, id_source=id_source)
+        self.accounts: AccountRepository = MongoAccountRepository(
+            driver,
+            capabilities=capabilities,
+            wait_timeout_seconds=wait_timeout_seconds,
+            retry_deadline_seconds=retry_deadline_seconds,
+            clock=clock,
+            id_source=id_source,
+        )
         self.counters: CounterRepository = MongoCounterRepository(driver, clock=clock)
 
     @property
@@ -81,6 +98,7 @@ async def open_backend(settings: Settings, *, clock: Clock, id_source: IdSource)
         driver,
         server=server,
         capabilities=capabilities,
+        wait_timeout_seconds=settings.db_pool_timeout_seconds,
         retry_deadline_seconds=settings.db_command_timeout_seconds,
         clock=clock,
         id_source=id_source,

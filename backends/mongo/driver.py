@@ -26,6 +26,7 @@ from pymongo.monitoring import (
 
 if TYPE_CHECKING:
     from pymongo import UpdateOne
+    from pymongo.read_concern import ReadConcern
 
     from config import MongoDriver, Settings
 
@@ -86,7 +87,17 @@ class Collection(Protocol):
     async def insert_one(self, document: Document, *, session: Session | None = None) -> object:
         """Insert a document."""
 
-    async def find_one(self, where: Filter, /, projection: Filter | None = None) -> Document | None:
+    def with_options(self, *, read_concern: ReadConcern) -> Collection:
+        """Return the same collection, read otherwise."""
+
+    async def find_one(
+        self,
+        where: Filter,
+        /,
+        projection: Filter | None = None,
+        *,
+        session: Session | None = None,
+    ) -> Document | None:
         """Find a document."""
 
     def find(self, where: Filter, /, *, max_time_ms: int | None = None) -> Cursor:
@@ -100,6 +111,7 @@ class Collection(Protocol):
         *,
         return_document: bool,
         upsert: bool = False,
+        session: Session | None = None,
     ) -> Document | None:
         """Change a document and return it, atomically."""
 
@@ -110,6 +122,7 @@ class Collection(Protocol):
         /,
         *,
         upsert: bool = False,
+        session: Session | None = None,
     ) -> UpdateResult:
         """Change a document."""
 

@@ -19,7 +19,7 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from backends.errors import BackendError, Conflict, Unavailable
+from backends.errors import BackendError, Conflict, ConnectionLost, Unavailable
 
 TRANSIENT_TRANSACTION = "TransientTransactionError"
 UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
@@ -94,10 +94,8 @@ def _translated(exc: PyMongoError) -> BackendError | Unavailable | Conflict:
     code = exc.code if isinstance(exc, OperationFailure) else None
     if code in CONFLICT_CODES:
         return Conflict(f"concurrent changes collided ({code})")
-    if (
-        exc.timeout
-        or code in UNAVAILABLE_CODES
-        or isinstance(exc, (ConnectionFailure, ExecutionTimeout, WTimeoutError))
-    ):
+    if exc.timeout or code in UNAVAILABLE_CODES or isinstance(exc, (ExecutionTimeout, WTimeoutError)):
         return Unavailable(f"the database is not available ({code or type(exc).__name__})")
+    if isinstance(exc, ConnectionFailure):
+        return ConnectionLost(f"the database is not available ({type(exc).__name__})")
     return BackendError(f"the database failed with {code or type(exc).__name__}")

@@ -9,7 +9,7 @@ from bson import ObjectId
 
 from backends.ids import is_id
 
-REVISION = "0002"
+REVISION = "0003"
 """The step of `migrations/mongo` that these definitions are the result of."""
 
 MIGRATIONS = "schema_migrations"
@@ -25,6 +25,8 @@ class IndexSpec:
     keys: tuple[tuple[str, int], ...]
     unique: bool = False
     expire_after_seconds: int | None = None
+    only: dict[str, Any] | None = None
+    """Which documents are in it, as a filter; None for all."""
 
     @property
     def name(self) -> str:
@@ -39,6 +41,8 @@ class IndexSpec:
             options["unique"] = True
         if self.expire_after_seconds is not None:
             options["expireAfterSeconds"] = self.expire_after_seconds
+        if self.only is not None:
+            options["partialFilterExpression"] = self.only
         return options
 
 
@@ -86,6 +90,8 @@ USERS = CollectionSpec(
         created_at={"bsonType": "date"},
         version=_INTEGER,
         session_version=_INTEGER,
+        # Written when an account is added, so that this collides with the deletion of the owner.
+        accounts_opened=_INTEGER,
     ),
     indexes=(
         # Serves the list by address too, either way round.
@@ -117,6 +123,87 @@ ITEMS = CollectionSpec(
     ),
 )
 
+_ID = {"bsonType": "objectId"}
+_ID_OR_NULL = {"bsonType": ["objectId", "null"]}
+_MONEY = {"bsonType": "long", "minimum": 0}
+_MONEY_OR_NULL = {"bsonType": ["long", "null"], "minimum": 0}
+_INTEGER_OR_NULL = {"bsonType": ["int", "long", "null"]}
+
+ACCOUNTS = CollectionSpec(
+    name="accounts",
+    validator=_documents(
+        owner_id=_ID,
+        name=_text(255, min_length=1),
+        currency=_text(3, min_length=3),
+        balance_minor=_MONEY,
+        created_at={"bsonType": "date"},
+        version=_INTEGER,
+    ),
+    indexes=(
+        IndexSpec(keys=(("created_at", -1), ("_id", -1))),
+        IndexSpec(keys=(("name", 1), ("_id", 1))),
+        IndexSpec(keys=(("owner_id", 1), ("created_at", -1), ("_id", -1))),
+        IndexSpec(keys=(("owner_id", 1), ("name", 1), ("_id", 1))),
+    ),
+)
+
+# An ObjectId, in words that the planner can follow from an equality.
+_ANY_ID = {"$gt": ObjectId("0" * 24)}
+
+# The ledger: documents are added and never changed.
+TRANSFERS = CollectionSpec(
+    name="transfers",
+    validator=_documents(
+        ordered_by=_ID,
+        idempotency_key=_text(255, min_length=1, nullable=True),
+        amount_minor={"bsonType": "long", "minimum": 1},
+        note=_text(255, nullable=True),
+        created_at={"bsonType": "date"},
+        from_account_id=_ID_OR_NULL,
+        from_owner_id=_ID_OR_NULL,
+        from_balance_minor=_MONEY_OR_NULL,
+        from_version=_INTEGER_OR_NULL,
+        to_account_id=_ID_OR_NULL,
+        to_owner_id=_ID_OR_NULL,
+        to_balance_minor=_MONEY_OR_NULL,
+        to_version=_INTEGER_OR_NULL,
+    ),
+    indexes=(
+        # Forbids a second payment.
+        IndexSpec(
+            keys=(("ordered_by", 1), ("idempotency_key", 1)),
+            unique=True,
+            only={"idempotency_key": {"$gt": ""}},
+        ),
+        # Forbid that two entries begin from one balance, and serve the statement.
+        IndexSpec(
+            keys=(("from_account_id", 1), ("from_version", 1)),
+            unique=True,
+            only={"from_account_id": _ANY_ID},
+        ),
+        IndexSpec(
+            keys=(("to_account_id", 1), ("to_version", 1)), unique=True, only={"to_account_id": _ANY_ID}
+        ),
+        # Serve a superuser's list of all entries, and the two halves of an owner's.
+        IndexSpec(keys=(("created_at", -1), ("_id", -1))),
+        IndexSpec(keys=(("from_owner_id", 1), ("created_at", -1), ("_id", -1))),
+        IndexSpec(keys=(("to_owner_id", 1), ("created_at", -1), ("_id", -1))),
+    ),
+)
+
+# What became of a call that had an idempotency key: `backends.idempotency.write_outcome`.
+IDEMPOTENCY_KEYS = CollectionSpec(
+    name="idempotency_keys",
+    validator=_documents(
+        owner_id=_ID,
+        key=_text(255, min_length=1),
+        fingerprint=_text(64, min_length=1),
+        outcome={"bsonType": "string"},
+        created_at={"bsonType": "date"},
+    ),
+    indexes=(IndexSpec(keys=(("owner_id", 1), ("key", 1)), unique=True),),
+)
+
 # Of `backends.protocols.CounterRepository`; the key is the `_id`.
 COUNTERS = CollectionSpec(
     name="counters",
@@ -136,7 +223,7 @@ DELETED_USERS = CollectionSpec(
     indexes=(IndexSpec(keys=(("deleted_at", 1),), expire_after_seconds=DELETED_USERS_KEPT_SECONDS),),
 )
 
-COLLECTIONS = (USERS, ITEMS, DELETED_USERS, COUNTERS)
+COLLECTIONS = (USERS, ITEMS, ACCOUNTS, TRANSFERS, IDEMPOTENCY_KEYS, DELETED_USERS, COUNTERS)
 
 
 def object_id(text: str) -> ObjectId | None:

@@ -26,28 +26,34 @@ async def in_transaction(
         Conflict: Every try collided; nothing was changed.
         Unavailable: The connection was lost in every try, or the commit's outcome could not be learnt.
     """
-
-    async def attempt() -> T:
-        with translate_errors():
-            session = await driver.begin()
-            try:
-                try:
-                    result = await body(session)
-                except BaseException:
-                    await session.abort_transaction()
-                    raise
-                await _commit(session)
-                return result
-            finally:
-                await session.end_session()
-
     try:
-        return await retry_conflicts(attempt, deadline_seconds=deadline_seconds)
+        return await retry_conflicts(lambda: transact(driver, body), deadline_seconds=deadline_seconds)
     except Conflict as exc:
         if isinstance(exc.__cause__, ConnectionFailure):
             # Retried like a collision, because nothing was done; but it was none.
             raise Unavailable("the connection to the database was lost in every try") from exc
         raise
+
+
+async def transact(driver: Driver, body: Callable[[Session], Awaitable[T]]) -> T:
+    """Run the body in a transaction once; return what it returned.
+
+    Raises:
+        Conflict: It collided, or the connection was lost before the commit; nothing was changed.
+        Unavailable: The commit's outcome could not be learnt.
+    """
+    with translate_errors():
+        session = await driver.begin()
+        try:
+            try:
+                result = await body(session)
+            except BaseException:
+                await session.abort_transaction()
+                raise
+            await _commit(session)
+            return result
+        finally:
+            await session.end_session()
 
 
 async def _commit(session: Session) -> None:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 from backends.cancellation import to_its_end
 from backends.capabilities import Capability
-from backends.errors import AlreadyExists, BackendError, NotFound, NotSupported, VersionMismatch
+from backends.errors import (
+    AccountNotEmpty,
+    AlreadyExists,
+    BackendError,
+    NotFound,
+    NotSupported,
+    VersionMismatch,
+)
 from backends.ids import Clock, IdSource
 from backends.models import (
     NewUser,
@@ -24,7 +31,7 @@ from backends.models import (
 from backends.mongo.driver import Document
 from backends.mongo.errors import DuplicateKey, translate_errors
 from backends.mongo.pages import Order, created_between, fetch_page
-from backends.mongo.schema import DELETED_USERS, ITEMS, USERS, object_id
+from backends.mongo.schema import ACCOUNTS, DELETED_USERS, IDEMPOTENCY_KEYS, ITEMS, USERS, object_id
 from backends.mongo.transactions import in_transaction
 
 if TYPE_CHECKING:
@@ -75,6 +82,8 @@ class MongoUserRepository:
         self._driver = driver
         self._users = driver.database[USERS.name]
         self._items = driver.database[ITEMS.name]
+        self._accounts = driver.database[ACCOUNTS.name]
+        self._keys = driver.database[IDEMPOTENCY_KEYS.name]
         self._deleted_users = driver.database[DELETED_USERS.name]
         self._capabilities = capabilities
         self._retry_deadline_seconds = retry_deadline_seconds
@@ -88,7 +97,7 @@ class MongoUserRepository:
         id_ = self._id_source()
         try:
             with translate_errors():
-                await self._users.insert_one({"_id": object_id(id_), **values})
+                await self._users.insert_one({"_id": object_id(id_), "accounts_opened": 0, **values})
         except DuplicateKey as duplicate:
             raise AlreadyExists("user", duplicate.field) from duplicate
         return User(id=id_, **values)
@@ -188,6 +197,12 @@ class MongoUserRepository:
         async def delete(session: Session) -> bool:
             deleted = await self._users.delete_one(matches, session=session)
             if deleted.deleted_count:
+                # What is posted to an account meanwhile collides with its deletion.
+                money = {"owner_id": user_id, "balance_minor": {"$gt": 0}}
+                if await self._accounts.find_one(money, {"_id": 1}, session=session) is not None:
+                    raise AccountNotEmpty("user", str(user_id))
+                await self._accounts.delete_many({"owner_id": user_id}, session=session)
+                await self._keys.delete_many({"owner_id": user_id}, session=session)
                 await self._items.delete_many({"owner_id": user_id}, session=session)
                 await self._deleted_users.insert_one(
                     {"_id": user_id, "deleted_at": self._clock()}, session=session

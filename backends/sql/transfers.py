@@ -11,7 +11,16 @@ from backends.capabilities import Capability
 from backends.errors import NotFound, NotOwner
 from backends.idempotency import Outcome, read_outcome, write_outcome
 from backends.ids import Clock, IdSource
-from backends.ledger import STATEMENT_BATCH, Ledger, Posting, Refused, Taken, entry_of
+from backends.ledger import (
+    STATEMENT_BATCH,
+    Ledger,
+    Posting,
+    Refused,
+    Taken,
+    entry_of,
+    fields_of,
+    transfer_of,
+)
 from backends.models import (
     MAX_MINOR,
     Account,
@@ -49,41 +58,7 @@ def to_account(row: Row[Any]) -> Account:
 
 
 def _to_transfer(row: Row[Any]) -> Transfer:
-    source, target = (
-        Side(
-            account_id=side[0],
-            owner_id=side[1],
-            balance_minor=side[2],
-            version=side[3],
-        )
-        if side[0] is not None
-        else None
-        for side in (
-            (row.from_account_id, row.from_owner_id, row.from_balance_minor, row.from_version),
-            (row.to_account_id, row.to_owner_id, row.to_balance_minor, row.to_version),
-        )
-    )
-    return Transfer(
-        id=row.id,
-        ordered_by=row.ordered_by,
-        source=source,
-        target=target,
-        amount_minor=row.amount_minor,
-        note=row.note,
-        created_at=row.created_at,
-        idempotency_key=row.idempotency_key,
-    )
-
-
-def _to_row(transfer: Transfer) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        name: getattr(transfer, name)
-        for name in ("id", "ordered_by", "idempotency_key", "amount_minor", "note", "created_at")
-    }
-    for prefix, side in (("from", transfer.source), ("to", transfer.target)):
-        for name in ("account_id", "owner_id", "balance_minor", "version"):
-            row[f"{prefix}_{name}"] = side and getattr(side, name)
-    return row
+    return transfer_of(dict(row._mapping))  # noqa: SLF001 - a public name of SQLAlchemy's
 
 
 def _change(posting: Posting, account_id: str, currency: str | None) -> Update:
@@ -163,7 +138,7 @@ class SqlLedger(Ledger):
                 version=row.version,
             )
         transfer = posting.entry(sides.get(posting.from_account_id), sides.get(posting.to_account_id))
-        await connection.execute(insert(TRANSFERS).values(_to_row(transfer)))
+        await connection.execute(insert(TRANSFERS).values(fields_of(transfer)))
         if posting.idempotency is not None:
             await connection.execute(self._keeping(transfer, posting.ordered_by, posting.idempotency))
         return transfer

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import NoReturn, cast
 
 from backends.capabilities import Capability
-from backends.protocols import Backend, CounterRepository, ItemRepository, ServerInfo, UserRepository
+from backends.protocols import (
+    AccountRepository,
+    Backend,
+    CounterRepository,
+    ItemRepository,
+    ServerInfo,
+    UserRepository,
+)
 from tests.api.service import Account, Service, serve
 from tests.provision import Provision
 
@@ -37,6 +44,11 @@ class HalfBroken:
     items: ItemRepository
     schema_error: Exception | None = None
     closed: int = 0
+
+    @property
+    def accounts(self) -> AccountRepository:
+        """See the protocol."""
+        return self.backend.accounts
 
     @property
     def counters(self) -> CounterRepository:

@@ -1,0 +1,180 @@
+"""Accounts in MongoDB; `backends.mongo.transfers` has the half that moves money."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, cast
+
+from bson import Int64
+from pymongo.read_concern import ReadConcern
+
+from backends.cancellation import to_its_end
+from backends.capabilities import Capability
+from backends.errors import (
+    AccountNotEmpty,
+    AlreadyExists,
+    NotFound,
+    NotOwner,
+    NotSupported,
+    VersionMismatch,
+)
+from backends.models import (
+    Account,
+    AccountFilter,
+    AccountSort,
+    Idempotency,
+    NewAccount,
+    Page,
+    Position,
+    Statement,
+)
+from backends.mongo.driver import Document
+from backends.mongo.errors import DuplicateKey, translate_errors
+from backends.mongo.pages import Order, created_between, fetch_page
+from backends.mongo.schema import object_id
+from backends.mongo.transactions import transact
+from backends.mongo.transfers import MongoLedger, to_account
+from backends.retry import retry_conflicts
+
+if TYPE_CHECKING:
+    from backends.mongo.driver import Session
+
+
+def _fits(owner_id: str | None, where: AccountFilter) -> list[Document]:
+    fits = created_between(where.created_after, where.created_before)
+    if owner_id is not None:
+        fits.append({"owner_id": object_id(owner_id)})
+    if where.currency is not None:
+        fits.append({"currency": where.currency})
+    return fits
+
+
+class MongoAccountRepository(MongoLedger):
+    """`backends.protocols.AccountRepository`."""
+
+    async def add(
+        self, new: NewAccount, *, owner_id: str, idempotency: Idempotency | None = None
+    ) -> Account:
+        """See the protocol.
+
+        The owner is written to, not only looked for, so that this and the deletion of the owner can't
+        both get through. Where there are no transactions there is no deletion of an owner either.
+        """
+        has_transactions = Capability.TRANSACTIONS in self._capabilities
+        if idempotency is not None and not has_transactions:
+            raise NotSupported("accounts.add with an idempotency key", Capability.TRANSACTIONS)
+        account = Account(
+            id=self._id_source(),
+            owner_id=owner_id,
+            created_at=self._clock(),
+            balance_minor=0,
+            version=1,
+            **new.model_dump(),
+        )
+
+        async def attempt() -> Account:
+            with translate_errors():
+                if not has_transactions:
+                    return await self._write_new(account, idempotency, None)
+                return await transact(
+                    self._driver, lambda session: self._write_new(account, idempotency, session)
+                )
+
+        async with self._turns.of([owner_id]):
+            try:
+                return await retry_conflicts(
+                    lambda: to_its_end(attempt()),
+                    deadline_seconds=self._retry_deadline_seconds,
+                    lost_connections=idempotency is not None,
+                )
+            except DuplicateKey as duplicate:
+                outcome = await self._find_outcome(owner_id, idempotency) if idempotency else None
+                if outcome is None:
+                    raise AlreadyExists("account", "id") from duplicate
+                return cast("Account", outcome)  # a fingerprint is of one kind of call
+
+    async def _write_new(
+        self, account: Account, idempotency: Idempotency | None, session: Session | None
+    ) -> Account:
+        owner = object_id(account.owner_id)
+        noted = await self._users.update_one(
+            {"_id": owner}, {"$inc": {"accounts_opened": 1}}, session=session
+        )
+        if not noted.matched_count:
+            raise NotFound("user", account.owner_id)
+        document = {
+            "_id": object_id(account.id),
+            "owner_id": owner,
+            "name": account.name,
+            "currency": account.currency,
+            "balance_minor": Int64(account.balance_minor),
+            "created_at": account.created_at,
+            "version": account.version,
+        }
+        await self._accounts.insert_one(document, session=session)
+        if idempotency is not None:
+            kept = self._kept(account, account.owner_id, idempotency)
+            await self._keys.insert_one(kept, session=session)
+        return account
+
+    async def get(self, id: str, *, owner_id: str | None = None) -> Account:
+        """See the protocol."""
+        with translate_errors():
+            document = await self._accounts.find_one({"_id": object_id(id)})
+        if document is None:
+            raise NotFound("account", id)
+        account = to_account(document)
+        if owner_id is not None and account.owner_id != owner_id:
+            raise NotOwner("account", id)
+        return account
+
+    async def list(
+        self,
+        *,
+        owner_id: str | None = None,
+        where: AccountFilter = AccountFilter(),  # noqa: B008 - frozen
+        sort: AccountSort = "-created_at",
+        skip: int = 0,
+        limit: int = 100,
+        after: Position | None = None,
+        count: bool = True,
+    ) -> Page[Account]:
+        """See the protocol."""
+        accounts = self._accounts
+        if Capability.TRANSACTIONS in self._capabilities:
+            # Otherwise a query sees what is changed while it runs: one account after a transfer, and the
+            # other before it.
+            accounts = accounts.with_options(read_concern=ReadConcern("snapshot"))
+        return await fetch_page(
+            accounts,
+            _fits(owner_id, where),
+            to_account,
+            order=Order.by(sort),
+            skip=skip,
+            limit=limit,
+            after=after,
+            count=count,
+            max_time_ms=self._max_time_ms,
+        )
+
+    async def delete(
+        self, id: str, *, owner_id: str | None = None, versions: Collection[int] | None = None
+    ) -> None:
+        """See the protocol."""
+        guards: Document = {"_id": object_id(id), "balance_minor": 0}
+        if owner_id is not None:
+            guards["owner_id"] = object_id(owner_id)
+        if versions is not None:
+            guards["version"] = {"$in": list(versions)}
+        with translate_errors():
+            deleted = await self._accounts.delete_one(guards)
+        if not deleted.deleted_count:
+            account = await self.get(id, owner_id=owner_id)
+            if versions is not None and account.version not in versions:
+                raise VersionMismatch("account", id)
+            raise AccountNotEmpty("account", id)
+
+    async def statement(self, id: str, *, owner_id: str | None = None) -> Statement:
+        """See the protocol."""
+        account = await self.get(id, owner_id=owner_id)
+        return Statement(account=account, entries=self._entries(account))

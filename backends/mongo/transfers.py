@@ -1,0 +1,246 @@
+"""The ledger in MongoDB: the half of `AccountRepository` that moves money."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from bson import Int64, ObjectId
+
+from backends.cancellation import to_its_end
+from backends.capabilities import Capability
+from backends.errors import NotFound, NotOwner
+from backends.idempotency import Outcome, read_outcome, write_outcome
+from backends.ids import Clock, IdSource
+from backends.ledger import (
+    STATEMENT_BATCH,
+    Ledger,
+    Posting,
+    Refused,
+    Taken,
+    entry_of,
+    fields_of,
+    transfer_of,
+)
+from backends.models import (
+    MAX_MINOR,
+    Account,
+    Idempotency,
+    Page,
+    Position,
+    Side,
+    StatementEntry,
+    Transfer,
+    TransferFilter,
+    TransferSort,
+)
+from backends.mongo.driver import Document
+from backends.mongo.errors import DuplicateKey, translate_errors
+from backends.mongo.pages import Order, created_between, fetch_page
+from backends.mongo.schema import ACCOUNTS, IDEMPOTENCY_KEYS, TRANSFERS, USERS, object_id
+from backends.mongo.transactions import transact
+
+if TYPE_CHECKING:
+    from backends.mongo.driver import Driver, Session
+
+
+def to_account(document: Document) -> Account:
+    """Map a document of `accounts`."""
+    return Account(
+        id=str(document["_id"]),
+        owner_id=str(document["owner_id"]),
+        name=document["name"],
+        currency=document["currency"],
+        balance_minor=int(document["balance_minor"]),
+        created_at=document["created_at"].replace(tzinfo=UTC),
+        version=int(document["version"]),
+    )
+
+
+def _to_transfer(document: Document) -> Transfer:
+    fields = {name: _read(value) for name, value in document.items()}
+    return transfer_of({**fields, "id": fields["_id"]})
+
+
+def _read(value: Any) -> Any:
+    """Return a field's value as the domain has it."""
+    match value:
+        case ObjectId():
+            return str(value)
+        case datetime():
+            return value.replace(tzinfo=UTC)
+        case Int64():
+            return int(value)
+    return value
+
+
+def _to_document(transfer: Transfer) -> Document:
+    document = {name: _written(name, value) for name, value in fields_of(transfer).items()}
+    return {"_id": document.pop("id"), **document}
+
+
+def _written(name: str, value: Any) -> Any:
+    """Return a field's value as it is stored; null stays null."""
+    if value is None:
+        return None
+    if name in {"id", "ordered_by"} or name.endswith("_id"):
+        return object_id(value)
+    return Int64(value) if name.endswith("_minor") else value
+
+
+def _guards(posting: Posting, account_id: str, currency: str | None) -> Document:
+    """Return what an account must fulfil to let a posting change it; a currency of None is any."""
+    guards: Document = {"_id": object_id(account_id)}
+    if currency is not None:
+        guards["currency"] = currency
+    if account_id != posting.from_account_id:
+        return {**guards, "balance_minor": {"$lte": MAX_MINOR - posting.amount_minor}}
+    if posting.owner_id is not None:
+        guards["owner_id"] = object_id(posting.owner_id)
+    return {**guards, "balance_minor": {"$gte": posting.amount_minor}}
+
+
+class MongoLedger(Ledger):
+    """Entries and their accounts change in one transaction, which locks accounts in the order of ids."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        *,
+        capabilities: frozenset[Capability],
+        wait_timeout_seconds: float,
+        retry_deadline_seconds: float,
+        clock: Clock,
+        id_source: IdSource,
+    ) -> None:
+        """Use this driver, this clock and this source of ids."""
+        super().__init__(
+            capabilities=capabilities,
+            wait_timeout_seconds=wait_timeout_seconds,
+            retry_deadline_seconds=retry_deadline_seconds,
+            clock=clock,
+            id_source=id_source,
+        )
+        self._driver = driver
+        self._users = driver.database[USERS.name]
+        self._accounts = driver.database[ACCOUNTS.name]
+        self._transfers = driver.database[TRANSFERS.name]
+        self._keys = driver.database[IDEMPOTENCY_KEYS.name]
+        self._max_time_ms = driver.max_time_ms
+
+    async def _post(self, posting: Posting) -> Transfer:
+        try:
+            return await to_its_end(transact(self._driver, lambda session: self._write(session, posting)))
+        except DuplicateKey as duplicate:
+            raise Taken from duplicate
+
+    async def _write(self, session: Session, posting: Posting) -> Transfer:
+        """Change the accounts, add the entry, keep the outcome: all in the session's transaction."""
+        sides: dict[str | None, Side] = {}
+        currency: str | None = None
+        for account_id in posting.account_ids:
+            amount = posting.amount_minor if account_id == posting.to_account_id else -posting.amount_minor
+            document = await self._accounts.find_one_and_update(
+                _guards(posting, account_id, currency),
+                {"$inc": {"balance_minor": Int64(amount), "version": 1}},
+                return_document=True,
+                session=session,
+            )
+            if document is None:
+                raise Refused
+            account = to_account(document)
+            currency = account.currency
+            sides[account_id] = Side(
+                account_id=account.id,
+                owner_id=account.owner_id,
+                balance_minor=account.balance_minor,
+                version=account.version,
+            )
+        transfer = posting.entry(sides.get(posting.from_account_id), sides.get(posting.to_account_id))
+        await self._transfers.insert_one(_to_document(transfer), session=session)
+        if posting.idempotency is not None:
+            kept = self._kept(transfer, posting.ordered_by, posting.idempotency)
+            await self._keys.insert_one(kept, session=session)
+        return transfer
+
+    def _kept(self, outcome: Outcome, owner_id: str, idempotency: Idempotency) -> Document:
+        """Return the document that keeps an outcome."""
+        return {
+            "owner_id": object_id(owner_id),
+            "key": idempotency.key,
+            "fingerprint": idempotency.fingerprint,
+            "outcome": write_outcome(outcome),
+            "created_at": self._clock(),
+        }
+
+    async def _keep(self, outcome: Outcome, owner_id: str, idempotency: Idempotency) -> None:
+        try:
+            with translate_errors():
+                await self._keys.insert_one(self._kept(outcome, owner_id, idempotency))
+        except DuplicateKey as duplicate:
+            raise Taken from duplicate
+
+    async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Account | Transfer | None:
+        with translate_errors():
+            kept = await self._keys.find_one({"owner_id": object_id(owner_id), "key": idempotency.key})
+        return read_outcome(kept["outcome"], kept["fingerprint"], idempotency) if kept else None
+
+    async def _find_accounts(self, ids: Sequence[str]) -> list[Account]:
+        with translate_errors():
+            found = self._accounts.find({"_id": {"$in": [object_id(id_) for id_ in ids]}})
+            return [to_account(document) for document in await found.to_list(len(ids))]
+
+    async def _find_transfer(self, id: str) -> Transfer | None:
+        with translate_errors():
+            document = await self._transfers.find_one({"_id": object_id(id)})
+        return _to_transfer(document) if document else None
+
+    async def get_transfer(self, id: str, *, owner_id: str | None = None) -> Transfer:
+        """See the protocol."""
+        transfer = await self._find_transfer(id)
+        if transfer is None:
+            raise NotFound("transfer", id)
+        if owner_id is not None and owner_id not in transfer.parties:
+            raise NotOwner("transfer", id)
+        return transfer
+
+    async def transfers(
+        self,
+        *,
+        owner_id: str | None = None,
+        where: TransferFilter = TransferFilter(),  # noqa: B008 - frozen
+        sort: TransferSort = "-created_at",
+        skip: int = 0,
+        limit: int = 100,
+        after: Position | None = None,
+        count: bool = True,
+    ) -> Page[Transfer]:
+        """See the protocol."""
+        fits = created_between(where.created_after, where.created_before)
+        if owner_id is not None:
+            owner = object_id(owner_id)
+            fits.append({"$or": [{"from_owner_id": owner}, {"to_owner_id": owner}]})
+        return await fetch_page(
+            self._transfers,
+            fits,
+            _to_transfer,
+            order=Order.by(sort),
+            skip=skip,
+            limit=limit,
+            after=after,
+            count=count,
+            max_time_ms=self._max_time_ms,
+        )
+
+    async def _entries(self, account: Account) -> AsyncIterator[list[StatementEntry]]:
+        """Fetch the entries up to the account's version: those that come meanwhile have later ones."""
+        id_ = object_id(account.id)
+        for first in range(2, account.version + 1, STATEMENT_BATCH):
+            versions = {"$gte": first, "$lte": min(first + STATEMENT_BATCH - 1, account.version)}
+            either = [{f"{side}_account_id": id_, f"{side}_version": versions} for side in ("from", "to")]
+            with translate_errors():
+                found = self._transfers.find({"$or": either}, max_time_ms=self._max_time_ms)
+                documents = await found.to_list(STATEMENT_BATCH)
+            entries = [entry_of(account.id, _to_transfer(document)) for document in documents]
+            yield sorted(entries, key=lambda entry: entry.version)
