@@ -15,7 +15,7 @@ from api.deps import API_PREFIX, Services
 from api.headers import SecurityHeaders
 from api.limits import RequestLimits
 from api.mail import Mailer
-from api.routes import items, login, private, users, utils
+from api.routes import accounts, items, login, private, transfers, users, utils
 from api.security import Passwords
 from api.superuser import ensure_first_superuser
 from api.throttle import Throttle
@@ -32,6 +32,8 @@ TAGS = {
     "login": "Signing in, and a new password by mail.",
     "users": "Signing up, one's own account, and the administration of all by superusers.",
     "items": "Items: one's own, or everyone's for a superuser.",
+    "accounts": "Accounts: one's own, or everyone's for a superuser, who brings money in and out.",
+    "transfers": "Money that moves between accounts, and the ledger of all that moved.",
     "utils": "What operators ask.",
     "private": "For tests of a front end; with `ENVIRONMENT=local` only.",
 }
@@ -60,7 +62,8 @@ class _App(FastAPI):
                 )
         schemas = document["components"]["schemas"]
         error = schemas["HTTPValidationError"]
-        error["properties"]["code"] = {"type": "string", "title": "Code", "const": "validation_error"}
+        error_codes = ["validation_error", *(fault.code for fault in errors.FAULTS.values())]
+        error["properties"]["code"] = {"type": "string", "title": "Code", "enum": error_codes}
         error["required"] = ["detail", "code"]
         fault = {"loc": ["body", "title"], "msg": "Field required", "type": "missing"}
         error["examples"] = [{"detail": [fault], "code": "validation_error"}]
@@ -99,11 +102,11 @@ def create_app(settings: Settings, *, opener: BackendOpener = open_backend) -> F
         CORSMiddleware,
         allow_origins=settings.allowed_origins,
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["authorization", "content-type", "if-match", "if-none-match"],
+        allow_headers=["authorization", "content-type", "idempotency-key", "if-match", "if-none-match"],
         expose_headers=["ETag", "Retry-After"],
     )
     app.add_middleware(SecurityHeaders, strict_transport=not settings.is_local)
-    for module in (login, users, items, utils):
+    for module in (login, users, items, accounts, transfers, utils):
         app.include_router(module.router, prefix=API_PREFIX)
     if settings.is_local:
         app.include_router(private.router, prefix=API_PREFIX)

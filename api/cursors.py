@@ -10,18 +10,17 @@ from fastapi.exceptions import RequestValidationError
 
 from api.security import sign, unsign
 from backends.ids import is_id
-from backends.models import ItemSort, Position, UserSort
+from backends.models import AccountSort, ItemSort, Position, TransferSort, UserSort
 from config import Settings
 
-ListName = Literal["users", "items"]
+ListName = Literal["users", "items", "accounts", "transfers"]
+Sort = UserSort | ItemSort | AccountSort | TransferSort
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def write_cursor(
-    position: Position | None, name: ListName, sort: UserSort | ItemSort, settings: Settings
-) -> str | None:
+def write_cursor(position: Position | None, name: ListName, sort: Sort, settings: Settings) -> str | None:
     """Return the cursor of a position in the list of this name and order; None where the list ends."""
     if position is None:
         return None
@@ -29,9 +28,7 @@ def write_cursor(
     return sign(claims, "cursor", settings)
 
 
-def read_cursor(
-    cursor: str | None, name: ListName, sort: UserSort | ItemSort, settings: Settings
-) -> Position | None:
+def read_cursor(cursor: str | None, name: ListName, sort: Sort, settings: Settings) -> Position | None:
     """Return the position that a cursor of this list and order stands for; None for the start.
 
     Raises:
@@ -53,7 +50,7 @@ def _written_key(key: datetime | str) -> int | str:
     return key if isinstance(key, str) else (key - _EPOCH) // _MILLISECOND
 
 
-def _read_key(key: Any, sort: UserSort | ItemSort) -> datetime | str:
+def _read_key(key: Any, sort: Sort) -> datetime | str:
     if sort.endswith("created_at"):
         return _EPOCH + timedelta(milliseconds=key)
     if not isinstance(key, str):

@@ -18,7 +18,7 @@ from api.mail import Mailer
 from api.security import Passwords, read_access_token
 from api.throttle import Throttle, client_key
 from backends.models import User
-from backends.protocols import Backend, ItemRepository, UserRepository
+from backends.protocols import AccountRepository, Backend, ItemRepository, UserRepository
 from config import Settings
 
 API_PREFIX = "/api/v1"
@@ -54,6 +54,10 @@ async def _items(services: Annotated[Services, Depends(_services)]) -> ItemRepos
     return services.backend.items
 
 
+async def _accounts(services: Annotated[Services, Depends(_services)]) -> AccountRepository:
+    return services.backend.accounts
+
+
 async def _passwords(services: Annotated[Services, Depends(_services)]) -> Passwords:
     return services.passwords
 
@@ -73,6 +77,7 @@ async def _mail(services: Annotated[Services, Depends(_services)]) -> Mailer:
 AppSettings = Annotated[Settings, Depends(_settings)]
 Users = Annotated[UserRepository, Depends(_users)]
 Items = Annotated[ItemRepository, Depends(_items)]
+Accounts = Annotated[AccountRepository, Depends(_accounts)]
 PasswordHashing = Annotated[Passwords, Depends(_passwords)]
 Throttling = Annotated[Throttle, Depends(_throttle)]
 Client = Annotated[str, Depends(_client)]
@@ -102,6 +107,23 @@ async def _superuser(user: CurrentUser) -> User:
 
 
 Superuser = Annotated[User, Depends(_superuser)]
+
+
+def scope_of(user: User, owner_id: str | None = None) -> str | None:
+    """Return whose items, accounts and transfers a user may touch: None means everyone's.
+
+    Args:
+        user: Who asks.
+        owner_id: Whose the user asks for; None for as many as may be.
+
+    Raises:
+        ApiError: NOT_PRIVILEGED: they are somebody else's.
+    """
+    if user.is_superuser:
+        return owner_id
+    if owner_id not in {None, user.id}:
+        raise ApiError(NOT_PRIVILEGED)
+    return user.id
 
 
 class GuardedRoute(APIRoute):

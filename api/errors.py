@@ -20,9 +20,14 @@ from starlette.routing import Match
 
 from backends.capabilities import Capability
 from backends.errors import (
+    AccountNotEmpty,
     AlreadyExists,
     BackendError,
+    BalanceOverflow,
     Conflict,
+    CurrencyMismatch,
+    IdempotencyKeyReused,
+    InsufficientFunds,
     NotFound,
     NotOwner,
     NotSupported,
@@ -87,6 +92,11 @@ ALREADY_EXISTS = Problem(409, "already_exists", "The value is already taken")
 USER_NOT_FOUND = Problem(404, "not_found", "User not found")
 USER_TO_CHANGE_NOT_FOUND = Problem(404, "not_found", "The user with this id does not exist in the system")
 ITEM_NOT_FOUND = Problem(404, "not_found", "Item not found")
+ACCOUNT_NOT_FOUND = Problem(404, "not_found", "Account not found")
+TRANSFER_NOT_FOUND = Problem(404, "not_found", "Transfer not found")
+ACCOUNT_NOT_EMPTY = Problem(409, "account_not_empty", "There is money in the account")
+USER_HAS_MONEY = Problem(409, "account_not_empty", "There is money in an account of the user")
+INSUFFICIENT_FUNDS = Problem(409, "insufficient_funds", "The account has less than that")
 VERSION_MISMATCH = Problem(412, "version_mismatch", "It was changed meanwhile; read it again")
 INVALID_RESET_TOKEN = Problem(400, "invalid_token", "Invalid token")
 TOO_MANY_ATTEMPTS = Problem(429, "too_many_attempts", "Too many attempts; try again later")
@@ -103,7 +113,7 @@ INTERNAL_ERROR = Problem(500, "internal_error", "Internal server error (id 01234
 NO_TRANSACTIONS = Problem(
     501,
     "not_supported",
-    f"This server can't do that: users.delete needs transactions: {Capability.TRANSACTIONS.remedy}",
+    f"This server can't do that: it needs transactions: {Capability.TRANSACTIONS.remedy}",
 )
 UNAVAILABLE = Problem(503, "unavailable", "The database is not available; try again later")
 TOO_BUSY = Problem(503, "too_busy", "Too many are signing in; try again later", {"Retry-After": "10"})
@@ -132,7 +142,43 @@ FRAMEWORK_CODES = {
     413: "body_too_large",
 }
 
-NOT_FOUND = {"user": USER_NOT_FOUND, "item": ITEM_NOT_FOUND}
+NOT_FOUND = {
+    "user": USER_NOT_FOUND,
+    "item": ITEM_NOT_FOUND,
+    "account": ACCOUNT_NOT_FOUND,
+    "transfer": TRANSFER_NOT_FOUND,
+}
+NOT_EMPTY = {"account": ACCOUNT_NOT_EMPTY, "user": USER_HAS_MONEY}
+
+PROBLEMS: dict[type[BackendError], Problem] = {
+    NotOwner: NOT_OWNER,
+    VersionMismatch: VERSION_MISMATCH,
+    InsufficientFunds: INSUFFICIENT_FUNDS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a request that only the database could tell: a 422 with a code of its own."""
+
+    code: str
+    loc: tuple[str, str]
+    msg: str
+
+
+FAULTS: dict[type[BackendError], Fault] = {
+    IdempotencyKeyReused: Fault(
+        "idempotency_key_reused",
+        ("header", "idempotency-key"),
+        "The key was used for another request; take a new one",
+    ),
+    CurrencyMismatch: Fault(
+        "currency_mismatch", ("body", "to_account_id"), "The accounts should have the same currency"
+    ),
+    BalanceOverflow: Fault(
+        "balance_overflow", ("body", "amount_minor"), "The balance should not exceed 9223372036854775807"
+    ),
+}
 
 
 def too_many_attempts(retry_after_seconds: int) -> Problem:
@@ -142,11 +188,11 @@ def too_many_attempts(retry_after_seconds: int) -> Problem:
 
 def problem_of(error: BackendError) -> Problem | None:
     """Say what a backend's error means to a client; None if it is no fault that a client may know."""
+    if known := PROBLEMS.get(type(error)):
+        return known
     match error:
-        case NotFound():
-            return NOT_FOUND[error.entity]
-        case NotOwner() | VersionMismatch():
-            return NOT_OWNER if isinstance(error, NotOwner) else VERSION_MISMATCH
+        case NotFound() | AccountNotEmpty():
+            return (NOT_FOUND if isinstance(error, NotFound) else NOT_EMPTY)[error.entity]
         case AlreadyExists():
             return EMAIL_TAKEN if error.field == "email" else ALREADY_EXISTS
         case NotSupported():
@@ -190,6 +236,9 @@ async def _on_api_error(_request: Request, exc: Exception) -> JSONResponse:
 
 async def _on_backend_error(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, BackendError)  # noqa: S101 - registered for this class
+    if fault := FAULTS.get(type(exc)):
+        detail = [{"loc": fault.loc, "msg": fault.msg, "type": fault.code}]
+        return JSONResponse({"detail": detail, "code": fault.code}, 422)
     problem = problem_of(exc)
     if problem is None:
         raise exc

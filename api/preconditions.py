@@ -1,4 +1,4 @@
-"""ETag, If-Match and If-None-Match of single users and items (RFC 9110, sections 8.8.3 and 13.1).
+"""ETag, If-Match and If-None-Match of single resources (RFC 9110, sections 8.8.3 and 13.1).
 
 A tag is strong and made of the id and the version, which every change adds to. Whether a change may be
 made is decided by the database in the moment of the write, never by reading before it.
@@ -13,9 +13,10 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Header, Request, Response
 
-from backends.models import Item, User
+from backends.models import Account, Item, Transfer, User
 
-T = TypeVar("T", User, Item)
+T = TypeVar("T", User, Item, Account, Transfer)
+Resource = User | Item | Account | Transfer
 
 _TAG = re.compile(r'(?P<weak>W/)?(?P<tag>"(?P<id>[0-9a-f]{24})-(?P<version>[0-9]{1,18})")')
 
@@ -38,7 +39,7 @@ NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
 """The same, for an answer to GET."""
 
 
-def etag_of(resource: User | Item) -> str:
+def etag_of(resource: Resource) -> str:
     """Return the resource's tag. The id is in it, because one path (`/users/me`) shows many resources."""
     return f'"{resource.id}-{resource.version}"'
 
@@ -67,7 +68,7 @@ class Known:
 
     header: str | None
 
-    def has(self, resource: User | Item) -> bool:
+    def has(self, resource: Resource) -> bool:
         """Tell whether the client has the resource as it is now. Weak comparison."""
         if self.header is None:
             return False

@@ -19,17 +19,24 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from backends.models import (
+    AccountFilter,
+    AccountSort,
     Email,
     ItemChanges,
     ItemFilter,
     ItemSort,
     Name,
+    NewAccount,
+    NewEntry,
     NewItem,
+    NewTransfer,
     NotNull,
     Password,
     SearchText,
     TimeAfter,
     TimeBefore,
+    TransferFilter,
+    TransferSort,
     UserFilter,
     UserSort,
 )
@@ -70,6 +77,23 @@ _ITEM = {
     "description": "Weaves algebraic patterns",
     "owner_id": "6b033b863d1ef9f35065c8d0",
     "created_at": "2026-11-22T18:59:18.697Z",
+}
+_ACCOUNT = {
+    "id": "6b033b863d1ef9f35065c8d2",
+    "owner_id": "6b033b863d1ef9f35065c8d0",
+    "name": "Savings",
+    "currency": "EUR",
+    "balance_minor": 12_50,
+    "created_at": "2026-11-22T18:59:18.702Z",
+}
+_TRANSFER = {
+    "id": "6b033b863d1ef9f35065c8d4",
+    "from_account_id": "6b033b863d1ef9f35065c8d2",
+    "to_account_id": "6b033b863d1ef9f35065c8d3",
+    "amount_minor": 7_50,
+    "note": "Lunch",
+    "created_at": "2026-11-22T18:59:18.733Z",
+    "idempotency_key": "8e03978e-40d5-43e8-bc93-6894a57f9324",
 }
 _TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI2YjAzIn0.c2lnbmF0dXJl"  # noqa: S105 - an example
 
@@ -199,6 +223,109 @@ class ItemUpdate(ItemChanges):
     model_config = _shown_as({"description": None})
 
 
+Balance = Annotated[int, WithJsonSchema({"type": "integer", "format": "int64"})]
+
+
+class AccountPublic(BaseModel):
+    """An account; its balance is in minor units of the currency (cents)."""
+
+    model_config = _shown_as(_ACCOUNT)
+
+    id: str
+    owner_id: str
+    name: str
+    currency: str
+    balance_minor: Balance
+    created_at: Timestamp
+
+
+class AccountsPublic(BaseModel):
+    """A page of accounts, from one moment; `count` is the total, null with `count=none`."""
+
+    model_config = _shown_as({"data": [_ACCOUNT], "count": 1, "next_cursor": None})
+
+    data: list[AccountPublic]
+    count: int | None
+    next_cursor: str | None = None
+
+
+class AccountCreate(NewAccount):
+    """A new account of the caller, without money; the currency is a code of ISO 4217."""
+
+    model_config = _shown_as({"name": _ACCOUNT["name"], "currency": _ACCOUNT["currency"]})
+
+
+class EntryCreate(NewEntry):
+    """Money that comes in or goes out, in minor units of the account's currency (cents)."""
+
+    model_config = _shown_as({"amount_minor": 20_00, "note": "Cash"})
+
+
+class TransferCreate(NewTransfer):
+    """Money that moves between two accounts of one currency, in its minor units (cents)."""
+
+    model_config = _shown_as(
+        {name: _TRANSFER[name] for name in ("from_account_id", "to_account_id", "amount_minor", "note")}
+    )
+
+
+class TransferPublic(BaseModel):
+    """An entry of the ledger; a deposit has no `from_account_id`, a withdrawal no `to_account_id`."""
+
+    model_config = _shown_as(_TRANSFER)
+
+    id: str
+    from_account_id: str | None
+    to_account_id: str | None
+    amount_minor: Balance
+    note: str | None
+    created_at: Timestamp
+    idempotency_key: str | None
+
+
+class TransfersPublic(BaseModel):
+    """A page of the ledger; `count` is the total, null with `count=none`."""
+
+    model_config = _shown_as({"data": [_TRANSFER], "count": 1, "next_cursor": None})
+
+    data: list[TransferPublic]
+    count: int | None
+    next_cursor: str | None = None
+
+
+_ENTRY = {
+    "transfer_id": _TRANSFER["id"],
+    "other_account_id": _TRANSFER["to_account_id"],
+    "amount_minor": -7_50,
+    "balance_minor": 12_50,
+    "note": _TRANSFER["note"],
+    "created_at": _TRANSFER["created_at"],
+}
+
+
+class StatementEntryPublic(BaseModel):
+    """An entry as one account sees it: what it added (or took), and the balance after it."""
+
+    model_config = _shown_as(_ENTRY)
+
+    transfer_id: str
+    other_account_id: str | None
+    amount_minor: Balance
+    balance_minor: Balance
+    note: str | None
+    created_at: Timestamp
+
+
+class StatementPublic(BaseModel):
+    """An account and its whole history, oldest entry first, all from one moment."""
+
+    model_config = _shown_as({"account": _ACCOUNT, "count": 1, "data": [_ENTRY]})
+
+    account: AccountPublic
+    count: int
+    data: list[StatementEntryPublic]
+
+
 class _ListQuery(BaseModel):
     """Which part of a list."""
 
@@ -257,6 +384,33 @@ class ItemListQuery(_ListQuery):
     def where(self) -> ItemFilter:
         """The filter for the repository."""
         return ItemFilter.model_construct(**self.model_dump(include=set(ItemFilter.model_fields)))
+
+
+class AccountListQuery(_ListQuery):
+    """Which accounts, in which order, and which part of them."""
+
+    sort: AccountSort = Field(default="-created_at", description="`-` for descending.")
+    currency: SearchText | None = None
+    owner_id: str | None = Field(default=None, description="Whose accounts; of others for superusers only.")
+
+    @property
+    def where(self) -> AccountFilter:
+        """The filter for the repository."""
+        return AccountFilter.model_construct(**self.model_dump(include=set(AccountFilter.model_fields)))
+
+
+class TransferListQuery(_ListQuery):
+    """Which entries, in which order, and which part of them."""
+
+    sort: TransferSort = Field(default="-created_at", description="`-` for descending.")
+    owner_id: str | None = Field(
+        default=None, description="From and to whose accounts; of others for superusers only."
+    )
+
+    @property
+    def where(self) -> TransferFilter:
+        """The filter for the repository."""
+        return TransferFilter.model_construct(**self.model_dump(include=set(TransferFilter.model_fields)))
 
 
 class Message(BaseModel):

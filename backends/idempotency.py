@@ -23,7 +23,8 @@ def write_outcome(outcome: Outcome) -> str:
     """Return the outcome of a call as it is kept under its idempotency key: JSON."""
     name = type(outcome).__name__
     if isinstance(outcome, BackendError):
-        return json.dumps({name: vars(outcome)})
+        # An id that is no id may be of any length.
+        return json.dumps({name: {fact: text[:255] for fact, text in vars(outcome).items()}})
     return f'{{"{name}": {_ENTITIES[name].dump_json(outcome).decode()}}}'
 
 

@@ -154,15 +154,14 @@ _SIDE_FIELDS = ("account_id", "owner_id", "balance_minor", "version")
 
 
 def entry_of(account_id: str, transfer: Transfer) -> StatementEntry:
-    """Return an entry as the account sees it."""
-    if transfer.source is not None and transfer.source.account_id == account_id:
-        side, sign = transfer.source, -1
-    else:
-        assert transfer.target is not None  # noqa: S101 - for the type checker: one of the two is the account
-        side, sign = transfer.target, 1
+    """Return an entry as the account, one of its two, sees it."""
+    takes = transfer.from_account_id == account_id
+    side = transfer.source if takes else transfer.target
+    assert side is not None  # noqa: S101 - for the type checker: the account is on one of the sides
     return StatementEntry(
         transfer=transfer,
-        amount_minor=sign * transfer.amount_minor,
+        other_account_id=transfer.to_account_id if takes else transfer.from_account_id,
+        amount_minor=-transfer.amount_minor if takes else transfer.amount_minor,
         balance_minor=side.balance_minor,
         version=side.version,
     )

@@ -468,12 +468,14 @@ class StatementEntry:
 
     Attributes:
         transfer: The entry.
+        other_account_id: The account on the other side; None for a deposit and a withdrawal.
         amount_minor: What it added to the account; negative for what it took.
         balance_minor: The account's balance after it.
         version: The account's version after it: 2, 3, … without a gap.
     """
 
     transfer: Transfer
+    other_account_id: str | None
     amount_minor: int
     balance_minor: int
     version: int

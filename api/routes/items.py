@@ -7,19 +7,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from api.cursors import read_cursor, write_cursor
-from api.deps import AppSettings, CurrentUser, GuardedRoute, Items
+from api.deps import AppSettings, CurrentUser, GuardedRoute, Items, scope_of
 from api.errors import (
     ITEM_NOT_FOUND,
     NOT_OWNER,
     NOT_PRIVILEGED,
     TOKEN_PROBLEMS,
     VERSION_MISMATCH,
-    ApiError,
     documented,
 )
 from api.preconditions import ETAG, NOT_MODIFIED, IfMatch, IfNoneMatch, tagged, unless_known
 from api.schemas import ItemCreate, ItemListQuery, ItemPublic, ItemsPublic, ItemUpdate, Message
-from backends.models import Item, User
+from backends.models import Item
 
 router = APIRouter(prefix="/items", tags=["items"], route_class=GuardedRoute)
 
@@ -27,23 +26,13 @@ ITEM_PROBLEMS = (*TOKEN_PROBLEMS, ITEM_NOT_FOUND, NOT_OWNER)
 CHANGE_PROBLEMS = (*ITEM_PROBLEMS, VERSION_MISMATCH)
 
 
-def _scope(user: User) -> str | None:
-    """Whose items the user may touch: None means everyone's."""
-    return None if user.is_superuser else user.id
-
-
 @router.get("/", response_model=ItemsPublic, responses=documented(*TOKEN_PROBLEMS, NOT_PRIVILEGED))
 async def read_items(
     user: CurrentUser, items: Items, query: Annotated[ItemListQuery, Query()], settings: AppSettings
 ) -> dict[str, Any]:
     """List the items: one's own, or everyone's for a superuser."""
-    owner_id = _scope(user)
-    if query.owner_id is not None:
-        if owner_id not in {None, query.owner_id}:
-            raise ApiError(NOT_PRIVILEGED)
-        owner_id = query.owner_id
     page = await items.list(
-        owner_id=owner_id,
+        owner_id=scope_of(user, query.owner_id),
         where=query.where,
         sort=query.sort,
         skip=query.skip,
@@ -68,7 +57,7 @@ async def read_item(
     item_id: str, user: CurrentUser, items: Items, known: IfNoneMatch, response: Response
 ) -> Item | Response:
     """Return an item."""
-    return unless_known(await items.get(item_id, owner_id=_scope(user)), known, response)
+    return unless_known(await items.get(item_id, owner_id=scope_of(user)), known, response)
 
 
 @router.patch("/{item_id}", response_model=ItemPublic, responses={**ETAG, **documented(*CHANGE_PROBLEMS)})
@@ -77,7 +66,7 @@ async def patch_item(
 ) -> Item:
     """Change the fields that the body has; the others stay."""
     versions = expected.versions_of(item_id)
-    return tagged(await items.update(item_id, body, owner_id=_scope(user), versions=versions), response)
+    return tagged(await items.update(item_id, body, owner_id=scope_of(user), versions=versions), response)
 
 
 @router.put("/{item_id}", response_model=ItemPublic, responses={**ETAG, **documented(*CHANGE_PROBLEMS)})
@@ -91,5 +80,5 @@ async def update_item(
 @router.delete("/{item_id}", response_model=Message, responses=documented(*CHANGE_PROBLEMS))
 async def delete_item(item_id: str, user: CurrentUser, items: Items, expected: IfMatch) -> Message:
     """Delete an item."""
-    await items.delete(item_id, owner_id=_scope(user), versions=expected.versions_of(item_id))
+    await items.delete(item_id, owner_id=scope_of(user), versions=expected.versions_of(item_id))
     return Message(message="Item deleted successfully")

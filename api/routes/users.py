@@ -30,6 +30,7 @@ from api.errors import (
     SELF_DELETION,
     TOKEN_PROBLEMS,
     TOO_MANY_ATTEMPTS,
+    USER_HAS_MONEY,
     USER_NOT_FOUND,
     USER_TO_CHANGE_NOT_FOUND,
     VERSION_MISMATCH,
@@ -179,7 +180,7 @@ async def logout_everywhere(user: CurrentUser, users: Users) -> Message:
 @router.delete(
     "/me",
     response_model=Message,
-    responses=documented(*TOKEN_PROBLEMS, SELF_DELETION, VERSION_MISMATCH, NO_TRANSACTIONS),
+    responses=documented(*TOKEN_PROBLEMS, SELF_DELETION, VERSION_MISMATCH, USER_HAS_MONEY, NO_TRANSACTIONS),
 )
 async def delete_user_me(user: CurrentUser, users: Users, expected: IfMatch) -> Message:
     """Delete one's own account and all its items."""
@@ -249,6 +250,7 @@ async def update_user(
         SELF_DELETION,
         USER_NOT_FOUND,
         VERSION_MISMATCH,
+        USER_HAS_MONEY,
         NO_TRANSACTIONS,
     ),
 )
