@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bson import ObjectId
+from bson import Int64, ObjectId
 from sqlalchemy import insert, text
 
 from backends.ids import new_id
 from backends.models import with_folded
-from backends.sql.schema import ITEMS, USERS
+from backends.sql.schema import ACCOUNTS, IDEMPOTENCY_KEYS, ITEMS, TRANSFERS, USERS
 from config import Settings
 from tests.backends.raw import mongo_database, sql_connection
 
@@ -24,15 +24,18 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Filled:
-    """The rows that are there: as many users as items, a hundred of whom own the items."""
+    """The rows that are there: as many of each; a hundred users own the items, the next the accounts."""
 
     settings: Settings
     users: list[Row]
     items: list[Row]
+    accounts: list[Row]
+    transfers: list[Row]
+    idempotency_keys: list[Row]
 
 
-def rows() -> tuple[list[Row], list[Row]]:
-    """Make users and items, one a millisecond."""
+def rows() -> dict[str, list[Row]]:
+    """Make rows of every table, one a millisecond."""
     users = [
         {
             "id": new_id(),
@@ -60,31 +63,89 @@ def rows() -> tuple[list[Row], list[Row]]:
         )
         for number in range(ROWS)
     ]
-    return users, items
+    accounts = [
+        {
+            "id": new_id(),
+            # Others than those of the items: a user with accounts is not simply deleted.
+            "owner_id": users[OWNERS + number % OWNERS]["id"],
+            "name": f"Account {number * 7 % ROWS}",
+            "currency": ("EUR", "USD")[number % 2],
+            "balance_minor": 0,
+            "created_at": START + timedelta(milliseconds=number),
+            "version": 1,
+        }
+        for number in range(ROWS)
+    ]
+    transfers = [_transfer(number, accounts) for number in range(ROWS)]
+    keys = [
+        {
+            "owner_id": users[OWNERS + number % OWNERS]["id"],
+            "key": f"key {number}",
+            "fingerprint": "f",
+            "outcome": "{}",
+            "created_at": START,
+        }
+        for number in range(ROWS)
+    ]
+    return {
+        "users": users,
+        "items": items,
+        "accounts": accounts,
+        "transfers": transfers,
+        "idempotency_keys": keys,
+    }
+
+
+def _transfer(number: int, accounts: list[Row]) -> Row:
+    """Make an entry from one of the first hundred accounts to the next one."""
+    sides = {
+        f"{side}_{name}": value
+        for side, account in (("from", accounts[number % 100]), ("to", accounts[(number + 1) % 100]))
+        for name, value in (
+            ("account_id", account["id"]),
+            ("owner_id", account["owner_id"]),
+            ("balance_minor", 0),
+            ("version", 2 + 2 * (number // 100) + (side == "to")),
+        )
+    }
+    return {
+        "id": new_id(),
+        "ordered_by": accounts[number % 100]["owner_id"],
+        "idempotency_key": f"key {number}",
+        "amount_minor": 1,
+        "note": None,
+        "created_at": START + timedelta(milliseconds=number),
+        **sides,
+    }
 
 
 async def fill_sql(settings: Settings) -> Filled:
     """Insert the rows, and let the planner count them."""
-    users, items = rows()
+    filled = rows()
     async with sql_connection(settings) as connection:
-        await connection.execute(insert(USERS), users)
-        await connection.execute(insert(ITEMS), items)
+        for table in (USERS, ITEMS, ACCOUNTS, TRANSFERS, IDEMPOTENCY_KEYS):
+            await connection.execute(insert(table), filled[table.name])
         on_sqlite = settings.db_backend == "sqlite"
         await connection.execute(text("ANALYZE" if on_sqlite else "VACUUM ANALYZE"))
-    return Filled(settings, users, items)
+    return Filled(settings, **filled)
 
 
 async def fill_mongo(settings: Settings) -> Filled:
     """Insert the rows as documents."""
-    users, items = rows()
+    filled = rows()
     async with mongo_database(settings) as database:
-        await database["users"].insert_many([to_document(row) for row in users])
-        await database["items"].insert_many([to_document(row) for row in items])
-    return Filled(settings, users, items)
+        for name, some in filled.items():
+            more = {"accounts_opened": 1} if name == "users" else {}
+            await database[name].insert_many([to_document(row) | more for row in some])
+    return Filled(settings, **filled)
 
 
 def to_document(row: Row) -> Row:
-    """Give a row MongoDB's name and type for its id."""
-    document = {"_id" if name == "id" else name: value for name, value in row.items()}
-    ids = {name: ObjectId(document[name]) for name in ("_id", "owner_id") if name in document}
-    return document | ids
+    """Give a row MongoDB's name for its id, and its types for ids and money."""
+    return {"_id" if name == "id" else name: _native(name, value) for name, value in row.items()}
+
+
+def _native(name: str, value: object) -> object:
+    if name in {"id", "ordered_by"} or name.endswith("_id"):
+        return ObjectId(str(value))
+    return Int64(int(str(value))) if name.endswith("_minor") else value

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from bson import ObjectId
+from bson import Int64, ObjectId
 from pydantic import SecretStr
 from pymongo.errors import WriteError
 
@@ -34,6 +34,7 @@ VALID: dict[str, dict[str, Any]] = {
         "created_at": NOW,
         "version": 1,
         "session_version": 0,
+        "accounts_opened": 0,
     },
     "items": {
         "_id": ObjectId(),
@@ -45,6 +46,39 @@ VALID: dict[str, dict[str, Any]] = {
         "title_folded": "t",
         "description_folded": None,
     },
+    "accounts": {
+        "_id": ObjectId(),
+        "owner_id": ObjectId(),
+        "name": "n",
+        "currency": "EUR",
+        "balance_minor": Int64(1),
+        "created_at": NOW,
+        "version": 1,
+    },
+    "transfers": {
+        "_id": ObjectId(),
+        "ordered_by": ObjectId(),
+        "idempotency_key": None,
+        "amount_minor": Int64(1),
+        "note": None,
+        "created_at": NOW,
+        "from_account_id": None,
+        "from_owner_id": None,
+        "from_balance_minor": None,
+        "from_version": None,
+        "to_account_id": ObjectId(),
+        "to_owner_id": ObjectId(),
+        "to_balance_minor": Int64(0),
+        "to_version": 2,
+    },
+    "idempotency_keys": {
+        "_id": ObjectId(),
+        "owner_id": ObjectId(),
+        "key": "k",
+        "fingerprint": "f",
+        "outcome": "{}",
+        "created_at": NOW,
+    },
     "deleted_users": {"_id": ObjectId(), "deleted_at": FAR},
     "counters": {"_id": "k", "value": 1, "ends_at": FAR},
 }
@@ -55,9 +89,24 @@ WRONG: dict[type, list[Any]] = {
     bool: [1, "true", None],
     int: ["1", 1.5, True, None],
     datetime: ["2026-11-22T16:25:25.123Z", 1795364725123, None],
+    # Money is a 64-bit integer, which neither wraps nor turns into a float.
+    Int64: [Int64(-1), 1, 1.0, "1", None],
 }
-# Folded text may be empty or long: what it is made of is bounded.
-WRONG_FOLDED: dict[str, list[Any]] = {"title_folded": [5, None], "description_folded": [5, True]}
+_ID_OR_NULL = [str(ObjectId()), 5]
+_MONEY_OR_NULL = [Int64(-1), 1, 1.0, "1"]
+WRONG_FIELDS: dict[str, list[Any]] = {
+    # Folded text may be empty or long: what it is made of is bounded.
+    "title_folded": [5, None],
+    "description_folded": [5, True],
+    "outcome": [5, None],
+    "idempotency_key": ["", "x" * 256, 5],
+    "currency": ["EU", "EURO", 5, None],
+    "amount_minor": [Int64(0), *WRONG[Int64]],
+    # An entry may lack a side.
+    **{f"{side}_{name}": _ID_OR_NULL for side in ("from", "to") for name in ("account_id", "owner_id")},
+    **{f"{side}_balance_minor": _MONEY_OR_NULL for side in ("from", "to")},
+    **{f"{side}_version": ["1", 1.5, True] for side in ("from", "to")},
+}
 FIELDS = [(name, field) for name, document in VALID.items() for field in document]
 
 
@@ -83,6 +132,7 @@ async def test_documents_have_every_field_in_its_native_type(mongo: Provision) -
                     "created_at": NOW,
                     "version": 1,
                     "session_version": 0,
+                    "accounts_opened": 0,
                 }
             ]
             assert await database["items"].find().to_list() == [
@@ -126,7 +176,7 @@ async def test_document_without_a_field_or_with_a_wrong_one_is_refused(
     valid = VALID[name]
     async with mongo_database(mongo.settings) as database:
         collection = database[name]
-        bad = [{**valid, field: wrong} for wrong in WRONG_FOLDED.get(field, WRONG[type(valid[field])])]
+        bad = [{**valid, field: wrong} for wrong in WRONG_FIELDS.get(field, WRONG[type(valid[field])])]
         if field != "_id":
             bad.append({key: value for key, value in valid.items() if key != field})
         bad.append({**valid, "surplus": None})
@@ -164,15 +214,15 @@ MAJORITY = {"w": "majority", "j": True}
 def is_guaranteed(command: Command) -> bool:
     """Tell whether the command asks for what the contract promises."""
     name = next(iter(command))
-    read = command.get("readConcern") == {"level": "majority"}
+    # A snapshot is one of what a majority has.
+    read = command.get("readConcern", {}).get("level") in {"majority", "snapshot"}
     write = command.get("writeConcern") == MAJORITY
-    if name in {"find", "aggregate"}:
-        guaranteed = read
-    elif name == "commitTransaction":
+    if name == "commitTransaction":
         guaranteed = write
     elif "autocommit" in command:  # in a transaction the first command reads, and the commit writes
-        level = command.get("readConcern", {}).get("level")
-        guaranteed = level == "majority" or not command.get("startTransaction")
+        guaranteed = read or not command.get("startTransaction")
+    elif name in {"find", "aggregate"}:
+        guaranteed = read
     else:
         # Only what has a number is retried by the server once and no more; it can't be had for many.
         guaranteed = write and ("txnNumber" in command or name == "delete")
