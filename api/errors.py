@@ -67,6 +67,12 @@ class ErrorBody(BaseModel):
     code: str
 
 
+def _not_supported(capability: Capability) -> Problem:
+    return Problem(
+        501, "not_supported", f"This server can't do that: it needs {capability}: {capability.remedy}"
+    )
+
+
 MAX_HEADER_BYTES = 16 * 1024
 MAX_QUERY_BYTES = 8 * 1024
 MAX_JSON_DEPTH = 32
@@ -110,11 +116,7 @@ HEADERS_TOO_LARGE = Problem(
     431, "headers_too_large", f"The headers are larger than {MAX_HEADER_BYTES} bytes"
 )
 INTERNAL_ERROR = Problem(500, "internal_error", "Internal server error (id 0123456789abcdef)")
-NO_TRANSACTIONS = Problem(
-    501,
-    "not_supported",
-    f"This server can't do that: it needs transactions: {Capability.TRANSACTIONS.remedy}",
-)
+NO_TRANSACTIONS = _not_supported(Capability.TRANSACTIONS)
 UNAVAILABLE = Problem(503, "unavailable", "The database is not available; try again later")
 TOO_BUSY = Problem(503, "too_busy", "Too many are signing in; try again later", {"Retry-After": "10"})
 CONFLICT = Problem(503, "conflict", "Too many changes at the same time; try again")
@@ -196,7 +198,7 @@ def problem_of(error: BackendError) -> Problem | None:
         case AlreadyExists():
             return EMAIL_TAKEN if error.field == "email" else ALREADY_EXISTS
         case NotSupported():
-            return Problem(501, "not_supported", f"This server can't do that: {error}")
+            return _not_supported(error.capability)
         case Unavailable():
             known = CONFLICT if isinstance(error, Conflict) else UNAVAILABLE
             retry_after = {"Retry-After": str(error.retry_after_seconds)}

@@ -130,6 +130,9 @@ class _NotNull(AfterValidator):
 
 NotNull = _NotNull(_not_null)
 
+# Any text, because a malformed id is an unknown one; the length lets pydantic refuse lone surrogates.
+IdText = Annotated[str, Field(max_length=2**20), WithJsonSchema({"type": "string"})]
+
 MAX_MINOR = 2**63 - 1
 """The most minor units that an account holds or an entry moves: what a 64-bit integer can say."""
 
@@ -355,8 +358,8 @@ class NewEntry(_Form):
 class NewTransfer(NewEntry):
     """What `AccountRepository.transfer` needs."""
 
-    from_account_id: str
-    to_account_id: str
+    from_account_id: IdText
+    to_account_id: IdText
 
     @model_validator(mode="after")
     def _refuse_same_account(self) -> Self:

@@ -32,7 +32,7 @@ from backends.mongo.driver import MOTOR_THREADS
 from backends.mongo.schema import COLLECTIONS, MIGRATIONS, REVISION
 from backends.protocols import Backend, ServerInfo
 from backends.sql.engine import create_engine
-from backends.sql.schema import COUNTERS, USERS
+from backends.sql.schema import ACCOUNTS, COUNTERS, IDEMPOTENCY_KEYS, TRANSFERS, USERS
 from cli.local_servers import LocalServer, start_mongo, start_postgres
 from config import MongoDriver, Settings
 from migrations import open_migrator
@@ -129,8 +129,8 @@ class SqlProvision(Provision):
     async def clean(self) -> None:
         """Empty the tables; the foreign key takes the items along."""
         async with self._cleaner.connect() as connection:
-            await connection.execute(delete(USERS))
-            await connection.execute(delete(COUNTERS))
+            for table in (ACCOUNTS, TRANSFERS, IDEMPOTENCY_KEYS, USERS, COUNTERS):
+                await connection.execute(delete(table))
 
 
 class SqliteProvision(SqlProvision):

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 
 from backends.capabilities import Capability
-from backends.models import Item, User
+from backends.models import Account, Item, Transfer, User
 from backends.protocols import Backend
 
 Location = tuple[str | int, ...]
@@ -58,13 +58,18 @@ UNREADABLE = Refusal(400, "There was an error parsing the body", "bad_request")
 BODY_TOO_LARGE = Refusal(413, "Content Too Large", "body_too_large")
 QUERY_TOO_LONG = Refusal(414, "The query is longer than 8192 bytes", "query_too_long")
 HEADERS_TOO_LARGE = Refusal(431, "The headers are larger than 16384 bytes", "headers_too_large")
+ACCOUNT_NOT_FOUND = Refusal(404, "Account not found", "not_found")
+TRANSFER_NOT_FOUND = Refusal(404, "Transfer not found", "not_found")
+ACCOUNT_NOT_EMPTY = Refusal(409, "There is money in the account", "account_not_empty")
+USER_HAS_MONEY = Refusal(409, "There is money in an account of the user", "account_not_empty")
+INSUFFICIENT_FUNDS = Refusal(409, "The account has less than that", "insufficient_funds")
 INTERNAL_ERROR = Refusal(500, "Internal server error (id 0123456789abcdef)", "internal_error")
 UNAVAILABLE = Refusal(503, "The database is not available; try again later", "unavailable")
 TOO_BUSY = Refusal(503, "Too many are signing in; try again later", "too_busy")
 CONFLICT = Refusal(503, "Too many changes at the same time; try again", "conflict")
 NO_TRANSACTIONS = Refusal(
     501,
-    f"This server can't do that: users.delete needs transactions: {Capability.TRANSACTIONS.remedy}",
+    f"This server can't do that: it needs transactions: {Capability.TRANSACTIONS.remedy}",
     "not_supported",
 )
 
@@ -72,6 +77,7 @@ MESSAGE_RECOVERY = {"message": "If that email is registered, we sent a password 
 MESSAGE_SESSIONS_ENDED = {"message": "All sessions ended"}
 MESSAGE_TEST_MAIL = {"message": "Test email sent"}
 MESSAGE_ITEM_DELETED = {"message": "Item deleted successfully"}
+MESSAGE_ACCOUNT_DELETED = {"message": "Account deleted successfully"}
 MESSAGE_USER_DELETED = {"message": "User deleted successfully"}
 MESSAGE_PASSWORD_UPDATED = {"message": "Password updated successfully"}
 
@@ -130,6 +136,32 @@ def shown_user(user: User, **changes: Any) -> dict[str, Any]:
         "created_at": shown_time(user.created_at),
     }
     return {**shown, **changes}
+
+
+def shown_account(account: Account, **changes: Any) -> dict[str, Any]:
+    """Return the JSON of an account, after some changes."""
+    shown = {
+        "id": account.id,
+        "owner_id": account.owner_id,
+        "name": account.name,
+        "currency": account.currency,
+        "balance_minor": account.balance_minor,
+        "created_at": shown_time(account.created_at),
+    }
+    return {**shown, **changes}
+
+
+def shown_transfer(transfer: Transfer) -> dict[str, Any]:
+    """Return the JSON of an entry of the ledger."""
+    return {
+        "id": transfer.id,
+        "from_account_id": transfer.source and transfer.source.account_id,
+        "to_account_id": transfer.target and transfer.target.account_id,
+        "amount_minor": transfer.amount_minor,
+        "note": transfer.note,
+        "created_at": shown_time(transfer.created_at),
+        "idempotency_key": transfer.idempotency_key,
+    }
 
 
 def shown_item(item: Item, **changes: Any) -> dict[str, Any]:

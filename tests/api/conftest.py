@@ -29,12 +29,10 @@ async def service(provision: Provision, running: Service) -> AsyncIterator[Servi
 
 
 @pytest.fixture
-async def scene(service: Service) -> Scene:
-    """Return users and an item to call routes with."""
-    user = await service.user("user@example.com", full_name="User")
-    other = await service.user("other@example.com", full_name="Other")
-    superuser = await service.superuser("superuser@example.com", full_name="Superuser")
-    return Scene(service, user, other, superuser, await service.item(user, description="Bright"))
+async def scene(service: Service, request: pytest.FixtureRequest) -> Scene:
+    """Return people and what they have, to call routes with."""
+    callspec = getattr(request.node, "callspec", None)
+    return await Scene.make(service, callspec.params.get("route") if callspec else None)
 
 
 @pytest.fixture

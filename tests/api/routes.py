@@ -8,11 +8,15 @@ from typing import Any, Literal
 
 import httpx2
 
-from backends.models import Item
+from backends.capabilities import Capability
+from backends.ids import new_id
+from backends.models import Item, NewAccount, NewEntry
 from tests.api.service import PASSWORD, SECRET, Account, Service, as_json
 
 Access = Literal["anyone", "user", "superuser"]
-Kind = Literal["email", "password", "name", "title", "description", "flag"]
+Kind = Literal[
+    "email", "password", "name", "title", "description", "flag", "currency", "amount", "source", "target"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,13 @@ FLAG = Field("flag")
 _NEW_USER = {"email": "new@example.com", "password": f"{SECRET}-new", "full_name": "New"}
 _CHANGED_ITEM = {"title": "Changed", "description": "Changed"}
 _CHANGED_ITEM_FIELDS = {"title": Field("title"), "description": DESCRIPTION}
+
+_ENTRY = (
+    {"amount_minor": 5, "note": "New"},
+    {"amount_minor": Field("amount", required=True), "note": DESCRIPTION},
+)
+# In a body they stand for the scene's accounts.
+SOURCE, TARGET = "{account_id}", "{empty_account_id}"
 
 PROTECTED = [
     Route("login-test_token", "POST", "/login/test-token", "user"),
@@ -123,6 +134,34 @@ PROTECTED = [
     Route("items-patch_item", "PATCH", "/items/{item_id}", "user", _CHANGED_ITEM, _CHANGED_ITEM_FIELDS),
     Route("items-update_item", "PUT", "/items/{item_id}", "user", _CHANGED_ITEM, _CHANGED_ITEM_FIELDS),
     Route("items-delete_item", "DELETE", "/items/{item_id}", "user"),
+    Route("accounts-read_accounts", "GET", "/accounts/", "user"),
+    Route(
+        "accounts-create_account",
+        "POST",
+        "/accounts/",
+        "user",
+        {"name": "New", "currency": "EUR"},
+        {"name": Field("title", required=True), "currency": Field("currency", required=True)},
+    ),
+    Route("accounts-read_account", "GET", "/accounts/{account_id}", "user"),
+    Route("accounts-delete_account", "DELETE", "/accounts/{empty_account_id}", "user"),
+    Route("accounts-create_deposit", "POST", "/accounts/{account_id}/deposits", "superuser", *_ENTRY),
+    Route("accounts-create_withdrawal", "POST", "/accounts/{account_id}/withdrawals", "superuser", *_ENTRY),
+    Route("accounts-read_statement", "GET", "/accounts/{account_id}/statement", "user"),
+    Route("transfers-read_transfers", "GET", "/transfers/", "user"),
+    Route(
+        "transfers-create_transfer",
+        "POST",
+        "/transfers/",
+        "user",
+        {"from_account_id": SOURCE, "to_account_id": TARGET, **_ENTRY[0]},
+        {
+            "from_account_id": Field("source", required=True),
+            "to_account_id": Field("target", required=True),
+            **_ENTRY[1],
+        },
+    ),
+    Route("transfers-read_transfer", "GET", "/transfers/{transfer_id}", "user"),
 ]
 
 OPEN = [
@@ -151,13 +190,50 @@ FOR_SUPERUSERS = [route for route in PROTECTED if route.access == "superuser"]
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One of each: a user with an item, another user, a superuser."""
+    """A user with an item, another user, a superuser; for the routes of accounts also accounts.
+
+    Attributes:
+        ids: What stands for what in paths and bodies. With accounts there are `account_id`, in which are
+            1000 minor units, and `empty_account_id`, both the user's, and `transfer_id`, the deposit.
+            What there is not has an id that nothing has: without accounts these, and where the server
+            has no transactions the deposit.
+    """
 
     service: Service
     user: Account
     other: Account
     superuser: Account
     item: Item
+    ids: Mapping[str, str]
+
+    @classmethod
+    async def make(cls, service: Service, route: Route | None = None) -> Scene:
+        """Store what the route needs."""
+        user = await service.user("user@example.com", full_name="User")
+        other = await service.user("other@example.com", full_name="Other")
+        superuser = await service.superuser("superuser@example.com", full_name="Superuser")
+        item = await service.item(user, description="Bright")
+        ids = {name: new_id() for name in ("account_id", "empty_account_id", "transfer_id")}
+        ids["item_id"] = item.id
+        if route and route.operation.startswith(("accounts-", "transfers-")):
+            accounts = service.backend.accounts
+            for name in ("account_id", "empty_account_id"):
+                new = NewAccount(name=name, currency="EUR")
+                ids[name] = (await accounts.add(new, owner_id=user.id)).id
+            if Capability.TRANSACTIONS in service.backend.capabilities:
+                money = NewEntry(amount_minor=1000)
+                entry = await accounts.deposit(ids["account_id"], money, ordered_by=superuser.id)
+                ids["transfer_id"] = entry.id
+        return cls(service, user, other, superuser, item, ids)
+
+    def filled(self, body: object) -> object:
+        """Return the body with the scene's ids in it."""
+        if not isinstance(body, dict):
+            return body
+        ids = {f"{{{name}}}": id_ for name, id_ in self.ids.items()}
+        return {
+            name: ids.get(value, value) if isinstance(value, str) else value for name, value in body.items()
+        }
 
     def caller(self, route: Route) -> httpx2.AsyncClient:
         """Return a client that may call the route."""
@@ -171,19 +247,23 @@ class Scene:
     def path(self, route: Route, **ids: str) -> str:
         """Return the route's path: one's own id, or the other user's where that needs a superuser."""
         user = self.other if route.access == "superuser" else self.user
-        return route.path.format(
-            **{"user_id": user.id, "email": user.user.email, "item_id": self.item.id, **ids}
-        )
+        return route.path.format(**{"user_id": user.id, "email": user.user.email, **self.ids, **ids})
 
     async def send(
         self, route: Route, body: object = None, *, caller: httpx2.AsyncClient | None = None
     ) -> httpx2.Response:
         """Call the route with this body, or with its own valid one, or with none if it takes none."""
-        body = route.body if body is None else body
+        body = self.filled(route.body if body is None else body)
         arguments = {} if body is None else as_json(body)
         caller = caller or self.caller(route)
         return await caller.request(route.method, self.path(route), params=route.query, **arguments)
 
-    async def stored(self) -> tuple[object, object]:
+    async def stored(self) -> list[object]:
         """Return all rows, to compare them with all rows later."""
-        return await self.service.all_users(), await self.service.all_items()
+        accounts = self.service.backend.accounts
+        return [
+            await self.service.all_users(),
+            await self.service.all_items(),
+            await accounts.list(),
+            await accounts.transfers(),
+        ]

@@ -19,6 +19,7 @@ from tests.api.answers import (
     NOT_OWNER,
     NOT_PRIVILEGED,
     SELF_DELETION,
+    TRANSFER_NOT_FOUND,
     Refusal,
     assert_refused,
 )
@@ -54,6 +55,16 @@ ACCESS: dict[str, tuple[Verdict, Verdict, Verdict]] = {
     "items-patch_item": (NOT_OWNER, YES, YES),
     "items-update_item": (NOT_OWNER, YES, YES),
     "items-delete_item": (NOT_OWNER, YES, YES),
+    "accounts-read_accounts": (YES, YES, YES),
+    "accounts-create_account": (YES, YES, YES),
+    "accounts-read_account": (NOT_OWNER, YES, YES),
+    "accounts-delete_account": (NOT_OWNER, YES, YES),
+    "accounts-create_deposit": (NOT_PRIVILEGED, NOT_PRIVILEGED, YES),
+    "accounts-create_withdrawal": (NOT_PRIVILEGED, NOT_PRIVILEGED, YES),
+    "accounts-read_statement": (NOT_OWNER, YES, YES),
+    "transfers-read_transfers": (YES, YES, YES),
+    "transfers-create_transfer": (NOT_OWNER, YES, YES),
+    "transfers-read_transfer": (NOT_OWNER, YES, YES),
 }
 # Whoever calls these, and with whatever token, the token is not looked at.
 FOR_ANYONE: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -68,7 +79,13 @@ FOR_ANYONE: dict[str, tuple[str, str, dict[str, Any]]] = {
     "private-create_user": ("POST", "/private/users/", as_json({})),
     "utils-health_check": ("GET", "/utils/health-check/", {}),
 }
-DELETIONS = {"users-delete_user_me", "users-delete_user"}
+NEED_TRANSACTIONS = {
+    "users-delete_user_me",
+    "users-delete_user",
+    "accounts-create_deposit",
+    "accounts-create_withdrawal",
+    "transfers-create_transfer",
+}
 
 
 def bad_tokens(account: Account, service: Service) -> dict[str, str]:
@@ -86,12 +103,10 @@ def bad_tokens(account: Account, service: Service) -> dict[str, str]:
     }
 
 
-async def scene_of(provision: Provision, service: Service) -> Scene:
+async def scene_of(provision: Provision, service: Service, route: Route) -> Scene:
     """Empty the database and return a new scene."""
     await provision.clean()
-    user, other = await service.user("user@example.com"), await service.user("other@example.com")
-    superuser = await service.superuser("superuser@example.com")
-    return Scene(service, user, other, superuser, await service.item(user))
+    return await Scene.make(service, route)
 
 
 def test_matrix_has_a_row_for_every_operation(running: Service) -> None:
@@ -111,7 +126,7 @@ async def test_operation_lets_in_whom_the_matrix_names(
     provision: Provision, service: Service, route: Route
 ) -> None:
     """Everyone else is refused for the reason of his own, and nothing changes."""
-    scene = await scene_of(provision, service)
+    scene = await scene_of(provision, service, route)
     inactive = await service.user(is_active=False, is_superuser=True)
     before = await scene.stored()
     assert_refused(await scene.send(route, caller=service.anyone), NOT_AUTHENTICATED)
@@ -123,15 +138,19 @@ async def test_operation_lets_in_whom_the_matrix_names(
     assert await scene.stored() == before
 
     for number, verdict in enumerate(ACCESS[route.operation]):
-        scene = await scene_of(provision, service)
+        scene = await scene_of(provision, service, route)
         before = await scene.stored()
         caller = (scene.other, scene.user, scene.superuser)[number]
         answer = await scene.send(route, caller=caller.http)
-        if verdict is not YES:
+        has_transactions = Capability.TRANSACTIONS in service.backend.capabilities
+        if verdict != NOT_PRIVILEGED and route.operation in NEED_TRANSACTIONS and not has_transactions:
+            assert answer.status_code == 501
+            assert await scene.stored() == before
+        elif route.operation == "transfers-read_transfer" and not has_transactions:
+            assert_refused(answer, TRANSFER_NOT_FOUND)
+        elif verdict is not YES:
             assert_refused(answer, verdict)
             assert await scene.stored() == before
-        elif route.operation in DELETIONS and Capability.TRANSACTIONS not in service.backend.capabilities:
-            assert answer.status_code == 501
         else:
             assert answer.is_success, answer.text
 

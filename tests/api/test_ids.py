@@ -7,8 +7,10 @@ from urllib.parse import quote
 import pytest
 
 from tests.api.answers import (
+    ACCOUNT_NOT_FOUND,
     ITEM_NOT_FOUND,
     NO_SUCH_PATH,
+    TRANSFER_NOT_FOUND,
     USER_NOT_FOUND,
     USER_TO_CHANGE_NOT_FOUND,
     Refusal,
@@ -39,8 +41,8 @@ MALFORMED = [
 
 async def assert_unknown(scene: Scene, route: Route, encoded_id: str, refusal: Refusal) -> None:
     """Call the route as a superuser with this id and expect this refusal."""
-    path = scene.path(route, user_id=encoded_id, item_id=encoded_id)
-    body = as_json({"title": "Changed", "full_name": "Changed"}) if route.body else {}
+    path = scene.path(route, **dict.fromkeys(("user_id", *scene.ids), encoded_id))
+    body = as_json({"title": "Changed", "full_name": "Changed", "amount_minor": 1}) if route.body else {}
     assert_refused(await scene.superuser.http.request(route.method, path, **body), refusal)
 
 
@@ -51,7 +53,8 @@ def refusal_of_unknown_id(scene: Scene, route: Route) -> Refusal:
         "users-update_user": USER_TO_CHANGE_NOT_FOUND,
         "users-delete_user": refusal_to_delete_nobody(scene.service.backend),
     }
-    return refusals.get(route.operation, ITEM_NOT_FOUND)
+    of_all = {"items": ITEM_NOT_FOUND, "accounts": ACCOUNT_NOT_FOUND, "transfers": TRANSFER_NOT_FOUND}
+    return refusals.get(route.operation) or of_all[route.operation.partition("-")[0]]
 
 
 @pytest.mark.parametrize("route", WITH_ID, ids=str)
@@ -68,7 +71,8 @@ async def test_malformed_id_is_an_unknown_one(scene: Scene, route: Route) -> Non
 async def test_id_has_one_spelling(scene: Scene, route: Route) -> None:
     """An existing id in upper case, or with anything around it, is not that id."""
     before = await scene.stored()
-    known = scene.item.id if "item_id" in route.path else scene.other.id
+    named = [id_ for name, id_ in scene.ids.items() if f"{{{name}}}" in route.path]
+    (known,) = named or [scene.other.id]
     assert known.upper() != known
     for near in (known.upper(), f" {known}", f"{known} ", f"{known}\n", f"{known}\x00", f"0{known}"):
         await assert_unknown(scene, route, quote(near, safe=""), refusal_of_unknown_id(scene, route))

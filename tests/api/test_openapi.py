@@ -9,6 +9,8 @@ import pytest
 
 from api.app import create_app
 from tests.api.answers import (
+    ACCOUNT_NOT_EMPTY,
+    ACCOUNT_NOT_FOUND,
     BODY_TOO_LARGE,
     CONFLICT,
     EMAIL_TAKEN,
@@ -18,6 +20,7 @@ from tests.api.answers import (
     INACTIVE_USER,
     INCORRECT_LOGIN,
     INCORRECT_PASSWORD,
+    INSUFFICIENT_FUNDS,
     INTERNAL_ERROR,
     INVALID_RESET_TOKEN,
     INVALID_TOKEN,
@@ -32,7 +35,9 @@ from tests.api.answers import (
     SELF_DELETION,
     TOO_BUSY,
     TOO_MANY_ATTEMPTS,
+    TRANSFER_NOT_FOUND,
     UNAVAILABLE,
+    USER_HAS_MONEY,
     USER_NOT_FOUND,
     USER_TO_CHANGE_NOT_FOUND,
     VERSION_MISMATCH,
@@ -43,7 +48,10 @@ from tests.provision import make_settings
 
 PREFIX = "/api/v1"
 OPERATIONS = {
-    **{(route.method.lower(), PREFIX + route.path): route.operation for route in (*PROTECTED, *OPEN)},
+    **{
+        (route.method.lower(), PREFIX + route.path.replace("{empty_", "{")): route.operation
+        for route in (*PROTECTED, *OPEN)
+    },
     ("post", f"{PREFIX}/login/access-token"): "login-login_access_token",
     ("post", f"{PREFIX}/password-recovery/{{email}}"): "login-recover_password",
     ("post", f"{PREFIX}/reset-password/"): "login-reset_password",
@@ -61,6 +69,7 @@ ALWAYS = {
 }
 TOKEN = {NOT_AUTHENTICATED, INVALID_TOKEN, USER_NOT_FOUND, INACTIVE_USER}
 ONE_ITEM = TOKEN | {ITEM_NOT_FOUND, NOT_OWNER}
+ONE_ACCOUNT = TOKEN | {ACCOUNT_NOT_FOUND, NOT_OWNER}
 CHANGE_OF_ITEM = ONE_ITEM | {VERSION_MISMATCH}
 ERRORS: dict[str, set[Refusal]] = {
     "login-login_access_token": {INCORRECT_LOGIN, INACTIVE_USER, TOO_MANY_ATTEMPTS},
@@ -77,17 +86,35 @@ ERRORS: dict[str, set[Refusal]] = {
     "users-update_password_me": TOKEN
     | {INCORRECT_PASSWORD, SAME_PASSWORD, VERSION_MISMATCH, TOO_MANY_ATTEMPTS},
     "users-logout_everywhere": TOKEN,
-    "users-delete_user_me": TOKEN | {SELF_DELETION, VERSION_MISMATCH, NO_TRANSACTIONS},
+    "users-delete_user_me": TOKEN | {SELF_DELETION, VERSION_MISMATCH, USER_HAS_MONEY, NO_TRANSACTIONS},
     "users-read_user_by_id": TOKEN | {NOT_PRIVILEGED, USER_NOT_FOUND},
     "users-update_user": TOKEN | {NOT_PRIVILEGED, USER_TO_CHANGE_NOT_FOUND, EMAIL_TAKEN, VERSION_MISMATCH},
     "users-delete_user": TOKEN
-    | {NOT_PRIVILEGED, SELF_DELETION, USER_NOT_FOUND, VERSION_MISMATCH, NO_TRANSACTIONS},
+    | {
+        NOT_PRIVILEGED,
+        SELF_DELETION,
+        USER_NOT_FOUND,
+        VERSION_MISMATCH,
+        USER_HAS_MONEY,
+        NO_TRANSACTIONS,
+    },
     "items-read_items": TOKEN | {NOT_PRIVILEGED},
     "items-create_item": TOKEN,
     "items-read_item": ONE_ITEM,
     "items-patch_item": CHANGE_OF_ITEM,
     "items-update_item": CHANGE_OF_ITEM,
     "items-delete_item": CHANGE_OF_ITEM,
+    "accounts-read_accounts": TOKEN | {NOT_PRIVILEGED},
+    "accounts-create_account": TOKEN | {NO_TRANSACTIONS},
+    "accounts-read_account": ONE_ACCOUNT,
+    "accounts-delete_account": ONE_ACCOUNT | {ACCOUNT_NOT_EMPTY, VERSION_MISMATCH},
+    "accounts-create_deposit": TOKEN | {NOT_PRIVILEGED, ACCOUNT_NOT_FOUND, NO_TRANSACTIONS},
+    "accounts-create_withdrawal": TOKEN
+    | {NOT_PRIVILEGED, ACCOUNT_NOT_FOUND, INSUFFICIENT_FUNDS, NO_TRANSACTIONS},
+    "accounts-read_statement": ONE_ACCOUNT,
+    "transfers-read_transfers": TOKEN | {NOT_PRIVILEGED},
+    "transfers-create_transfer": ONE_ACCOUNT | {INSUFFICIENT_FUNDS, NO_TRANSACTIONS},
+    "transfers-read_transfer": TOKEN | {TRANSFER_NOT_FOUND, NOT_OWNER},
     "private-create_user": {EMAIL_TAKEN_AT_CREATE},
     "utils-health_check": set(),
 }
@@ -105,6 +132,17 @@ SCHEMAS = {
     "ItemsPublic": {"data", "count", "next_cursor"},
     "ItemCreate": {"title", "description"},
     "ItemUpdate": {"title", "description"},
+    "AccountPublic": {"id", "owner_id", "name", "currency", "balance_minor", "created_at"},
+    "AccountsPublic": {"data", "count", "next_cursor"},
+    "AccountCreate": {"name", "currency"},
+    "EntryCreate": {"amount_minor", "note"},
+    "TransferCreate": {"from_account_id", "to_account_id", "amount_minor", "note"},
+    "TransferPublic": {
+        *("id", "from_account_id", "to_account_id", "amount_minor", "note", "created_at"),
+        "idempotency_key",
+    },
+    "TransfersPublic": {"data", "count", "next_cursor"},
+    "StatementPublic": {"account", "count", "data"},
     "Message": {"message"},
     "NewPassword": {"token", "new_password"},
     "Token": {"access_token", "token_type"},
@@ -123,6 +161,12 @@ ANSWERS = {
     "users-update_password_me": "Message",
     "items-read_items": "ItemsPublic",
     "items-delete_item": "Message",
+    "accounts-read_accounts": "AccountsPublic",
+    "accounts-delete_account": "Message",
+    "accounts-create_deposit": "TransferPublic",
+    "accounts-create_withdrawal": "TransferPublic",
+    "accounts-read_statement": "StatementPublic",
+    "transfers-read_transfers": "TransfersPublic",
 }
 
 
@@ -189,7 +233,8 @@ def test_document_has_one_success_an_operation(document: dict[str, Any]) -> None
         assert [status for status in operation["responses"] if status < "300"] == [success]
         if name in {"utils-health_check", "login-recover_password_html_content"}:
             continue
-        kind = "ItemPublic" if name.startswith("items-") else "UserPublic"
+        kinds = {"items": "ItemPublic", "accounts": "AccountPublic", "transfers": "TransferPublic"}
+        kind = kinds.get(name.partition("-")[0], "UserPublic")
         assert schema_name(operation["responses"][success]) == ANSWERS.get(name, kind), name
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import pytest
 
 from tests.api.answers import INCORRECT_PASSWORD, assert_invalid, assert_refused
-from tests.api.routes import WITH_BODY, Route, Scene
+from tests.api.routes import SOURCE, TARGET, WITH_BODY, Route, Scene
 from tests.api.service import PASSWORD, SECRET, Service, as_json
 
 JSON = {"Content-Type": "application/json"}
@@ -51,6 +51,9 @@ NO_ADDRESS: list[Any] = [
     address(10_000),
     SECRET,
 ]
+NO_ID: list[Any] = [0, 1.5, 10**400, True, [], {"$gt": ""}, "\ud800"]
+NO_AMOUNT: list[Any] = [0, -1, 2**63, 10**400, -(2**63) - 1, 1.5, 1.0, True, "1", "", [], {"$gt": 0}]
+NO_CURRENCY: list[Any] = [*NO_TEXT, "", "EU", "eur", "EURO", " EUR", "ZZZ", "XXX", "XAU"]
 TOO_LONG = ("x" * 256, ASTRAL * 256, "x" * 100_000)
 FAULTS: dict[str, list[Any]] = {
     "email": [*NO_TEXT, *NO_ADDRESS],
@@ -59,6 +62,10 @@ FAULTS: dict[str, list[Any]] = {
     "title": [*NO_TEXT, *TOO_LONG, ""],
     "description": [*NO_TEXT, *TOO_LONG],
     "flag": NO_FLAG,
+    "source": NO_ID,
+    "target": NO_ID,
+    "amount": NO_AMOUNT,
+    "currency": NO_CURRENCY,
 }
 BOUNDARIES: dict[str, list[Any]] = {
     "email": [address(254), "a@b.co", "x@example.com", "ü@exämple.com", "a+tag@sub.example.com"],
@@ -67,6 +74,10 @@ BOUNDARIES: dict[str, list[Any]] = {
     "title": ["x", " ", "x" * 255, ASTRAL * 255],
     "description": ["", "x" * 255, ASTRAL * 255],
     "flag": [True, False],
+    "source": [SOURCE],
+    "target": [TARGET],
+    "amount": [1, 2, 500],
+    "currency": ["EUR", "JPY", "CLF"],
 }
 
 
@@ -94,7 +105,8 @@ async def test_fields_accept_their_boundaries(scene: Scene, route: Route) -> Non
             continue
         answer = await scene.send(route, body)
         assert answer.status_code == 200, (body, answer.text)
-        assert {**body, **answer.json()} == {**answer.json(), **body}
+        sent = cast("dict[str, Any]", scene.filled(body))
+        assert {**sent, **answer.json()} == {**answer.json(), **sent}
 
 
 @every_route
