@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -20,8 +21,11 @@ from api.security import Passwords
 from api.superuser import ensure_first_superuser
 from api.throttle import Throttle
 from backends import open_backend
+from backends.capabilities import Capability
 from backends.protocols import Backend
 from config import Settings
+
+logger = logging.getLogger(__name__)
 
 BackendOpener = Callable[[Settings], Awaitable[Backend]]
 
@@ -132,6 +136,8 @@ def _lifespan(
         passwords = Passwords()
         try:
             await backend.check_schema()
+            for capability in set(Capability) - backend.capabilities:
+                logger.warning("no %s: what needs it answers 501; %s", capability, capability.remedy)
             password = await ensure_first_superuser(backend.users, passwords, settings)
             if password is not None:
                 # To the terminal and not to the log, which others may keep.

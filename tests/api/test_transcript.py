@@ -41,7 +41,7 @@ ROOT, ADA, BOB, NEW = (f"{SECRET}-{name}" for name in ("root", "ada", "bob", "ne
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A request; `{name}` in its path is something that an answer before gave.
+    """A request; `{name}` in its path or body is something that an answer before gave.
 
     Attributes:
         call: Method and path.
@@ -49,6 +49,7 @@ class Step:
         body: What is sent as JSON.
         form: What is sent as a form.
         keep: What to remember of the answer: its name, and the field where it is found.
+        key: The idempotency key that is sent.
     """
 
     call: str
@@ -56,6 +57,7 @@ class Step:
     body: object = None
     form: Mapping[str, str] | None = None
     keep: Mapping[str, str] = field(default_factory=dict)
+    key: str | None = None
 
 
 def login(who: str, email: str, password: str) -> Step:
@@ -115,6 +117,17 @@ CONVERSATION = [
     Step("DELETE /items/{zoe_id}", "ada"),
     Step("GET /items/{zoe_id}", "ada"),
     Step("GET /items/NO-ID", "ada"),
+    Step("POST /accounts/", "ada", {"name": "Ada's", "currency": "EUR"}, keep={"adas_id": "id"}),
+    Step("POST /accounts/", "bob", {"name": "Bob's", "currency": "EUR"}, keep={"bobs_id": "id"}),
+    Step("POST /accounts/", "bob", {"name": "", "currency": "EURO"}),
+    Step("GET /accounts/", "ada"),
+    Step("GET /accounts/?sort=name&limit=1", "root"),
+    Step("GET /accounts/{adas_id}", "bob"),
+    Step("GET /accounts/{adas_id}/statement", "ada"),
+    Step("POST /accounts/{adas_id}/deposits", "ada", {"amount_minor": 1}),
+    Step("POST /transfers/", "ada", {"from_account_id": "x", "to_account_id": "x", "amount_minor": 0}),
+    Step("GET /transfers/", "ada"),
+    Step("GET /transfers/NO-ID", "ada"),
     Step("PATCH /users/{bob_id}", "root", {"is_active": False}),
     Step("GET /users/me", "bob"),
     Step("POST /login/access-token", form={"username": "bob@example.com", "password": BOB}),
@@ -124,7 +137,21 @@ CONVERSATION = [
     Step("PUT /users/me", "ada"),
     Step("GET /nowhere"),
 ]
-DELETIONS = [
+PAYMENT = {"from_account_id": "{adas_id}", "to_account_id": "{bobs_id}", "amount_minor": 300}
+WITH_TRANSACTIONS = [
+    Step("POST /accounts/{adas_id}/deposits", "root", {"amount_minor": 1000, "note": "Cash"}),
+    Step("POST /transfers/", "ada", PAYMENT, key="one", keep={"paid_id": "id"}),
+    Step("POST /transfers/", "ada", PAYMENT, key="one"),
+    Step("POST /transfers/", "ada", {**PAYMENT, "amount_minor": 301}, key="one"),
+    Step("POST /transfers/", "ada", {**PAYMENT, "amount_minor": 5000}, key="two"),
+    Step("POST /transfers/", "ada", {**PAYMENT, "to_account_id": "NO-ID"}),
+    Step("GET /transfers/{paid_id}", "ada"),
+    Step("GET /transfers/?limit=1", "ada"),
+    Step("GET /accounts/{adas_id}/statement", "ada"),
+    Step("DELETE /accounts/{adas_id}", "ada"),
+    Step("DELETE /users/me", "ada"),
+    Step("POST /accounts/{adas_id}/withdrawals", "root", {"amount_minor": 5000}),
+    Step("POST /accounts/{adas_id}/withdrawals", "root", {"amount_minor": 700}),
     Step("DELETE /users/me", "ada"),
     Step("GET /users/me", "ada"),
     Step("GET /items/{lamp_id}", "root"),
@@ -148,14 +175,25 @@ class Conversation:
         self._clock.now += timedelta(seconds=1)
         method, path = step.call.split(" ")
         client = self._service.client(self._kept[step.who] if step.who else None)
-        arguments = (
-            {"data": step.form} if step.form else as_json(step.body) if step.body is not None else {}
-        )
+        body = self._filled(step.body)
+        arguments = {"data": step.form} if step.form else as_json(body) if body is not None else {}
         headers = {**arguments.pop("headers", {}), "Origin": "http://localhost:5173"}
+        if step.key is not None:
+            headers["Idempotency-Key"] = step.key
         answer = await client.request(method, path.format(**self._kept), headers=headers, **arguments)
         for name, key in step.keep.items():
             self._kept[name] = answer.json()[key]
         return answer
+
+    def _filled(self, body: object) -> object:
+        """Put in the ids that answers before gave."""
+        if not isinstance(body, dict):
+            return body
+        kept = {f"{{{name}}}": value for name, value in self._kept.items()}
+        return {
+            name: kept.get(value, value) if isinstance(value, str) else value
+            for name, value in body.items()
+        }
 
     async def record(self, step: Step) -> dict[str, Any]:
         """Send the step's request and write down what was said."""
@@ -167,6 +205,7 @@ class Conversation:
             "call": step.call,
             "who": step.who,
             "sent": dict(step.form) if step.form else step.body,
+            **({"key": step.key} if step.key else {}),
             "status": answer.status_code,
             "headers": {name: answer.headers[name] for name in HEADERS if name in answer.headers},
             "body": body,
@@ -200,9 +239,9 @@ async def test_conversation_is_the_same_on_every_backend(provision: Provision) -
         conversation = Conversation(service, clock)
         transcript = [await conversation.record(step) for step in CONVERSATION]
         if Capability.TRANSACTIONS in service.backend.capabilities:
-            transcript += [await conversation.record(step) for step in DELETIONS]
+            transcript += [await conversation.record(step) for step in WITH_TRANSACTIONS]
             write_if_asked(transcript)
             assert transcript == committed_transcript()
         else:
             assert transcript == committed_transcript()[: len(transcript)]
-            assert_refused(await conversation.send(DELETIONS[0]), NO_TRANSACTIONS)
+            assert_refused(await conversation.send(WITH_TRANSACTIONS[0]), NO_TRANSACTIONS)

@@ -20,15 +20,21 @@ TOKEN_URL = "FUZZ_TOKEN_URL"
 
 # Refusals for what is stored, not for the form of what was sent.
 STATE_CODES = {
+    "account_not_empty",
     "already_exists",
+    "balance_overflow",
+    "currency_mismatch",
+    "idempotency_key_reused",
     "incorrect_login",
     "incorrect_password",
+    "insufficient_funds",
     "invalid_token",
     "same_password",
     "version_mismatch",
 }
-# Faults of values in the right form: a cursor that was not made here.
-VALUE_FAULTS = {"cursor"}
+# Faults of values in the right form: a cursor that was not made here, three letters that are no currency,
+# one account twice.
+VALUE_FAULTS = {"currency", "cursor", "same_account"}
 
 # Hypothesis' own takes most of the time of a run, and makes addresses of reserved names, which are refused.
 ADDRESS = r"\A[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,64}@[a-z0-9]{1,63}\.example\.com\Z"

@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import { type Client, type ClientMeta, type Options as Options2, type RequestResult, type TDataShape, urlSearchParamsBodySerializer } from './client/index.js';
-import type { ItemsCreateItemData, ItemsCreateItemErrors, ItemsCreateItemResponses, ItemsDeleteItemData, ItemsDeleteItemErrors, ItemsDeleteItemResponses, ItemsPatchItemData, ItemsPatchItemErrors, ItemsPatchItemResponses, ItemsReadItemData, ItemsReadItemErrors, ItemsReadItemResponses, ItemsReadItemsData, ItemsReadItemsErrors, ItemsReadItemsResponses, ItemsUpdateItemData, ItemsUpdateItemErrors, ItemsUpdateItemResponses, LoginLoginAccessTokenData, LoginLoginAccessTokenErrors, LoginLoginAccessTokenResponses, LoginRecoverPasswordData, LoginRecoverPasswordErrors, LoginRecoverPasswordHtmlContentData, LoginRecoverPasswordHtmlContentErrors, LoginRecoverPasswordHtmlContentResponses, LoginRecoverPasswordResponses, LoginResetPasswordData, LoginResetPasswordErrors, LoginResetPasswordResponses, LoginTestTokenData, LoginTestTokenErrors, LoginTestTokenResponses, PrivateCreateUserData, PrivateCreateUserErrors, PrivateCreateUserResponses, UsersCreateUserData, UsersCreateUserErrors, UsersCreateUserResponses, UsersDeleteUserData, UsersDeleteUserErrors, UsersDeleteUserMeData, UsersDeleteUserMeErrors, UsersDeleteUserMeResponses, UsersDeleteUserResponses, UsersLogoutEverywhereData, UsersLogoutEverywhereErrors, UsersLogoutEverywhereResponses, UsersReadUserByIdData, UsersReadUserByIdErrors, UsersReadUserByIdResponses, UsersReadUserMeData, UsersReadUserMeErrors, UsersReadUserMeResponses, UsersReadUsersData, UsersReadUsersErrors, UsersReadUsersResponses, UsersRegisterUserData, UsersRegisterUserErrors, UsersRegisterUserResponses, UsersUpdatePasswordMeData, UsersUpdatePasswordMeErrors, UsersUpdatePasswordMeResponses, UsersUpdateUserData, UsersUpdateUserErrors, UsersUpdateUserMeData, UsersUpdateUserMeErrors, UsersUpdateUserMeResponses, UsersUpdateUserResponses, UtilsHealthCheckData, UtilsHealthCheckErrors, UtilsHealthCheckResponses, UtilsTestEmailData, UtilsTestEmailErrors, UtilsTestEmailResponses } from './types.gen.js';
+import type { AccountsCreateAccountData, AccountsCreateAccountErrors, AccountsCreateAccountResponses, AccountsCreateDepositData, AccountsCreateDepositErrors, AccountsCreateDepositResponses, AccountsCreateWithdrawalData, AccountsCreateWithdrawalErrors, AccountsCreateWithdrawalResponses, AccountsDeleteAccountData, AccountsDeleteAccountErrors, AccountsDeleteAccountResponses, AccountsReadAccountData, AccountsReadAccountErrors, AccountsReadAccountResponses, AccountsReadAccountsData, AccountsReadAccountsErrors, AccountsReadAccountsResponses, AccountsReadStatementData, AccountsReadStatementErrors, AccountsReadStatementResponses, ItemsCreateItemData, ItemsCreateItemErrors, ItemsCreateItemResponses, ItemsDeleteItemData, ItemsDeleteItemErrors, ItemsDeleteItemResponses, ItemsPatchItemData, ItemsPatchItemErrors, ItemsPatchItemResponses, ItemsReadItemData, ItemsReadItemErrors, ItemsReadItemResponses, ItemsReadItemsData, ItemsReadItemsErrors, ItemsReadItemsResponses, ItemsUpdateItemData, ItemsUpdateItemErrors, ItemsUpdateItemResponses, LoginLoginAccessTokenData, LoginLoginAccessTokenErrors, LoginLoginAccessTokenResponses, LoginRecoverPasswordData, LoginRecoverPasswordErrors, LoginRecoverPasswordHtmlContentData, LoginRecoverPasswordHtmlContentErrors, LoginRecoverPasswordHtmlContentResponses, LoginRecoverPasswordResponses, LoginResetPasswordData, LoginResetPasswordErrors, LoginResetPasswordResponses, LoginTestTokenData, LoginTestTokenErrors, LoginTestTokenResponses, PrivateCreateUserData, PrivateCreateUserErrors, PrivateCreateUserResponses, TransfersCreateTransferData, TransfersCreateTransferErrors, TransfersCreateTransferResponses, TransfersReadTransferData, TransfersReadTransferErrors, TransfersReadTransferResponses, TransfersReadTransfersData, TransfersReadTransfersErrors, TransfersReadTransfersResponses, UsersCreateUserData, UsersCreateUserErrors, UsersCreateUserResponses, UsersDeleteUserData, UsersDeleteUserErrors, UsersDeleteUserMeData, UsersDeleteUserMeErrors, UsersDeleteUserMeResponses, UsersDeleteUserResponses, UsersLogoutEverywhereData, UsersLogoutEverywhereErrors, UsersLogoutEverywhereResponses, UsersReadUserByIdData, UsersReadUserByIdErrors, UsersReadUserByIdResponses, UsersReadUserMeData, UsersReadUserMeErrors, UsersReadUserMeResponses, UsersReadUsersData, UsersReadUsersErrors, UsersReadUsersResponses, UsersRegisterUserData, UsersRegisterUserErrors, UsersRegisterUserResponses, UsersUpdatePasswordMeData, UsersUpdatePasswordMeErrors, UsersUpdatePasswordMeResponses, UsersUpdateUserData, UsersUpdateUserErrors, UsersUpdateUserMeData, UsersUpdateUserMeErrors, UsersUpdateUserMeResponses, UsersUpdateUserResponses, UtilsHealthCheckData, UtilsHealthCheckErrors, UtilsHealthCheckResponses, UtilsTestEmailData, UtilsTestEmailErrors, UtilsTestEmailResponses } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -17,6 +17,113 @@ export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends 
      */
     meta?: keyof ClientMeta extends never ? Record<string, unknown> : ClientMeta;
 };
+
+export class AccountsService {
+    /**
+     * Read Accounts
+     *
+     * List the accounts: one's own, or everyone's for a superuser. A page is from one moment.
+     */
+    public static readAccounts<ThrowOnError extends boolean = false>(options?: Options<AccountsReadAccountsData, ThrowOnError>): RequestResult<AccountsReadAccountsResponses, AccountsReadAccountsErrors, ThrowOnError> {
+        return (options?.client ?? client).get<AccountsReadAccountsResponses, AccountsReadAccountsErrors, ThrowOnError>({
+            security: [{ scheme: 'bearer', type: 'http' }],
+            url: '/api/v1/accounts/',
+            ...options
+        });
+    }
+    
+    /**
+     * Create Account
+     *
+     * Open an account of one's own; it is empty.
+     */
+    public static createAccount<ThrowOnError extends boolean = false>(options: Options<AccountsCreateAccountData, ThrowOnError>): RequestResult<AccountsCreateAccountResponses, AccountsCreateAccountErrors, ThrowOnError> {
+        return (options.client ?? client).post<AccountsCreateAccountResponses, AccountsCreateAccountErrors, ThrowOnError>({
+            security: [{ scheme: 'bearer', type: 'http' }],
+            url: '/api/v1/accounts/',
+            ...options,
+            headers: {
+                'Content-Type': 'application/json',
+                ...options.headers
+            }
+        });
+    }
+    
+    /**
+     * Delete Account
+     *
+     * Delete an account without money. Its entries stay in the ledger.
+     */
+    public static deleteAccount<ThrowOnError extends boolean = false>(options: Options<AccountsDeleteAccountData, ThrowOnError>): RequestResult<AccountsDeleteAccountResponses, AccountsDeleteAccountErrors, ThrowOnError> {
+        return (options.client ?? client).delete<AccountsDeleteAccountResponses, AccountsDeleteAccountErrors, ThrowOnError>({
+            security: [{ scheme: 'bearer', type: 'http' }],
+            url: '/api/v1/accounts/{account_id}',
+            ...options
+        });
+    }
+    
+    /**
+     * Read Account
+     *
+     * Return an account.
+     */
+    public static readAccount<ThrowOnError extends boolean = false>(options: Options<AccountsReadAccountData, ThrowOnError>): RequestResult<AccountsReadAccountResponses, AccountsReadAccountErrors, ThrowOnError> {
+        return (options.client ?? client).get<AccountsReadAccountResponses, AccountsReadAccountErrors, ThrowOnError>({
+            security: [{ scheme: 'bearer', type: 'http' }],
+            url: '/api/v1/accounts/{account_id}',
+            ...options
+        });
+    }
+    
+    /**
+     * Create Deposit
+     *
+     * Bring money into an account from outside.
+     */
+    public static createDeposit<ThrowOnError extends boolean = false>(options: Options<AccountsCreateDepositData, ThrowOnError>): RequestResult<AccountsCreateDepositResponses, AccountsCreateDepositErrors, ThrowOnError> {
+        return (options.client ?? client).post<AccountsCreateDepositResponses, AccountsCreateDepositErrors, ThrowOnError>({
+            security: [{ scheme: 'bearer', type: 'http' }],
+            url: '/api/v1/accounts/{account_id}/deposits',
+            ...options,
+            headers: {
+                'Content-Type': 'application/json',
+                ...options.headers
+            }
+        });
+    }
+    
+    /**
+     * Read Statement
+     *
+     * Return an account and all its entries with running balances, oldest first, from one moment.
+     *
+     * The answer is streamed: a connection that breaks leaves it without its end.
+     */
+    public static readStatement<ThrowOnError extends boolean = false>(options: Options<AccountsReadStatementData, ThrowOnError>): RequestResult<AccountsReadStatementResponses, AccountsReadStatementErrors, ThrowOnError> {
+        return (options.client ?? client).get<AccountsReadStatementResponses, AccountsReadStatementErrors, ThrowOnError>({
+            security: [{ scheme: 'bearer', type: 'http' }],
+            url: '/api/v1/accounts/{account_id}/statement',
+            ...options
+        });
+    }
+    
+    /**
+     * Create Withdrawal
+     *
+     * Take money out of an account.
+     */
+    public static createWithdrawal<ThrowOnError extends boolean = false>(options: Options<AccountsCreateWithdrawalData, ThrowOnError>): RequestResult<AccountsCreateWithdrawalResponses, AccountsCreateWithdrawalErrors, ThrowOnError> {
+        return (options.client ?? client).post<AccountsCreateWithdrawalResponses, AccountsCreateWithdrawalErrors, ThrowOnError>({
+            security: [{ scheme: 'bearer', type: 'http' }],
+            url: '/api/v1/accounts/{account_id}/withdrawals',
+            ...options,
+            headers: {
+                'Content-Type': 'application/json',
+                ...options.headers
+            }
+        });
+    }
+}
 
 export class ItemsService {
     /**
@@ -194,6 +301,51 @@ export class PrivateService {
                 'Content-Type': 'application/json',
                 ...options.headers
             }
+        });
+    }
+}
+
+export class TransfersService {
+    /**
+     * Read Transfers
+     *
+     * List the entries of the ledger: from and to one's own accounts, or all for a superuser.
+     */
+    public static readTransfers<ThrowOnError extends boolean = false>(options?: Options<TransfersReadTransfersData, ThrowOnError>): RequestResult<TransfersReadTransfersResponses, TransfersReadTransfersErrors, ThrowOnError> {
+        return (options?.client ?? client).get<TransfersReadTransfersResponses, TransfersReadTransfersErrors, ThrowOnError>({
+            security: [{ scheme: 'bearer', type: 'http' }],
+            url: '/api/v1/transfers/',
+            ...options
+        });
+    }
+    
+    /**
+     * Create Transfer
+     *
+     * Move money from an account of one's own, or for a superuser any, to another of the same currency.
+     */
+    public static createTransfer<ThrowOnError extends boolean = false>(options: Options<TransfersCreateTransferData, ThrowOnError>): RequestResult<TransfersCreateTransferResponses, TransfersCreateTransferErrors, ThrowOnError> {
+        return (options.client ?? client).post<TransfersCreateTransferResponses, TransfersCreateTransferErrors, ThrowOnError>({
+            security: [{ scheme: 'bearer', type: 'http' }],
+            url: '/api/v1/transfers/',
+            ...options,
+            headers: {
+                'Content-Type': 'application/json',
+                ...options.headers
+            }
+        });
+    }
+    
+    /**
+     * Read Transfer
+     *
+     * Return an entry of the ledger; a deposit and a withdrawal are entries, too.
+     */
+    public static readTransfer<ThrowOnError extends boolean = false>(options: Options<TransfersReadTransferData, ThrowOnError>): RequestResult<TransfersReadTransferResponses, TransfersReadTransferErrors, ThrowOnError> {
+        return (options.client ?? client).get<TransfersReadTransferResponses, TransfersReadTransferErrors, ThrowOnError>({
+            security: [{ scheme: 'bearer', type: 'http' }],
+            url: '/api/v1/transfers/{transfer_id}',
+            ...options
         });
     }
 }

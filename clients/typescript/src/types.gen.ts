@@ -5,6 +5,74 @@ export type ClientOptions = {
 };
 
 /**
+ * AccountCreate
+ *
+ * A new account of the caller, without money; the currency is a code of ISO 4217.
+ */
+export type AccountCreate = {
+    /**
+     * Currency
+     */
+    currency: string;
+    /**
+     * Name
+     */
+    name: string;
+};
+
+/**
+ * AccountPublic
+ *
+ * An account; its balance is in minor units of the currency (cents).
+ */
+export type AccountPublic = {
+    /**
+     * Balance Minor
+     */
+    balance_minor: number;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Currency
+     */
+    currency: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Owner Id
+     */
+    owner_id: string;
+};
+
+/**
+ * AccountsPublic
+ *
+ * A page of accounts, from one moment; `count` is the total, null with `count=none`.
+ */
+export type AccountsPublic = {
+    /**
+     * Count
+     */
+    count: number | null;
+    /**
+     * Data
+     */
+    data: Array<AccountPublic>;
+    /**
+     * Next Cursor
+     */
+    next_cursor?: string | null;
+};
+
+/**
  * Body_login-login_access_token
  */
 export type BodyLoginLoginAccessToken = {
@@ -35,6 +103,22 @@ export type BodyLoginLoginAccessToken = {
 };
 
 /**
+ * EntryCreate
+ *
+ * Money that comes in or goes out, in minor units of the account's currency (cents).
+ */
+export type EntryCreate = {
+    /**
+     * Amount Minor
+     */
+    amount_minor: number;
+    /**
+     * Note
+     */
+    note?: string | null;
+};
+
+/**
  * ErrorBody
  *
  * An error: a sentence for people and a stable word for programs.
@@ -57,7 +141,7 @@ export type HttpValidationError = {
     /**
      * Code
      */
-    code: 'validation_error';
+    code: 'validation_error' | 'idempotency_key_reused' | 'currency_mismatch' | 'balance_overflow';
     /**
      * Detail
      */
@@ -197,6 +281,55 @@ export type PrivateUserCreate = {
 };
 
 /**
+ * StatementEntryPublic
+ *
+ * An entry as one account sees it: what it added (or took), and the balance after it.
+ */
+export type StatementEntryPublic = {
+    /**
+     * Amount Minor
+     */
+    amount_minor: number;
+    /**
+     * Balance Minor
+     */
+    balance_minor: number;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Note
+     */
+    note: string | null;
+    /**
+     * Other Account Id
+     */
+    other_account_id: string | null;
+    /**
+     * Transfer Id
+     */
+    transfer_id: string;
+};
+
+/**
+ * StatementPublic
+ *
+ * An account and its whole history, oldest entry first, all from one moment.
+ */
+export type StatementPublic = {
+    account: AccountPublic;
+    /**
+     * Count
+     */
+    count: number;
+    /**
+     * Data
+     */
+    data: Array<StatementEntryPublic>;
+};
+
+/**
  * Token
  *
  * A bearer token.
@@ -210,6 +343,86 @@ export type Token = {
      * Token Type
      */
     token_type?: string;
+};
+
+/**
+ * TransferCreate
+ *
+ * Money that moves between two accounts of one currency, in its minor units (cents).
+ */
+export type TransferCreate = {
+    /**
+     * Amount Minor
+     */
+    amount_minor: number;
+    /**
+     * From Account Id
+     */
+    from_account_id: string;
+    /**
+     * Note
+     */
+    note?: string | null;
+    /**
+     * To Account Id
+     */
+    to_account_id: string;
+};
+
+/**
+ * TransferPublic
+ *
+ * An entry of the ledger; a deposit has no `from_account_id`, a withdrawal no `to_account_id`.
+ */
+export type TransferPublic = {
+    /**
+     * Amount Minor
+     */
+    amount_minor: number;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * From Account Id
+     */
+    from_account_id: string | null;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Idempotency Key
+     */
+    idempotency_key: string | null;
+    /**
+     * Note
+     */
+    note: string | null;
+    /**
+     * To Account Id
+     */
+    to_account_id: string | null;
+};
+
+/**
+ * TransfersPublic
+ *
+ * A page of the ledger; `count` is the total, null with `count=none`.
+ */
+export type TransfersPublic = {
+    /**
+     * Count
+     */
+    count: number | null;
+    /**
+     * Data
+     */
+    data: Array<TransferPublic>;
+    /**
+     * Next Cursor
+     */
+    next_cursor?: string | null;
 };
 
 /**
@@ -389,6 +602,579 @@ export type ValidationError = {
      */
     type: string;
 };
+
+export type AccountsReadAccountsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Skip
+         */
+        skip?: number;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before, with the same `sort`: goes on there, whatever changed.
+         */
+        cursor?: string | null;
+        /**
+         * Count
+         *
+         * `none` spares the database the counting.
+         */
+        count?: 'exact' | 'none';
+        /**
+         * Created After
+         *
+         * Created later than this.
+         */
+        created_after?: string | null;
+        /**
+         * Created Before
+         *
+         * Created earlier than this.
+         */
+        created_before?: string | null;
+        /**
+         * Sort
+         *
+         * `-` for descending.
+         */
+        sort?: 'created_at' | '-created_at' | 'name' | '-name';
+        /**
+         * Currency
+         */
+        currency?: string | null;
+        /**
+         * Owner Id
+         *
+         * Whose accounts; of others for superusers only.
+         */
+        owner_id?: string | null;
+    };
+    url: '/api/v1/accounts/';
+};
+
+export type AccountsReadAccountsErrors = {
+    /**
+     * Inactive user
+     */
+    400: ErrorBody;
+    /**
+     * Not authenticated
+     */
+    401: ErrorBody;
+    /**
+     * Could not validate credentials; The user doesn't have enough privileges
+     */
+    403: ErrorBody;
+    /**
+     * User not found
+     */
+    404: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
+     */
+    503: ErrorBody;
+};
+
+export type AccountsReadAccountsError = AccountsReadAccountsErrors[keyof AccountsReadAccountsErrors];
+
+export type AccountsReadAccountsResponses = {
+    /**
+     * Successful Response
+     */
+    200: AccountsPublic;
+};
+
+export type AccountsReadAccountsResponse = AccountsReadAccountsResponses[keyof AccountsReadAccountsResponses];
+
+export type AccountsCreateAccountData = {
+    body: AccountCreate;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * Your name for this request, such as a UUID: with the same key and the same body it is carried out once, and answered as often as it is sent.
+         */
+        'idempotency-key'?: string | null;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v1/accounts/';
+};
+
+export type AccountsCreateAccountErrors = {
+    /**
+     * Inactive user
+     */
+    400: ErrorBody;
+    /**
+     * Not authenticated
+     */
+    401: ErrorBody;
+    /**
+     * Could not validate credentials
+     */
+    403: ErrorBody;
+    /**
+     * User not found
+     */
+    404: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * This server can't do that: it needs transactions: make the MongoDB server a replica set; one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
+     */
+    501: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
+     */
+    503: ErrorBody;
+};
+
+export type AccountsCreateAccountError = AccountsCreateAccountErrors[keyof AccountsCreateAccountErrors];
+
+export type AccountsCreateAccountResponses = {
+    /**
+     * Successful Response
+     */
+    200: AccountPublic;
+};
+
+export type AccountsCreateAccountResponse = AccountsCreateAccountResponses[keyof AccountsCreateAccountResponses];
+
+export type AccountsDeleteAccountData = {
+    body?: never;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * Change it only if its ETag is one of these: 412 if somebody else changed it.
+         */
+        'if-match'?: string | null;
+    };
+    path: {
+        /**
+         * Account Id
+         */
+        account_id: string;
+    };
+    query?: never;
+    url: '/api/v1/accounts/{account_id}';
+};
+
+export type AccountsDeleteAccountErrors = {
+    /**
+     * Inactive user
+     */
+    400: ErrorBody;
+    /**
+     * Not authenticated
+     */
+    401: ErrorBody;
+    /**
+     * Could not validate credentials; Not enough permissions
+     */
+    403: ErrorBody;
+    /**
+     * User not found; Account not found
+     */
+    404: ErrorBody;
+    /**
+     * There is money in the account
+     */
+    409: ErrorBody;
+    /**
+     * It was changed meanwhile; read it again
+     */
+    412: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
+     */
+    503: ErrorBody;
+};
+
+export type AccountsDeleteAccountError = AccountsDeleteAccountErrors[keyof AccountsDeleteAccountErrors];
+
+export type AccountsDeleteAccountResponses = {
+    /**
+     * Successful Response
+     */
+    200: Message;
+};
+
+export type AccountsDeleteAccountResponse = AccountsDeleteAccountResponses[keyof AccountsDeleteAccountResponses];
+
+export type AccountsReadAccountData = {
+    body?: never;
+    headers?: {
+        /**
+         * If-None-Match
+         *
+         * Answer 304 without a body if its ETag is one of these.
+         */
+        'if-none-match'?: string | null;
+    };
+    path: {
+        /**
+         * Account Id
+         */
+        account_id: string;
+    };
+    query?: never;
+    url: '/api/v1/accounts/{account_id}';
+};
+
+export type AccountsReadAccountErrors = {
+    /**
+     * Inactive user
+     */
+    400: ErrorBody;
+    /**
+     * Not authenticated
+     */
+    401: ErrorBody;
+    /**
+     * Could not validate credentials; Not enough permissions
+     */
+    403: ErrorBody;
+    /**
+     * User not found; Account not found
+     */
+    404: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
+     */
+    503: ErrorBody;
+};
+
+export type AccountsReadAccountError = AccountsReadAccountErrors[keyof AccountsReadAccountErrors];
+
+export type AccountsReadAccountResponses = {
+    /**
+     * Successful Response
+     */
+    200: AccountPublic;
+};
+
+export type AccountsReadAccountResponse = AccountsReadAccountResponses[keyof AccountsReadAccountResponses];
+
+export type AccountsCreateDepositData = {
+    body: EntryCreate;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * Your name for this request, such as a UUID: with the same key and the same body it is carried out once, and answered as often as it is sent.
+         */
+        'idempotency-key'?: string | null;
+    };
+    path: {
+        /**
+         * Account Id
+         */
+        account_id: string;
+    };
+    query?: never;
+    url: '/api/v1/accounts/{account_id}/deposits';
+};
+
+export type AccountsCreateDepositErrors = {
+    /**
+     * Inactive user
+     */
+    400: ErrorBody;
+    /**
+     * Not authenticated
+     */
+    401: ErrorBody;
+    /**
+     * Could not validate credentials; The user doesn't have enough privileges
+     */
+    403: ErrorBody;
+    /**
+     * User not found; Account not found
+     */
+    404: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * This server can't do that: it needs transactions: make the MongoDB server a replica set; one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
+     */
+    501: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
+     */
+    503: ErrorBody;
+};
+
+export type AccountsCreateDepositError = AccountsCreateDepositErrors[keyof AccountsCreateDepositErrors];
+
+export type AccountsCreateDepositResponses = {
+    /**
+     * Successful Response
+     */
+    200: TransferPublic;
+};
+
+export type AccountsCreateDepositResponse = AccountsCreateDepositResponses[keyof AccountsCreateDepositResponses];
+
+export type AccountsReadStatementData = {
+    body?: never;
+    headers?: {
+        /**
+         * If-None-Match
+         *
+         * Answer 304 without a body if its ETag is one of these.
+         */
+        'if-none-match'?: string | null;
+    };
+    path: {
+        /**
+         * Account Id
+         */
+        account_id: string;
+    };
+    query?: never;
+    url: '/api/v1/accounts/{account_id}/statement';
+};
+
+export type AccountsReadStatementErrors = {
+    /**
+     * Inactive user
+     */
+    400: ErrorBody;
+    /**
+     * Not authenticated
+     */
+    401: ErrorBody;
+    /**
+     * Could not validate credentials; Not enough permissions
+     */
+    403: ErrorBody;
+    /**
+     * User not found; Account not found
+     */
+    404: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
+     */
+    503: ErrorBody;
+};
+
+export type AccountsReadStatementError = AccountsReadStatementErrors[keyof AccountsReadStatementErrors];
+
+export type AccountsReadStatementResponses = {
+    /**
+     * Successful Response
+     */
+    200: StatementPublic;
+};
+
+export type AccountsReadStatementResponse = AccountsReadStatementResponses[keyof AccountsReadStatementResponses];
+
+export type AccountsCreateWithdrawalData = {
+    body: EntryCreate;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * Your name for this request, such as a UUID: with the same key and the same body it is carried out once, and answered as often as it is sent.
+         */
+        'idempotency-key'?: string | null;
+    };
+    path: {
+        /**
+         * Account Id
+         */
+        account_id: string;
+    };
+    query?: never;
+    url: '/api/v1/accounts/{account_id}/withdrawals';
+};
+
+export type AccountsCreateWithdrawalErrors = {
+    /**
+     * Inactive user
+     */
+    400: ErrorBody;
+    /**
+     * Not authenticated
+     */
+    401: ErrorBody;
+    /**
+     * Could not validate credentials; The user doesn't have enough privileges
+     */
+    403: ErrorBody;
+    /**
+     * User not found; Account not found
+     */
+    404: ErrorBody;
+    /**
+     * The account has less than that
+     */
+    409: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * This server can't do that: it needs transactions: make the MongoDB server a replica set; one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
+     */
+    501: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
+     */
+    503: ErrorBody;
+};
+
+export type AccountsCreateWithdrawalError = AccountsCreateWithdrawalErrors[keyof AccountsCreateWithdrawalErrors];
+
+export type AccountsCreateWithdrawalResponses = {
+    /**
+     * Successful Response
+     */
+    200: TransferPublic;
+};
+
+export type AccountsCreateWithdrawalResponse = AccountsCreateWithdrawalResponses[keyof AccountsCreateWithdrawalResponses];
 
 export type ItemsReadItemsData = {
     body?: never;
@@ -1205,6 +1991,263 @@ export type LoginResetPasswordResponses = {
 
 export type LoginResetPasswordResponse = LoginResetPasswordResponses[keyof LoginResetPasswordResponses];
 
+export type TransfersReadTransfersData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Skip
+         */
+        skip?: number;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before, with the same `sort`: goes on there, whatever changed.
+         */
+        cursor?: string | null;
+        /**
+         * Count
+         *
+         * `none` spares the database the counting.
+         */
+        count?: 'exact' | 'none';
+        /**
+         * Created After
+         *
+         * Created later than this.
+         */
+        created_after?: string | null;
+        /**
+         * Created Before
+         *
+         * Created earlier than this.
+         */
+        created_before?: string | null;
+        /**
+         * Sort
+         *
+         * `-` for descending.
+         */
+        sort?: 'created_at' | '-created_at';
+        /**
+         * Owner Id
+         *
+         * From and to whose accounts; of others for superusers only.
+         */
+        owner_id?: string | null;
+    };
+    url: '/api/v1/transfers/';
+};
+
+export type TransfersReadTransfersErrors = {
+    /**
+     * Inactive user
+     */
+    400: ErrorBody;
+    /**
+     * Not authenticated
+     */
+    401: ErrorBody;
+    /**
+     * Could not validate credentials; The user doesn't have enough privileges
+     */
+    403: ErrorBody;
+    /**
+     * User not found
+     */
+    404: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
+     */
+    503: ErrorBody;
+};
+
+export type TransfersReadTransfersError = TransfersReadTransfersErrors[keyof TransfersReadTransfersErrors];
+
+export type TransfersReadTransfersResponses = {
+    /**
+     * Successful Response
+     */
+    200: TransfersPublic;
+};
+
+export type TransfersReadTransfersResponse = TransfersReadTransfersResponses[keyof TransfersReadTransfersResponses];
+
+export type TransfersCreateTransferData = {
+    body: TransferCreate;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * Your name for this request, such as a UUID: with the same key and the same body it is carried out once, and answered as often as it is sent.
+         */
+        'idempotency-key'?: string | null;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v1/transfers/';
+};
+
+export type TransfersCreateTransferErrors = {
+    /**
+     * Inactive user
+     */
+    400: ErrorBody;
+    /**
+     * Not authenticated
+     */
+    401: ErrorBody;
+    /**
+     * Could not validate credentials; Not enough permissions
+     */
+    403: ErrorBody;
+    /**
+     * User not found; Account not found
+     */
+    404: ErrorBody;
+    /**
+     * The account has less than that
+     */
+    409: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * This server can't do that: it needs transactions: make the MongoDB server a replica set; one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
+     */
+    501: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
+     */
+    503: ErrorBody;
+};
+
+export type TransfersCreateTransferError = TransfersCreateTransferErrors[keyof TransfersCreateTransferErrors];
+
+export type TransfersCreateTransferResponses = {
+    /**
+     * Successful Response
+     */
+    200: TransferPublic;
+};
+
+export type TransfersCreateTransferResponse = TransfersCreateTransferResponses[keyof TransfersCreateTransferResponses];
+
+export type TransfersReadTransferData = {
+    body?: never;
+    headers?: {
+        /**
+         * If-None-Match
+         *
+         * Answer 304 without a body if its ETag is one of these.
+         */
+        'if-none-match'?: string | null;
+    };
+    path: {
+        /**
+         * Transfer Id
+         */
+        transfer_id: string;
+    };
+    query?: never;
+    url: '/api/v1/transfers/{transfer_id}';
+};
+
+export type TransfersReadTransferErrors = {
+    /**
+     * Inactive user
+     */
+    400: ErrorBody;
+    /**
+     * Not authenticated
+     */
+    401: ErrorBody;
+    /**
+     * Could not validate credentials; Not enough permissions
+     */
+    403: ErrorBody;
+    /**
+     * User not found; Transfer not found
+     */
+    404: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
+     */
+    503: ErrorBody;
+};
+
+export type TransfersReadTransferError = TransfersReadTransferErrors[keyof TransfersReadTransferErrors];
+
+export type TransfersReadTransferResponses = {
+    /**
+     * Successful Response
+     */
+    200: TransferPublic;
+};
+
+export type TransfersReadTransferResponse = TransfersReadTransferResponses[keyof TransfersReadTransferResponses];
+
 export type UsersReadUsersData = {
     body?: never;
     path?: never;
@@ -1403,6 +2446,10 @@ export type UsersDeleteUserMeErrors = {
      */
     404: ErrorBody;
     /**
+     * There is money in an account of the user
+     */
+    409: ErrorBody;
+    /**
      * It was changed meanwhile; read it again
      */
     412: ErrorBody;
@@ -1427,7 +2474,7 @@ export type UsersDeleteUserMeErrors = {
      */
     500: ErrorBody;
     /**
-     * This server can't do that: users.delete needs transactions: make the MongoDB server a replica set; one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
+     * This server can't do that: it needs transactions: make the MongoDB server a replica set; one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
      */
     501: ErrorBody;
     /**
@@ -1814,6 +2861,10 @@ export type UsersDeleteUserErrors = {
      */
     404: ErrorBody;
     /**
+     * There is money in an account of the user
+     */
+    409: ErrorBody;
+    /**
      * It was changed meanwhile; read it again
      */
     412: ErrorBody;
@@ -1838,7 +2889,7 @@ export type UsersDeleteUserErrors = {
      */
     500: ErrorBody;
     /**
-     * This server can't do that: users.delete needs transactions: make the MongoDB server a replica set; one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
+     * This server can't do that: it needs transactions: make the MongoDB server a replica set; one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
      */
     501: ErrorBody;
     /**

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Literal,
-    TypeVar,
-    cast,
-)
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
+
+from ..models.http_validation_error_code import (
+    HTTPValidationErrorCode,
+    check_http_validation_error_code,
+)
 
 if TYPE_CHECKING:
     from ..models.validation_error import ValidationError
@@ -21,12 +20,12 @@ T = TypeVar("T", bound="HTTPValidationError")
 
 @_attrs_define
 class HTTPValidationError:
-    code: Literal["validation_error"]
+    code: HTTPValidationErrorCode
     detail: list[ValidationError]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        code = self.code
+        code: str = self.code
 
         detail = []
         for detail_item_data in self.detail:
@@ -49,9 +48,7 @@ class HTTPValidationError:
         from ..models.validation_error import ValidationError  # noqa: PLC0415
 
         d = dict(src_dict)
-        code = cast(Literal["validation_error"], d.pop("code"))
-        if code != "validation_error":
-            raise ValueError(f"code must match const 'validation_error', got '{code}'")
+        code = check_http_validation_error_code(d.pop("code"))
 
         detail = []
         _detail = d.pop("detail")

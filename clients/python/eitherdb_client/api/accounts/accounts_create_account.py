@@ -1,0 +1,248 @@
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.account_create import AccountCreate
+from ...models.account_public import AccountPublic
+from ...models.error_body import ErrorBody
+from ...models.http_validation_error import HTTPValidationError
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    *,
+    body: AccountCreate,
+    idempotency_key: None | str | Unset = UNSET,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(idempotency_key, Unset):
+        headers["idempotency-key"] = idempotency_key
+
+    _kwargs: dict[str, Any] = {
+        "method": "post",
+        "url": "/api/v1/accounts/",
+    }
+
+    _kwargs["json"] = body.to_dict()
+
+    headers["Content-Type"] = "application/json"
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> AccountPublic | ErrorBody | HTTPValidationError | None:
+    if response.status_code == 200:
+        response_200 = AccountPublic.from_dict(response.json())
+
+        return response_200
+
+    if response.status_code == 400:
+        response_400 = ErrorBody.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = ErrorBody.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = ErrorBody.from_dict(response.json())
+
+        return response_403
+
+    if response.status_code == 404:
+        response_404 = ErrorBody.from_dict(response.json())
+
+        return response_404
+
+    if response.status_code == 413:
+        response_413 = ErrorBody.from_dict(response.json())
+
+        return response_413
+
+    if response.status_code == 414:
+        response_414 = ErrorBody.from_dict(response.json())
+
+        return response_414
+
+    if response.status_code == 422:
+        response_422 = HTTPValidationError.from_dict(response.json())
+
+        return response_422
+
+    if response.status_code == 431:
+        response_431 = ErrorBody.from_dict(response.json())
+
+        return response_431
+
+    if response.status_code == 500:
+        response_500 = ErrorBody.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 501:
+        response_501 = ErrorBody.from_dict(response.json())
+
+        return response_501
+
+    if response.status_code == 503:
+        response_503 = ErrorBody.from_dict(response.json())
+
+        return response_503
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[AccountPublic | ErrorBody | HTTPValidationError]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    *,
+    client: AuthenticatedClient,
+    body: AccountCreate,
+    idempotency_key: None | str | Unset = UNSET,
+) -> Response[AccountPublic | ErrorBody | HTTPValidationError]:
+    """Create Account
+
+     Open an account of one's own; it is empty.
+
+    Args:
+        idempotency_key (None | str | Unset): Your name for this request, such as a UUID: with the
+            same key and the same body it is carried out once, and answered as often as it is sent.
+        body (AccountCreate): A new account of the caller, without money; the currency is a code
+            of ISO 4217.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[AccountPublic | ErrorBody | HTTPValidationError]
+    """
+
+    kwargs = _get_kwargs(
+        body=body,
+        idempotency_key=idempotency_key,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    *,
+    client: AuthenticatedClient,
+    body: AccountCreate,
+    idempotency_key: None | str | Unset = UNSET,
+) -> AccountPublic | ErrorBody | HTTPValidationError | None:
+    """Create Account
+
+     Open an account of one's own; it is empty.
+
+    Args:
+        idempotency_key (None | str | Unset): Your name for this request, such as a UUID: with the
+            same key and the same body it is carried out once, and answered as often as it is sent.
+        body (AccountCreate): A new account of the caller, without money; the currency is a code
+            of ISO 4217.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        AccountPublic | ErrorBody | HTTPValidationError
+    """
+
+    return sync_detailed(
+        client=client,
+        body=body,
+        idempotency_key=idempotency_key,
+    ).parsed
+
+
+async def asyncio_detailed(
+    *,
+    client: AuthenticatedClient,
+    body: AccountCreate,
+    idempotency_key: None | str | Unset = UNSET,
+) -> Response[AccountPublic | ErrorBody | HTTPValidationError]:
+    """Create Account
+
+     Open an account of one's own; it is empty.
+
+    Args:
+        idempotency_key (None | str | Unset): Your name for this request, such as a UUID: with the
+            same key and the same body it is carried out once, and answered as often as it is sent.
+        body (AccountCreate): A new account of the caller, without money; the currency is a code
+            of ISO 4217.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[AccountPublic | ErrorBody | HTTPValidationError]
+    """
+
+    kwargs = _get_kwargs(
+        body=body,
+        idempotency_key=idempotency_key,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    *,
+    client: AuthenticatedClient,
+    body: AccountCreate,
+    idempotency_key: None | str | Unset = UNSET,
+) -> AccountPublic | ErrorBody | HTTPValidationError | None:
+    """Create Account
+
+     Open an account of one's own; it is empty.
+
+    Args:
+        idempotency_key (None | str | Unset): Your name for this request, such as a UUID: with the
+            same key and the same body it is carried out once, and answered as often as it is sent.
+        body (AccountCreate): A new account of the caller, without money; the currency is a code
+            of ISO 4217.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        AccountPublic | ErrorBody | HTTPValidationError
+    """
+
+    return (
+        await asyncio_detailed(
+            client=client,
+            body=body,
+            idempotency_key=idempotency_key,
+        )
+    ).parsed

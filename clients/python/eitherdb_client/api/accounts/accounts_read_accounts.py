@@ -1,0 +1,392 @@
+import datetime
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.accounts_public import AccountsPublic
+from ...models.accounts_read_accounts_count import (
+    AccountsReadAccountsCount,
+)
+from ...models.accounts_read_accounts_sort import (
+    AccountsReadAccountsSort,
+)
+from ...models.error_body import ErrorBody
+from ...models.http_validation_error import HTTPValidationError
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    *,
+    skip: int | Unset = 0,
+    limit: int | Unset = 100,
+    cursor: None | str | Unset = UNSET,
+    count: AccountsReadAccountsCount | Unset = "exact",
+    created_after: datetime.datetime | None | Unset = UNSET,
+    created_before: datetime.datetime | None | Unset = UNSET,
+    sort: AccountsReadAccountsSort | Unset = "-created_at",
+    currency: None | str | Unset = UNSET,
+    owner_id: None | str | Unset = UNSET,
+) -> dict[str, Any]:
+
+    params: dict[str, Any] = {}
+
+    params["skip"] = skip
+
+    params["limit"] = limit
+
+    json_cursor: None | str | Unset
+    if isinstance(cursor, Unset):
+        json_cursor = UNSET
+    else:
+        json_cursor = cursor
+    params["cursor"] = json_cursor
+
+    json_count: str | Unset = UNSET
+    if not isinstance(count, Unset):
+        json_count = count
+
+    params["count"] = json_count
+
+    json_created_after: None | str | Unset
+    if isinstance(created_after, Unset):
+        json_created_after = UNSET
+    elif isinstance(created_after, datetime.datetime):
+        json_created_after = created_after.isoformat()
+    else:
+        json_created_after = created_after
+    params["created_after"] = json_created_after
+
+    json_created_before: None | str | Unset
+    if isinstance(created_before, Unset):
+        json_created_before = UNSET
+    elif isinstance(created_before, datetime.datetime):
+        json_created_before = created_before.isoformat()
+    else:
+        json_created_before = created_before
+    params["created_before"] = json_created_before
+
+    json_sort: str | Unset = UNSET
+    if not isinstance(sort, Unset):
+        json_sort = sort
+
+    params["sort"] = json_sort
+
+    json_currency: None | str | Unset
+    if isinstance(currency, Unset):
+        json_currency = UNSET
+    else:
+        json_currency = currency
+    params["currency"] = json_currency
+
+    json_owner_id: None | str | Unset
+    if isinstance(owner_id, Unset):
+        json_owner_id = UNSET
+    else:
+        json_owner_id = owner_id
+    params["owner_id"] = json_owner_id
+
+    params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+
+    _kwargs: dict[str, Any] = {
+        "method": "get",
+        "url": "/api/v1/accounts/",
+        "params": params,
+    }
+
+    return _kwargs
+
+
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> AccountsPublic | ErrorBody | HTTPValidationError | None:
+    if response.status_code == 200:
+        response_200 = AccountsPublic.from_dict(response.json())
+
+        return response_200
+
+    if response.status_code == 400:
+        response_400 = ErrorBody.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = ErrorBody.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = ErrorBody.from_dict(response.json())
+
+        return response_403
+
+    if response.status_code == 404:
+        response_404 = ErrorBody.from_dict(response.json())
+
+        return response_404
+
+    if response.status_code == 413:
+        response_413 = ErrorBody.from_dict(response.json())
+
+        return response_413
+
+    if response.status_code == 414:
+        response_414 = ErrorBody.from_dict(response.json())
+
+        return response_414
+
+    if response.status_code == 422:
+        response_422 = HTTPValidationError.from_dict(response.json())
+
+        return response_422
+
+    if response.status_code == 431:
+        response_431 = ErrorBody.from_dict(response.json())
+
+        return response_431
+
+    if response.status_code == 500:
+        response_500 = ErrorBody.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 503:
+        response_503 = ErrorBody.from_dict(response.json())
+
+        return response_503
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[AccountsPublic | ErrorBody | HTTPValidationError]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    *,
+    client: AuthenticatedClient,
+    skip: int | Unset = 0,
+    limit: int | Unset = 100,
+    cursor: None | str | Unset = UNSET,
+    count: AccountsReadAccountsCount | Unset = "exact",
+    created_after: datetime.datetime | None | Unset = UNSET,
+    created_before: datetime.datetime | None | Unset = UNSET,
+    sort: AccountsReadAccountsSort | Unset = "-created_at",
+    currency: None | str | Unset = UNSET,
+    owner_id: None | str | Unset = UNSET,
+) -> Response[AccountsPublic | ErrorBody | HTTPValidationError]:
+    """Read Accounts
+
+     List the accounts: one's own, or everyone's for a superuser. A page is from one moment.
+
+    Args:
+        skip (int | Unset):  Default: 0.
+        limit (int | Unset):  Default: 100.
+        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
+            on there, whatever changed.
+        count (AccountsReadAccountsCount | Unset): `none` spares the database the counting.
+            Default: 'exact'.
+        created_after (datetime.datetime | None | Unset): Created later than this.
+        created_before (datetime.datetime | None | Unset): Created earlier than this.
+        sort (AccountsReadAccountsSort | Unset): `-` for descending. Default: '-created_at'.
+        currency (None | str | Unset):
+        owner_id (None | str | Unset): Whose accounts; of others for superusers only.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[AccountsPublic | ErrorBody | HTTPValidationError]
+    """
+
+    kwargs = _get_kwargs(
+        skip=skip,
+        limit=limit,
+        cursor=cursor,
+        count=count,
+        created_after=created_after,
+        created_before=created_before,
+        sort=sort,
+        currency=currency,
+        owner_id=owner_id,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    *,
+    client: AuthenticatedClient,
+    skip: int | Unset = 0,
+    limit: int | Unset = 100,
+    cursor: None | str | Unset = UNSET,
+    count: AccountsReadAccountsCount | Unset = "exact",
+    created_after: datetime.datetime | None | Unset = UNSET,
+    created_before: datetime.datetime | None | Unset = UNSET,
+    sort: AccountsReadAccountsSort | Unset = "-created_at",
+    currency: None | str | Unset = UNSET,
+    owner_id: None | str | Unset = UNSET,
+) -> AccountsPublic | ErrorBody | HTTPValidationError | None:
+    """Read Accounts
+
+     List the accounts: one's own, or everyone's for a superuser. A page is from one moment.
+
+    Args:
+        skip (int | Unset):  Default: 0.
+        limit (int | Unset):  Default: 100.
+        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
+            on there, whatever changed.
+        count (AccountsReadAccountsCount | Unset): `none` spares the database the counting.
+            Default: 'exact'.
+        created_after (datetime.datetime | None | Unset): Created later than this.
+        created_before (datetime.datetime | None | Unset): Created earlier than this.
+        sort (AccountsReadAccountsSort | Unset): `-` for descending. Default: '-created_at'.
+        currency (None | str | Unset):
+        owner_id (None | str | Unset): Whose accounts; of others for superusers only.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        AccountsPublic | ErrorBody | HTTPValidationError
+    """
+
+    return sync_detailed(
+        client=client,
+        skip=skip,
+        limit=limit,
+        cursor=cursor,
+        count=count,
+        created_after=created_after,
+        created_before=created_before,
+        sort=sort,
+        currency=currency,
+        owner_id=owner_id,
+    ).parsed
+
+
+async def asyncio_detailed(
+    *,
+    client: AuthenticatedClient,
+    skip: int | Unset = 0,
+    limit: int | Unset = 100,
+    cursor: None | str | Unset = UNSET,
+    count: AccountsReadAccountsCount | Unset = "exact",
+    created_after: datetime.datetime | None | Unset = UNSET,
+    created_before: datetime.datetime | None | Unset = UNSET,
+    sort: AccountsReadAccountsSort | Unset = "-created_at",
+    currency: None | str | Unset = UNSET,
+    owner_id: None | str | Unset = UNSET,
+) -> Response[AccountsPublic | ErrorBody | HTTPValidationError]:
+    """Read Accounts
+
+     List the accounts: one's own, or everyone's for a superuser. A page is from one moment.
+
+    Args:
+        skip (int | Unset):  Default: 0.
+        limit (int | Unset):  Default: 100.
+        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
+            on there, whatever changed.
+        count (AccountsReadAccountsCount | Unset): `none` spares the database the counting.
+            Default: 'exact'.
+        created_after (datetime.datetime | None | Unset): Created later than this.
+        created_before (datetime.datetime | None | Unset): Created earlier than this.
+        sort (AccountsReadAccountsSort | Unset): `-` for descending. Default: '-created_at'.
+        currency (None | str | Unset):
+        owner_id (None | str | Unset): Whose accounts; of others for superusers only.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[AccountsPublic | ErrorBody | HTTPValidationError]
+    """
+
+    kwargs = _get_kwargs(
+        skip=skip,
+        limit=limit,
+        cursor=cursor,
+        count=count,
+        created_after=created_after,
+        created_before=created_before,
+        sort=sort,
+        currency=currency,
+        owner_id=owner_id,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    *,
+    client: AuthenticatedClient,
+    skip: int | Unset = 0,
+    limit: int | Unset = 100,
+    cursor: None | str | Unset = UNSET,
+    count: AccountsReadAccountsCount | Unset = "exact",
+    created_after: datetime.datetime | None | Unset = UNSET,
+    created_before: datetime.datetime | None | Unset = UNSET,
+    sort: AccountsReadAccountsSort | Unset = "-created_at",
+    currency: None | str | Unset = UNSET,
+    owner_id: None | str | Unset = UNSET,
+) -> AccountsPublic | ErrorBody | HTTPValidationError | None:
+    """Read Accounts
+
+     List the accounts: one's own, or everyone's for a superuser. A page is from one moment.
+
+    Args:
+        skip (int | Unset):  Default: 0.
+        limit (int | Unset):  Default: 100.
+        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
+            on there, whatever changed.
+        count (AccountsReadAccountsCount | Unset): `none` spares the database the counting.
+            Default: 'exact'.
+        created_after (datetime.datetime | None | Unset): Created later than this.
+        created_before (datetime.datetime | None | Unset): Created earlier than this.
+        sort (AccountsReadAccountsSort | Unset): `-` for descending. Default: '-created_at'.
+        currency (None | str | Unset):
+        owner_id (None | str | Unset): Whose accounts; of others for superusers only.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        AccountsPublic | ErrorBody | HTTPValidationError
+    """
+
+    return (
+        await asyncio_detailed(
+            client=client,
+            skip=skip,
+            limit=limit,
+            cursor=cursor,
+            count=count,
+            created_after=created_after,
+            created_before=created_before,
+            sort=sort,
+            currency=currency,
+            owner_id=owner_id,
+        )
+    ).parsed

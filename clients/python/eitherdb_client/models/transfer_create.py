@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+from ..types import UNSET, Unset
+
+T = TypeVar("T", bound="TransferCreate")
+
+
+@_attrs_define
+class TransferCreate:
+    """Money that moves between two accounts of one currency, in its minor units (cents)."""
+
+    amount_minor: int
+    from_account_id: str
+    to_account_id: str
+    note: None | str | Unset = UNSET
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        amount_minor = self.amount_minor
+
+        from_account_id = self.from_account_id
+
+        to_account_id = self.to_account_id
+
+        note: None | str | Unset
+        if isinstance(self.note, Unset):
+            note = UNSET
+        else:
+            note = self.note
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "amount_minor": amount_minor,
+                "from_account_id": from_account_id,
+                "to_account_id": to_account_id,
+            }
+        )
+        if note is not UNSET:
+            field_dict["note"] = note
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        d = dict(src_dict)
+        amount_minor = d.pop("amount_minor")
+
+        from_account_id = d.pop("from_account_id")
+
+        to_account_id = d.pop("to_account_id")
+
+        def _parse_note(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        note = _parse_note(d.pop("note", UNSET))
+
+        transfer_create = cls(
+            amount_minor=amount_minor,
+            from_account_id=from_account_id,
+            to_account_id=to_account_id,
+            note=note,
+        )
+
+        transfer_create.additional_properties = d
+        return transfer_create
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
