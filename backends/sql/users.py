@@ -163,14 +163,16 @@ class SqlUserRepository:
         """See the protocol. `ON DELETE CASCADE` takes the items along; accounts with money refuse."""
 
         async def write(connection: AsyncConnection) -> None:
+            # Who adds an account locks its owner: none comes between its accounts' end and the user's.
+            locked = select(USERS.c.id).where(*_matches(id, versions)).with_for_update()
+            if (await connection.execute(locked)).first() is None:
+                raise Refused
             # What waits for a row of an account sees what it then holds: no money is deleted.
             await connection.execute(
                 delete(ACCOUNTS).where(ACCOUNTS.c.owner_id == id, ACCOUNTS.c.balance_minor == 0)
             )
             await connection.execute(delete(IDEMPOTENCY_KEYS).where(IDEMPOTENCY_KEYS.c.owner_id == id))
-            deleted = await connection.execute(delete(USERS).where(*_matches(id, versions)))
-            if not deleted.rowcount:
-                raise Refused
+            await connection.execute(delete(USERS).where(USERS.c.id == id))
 
         try:
             await retry_conflicts(
