@@ -220,7 +220,9 @@ class MongoLedger(Ledger):
         fits = created_between(where.created_after, where.created_before)
         if owner_id is not None:
             owner = object_id(owner_id)
-            fits.append({"$or": [{"from_owner_id": owner}, {"to_owner_id": owner}]})
+            either = [{"from_owner_id": owner}, {"to_owner_id": owner}]
+            # A malformed id is null here, and so is the owner of a side that an entry lacks.
+            fits.append({"_id": None} if owner is None else {"$or": either})
         return await fetch_page(
             self._transfers,
             fits,
