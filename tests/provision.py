@@ -127,7 +127,7 @@ class SqlProvision(Provision):
     _cleaner: AsyncEngine
 
     async def clean(self) -> None:
-        """Empty the tables; the foreign key takes the items along."""
+        """Empty the tables, accounts before their owners; a foreign key takes the items along."""
         async with self._cleaner.connect() as connection:
             for table in (ACCOUNTS, TRANSFERS, IDEMPOTENCY_KEYS, USERS, COUNTERS):
                 await connection.execute(delete(table))

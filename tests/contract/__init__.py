@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.contract.expectations")
+pytest.register_assert_rewrite("tests.contract.expectations", "tests.contract.bank")

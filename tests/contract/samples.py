@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from backends.models import NewItem, NewUser
+from backends.models import NewAccount, NewItem, NewUser
 
 UNKNOWN_ID = "0123456789abcdef01234567"
 
@@ -26,6 +26,20 @@ OTHER_USER: dict[str, Any] = {
 }
 FULL_ITEM: dict[str, Any] = {"title": "Note G", "description": "Bernoulli numbers"}
 OTHER_ITEM: dict[str, Any] = {"title": "Note A", "description": "The engine weaves"}
+FULL_ACCOUNT: dict[str, Any] = {"name": "Giro", "currency": "EUR"}
+OTHER_ACCOUNT: dict[str, Any] = {"name": "Savings", "currency": "JPY"}
+FULL_ENTRY: dict[str, Any] = {"amount_minor": 2**53 + 1, "note": "Cards and tins"}
+OTHER_ENTRY: dict[str, Any] = {"amount_minor": 12_34, "note": "Wheels"}
+FULL_TRANSFER: dict[str, Any] = {
+    **FULL_ENTRY,
+    "from_account_id": "0123456789abcdef00000001",
+    "to_account_id": "0123456789abcdef00000002",
+}
+OTHER_TRANSFER: dict[str, Any] = {
+    **OTHER_ENTRY,
+    "from_account_id": "0123456789abcdef00000003",
+    "to_account_id": "0123456789abcdef00000004",
+}
 
 
 LONG_AGO, SOON = datetime(1815, 12, 10, tzinfo=UTC), datetime(2852, 11, 27, tzinfo=UTC)
@@ -36,6 +50,8 @@ ITEM_FILTER: dict[str, Any] = {
     "created_after": LONG_AGO,
     "created_before": SOON,
 }
+ACCOUNT_FILTER: dict[str, Any] = {"currency": "EUR", "created_after": LONG_AGO, "created_before": SOON}
+TRANSFER_FILTER: dict[str, Any] = {"created_after": LONG_AGO, "created_before": SOON}
 
 
 def new_user(n: int = 0) -> NewUser:
@@ -46,6 +62,11 @@ def new_user(n: int = 0) -> NewUser:
 def new_item(n: int = 0) -> NewItem:
     """Return the form of an item that differs from those of other numbers."""
     return NewItem(title=f"item {n}", description=f"description {n}")
+
+
+def new_account(n: int = 0) -> NewAccount:
+    """Return the form of an account that differs from those of other numbers."""
+    return NewAccount(name=f"account {n}", currency=("EUR", "USD")[n % 2])
 
 
 def hex_id(n: int) -> str:

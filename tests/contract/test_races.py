@@ -1,4 +1,4 @@
-"""Races of a user's deletion with what is done to the user's items meanwhile, through two backends."""
+"""Races of a user's deletion with what is done to its things meanwhile, through two backends."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import asyncio
 
 from backends.capabilities import Capability
 from backends.errors import BackendError, NotFound
-from backends.models import Item, ItemChanges, Page, User, UserChanges
+from backends.models import Account, Item, ItemChanges, Page, User, UserChanges
 from backends.protocols import Backend
+from tests.contract.bank import add_in_the_end, books
 from tests.contract.conftest import Opener
 from tests.contract.expectations import Facts, changed, delete_user_in_the_end, everything, facts
 from tests.contract.samples import new_item, new_user
@@ -16,21 +17,24 @@ ADDERS = 8
 
 
 class Race:
-    """Callers who add items for one user until they are refused, and one who deletes that user."""
+    """Callers who add items and accounts for a user until they are refused, and one who deletes it."""
 
     def __init__(self, user: User) -> None:
         """Race for this user."""
         self.user = user
-        self.added: list[Item] = []
+        self.added: list[Item | Account] = []
         self.refusals: list[Facts] = []
         self.over = False
         self._news = asyncio.Event()
 
     async def add_until_refused(self, backend: Backend) -> None:
-        """Add items until the owner is gone, or until it is clear that it stays."""
+        """Add one after the other until the owner is gone, or until it is clear that it stays."""
         while not self.over:
             try:
-                self.added.append(await backend.items.add(new_item(), owner_id=self.user.id))
+                if len(self.added) % 2:
+                    self.added.append(await backend.items.add(new_item(), owner_id=self.user.id))
+                else:
+                    self.added.append(await add_in_the_end(backend, self.user.id))
             except BackendError as exc:
                 self.refusals.append(facts(exc))
                 return
@@ -39,7 +43,7 @@ class Race:
             await asyncio.sleep(0)  # not every backend has to wait for its server
 
     async def delete_after(self, count: int, backend: Backend) -> None:
-        """Delete the user when so many items were added."""
+        """Delete the user when so many things were added."""
         while len(self.added) < count and len(self.refusals) < ADDERS:
             self._news.clear()
             await self._news.wait()
@@ -47,10 +51,10 @@ class Race:
 
 
 async def test_delete_racing_adds_leaves_no_orphan(backend: Backend, open_another: Opener) -> None:
-    """Each `add` returns or raises NotFound; in the end no item of the deleted user is there.
+    """Each `add` returns or raises NotFound; in the end nothing of the deleted user is there.
 
     The adders go on until they are refused, so the deletion begins, commits and ends between any of
-    their steps; in each round it begins after another number of items.
+    their steps; in each round it begins after another number of things.
     """
     another = await open_another()
     bystander = await backend.users.add(new_user(-1))
@@ -65,12 +69,15 @@ async def test_delete_racing_adds_leaves_no_orphan(backend: Backend, open_anothe
 
         if race.over:  # refused for want of the capability: all is as if it had not been tried
             users, items = await everything(backend)
+            accounts, _ = await books(backend)
             assert users == [race.user, bystander]
-            assert {item.id: item for item in items} == {item.id: item for item in (kept, *race.added)}
+            stored: list[Item | Account] = [*items, *accounts]
+            assert {row.id: row for row in stored} == {row.id: row for row in (kept, *race.added)}
             assert race.refusals == []
             break
         assert race.refusals == [facts(NotFound("user", race.user.id))] * ADDERS
         assert await everything(backend) == await everything(another) == ([bystander], [kept])
+        assert await books(backend) == await books(another) == ([], [])
         assert await backend.items.list(owner_id=race.user.id) == Page(data=[], count=0, next=None)
 
 

@@ -1,0 +1,246 @@
+"""Accounts: add, get and delete; what goes in comes out, and what has money in it stays."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from backends.errors import AccountNotEmpty, AlreadyExists, NotFound, NotOwner, VersionMismatch
+from backends.ids import is_id
+from backends.models import Account, NewAccount, Page, User
+from backends.protocols import Backend
+from tests.conftest import ManualClock
+from tests.contract.bank import after, books, checked_books, money, needs_transactions, open_account
+from tests.contract.conftest import ManualIds
+from tests.contract.expectations import everything, facts, race, raises
+from tests.contract.samples import (
+    FULL_ACCOUNT,
+    OTHER_ACCOUNT,
+    UNKNOWN_ID,
+    hex_id,
+    malformed_ids,
+    new_account,
+)
+from tests.contract.test_text import TEXTS
+from tests.contract.test_time import TIMES
+
+NONE_OF_THEM: list[Collection[int]] = [[], (2,), {0, -1}, frozenset({2**31, 2**63 - 1, -(2**63)})]
+
+
+@pytest.fixture
+async def full(backend: Backend, owner: User) -> Account:
+    """Return an account with every field set."""
+    return await backend.accounts.add(NewAccount.model_validate(FULL_ACCOUNT), owner_id=owner.id)
+
+
+@pytest.mark.parametrize("sample", [FULL_ACCOUNT, OTHER_ACCOUNT], ids=["full", "other"])
+async def test_add_returns_what_get_returns(
+    backend: Backend, owner: User, clock: ManualClock, sample: dict[str, Any]
+) -> None:
+    """Every field comes back as it was given, from the call itself and from each way to read."""
+    clock.now = datetime(2026, 11, 23, 4, 5, 6, 7_000, tzinfo=UTC)
+
+    account = await backend.accounts.add(NewAccount.model_validate(sample), owner_id=owner.id)
+
+    expected = Account(
+        id=account.id,
+        owner_id=owner.id,
+        balance_minor=0,
+        created_at=datetime(2026, 11, 23, 4, 5, 6, 7_000, tzinfo=UTC),
+        version=1,
+        **sample,
+    )
+    assert account == expected
+    assert await backend.accounts.get(account.id) == expected
+    assert await backend.accounts.get(account.id, owner_id=owner.id) == expected
+    assert await backend.accounts.list() == Page(data=[expected], count=1, next=None)
+    assert await backend.accounts.list(owner_id=owner.id) == Page(data=[expected], count=1, next=None)
+    assert (await backend.accounts.statement(account.id)).account == expected
+
+
+async def test_add_makes_fresh_ids(backend: Backend, owner: User) -> None:
+    """Ids are well-formed and no two accounts share one, though all else of them be equal."""
+    accounts = [await backend.accounts.add(new_account(), owner_id=owner.id) for _ in range(5)]
+
+    assert all(is_id(account.id) for account in accounts)
+    assert len({account.id for account in accounts}) == 5
+    assert await books(backend) == (accounts[::-1], [])
+
+
+async def test_add_refuses_id_in_use(
+    given_ids: Backend, ids: ManualIds, owner: User, stranger: User
+) -> None:
+    """An id that comes twice is an error about the id; the row that has it is left alone."""
+    ids.upcoming = [hex_id(1), hex_id(1)]
+    first = await given_ids.accounts.add(new_account(1), owner_id=owner.id)
+
+    with raises(AlreadyExists("account", "id")):
+        await given_ids.accounts.add(new_account(2), owner_id=stranger.id)
+
+    assert await books(given_ids) == ([first], [])
+
+
+async def test_add_lets_an_account_have_the_id_of_a_user(
+    given_ids: Backend, ids: ManualIds, owner: User
+) -> None:
+    """Ids are unique among the rows of one entity, as the contract says, and no more."""
+    ids.upcoming = [owner.id]
+
+    account = await given_ids.accounts.add(new_account(), owner_id=owner.id)
+
+    assert account.id == owner.id
+    assert await books(given_ids) == ([account], [])
+
+
+async def test_add_for_unknown_owner_raises_not_found(backend: Backend, full: Account, owner: User) -> None:
+    """An account needs an owner who exists; without one no row is left behind."""
+    for id_ in [UNKNOWN_ID, full.id, *malformed_ids(owner.id)]:
+        with raises(NotFound("user", id_)):
+            await backend.accounts.add(new_account(), owner_id=id_)
+
+    assert await books(backend) == ([full], [])
+
+
+async def test_add_keeps_text_and_time_as_they_are(
+    backend: Backend, clock: ManualClock, owner: User
+) -> None:
+    """Neither a name that means something elsewhere nor a time of any year is changed."""
+    clock.stop()
+    names = [*TEXTS.values(), "\U0010ffff" * 255]
+    for n, name in enumerate(names):
+        clock.now = TIMES[n % len(TIMES)]
+        account = await backend.accounts.add(NewAccount(name=name, currency="EUR"), owner_id=owner.id)
+        assert (account.name, account.created_at) == (name, clock.now), ascii(name)
+        assert await backend.accounts.get(account.id) == account, ascii(name)
+
+
+async def test_add_takes_every_currency_as_it_is_written(backend: Backend, owner: User) -> None:
+    """With no minor unit, with three digits of it or with four: an account keeps its code."""
+    for currency in ("JPY", "KWD", "CLF", "CHF"):
+        account = await open_account(backend, owner, currency=currency)
+        assert account.currency == currency
+        assert await backend.accounts.get(account.id) == account
+
+
+async def test_get_and_delete_of_unknown_id_raise_not_found(backend: Backend, full: Account) -> None:
+    """An unknown id and every malformed one are answered alike, whoever asks; nothing is deleted."""
+    for id_ in [UNKNOWN_ID, full.owner_id, *malformed_ids(full.id)]:
+        for owner_id in (None, full.owner_id):
+            with raises(NotFound("account", id_)):
+                await backend.accounts.get(id_, owner_id=owner_id)
+        for owner_id, versions in ((None, None), ("", [])):
+            with raises(NotFound("account", id_)):
+                await backend.accounts.delete(id_, owner_id=owner_id, versions=versions)
+
+    assert await books(backend) == ([full], [])
+
+
+async def test_get_and_delete_of_a_stranger_or_nobody_raise_not_owner(
+    backend: Backend, full: Account, stranger: User
+) -> None:
+    """Who does not own an account is told so before anything else, and it stays as it was."""
+    for owner_id in [stranger.id, UNKNOWN_ID, full.id, *malformed_ids(full.owner_id)]:
+        with raises(NotOwner("account", full.id)):
+            await backend.accounts.get(full.id, owner_id=owner_id)
+        with raises(NotOwner("account", full.id)):
+            await backend.accounts.delete(full.id, owner_id=owner_id)
+        with raises(NotOwner("account", full.id)):
+            await backend.accounts.delete(full.id, owner_id=owner_id, versions=[])
+
+    assert await books(backend) == ([full], [])
+
+
+async def test_list_of_an_owner_contains_only_its_accounts(
+    backend: Backend, owner: User, stranger: User
+) -> None:
+    """An owner's list and its count leave out everyone else's; who does not exist has none."""
+    accounts = [
+        await backend.accounts.add(new_account(n), owner_id=(owner, stranger, owner)[n % 3].id)
+        for n in range(9)
+    ]
+
+    for user in (owner, stranger):
+        mine = [account for account in accounts[::-1] if account.owner_id == user.id]
+        assert await backend.accounts.list(owner_id=user.id) == Page(data=mine, count=len(mine), next=None)
+    for owner_id in [UNKNOWN_ID, accounts[0].id, *malformed_ids(owner.id)]:
+        assert await backend.accounts.list(owner_id=owner_id) == Page(data=[], count=0, next=None)
+
+
+async def test_delete_removes_the_account_alone(backend: Backend, full: Account, owner: User) -> None:
+    """A deleted account can't be read in any way; its owner and the others can."""
+    neighbour = await backend.accounts.add(new_account(), owner_id=owner.id)
+
+    await backend.accounts.delete(full.id, owner_id=owner.id, versions=[1])
+
+    for read in (backend.accounts.get, backend.accounts.statement, backend.accounts.delete):
+        with raises(NotFound("account", full.id)):
+            await read(full.id)
+    assert await books(backend) == ([neighbour], [])
+    assert await everything(backend) == ([owner], [])
+
+
+async def test_delete_of_another_version_raises_version_mismatch(backend: Backend, full: Account) -> None:
+    """Where the account's version is none of those that are named it stays."""
+    for versions in NONE_OF_THEM:
+        for owner_id in (None, full.owner_id):
+            with raises(VersionMismatch("account", full.id)):
+                await backend.accounts.delete(full.id, owner_id=owner_id, versions=versions)
+
+    assert await books(backend) == ([full], [])
+    await backend.accounts.delete(full.id, versions=range(200))
+    assert await books(backend) == ([], [])
+
+
+@needs_transactions("accounts.deposit")
+async def test_every_entry_is_a_version_that_delete_can_name(backend: Backend, full: Account) -> None:
+    """Who knows the account as it was before an entry does not delete it; who knows it now does."""
+    for entry in (
+        await backend.accounts.deposit(full.id, money(5), ordered_by=full.owner_id),
+        await backend.accounts.withdraw(full.id, money(5), ordered_by=full.owner_id),
+    ):
+        full = after(full, entry)
+    for versions in ([], [1], {1, 2, 4}):
+        with raises(VersionMismatch("account", full.id)):
+            await backend.accounts.delete(full.id, versions=versions)
+    assert (await books(backend))[0] == [full]
+
+    await backend.accounts.delete(full.id, versions={3})
+
+    assert (await checked_books(backend))[0] == []
+
+
+@needs_transactions("accounts.deposit")
+async def test_delete_of_an_account_with_money_raises_account_not_empty(
+    backend: Backend, full: Account, stranger: User
+) -> None:
+    """However little it has, it stays; that it is another's or of another version is said before."""
+    entry = await backend.accounts.deposit(full.id, money(1), ordered_by=stranger.id)
+    before = [after(full, entry)], [entry]
+
+    for owner_id in (None, full.owner_id):
+        for versions in (None, [2], range(9)):
+            with raises(AccountNotEmpty("account", full.id)):
+                await backend.accounts.delete(full.id, owner_id=owner_id, versions=versions)
+        with raises(VersionMismatch("account", full.id)):
+            await backend.accounts.delete(full.id, owner_id=owner_id, versions=[1])
+    with raises(NotOwner("account", full.id)):
+        await backend.accounts.delete(full.id, owner_id=stranger.id, versions=[1])
+
+    assert await checked_books(backend) == before
+
+
+async def test_concurrent_deletes_of_one_account_let_one_win(backend: Backend, full: Account) -> None:
+    """Exactly one call deletes; the others find nothing, whether or not they name owner and version."""
+    for versions in (None, {1}):
+        account = await backend.accounts.add(new_account(), owner_id=full.owner_id)
+
+        done, errors = await race(
+            backend.accounts.delete(account.id, owner_id=(None, full.owner_id)[n % 2], versions=versions)
+            for n in range(20)
+        )
+
+        assert (done, errors) == ([None], [facts(NotFound("account", account.id))] * 19)
+    assert await books(backend) == ([full], [])

@@ -1,0 +1,59 @@
+"""Races of calls with one key, through two backends on one database: one outcome, whichever it is."""
+
+from __future__ import annotations
+
+from backends.errors import IdempotencyKeyReused, InsufficientFunds
+from backends.models import Account, User
+from backends.protocols import Backend
+from tests.contract.bank import checked_books, key, money, needs_transactions, open_account
+from tests.contract.conftest import Opener
+from tests.contract.expectations import facts, race
+
+
+@needs_transactions("accounts.deposit")
+async def test_concurrent_refusal_and_cure_have_one_outcome(
+    backend: Backend, open_another: Opener, owner: User
+) -> None:
+    """While the money comes, each repetition says the same: all are refused, or all return one entry."""
+    both = backend, await open_another()
+    for n in range(5):
+        source = await open_account(backend, owner, balance=4)
+        calls = [
+            both[m % 2].accounts.withdraw(source.id, money(5), ordered_by=owner.id, idempotency=key(f"{n}"))
+            for m in range(8)
+        ]
+        cure = both[1].accounts.deposit(source.id, money(1), ordered_by=owner.id)
+
+        results, errors = await race([*calls[:4], cure, *calls[4:]])
+
+        withdrawn = [result for result in results if result.source is not None]
+        if errors:
+            assert (withdrawn, errors) == ([], [facts(InsufficientFunds(source.id))] * 8)
+        else:
+            assert withdrawn == [withdrawn[0]] * 8
+        now: Account = await backend.accounts.get(source.id)
+        assert now.balance_minor == (5 if errors else 0)
+    await checked_books(backend)
+
+
+@needs_transactions("accounts.deposit")
+async def test_concurrent_calls_with_one_key_for_two_things_do_one_of_them(
+    backend: Backend, open_another: Opener, owner: User
+) -> None:
+    """One fingerprint wins: all its calls return the one outcome, and the other's are refused."""
+    both = backend, await open_another()
+    account = await open_account(backend, owner, balance=1)
+    for n in range(5):
+        results, errors = await race(
+            both[m // 2 % 2].accounts.deposit(
+                account.id,
+                money(1 + m % 2),
+                ordered_by=owner.id,
+                idempotency=key(f"{n}", f"{m % 2}"),
+            )
+            for m in range(16)
+        )
+
+        assert results == [results[0]] * 8
+        assert errors == [facts(IdempotencyKeyReused(f"{n}"))] * 8
+    assert len((await checked_books(backend))[1]) == 6

@@ -1,0 +1,151 @@
+"""The ledger as a list: who sees which entries, and which of them fit; reading needs no capability."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from backends.errors import NotFound, NotOwner
+from backends.models import Account, Page, Transfer, TransferFilter, TransferSort, User
+from backends.protocols import Backend
+from tests.conftest import ManualClock
+from tests.contract.bank import money, needs_transactions, open_account, order_of
+from tests.contract.conftest import ManualIds
+from tests.contract.expectations import raises
+from tests.contract.samples import UNKNOWN_ID, malformed_ids, new_user
+
+MILLISECOND = timedelta(milliseconds=1)
+SORTS: list[TransferSort] = ["-created_at", "created_at"]
+NOTHING: Page[Transfer] = Page(data=[], count=0, next=None)
+
+
+@pytest.fixture
+async def mine(backend: Backend, owner: User) -> Account:
+    """Return an account of the owner."""
+    return await open_account(backend, owner, name="mine")
+
+
+@pytest.fixture
+async def theirs(backend: Backend, stranger: User) -> Account:
+    """Return an account of the stranger."""
+    return await open_account(backend, stranger, name="theirs")
+
+
+async def test_ledger_without_entries_is_empty(backend: Backend, mine: Account) -> None:
+    """Reading needs no transactions: there is nothing, and no id has an entry."""
+    for owner_id in (None, mine.owner_id, UNKNOWN_ID, ""):
+        assert await backend.accounts.transfers(owner_id=owner_id) == NOTHING
+        for id_ in [UNKNOWN_ID, mine.id, *malformed_ids(mine.id)]:
+            with raises(NotFound("transfer", id_)):
+                await backend.accounts.get_transfer(id_, owner_id=owner_id)
+
+
+@needs_transactions("accounts.deposit")
+async def test_entry_is_shown_to_its_owners_and_to_who_ordered_it(
+    backend: Backend, owner: User, stranger: User, mine: Account, theirs: Account
+) -> None:
+    """The source's owner, the target's owner and who ordered it may read an entry, and nobody else."""
+    clerk, nosy = [await backend.users.add(new_user(n)) for n in (10, 11)]
+    accounts = backend.accounts
+    for entry, readers in [
+        (await accounts.deposit(mine.id, money(9), ordered_by=clerk.id), {owner, clerk}),
+        (await accounts.deposit(theirs.id, money(9), ordered_by=stranger.id), {stranger}),
+        (await accounts.transfer(order_of(mine, theirs, 1), ordered_by=clerk.id), {owner, stranger, clerk}),
+        (await accounts.transfer(order_of(theirs, mine, 1), ordered_by=owner.id), {owner, stranger}),
+        (await accounts.withdraw(mine.id, money(1), ordered_by=stranger.id), {owner, stranger}),
+    ]:
+        for user in (owner, stranger, clerk, nosy):
+            if user in readers:
+                assert await accounts.get_transfer(entry.id, owner_id=user.id) == entry
+            else:
+                with raises(NotOwner("transfer", entry.id)):
+                    await accounts.get_transfer(entry.id, owner_id=user.id)
+        for owner_id in [UNKNOWN_ID, mine.id, theirs.id, entry.id, *malformed_ids(owner.id)]:
+            with raises(NotOwner("transfer", entry.id)):
+                await accounts.get_transfer(entry.id, owner_id=owner_id)
+        assert await accounts.get_transfer(entry.id) == entry
+
+
+@needs_transactions("accounts.deposit")
+async def test_transfers_of_an_owner_are_those_of_its_accounts(
+    backend: Backend, owner: User, stranger: User, mine: Account, theirs: Account
+) -> None:
+    """From and to the user's accounts, each once though both be the user's; to have ordered is nothing."""
+    savings = await open_account(backend, owner, name="savings")
+    accounts = backend.accounts
+    entries = [
+        (await accounts.deposit(theirs.id, money(9), ordered_by=owner.id), {stranger}),
+        (await accounts.transfer(order_of(theirs, mine, 8), ordered_by=stranger.id), {owner, stranger}),
+        (await accounts.transfer(order_of(mine, savings, 7), ordered_by=stranger.id), {owner}),
+        (await accounts.transfer(order_of(savings, theirs, 6), ordered_by=owner.id), {owner, stranger}),
+        (await accounts.withdraw(theirs.id, money(5), ordered_by=owner.id), {stranger}),
+        (await accounts.withdraw(savings.id, money(1), ordered_by=stranger.id), {owner}),
+    ]
+
+    for user in (owner, stranger):
+        seen = [entry for entry, users in entries if user in users]
+        for sort in SORTS:
+            rows = seen if sort == "created_at" else seen[::-1]
+            page = await accounts.transfers(owner_id=user.id, sort=sort)
+            assert page == Page(data=rows, count=4, next=None), sort
+    assert await accounts.transfers() == Page(
+        data=[entry for entry, _ in entries][::-1], count=6, next=None
+    )
+    for owner_id in [UNKNOWN_ID, mine.id, *malformed_ids(owner.id)]:
+        assert await accounts.transfers(owner_id=owner_id) == NOTHING
+
+
+@needs_transactions("accounts.deposit")
+async def test_transfers_fit_all_conditions(
+    backend: Backend, clock: ManualClock, owner: User, mine: Account, theirs: Account
+) -> None:
+    """Both bounds of time, alone and together, with and without an owner; the count is the list's."""
+    entries: list[Transfer] = []
+    for n in range(10):
+        account = (mine, theirs, mine)[n % 3]
+        entries.append(await backend.accounts.deposit(account.id, money(1 + n), ordered_by=owner.id))
+        clock.pass_by(seconds=1)
+    times = [None, entries[0].created_at - MILLISECOND, entries[3].created_at, entries[8].created_at]
+
+    for after in times:
+        for before in times:
+            for owner_id in (None, owner.id):
+                fitting = [
+                    entry
+                    for entry in entries
+                    if (after is None or entry.created_at > after)
+                    and (before is None or entry.created_at < before)
+                    and (owner_id is None or entry.to_account_id == mine.id)
+                ]
+                where = TransferFilter(created_after=after, created_before=before)
+                for sort in SORTS:
+                    rows = fitting if sort == "created_at" else fitting[::-1]
+                    page = await backend.accounts.transfers(owner_id=owner_id, where=where, sort=sort)
+                    assert page == Page(data=rows, count=len(rows), next=None), (where, owner_id, sort)
+                    if len(rows) > 1:
+                        first = await backend.accounts.transfers(
+                            owner_id=owner_id, where=where, sort=sort, limit=1
+                        )
+                        rest = await backend.accounts.transfers(
+                            owner_id=owner_id, where=where, sort=sort, after=first.next, count=False
+                        )
+                        assert first.data + rest.data == rows, (where, owner_id, sort)
+
+
+@needs_transactions("accounts.deposit")
+async def test_entry_may_have_the_id_of_an_account(
+    backend: Backend, given_ids: Backend, ids: ManualIds, owner: User, mine: Account
+) -> None:
+    """Ids are unique among the rows of one entity, and neither is found under the other's."""
+    ids.upcoming = [mine.id]
+    entry = await given_ids.accounts.deposit(mine.id, money(1), ordered_by=owner.id)
+    other = await backend.accounts.deposit(mine.id, money(1), ordered_by=owner.id)
+
+    assert entry.id == mine.id
+    assert await backend.accounts.get_transfer(mine.id) == entry
+    with raises(NotFound("account", other.id)):
+        await backend.accounts.get(other.id)
+    await backend.accounts.withdraw(mine.id, money(2), ordered_by=owner.id)
+    await backend.accounts.delete(mine.id)
+    assert await backend.accounts.get_transfer(mine.id) == entry

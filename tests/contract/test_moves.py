@@ -1,0 +1,88 @@
+"""What deposits, withdrawals and transfers share: versions without a gap, and what they need."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from backends.capabilities import Capability
+from backends.errors import InsufficientFunds, NotFound
+from backends.models import Account, Transfer, User
+from backends.protocols import Backend
+from tests.contract.bank import (
+    after,
+    books,
+    checked_books,
+    money,
+    needs_transactions,
+    open_account,
+    order_of,
+    side,
+)
+from tests.contract.expectations import raises, refused_without
+from tests.contract.samples import UNKNOWN_ID
+
+Move = Callable[[Backend, Account, Account, User], Awaitable[Transfer]]
+# What takes 3 out of the first account or brings them into the second, ordered by the user.
+MOVES: dict[str, Move] = {
+    "deposit": lambda b, _, target, user: b.accounts.deposit(target.id, money(3), ordered_by=user.id),
+    "withdraw": lambda b, source, _, user: b.accounts.withdraw(source.id, money(3), ordered_by=user.id),
+    "transfer": lambda b, source, target, user: b.accounts.transfer(
+        order_of(source, target, 3), ordered_by=user.id
+    ),
+}
+
+
+@needs_transactions("accounts.deposit")
+async def test_versions_and_balances_of_an_account_have_no_gap(
+    backend: Backend, owner: User, stranger: User
+) -> None:
+    """Each entry is a version of each of its accounts, whichever operation made it; a refusal is none."""
+    source = await open_account(backend, owner, balance=100)
+    target = await open_account(backend, owner, balance=50)
+    for n, (name, move) in enumerate(list(MOVES.items()) * 5):
+        moved = await move(backend, source, target, stranger)
+        with raises(InsufficientFunds(source.id)):
+            await backend.accounts.withdraw(source.id, money(1_000), ordered_by=owner.id)
+
+        assert moved.source == (None if name == "deposit" else side(source, -3)), n
+        assert moved.target == (None if name == "withdraw" else side(target, 3)), n
+        source = after(source, moved) if moved.source else source
+        target = after(target, moved) if moved.target else target
+        assert (await books(backend))[0] == [target, source], n
+    assert (source.version, target.version) == (12, 12)
+    await checked_books(backend)
+
+
+@pytest.mark.parametrize("name", MOVES)
+async def test_move_without_transactions_is_refused_before_anything_else(
+    backend: Backend, owner: User, name: str
+) -> None:
+    """What can't be done in one step is not done, whether or not it could go otherwise."""
+    source, target = [await open_account(backend, owner, name=name) for name in ("source", "target")]
+    nowhere = [replace(source, id=id_) for id_ in (UNKNOWN_ID, "")]
+    can = Capability.TRANSACTIONS in backend.capabilities
+
+    for first, second in ((source, target), nowhere, nowhere[::-1]):
+        refusal = {
+            "deposit": NotFound("account", second.id),
+            "withdraw": NotFound("account", first.id)
+            if first is not source
+            else InsufficientFunds(first.id),
+            "transfer": NotFound("account", first.id)
+            if first is not source
+            else InsufficientFunds(first.id),
+        }[name]
+        with refused_without(backend, Capability.TRANSACTIONS, f"accounts.{name}"):
+            if name == "deposit" and second is target:
+                assert (await MOVES[name](backend, first, second, owner)).target == side(target, 3)
+            else:
+                with raises(refusal):
+                    await MOVES[name](backend, first, second, owner)
+
+    deposited = 3 if can and name == "deposit" else 0
+    accounts, entries = await checked_books(backend)
+    assert sum(account.balance_minor for account in accounts) == deposited
+    assert len(entries) == deposited // 3

@@ -1,0 +1,213 @@
+"""Statements: an account and all its entries as they were at one moment, however late they are read."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from backends.errors import NotFound, NotOwner
+from backends.models import Account, Statement, StatementEntry, Transfer, User
+from backends.protocols import Backend
+from tests.contract.bank import (
+    after,
+    books,
+    entries_of,
+    money,
+    needs_transactions,
+    open_account,
+    order_of,
+)
+from tests.contract.conftest import Opener
+from tests.contract.expectations import race, raises
+from tests.contract.samples import UNKNOWN_ID, malformed_ids
+
+MORE_THAN_A_LIST = 1001
+
+
+@pytest.fixture
+async def account(backend: Backend, owner: User) -> Account:
+    """Return an empty account of the owner."""
+    return await open_account(backend, owner)
+
+
+async def _read(statement: Statement) -> list[StatementEntry]:
+    """Return the rest of a statement's entries, in one list."""
+    return [entry async for part in statement.entries for entry in part]
+
+
+def _seen(entry: Transfer, account: Account) -> StatementEntry:
+    """Return the entry as the account sees it."""
+    came = entry.to_account_id == account.id
+    return StatementEntry(
+        transfer=entry,
+        other_account_id=entry.from_account_id if came else entry.to_account_id,
+        amount_minor=entry.amount_minor if came else -entry.amount_minor,
+        balance_minor=after(account, entry).balance_minor,
+        version=after(account, entry).version,
+    )
+
+
+async def test_statement_of_an_account_without_entries_is_the_account(
+    backend: Backend, account: Account
+) -> None:
+    """There is nothing to tell of an account in which nothing happened, and no capability is needed."""
+    for owner_id in (None, account.owner_id):
+        statement = await backend.accounts.statement(account.id, owner_id=owner_id)
+        assert statement.account == account
+        assert await _read(statement) == []
+
+
+async def test_statement_of_unknown_id_raises_not_found(
+    backend: Backend, account: Account, owner: User
+) -> None:
+    """An unknown id and every malformed one are answered alike, whoever asks, by the call itself."""
+    for id_ in [UNKNOWN_ID, owner.id, *malformed_ids(account.id)]:
+        for owner_id in (None, owner.id, ""):
+            with raises(NotFound("account", id_)):
+                await backend.accounts.statement(id_, owner_id=owner_id)
+
+
+async def test_statement_for_a_stranger_or_nobody_raises_not_owner(
+    backend: Backend, account: Account, stranger: User
+) -> None:
+    """Who does not own an account is told so, and not what is in it."""
+    for owner_id in [stranger.id, UNKNOWN_ID, account.id, *malformed_ids(account.owner_id)]:
+        with raises(NotOwner("account", account.id)):
+            await backend.accounts.statement(account.id, owner_id=owner_id)
+
+
+@needs_transactions("accounts.deposit")
+async def test_statement_has_all_entries_oldest_first(
+    backend: Backend, account: Account, owner: User, stranger: User
+) -> None:
+    """What came is positive, what went negative, each with its balance; both accounts see a transfer."""
+    other = await open_account(backend, stranger)
+    unconcerned = await open_account(backend, owner, balance=1)
+    accounts, by = backend.accounts, stranger.id
+    entries = [
+        await accounts.deposit(account.id, money(2**62, "in"), ordered_by=by),
+        await accounts.transfer(order_of(account, other, 2**53 + 1), ordered_by=by),
+        await accounts.transfer(order_of(other, account, 3), ordered_by=owner.id),
+        await accounts.withdraw(account.id, money(5), ordered_by=by),
+    ]
+
+    statement = await accounts.statement(account.id, owner_id=owner.id)
+    assert statement.account == after(account, entries[-1]) == await accounts.get(account.id)
+    assert await _read(statement) == [_seen(entry, account) for entry in entries]
+    balances = [2**62, 2**62 - 2**53 - 1, 2**62 - 2**53 + 2, 2**62 - 2**53 - 3]
+    assert [entry.balance_minor for entry in await entries_of(backend, account.id)] == balances
+    assert await entries_of(backend, other.id, owner_id=stranger.id) == [
+        _seen(entry, other) for entry in entries[1:3]
+    ]
+    assert len(await entries_of(backend, unconcerned.id)) == 1
+
+
+@needs_transactions("accounts.deposit")
+async def test_statement_is_of_the_moment_at_which_it_was_taken(
+    backend: Backend, open_another: Opener, account: Account, owner: User
+) -> None:
+    """Read later it shows nothing later, also when the account and its owner are gone by then."""
+    another = await open_another()
+    entries = [
+        await backend.accounts.deposit(account.id, money(5), ordered_by=owner.id),
+        await backend.accounts.withdraw(account.id, money(2), ordered_by=owner.id),
+    ]
+    empty = await another.accounts.statement((await open_account(backend, owner)).id)
+    early = [await each.accounts.statement(account.id) for each in (backend, another, backend)]
+    then = after(account, entries[1])
+
+    await another.accounts.deposit(account.id, money(7), ordered_by=owner.id)
+    await another.accounts.deposit(empty.account.id, money(1), ordered_by=owner.id)
+    late = await backend.accounts.statement(account.id)
+    assert await _read(early[0]) == [_seen(entry, account) for entry in entries]
+    assert len(await _read(late)) == 3
+    await another.accounts.withdraw(account.id, money(10), ordered_by=owner.id)
+    await another.accounts.delete(account.id)
+    assert await _read(early[1]) == [_seen(entry, account) for entry in entries]
+    await another.accounts.withdraw(empty.account.id, money(1), ordered_by=owner.id)
+    await another.users.delete(owner.id)
+
+    assert await _read(early[2]) == [_seen(entry, account) for entry in entries]
+    assert await _read(empty) == []
+    assert [statement.account for statement in early] == [then] * 3
+
+
+@needs_transactions("accounts.deposit")
+async def test_statement_of_many_entries_comes_in_several_lists(
+    backend: Backend, account: Account, owner: User
+) -> None:
+    """A thousand at most at a time; what comes between two, even the account's end, is in none of them."""
+    accounts = backend.accounts
+    entries = [
+        await accounts.deposit(account.id, money(1), ordered_by=owner.id) for _ in range(MORE_THAN_A_LIST)
+    ]
+    expected = [_seen(entry, account) for entry in entries]
+
+    statement = await accounts.statement(account.id)
+    parts = [await anext(statement.entries)]
+    assert backend.connections_in_use == 0
+    await accounts.withdraw(account.id, money(MORE_THAN_A_LIST), ordered_by=owner.id)
+    await accounts.delete(account.id)
+    parts += [part async for part in statement.entries]
+
+    assert statement.account == after(account, entries[-1])
+    assert [entry for part in parts for entry in part] == expected
+    assert len(parts) > 1
+    assert all(0 < len(part) <= 1000 for part in parts)
+
+
+@needs_transactions("accounts.deposit")
+async def test_statement_that_is_not_read_to_its_end_keeps_nothing(
+    backend: Backend, account: Account, owner: User
+) -> None:
+    """A reader may stop at any time, or never begin; no connection waits for it."""
+    await backend.accounts.deposit(account.id, money(5), ordered_by=owner.id)
+    for _ in range(30):  # more than a pool has
+        await backend.accounts.statement(account.id)
+        statement = await backend.accounts.statement(account.id)
+        await anext(statement.entries)
+        assert backend.connections_in_use == 0
+
+
+@needs_transactions("accounts.deposit")
+async def test_statements_taken_while_money_moves_add_up(
+    backend: Backend, open_another: Opener, owner: User, account: Account
+) -> None:
+    """Each is whole: as many entries as the version says, each balance the one before and its amount."""
+    another = await open_another()
+    other = await open_account(backend, owner, balance=50)
+    moving = True
+
+    async def move() -> None:
+        nonlocal moving
+        for n in range(12):
+            pair = (other, account) if n % 3 < 2 else (account, other)
+            await another.accounts.transfer(order_of(*pair, 2), ordered_by=owner.id)
+        moving = False
+
+    async def watch() -> list[Statement]:
+        taken = []
+        while moving:
+            statement = await backend.accounts.statement(account.id)
+            taken.append(statement)
+            entries = await _read(statement)
+            balance = 0
+            for version, entry in enumerate(entries, 2):
+                balance += entry.amount_minor
+                assert entry.balance_minor == balance
+                assert entry.version == after(account, entry.transfer).version == version
+            assert (statement.account.balance_minor, statement.account.version) == (
+                balance,
+                len(entries) + 1,
+            )
+        return taken
+
+    _, taken = await asyncio.gather(move(), watch())
+
+    versions = [statement.account.version for statement in taken]
+    assert versions == sorted(versions)
+    assert (await backend.accounts.get(account.id)).version == 13
+    assert len((await books(backend))[1]) == 13
+    results, errors = await race([backend.accounts.statement(account.id) for _ in range(5)])
+    assert (len(results), errors) == (5, [])

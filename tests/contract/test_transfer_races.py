@@ -1,0 +1,198 @@
+"""Races of money, through two backends on one database: none is made, none lost, nobody waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from backends.errors import AccountNotEmpty, BackendError, BalanceOverflow, InsufficientFunds, NotFound
+from backends.models import MAX_MINOR, Account, Transfer, User
+from backends.protocols import Backend
+from tests.contract.bank import checked_books, money, needs_transactions, open_account, order_of, side
+from tests.contract.conftest import Opener
+from tests.contract.expectations import delete_user_in_the_end, facts, race
+from tests.contract.samples import new_user
+
+WORKERS, ROUNDS = 6, 8
+
+
+@needs_transactions("accounts.deposit")
+async def test_concurrent_transfers_in_both_directions_keep_the_sum(
+    backend: Backend, open_another: Opener, owner: User
+) -> None:
+    """Back and forth between few accounts: nothing but want of money refuses one, and each page adds up."""
+    both = backend, await open_another()
+    accounts = [await open_account(backend, owner, balance=20) for _ in range(3)]
+    running = WORKERS
+    refusals = set[object]()
+    sums = set[int]()
+
+    async def work(worker: int) -> None:
+        nonlocal running
+        for n in range(ROUNDS):
+            # Each pair of workers goes the same way round, one forwards and one backwards.
+            place = (worker // 2 + n) % 3
+            pair = [accounts[place], accounts[(place + 1) % 3]][:: 1 if worker % 2 else -1]
+            call = both[worker % 2].accounts.transfer(
+                order_of(pair[0], pair[1], 3 + n), ordered_by=owner.id, owner_id=owner.id
+            )
+            _, errors = await race([call])
+            refusals.update(errors)
+        running -= 1
+
+    async def watch(through: Backend) -> None:
+        while running:
+            page = await through.accounts.list(count=False)
+            sums.add(sum(account.balance_minor for account in page.data))
+            assert all(account.balance_minor >= 0 for account in page.data)
+            await asyncio.sleep(0)  # not every backend has to wait for its server
+
+    await asyncio.gather(*(work(worker) for worker in range(WORKERS)), watch(both[1]))
+
+    assert refusals <= {facts(InsufficientFunds(account.id)) for account in accounts}
+    assert sums == {60}
+    left, _ = await checked_books(backend)
+    assert sum(account.balance_minor for account in left) == 60
+
+
+@needs_transactions("accounts.deposit")
+async def test_concurrent_entries_of_one_account_are_all_counted(
+    backend: Backend, open_another: Opener, owner: User
+) -> None:
+    """Many deposits and withdrawals at once: each is an entry of its own, with a version of its own."""
+    both = backend, await open_another()
+    account = await open_account(backend, owner, balance=100)
+
+    entries, errors = await race(
+        both[n % 2].accounts.deposit(account.id, money(1 + n), ordered_by=owner.id)
+        if n % 3
+        else both[n % 2].accounts.withdraw(account.id, money(1 + n), ordered_by=owner.id)
+        for n in range(20)
+    )
+
+    assert (len(entries), errors) == (20, [])
+    sides = [entry.source or entry.target for entry in entries]
+    assert {each.version for each in sides if each} == set(range(3, 23))
+    assert await backend.accounts.get(account.id) in (await checked_books(backend))[0]
+
+
+@needs_transactions("accounts.deposit")
+async def test_concurrent_claims_of_the_same_money_let_one_win(
+    backend: Backend, open_another: Opener, owner: User
+) -> None:
+    """What is there goes once; what fits once comes once; the others learn why they did not."""
+    both = backend, await open_another()
+    target = await open_account(backend, owner)
+    for n in range(5):
+        source = await open_account(backend, owner, balance=9)
+        calls: list[Callable[[Backend], Awaitable[Transfer]]] = [
+            lambda b, s=source: b.accounts.withdraw(s.id, money(9), ordered_by=owner.id),  # type: ignore[misc]
+            lambda b, s=source: b.accounts.transfer(order_of(s, target, 9), ordered_by=owner.id),  # type: ignore[misc]
+        ]
+
+        entries, errors = await race(calls[(m + n) % 2](both[m // 2 % 2]) for m in range(8))
+
+        assert errors == [facts(InsufficientFunds(source.id))] * 7
+        assert [entry.source for entry in entries] == [side(source, -9)]
+    full = await open_account(backend, owner, balance=1)
+
+    entries, errors = await race(
+        both[m % 2].accounts.deposit(full.id, money(MAX_MINOR - 1), ordered_by=owner.id) for m in range(8)
+    )
+
+    assert errors == [facts(BalanceOverflow(full.id))] * 7
+    assert [entry.target for entry in entries] == [side(full, MAX_MINOR - 1)]
+    await checked_books(backend)
+
+
+async def _work_until_refused(backend: Backend, account: Account, by: User) -> list[BackendError]:
+    """Bring money in and take it out again until the account is gone; what came in must get out."""
+    for _ in range(ROUNDS):
+        try:
+            await backend.accounts.deposit(account.id, money(2), ordered_by=by.id)
+        except NotFound as exc:
+            return [exc]
+        await backend.accounts.withdraw(account.id, money(2), ordered_by=by.id)
+    return []
+
+
+@needs_transactions("accounts.deposit")
+@pytest.mark.parametrize("what", ["account", "user"])
+async def test_delete_racing_entries_loses_no_money(
+    backend: Backend, open_another: Opener, owner: User, what: str
+) -> None:
+    """A deletion waits until there is nothing to lose; who has brought money in can take it out again."""
+    both = backend, await open_another()
+    await open_account(backend, owner, balance=1)
+    for number in range(4):
+        user = await backend.users.add(new_user(10 + number))
+        account = await open_account(backend, user)
+        refusal = AccountNotEmpty("account", account.id)
+        if what == "user":
+            refusal = AccountNotEmpty("user", user.id)
+
+        async def delete(user: User, account: Account, refusal: BackendError, through: Backend) -> int:
+            """Delete again and again until it is done; return how often it was refused."""
+            refused = 0
+            while True:
+                deletion = (
+                    delete_user_in_the_end(through, user.id)
+                    if what == "user"
+                    else through.accounts.delete(account.id)
+                )
+                done, errors = await race([deletion])
+                if done:
+                    return refused
+                assert errors == [facts(refusal)]
+                refused += 1
+
+        *refusals, _ = await asyncio.gather(
+            *(_work_until_refused(both[n % 2], account, owner) for n in range(3)),
+            delete(user, account, refusal, both[number % 2]),
+        )
+
+        told = [facts(error) for errors in refusals if isinstance(errors, list) for error in errors]
+        assert set(told) <= {facts(NotFound("account", account.id))}
+        accounts, _ = await checked_books(backend)
+        assert [account.balance_minor for account in accounts] == [1]
+
+
+@needs_transactions("accounts.deposit")
+async def test_delete_of_both_ends_racing_a_transfer_keeps_the_money(
+    backend: Backend, open_another: Opener, owner: User
+) -> None:
+    """The account that ends up with the money stays, whichever of the two that is."""
+    both = backend, await open_another()
+    for number in range(10):
+        source = await open_account(backend, owner, balance=5)
+        target = await open_account(backend, owner)
+        calls: list[Awaitable[Transfer | None]] = [
+            both[0].accounts.transfer(order_of(source, target, 5), ordered_by=owner.id),
+            both[1].accounts.delete(target.id),
+            both[number % 2].accounts.delete(source.id),
+        ]
+
+        results, errors = await race(calls[number % 3 :] + calls[: number % 3])
+
+        accounts, _ = await checked_books(backend)
+        assert sum(account.balance_minor for account in accounts) == 5
+        refusals = {facts(AccountNotEmpty("account", account.id)) for account in (source, target)}
+        moved = [result for result in results if result]
+        if moved:
+            assert [(entry.source, entry.target) for entry in moved] == [
+                (side(source, -5), side(target, 5))
+            ]
+            assert facts(AccountNotEmpty("account", target.id)) in errors
+            assert set(errors) <= refusals
+        else:
+            assert results == [None]
+            assert set(errors) == {
+                facts(NotFound("account", target.id)),
+                facts(AccountNotEmpty("account", source.id)),
+            }
+        for account in accounts:
+            if account.balance_minor:
+                await backend.accounts.withdraw(account.id, money(5), ordered_by=owner.id)
+            await backend.accounts.delete(account.id)
