@@ -7,12 +7,15 @@ from typing import Protocol
 
 import pytest
 
+from backends.capabilities import Capability
 from backends.ids import Clock, IdSource, new_id, utc_now
 from backends.models import User
 from backends.protocols import Backend
 from config import Settings
 from tests.conftest import ManualClock
-from tests.contract.samples import new_user
+from tests.contract.bank import money
+from tests.contract.expectations import refused_without
+from tests.contract.samples import UNKNOWN_ID, new_user
 from tests.contract.shelves import KINDS, Shelf
 from tests.provision import Provision
 
@@ -82,6 +85,14 @@ async def stranger(backend: Backend) -> User:
 
 @pytest.fixture(params=KINDS)
 async def shelf(request: pytest.FixtureRequest, given_ids: Backend, backend: Backend) -> Shelf:
-    """Return each of the lists, empty; its rows get their ids from `ids` and their times from `clock`."""
-    users = [] if request.param == "users" else [await backend.users.add(new_user(n)) for n in (-1, -2)]
-    return Shelf(given_ids, request.param, elsewhere=backend, users=users)
+    """Return each of the lists, empty; its rows get their ids from `ids` and their times from `clock`.
+
+    Without transactions there are no entries to list: they are refused, and accounts stand in for them.
+    """
+    kind = request.param
+    users = [] if kind == "users" else [await backend.users.add(new_user(n)) for n in (-1, -2)]
+    if kind == "transfers of an owner" and Capability.TRANSACTIONS not in backend.capabilities:
+        with refused_without(backend, Capability.TRANSACTIONS, "accounts.deposit"):
+            await backend.accounts.deposit(UNKNOWN_ID, money(1), ordered_by=users[0].id)
+        kind = "accounts of an owner"
+    return Shelf(given_ids, kind, elsewhere=backend, users=users)

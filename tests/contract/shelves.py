@@ -6,26 +6,39 @@ from datetime import datetime
 from typing import Any, Literal, cast
 
 from backends.models import (
+    Account,
+    AccountSort,
     Item,
     ItemChanges,
     ItemSort,
     Page,
     Position,
+    Transfer,
+    TransferSort,
     User,
     UserChanges,
     UserSort,
 )
 from backends.protocols import Backend
+from tests.contract.bank import money, order_of
 from tests.contract.expectations import delete_user
-from tests.contract.samples import new_item, new_user
+from tests.contract.samples import new_account, new_item, new_user
 
-Row = User | Item
-Kind = Literal["users", "items", "items of an owner"]
-KINDS: tuple[Kind, ...] = ("users", "items", "items of an owner")
+Row = User | Item | Account | Transfer
+Kind = Literal["users", "items", "items of an owner", "accounts of an owner", "transfers of an owner"]
+KINDS: tuple[Kind, ...] = (
+    "users",
+    "items",
+    "items of an owner",
+    "accounts of an owner",
+    "transfers of an owner",
+)
 SORTS: dict[Kind, tuple[str, ...]] = {
     "users": ("created_at", "-created_at", "email", "-email"),
     "items": ("created_at", "-created_at", "title", "-title"),
     "items of an owner": ("created_at", "-created_at", "title", "-title"),
+    "accounts of an owner": ("created_at", "-created_at", "name", "-name"),
+    "transfers of an owner": ("created_at", "-created_at"),
 }
 ALL_SORTS = [(kind, sort) for kind in KINDS for sort in SORTS[kind]]
 
@@ -47,7 +60,7 @@ def sorted_by(sort: str, rows: list[Row]) -> list[Row]:
 
 
 class Shelf:
-    """One list and what fills it. An owner's list has a stranger's items all around its own."""
+    """One list and what fills it. An owner's list has a stranger's rows all around its own."""
 
     def __init__(self, backend: Backend, kind: Kind, *, elsewhere: Backend, users: list[User]) -> None:
         """Fill through `backend`; others' rows are stored through `elsewhere`, which has ids of its own."""
@@ -55,17 +68,28 @@ class Shelf:
         self._kind = kind
         self._elsewhere = elsewhere
         self._users = users
+        self._accounts: list[Account] = []
+        self._added = 0
 
     @property
     def sorts(self) -> tuple[str, ...]:
         """Every order that this list can be asked for."""
         return SORTS[self._kind]
 
+    @property
+    def sorts_by_text(self) -> tuple[str, ...]:
+        """Its orders by a text, ascending and descending, if it has any."""
+        return self.sorts[2:]
+
     async def add(self, n: int, text: str | None = None) -> Row:
-        """Store a row of this list; the text is its title, or begins its address."""
+        """Store a row of this list; the text is its title, name or note, or begins its address."""
         if self._kind == "users":
             changes = {} if text is None else {"email": f"{text}@n{n}.example.com"}
             return await self._backend.users.add(new_user(n).model_copy(update=changes))
+        if self._kind == "accounts of an owner":
+            return await self._add_account(n, text)
+        if self._kind == "transfers of an owner":
+            return await self._add_transfer(n, text)
         owner = self._users[n % 2 if self._kind == "items" else 0]
         new = new_item(n).model_copy(update={} if text is None else {"title": text})
         item = await self._backend.items.add(new, owner_id=owner.id)
@@ -73,19 +97,51 @@ class Shelf:
             await self._elsewhere.items.add(new, owner_id=self._users[1].id)
         return item
 
+    async def _add_account(self, n: int, text: str | None) -> Account:
+        new = new_account(n).model_copy(update={} if text is None else {"name": text})
+        account = await self._backend.accounts.add(new, owner_id=self._users[0].id)
+        await self._elsewhere.accounts.add(new, owner_id=self._users[1].id)
+        return account
+
+    async def _add_transfer(self, n: int, note: str | None) -> Transfer:
+        """Let money come to the owner from outside and from the stranger, and go the same ways in turn."""
+        accounts, by = self._elsewhere.accounts, self._users[n % 2].id
+        if not self._accounts:
+            self._accounts = [await accounts.add(new_account(), owner_id=user.id) for user in self._users]
+            await accounts.deposit(self._accounts[1].id, money(1_000), ordered_by=by)
+        mine, theirs = self._accounts
+        ways = (
+            lambda: self._backend.accounts.deposit(mine.id, money(2, note), ordered_by=by),
+            lambda: self._backend.accounts.transfer(order_of(theirs, mine, 2), ordered_by=by),
+            lambda: self._backend.accounts.transfer(order_of(mine, theirs, 1), ordered_by=by),
+            lambda: self._backend.accounts.withdraw(mine.id, money(1, note), ordered_by=by),
+        )
+        self._added += 1
+        entry = await ways[(self._added - 1) % 4]()
+        await accounts.deposit(theirs.id, money(1, note), ordered_by=by)
+        return entry
+
     async def remove(self, row: Row) -> bool:
-        """Remove a row; tell whether that was done, or refused for want of a capability."""
+        """Remove a row; tell whether that was done: entries stay, and some need a capability to go."""
         if self._kind == "users":
             return await delete_user(self._backend, row.id)
-        await self._backend.items.delete(row.id)
+        if self._kind == "transfers of an owner":
+            return False
+        if self._kind == "accounts of an owner":
+            await self._backend.accounts.delete(row.id)
+        else:
+            await self._backend.items.delete(row.id)
         return True
 
-    async def rename(self, row: Row, text: str) -> None:
-        """Give a row another title or address, and so another place in a list that is sorted by it."""
+    async def rename(self, row: Row, text: str) -> bool:
+        """Give a row another place in a list that is sorted by text; tell whether it can change at all."""
         if self._kind == "users":
             await self._backend.users.update(row.id, UserChanges(email=f"{text}@{row.id}.example.com"))
-        else:
+            return True
+        if self._kind in {"items", "items of an owner"}:
             await self._backend.items.update(row.id, ItemChanges(title=text))
+            return True
+        return False
 
     async def list(
         self,
@@ -101,7 +157,25 @@ class Shelf:
             return await self._backend.users.list(
                 sort=cast("UserSort", sort), skip=skip, limit=limit, after=after, count=count
             )
-        owner_id = self._users[0].id if self._kind == "items of an owner" else None
+        owner_id = None if self._kind == "items" else self._users[0].id
+        if self._kind == "accounts of an owner":
+            return await self._backend.accounts.list(
+                owner_id=owner_id,
+                sort=cast("AccountSort", sort),
+                skip=skip,
+                limit=limit,
+                after=after,
+                count=count,
+            )
+        if self._kind == "transfers of an owner":
+            return await self._backend.accounts.transfers(
+                owner_id=owner_id,
+                sort=cast("TransferSort", sort),
+                skip=skip,
+                limit=limit,
+                after=after,
+                count=count,
+            )
         return await self._backend.items.list(
             owner_id=owner_id, sort=cast("ItemSort", sort), skip=skip, limit=limit, after=after, count=count
         )

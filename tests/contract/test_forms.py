@@ -9,13 +9,38 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from backends.models import Item, ItemChanges, ItemFilter, NewItem, NewUser, User, UserChanges, UserFilter
+from backends.models import (
+    MAX_MINOR,
+    Account,
+    AccountFilter,
+    Item,
+    ItemChanges,
+    ItemFilter,
+    NewAccount,
+    NewEntry,
+    NewItem,
+    NewTransfer,
+    NewUser,
+    Transfer,
+    TransferFilter,
+    User,
+    UserChanges,
+    UserFilter,
+)
 from tests.contract.samples import (
+    ACCOUNT_FILTER,
+    FULL_ACCOUNT,
+    FULL_ENTRY,
     FULL_ITEM,
+    FULL_TRANSFER,
     FULL_USER,
     ITEM_FILTER,
+    OTHER_ACCOUNT,
+    OTHER_ENTRY,
     OTHER_ITEM,
+    OTHER_TRANSFER,
     OTHER_USER,
+    TRANSFER_FILTER,
     USER_FILTER,
 )
 
@@ -23,17 +48,39 @@ Form = type[BaseModel]
 
 USER_FORMS: list[Form] = [NewUser, UserChanges]
 ITEM_FORMS: list[Form] = [NewItem, ItemChanges]
-FILTERS: list[Form] = [UserFilter, ItemFilter]
+ENTRY_FORMS: list[Form] = [NewEntry, NewTransfer]
+FILTERS: list[Form] = [UserFilter, ItemFilter, AccountFilter, TransferFilter]
 SAMPLES: dict[Form, dict[str, Any]] = {
     NewUser: FULL_USER,
     UserChanges: OTHER_USER,
     NewItem: FULL_ITEM,
     ItemChanges: OTHER_ITEM,
+    NewAccount: FULL_ACCOUNT,
+    NewEntry: FULL_ENTRY,
+    NewTransfer: FULL_TRANSFER,
     UserFilter: USER_FILTER,
     ItemFilter: ITEM_FILTER,
+    AccountFilter: ACCOUNT_FILTER,
+    TransferFilter: TRANSFER_FILTER,
 }
+# Ids may be any text, for what is malformed is unknown; a currency is one of a closed set.
+NO_TEXTS = {(NewTransfer, "from_account_id"), (NewTransfer, "to_account_id"), (NewAccount, "currency")}
 TEXT_FIELDS = [
-    (form, name) for form, sample in SAMPLES.items() for name in sample if isinstance(sample[name], str)
+    (form, name)
+    for form, sample in SAMPLES.items()
+    for name in sample
+    if isinstance(sample[name], str) and (form, name) not in NO_TEXTS
+]
+NO_CURRENCIES = ["", "eur", "Eur", "EU", "EURO", " EUR", "EUR\n", "XXX", "XTS", "XAU", "ABC", "978", "\x00"]
+NO_AMOUNTS: list[tuple[object, str]] = [
+    (0, "greater_than_equal"),
+    (-1, "greater_than_equal"),
+    (MAX_MINOR + 1, "less_than_equal"),
+    (2**64, "less_than_equal"),
+    ("5", "int_type"),
+    (5.0, "int_type"),
+    (True, "int_type"),
+    (None, "int_type"),
 ]
 
 NO_EMAILS = [
@@ -68,6 +115,10 @@ def test_samples_set_every_field() -> None:
     made_here = {"id", "created_at", "version"}
     assert {field.name for field in fields(User)} == {*FULL_USER, *made_here, "session_version"}
     assert {field.name for field in fields(Item)} == {*FULL_ITEM, *made_here, "owner_id"}
+    money = {"owner_id", "balance_minor"}
+    assert {field.name for field in fields(Account)} == {*FULL_ACCOUNT, *made_here, *money}
+    made_here = {"id", "created_at", "ordered_by", "source", "target", "idempotency_key"}
+    assert {field.name for field in fields(Transfer)} == {*FULL_ENTRY, *made_here}
     for form, sample in SAMPLES.items():
         assert set(form.model_fields) == set(sample)
 
@@ -77,6 +128,9 @@ def test_samples_differ_in_every_field_from_each_other_and_from_the_defaults() -
     for form, sample, other in (
         (NewUser, FULL_USER, OTHER_USER),
         (NewItem, FULL_ITEM, OTHER_ITEM),
+        (NewAccount, FULL_ACCOUNT, OTHER_ACCOUNT),
+        (NewEntry, FULL_ENTRY, OTHER_ENTRY),
+        (NewTransfer, FULL_TRANSFER, OTHER_TRANSFER),
     ):
         for name, value in sample.items():
             assert value != form.model_fields[name].default
@@ -106,7 +160,8 @@ def test_form_refuses_256_characters(form: Form, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "name"), [(NewItem, "title"), (ItemChanges, "title"), (NewUser, "hashed_password")]
+    ("form", "name"),
+    [(NewItem, "title"), (ItemChanges, "title"), (NewUser, "hashed_password"), (NewAccount, "name")],
 )
 def test_form_refuses_empty_text(form: Form, name: str) -> None:
     """What must be said can't be said with nothing."""
@@ -133,6 +188,9 @@ def test_form_refuses_email_that_grows_too_long(form: Form) -> None:
         (NewUser, "email"),
         (NewUser, "hashed_password"),
         (NewItem, "title"),
+        (NewAccount, "name"),
+        (NewAccount, "currency"),
+        (NewTransfer, "from_account_id"),
     ],
 )
 def test_form_refuses_null_where_a_text_must_be(form: Form, name: str) -> None:
@@ -176,6 +234,30 @@ def test_item_form_has_no_owner(form: Form) -> None:
     """An item's owner is an argument of `add`, and nothing changes it."""
     filled = form.model_validate({**SAMPLES[form], "owner_id": "0" * 24, "id": "0" * 24})
     assert filled.model_dump() == SAMPLES[form]
+
+
+def test_new_account_refuses_what_is_no_currency_with_a_minor_unit() -> None:
+    """Codes of ISO 4217 as they are written there, and none of metals, tests or nothing."""
+    for code in NO_CURRENCIES:
+        assert _fault(NewAccount, currency=code) == ("currency", ("currency",)), repr(code)
+    for code in ("EUR", "JPY", "KWD", "CLF"):
+        assert NewAccount(name="a", currency=code).currency == code
+
+
+@pytest.mark.parametrize("form", ENTRY_FORMS)
+def test_entry_form_refuses_what_is_no_amount(form: Form) -> None:
+    """A whole number from 1 to the most that an account holds, and nothing that only looks like one."""
+    for amount, fault in NO_AMOUNTS:
+        assert _fault(form, amount_minor=amount) == (fault, ("amount_minor",)), repr(amount)
+    for amount in (1, MAX_MINOR):
+        filled = form.model_validate({**SAMPLES[form], "amount_minor": amount})
+        assert filled.model_dump() == {**SAMPLES[form], "amount_minor": amount}
+
+
+def test_new_transfer_refuses_one_account_twice() -> None:
+    """Money does not move from an account to itself; texts that are no ids are not told apart."""
+    for id_ in ("0" * 24, "", "x"):
+        assert _fault(NewTransfer, from_account_id=id_, to_account_id=id_) == ("same_account", ())
 
 
 @pytest.mark.parametrize("form", FILTERS)
@@ -227,3 +309,9 @@ def test_filter_without_fields_has_none(form: Form) -> None:
 def test_filter_takes_texts_that_no_item_has(name: str) -> None:
     """Empty text is no fault: no item has it as its title, and every item has it as a part."""
     assert ItemFilter.model_validate({name: ""}).model_dump(exclude_unset=True) == {name: ""}
+
+
+def test_filter_takes_texts_that_are_no_currency() -> None:
+    """No account has it: that is an empty list and no fault."""
+    for text in ("", "eur", "XXX", "EUR "):
+        assert AccountFilter(currency=text).model_dump(exclude_unset=True) == {"currency": text}

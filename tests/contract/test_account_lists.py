@@ -1,0 +1,99 @@
+"""Lists of accounts: every filter in every order, names by code point, and pages that add up."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import product
+
+from backends.models import Account, AccountFilter, AccountSort, NewAccount, Page, User
+from backends.protocols import MAX_LIMIT, Backend
+from tests.conftest import ManualClock
+from tests.contract.expectations import race
+from tests.contract.samples import UNKNOWN_ID, new_account
+from tests.contract.shelves import order, position, sorted_by
+from tests.contract.test_sorts import TEXTS
+
+MILLISECOND = timedelta(milliseconds=1)
+SORTS: list[AccountSort] = ["-created_at", "created_at", "name", "-name"]
+NOTHING: Page[Account] = Page(data=[], count=0, next=None)
+
+
+async def test_list_fits_all_conditions(
+    backend: Backend, clock: ManualClock, owner: User, stranger: User
+) -> None:
+    """Every combination of filter and owner, in every sort, and pages of it; the count is the list's."""
+    start = clock.now
+    accounts = [
+        await backend.accounts.add(
+            NewAccount(name="bca"[n % 3], currency=("EUR", "USD", "JPY")[n // 2 % 3]),
+            owner_id=(owner, stranger)[n % 5 % 2].id,
+        )
+        for n in range(14)
+    ]
+    for currency, after, before, owner_id in product(
+        (None, "EUR"), (None, start + MILLISECOND), (None, start + 12 * MILLISECOND), (None, owner.id)
+    ):
+        where = AccountFilter(currency=currency, created_after=after, created_before=before)
+        fitting = [
+            account
+            for account in accounts
+            if currency in (None, account.currency)
+            and (after is None or account.created_at > after)
+            and (before is None or account.created_at < before)
+            and owner_id in (None, account.owner_id)
+        ]
+        for sort in SORTS:
+            rows = sorted_by(sort, list(fitting))
+            page = await backend.accounts.list(where=where, owner_id=owner_id, sort=sort)
+            assert page == Page(data=rows, count=len(rows), next=None), (where, owner_id, sort)
+            behind = await backend.accounts.list(
+                where=where, owner_id=owner_id, sort=sort, skip=1, limit=1, after=position(rows[0], sort)
+            )
+            more = position(rows[2], sort) if len(rows) > 3 else None
+            assert behind == Page(data=rows[2:3], count=len(rows), next=more), (where, owner_id, sort)
+
+
+async def test_list_by_currency_takes_the_code_exactly(backend: Backend, owner: User) -> None:
+    """No case is folded and no pattern meant; a code that no account has gives an empty list."""
+    euros = await backend.accounts.add(NewAccount(name="a", currency="EUR"), owner_id=owner.id)
+    await backend.accounts.add(NewAccount(name="a", currency="USD"), owner_id=owner.id)
+
+    page = await backend.accounts.list(where=AccountFilter(currency="EUR"))
+    assert page == Page(data=[euros], count=1, next=None)
+    for text in ("", "eur", "EU", "EUR ", "E%", "E__", "$ne", "null", "XXX", "\N{EURO SIGN}" * 255):
+        for owner_id in (None, owner.id):
+            page = await backend.accounts.list(where=AccountFilter(currency=text), owner_id=owner_id)
+            assert page == NOTHING, (text, owner_id)
+    for owner_id in (UNKNOWN_ID, ""):
+        page = await backend.accounts.list(where=AccountFilter(currency="EUR"), owner_id=owner_id)
+        assert page == NOTHING, owner_id
+
+
+async def test_list_orders_names_by_code_point(backend: Backend, owner: User) -> None:
+    """The order is that of the table, in which every text is greater than the one before it."""
+    names = sorted(set(TEXTS), key=lambda text: [ord(character) for character in text])
+    _, errors = await race(
+        backend.accounts.add(NewAccount(name=name, currency="EUR"), owner_id=owner.id)
+        for name in names[::-1]
+    )
+    assert errors == []
+
+    ascending = await backend.accounts.list(sort="name")
+    descending = await backend.accounts.list(sort="-name", owner_id=owner.id)
+
+    assert [account.name for account in ascending.data] == names
+    assert [account.name for account in descending.data] == names[::-1]
+
+
+async def test_list_limits_to_a_hundred_by_default(backend: Backend, owner: User) -> None:
+    """Without a limit a page has at most 100 rows; the greatest limit takes all."""
+    accounts, errors = await race(
+        backend.accounts.add(new_account(n), owner_id=owner.id) for n in range(101)
+    )
+    assert errors == []
+    newest_first = sorted(accounts, key=order, reverse=True)
+
+    page = await backend.accounts.list()
+    assert page == Page(data=newest_first[:100], count=101, next=position(newest_first[99]))
+    whole = await backend.accounts.list(limit=MAX_LIMIT)
+    assert whole == Page(data=newest_first, count=101, next=None)
