@@ -5,15 +5,32 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from backends.errors import AlreadyExists, BackendError, NotFound, NotOwner, VersionMismatch
+from backends.errors import (
+    AccountNotEmpty,
+    AlreadyExists,
+    BackendError,
+    IdempotencyKeyReused,
+    InsufficientFunds,
+    NotFound,
+    NotOwner,
+    VersionMismatch,
+)
 from backends.ids import new_id
 from backends.models import (
+    Account,
+    AccountFilter,
+    Idempotency,
     Item,
     ItemChanges,
     ItemFilter,
+    NewAccount,
+    NewEntry,
     NewItem,
+    NewTransfer,
     NewUser,
     Position,
+    Transfer,
+    TransferFilter,
     User,
     UserChanges,
     UserFilter,
@@ -23,11 +40,17 @@ from backends.protocols import Backend
 
 @dataclass(frozen=True)
 class Rows:
-    """The users and items that are there before each method."""
+    """What is there before each method: `other` has an account with money, and `owner` an empty one.
+
+    The entry is the deposit that brought the money in, ordered by `other` under `USED`.
+    """
 
     owner: User
     other: User
     item: Item
+    empty: Account
+    full: Account
+    entry: Transfer
 
 
 Call = Callable[[Backend, Rows], Awaitable[object]]
@@ -36,6 +59,9 @@ NEW_USER = NewUser(email="new@example.com", hashed_password="x")
 NEW_ITEM = NewItem(title="new")
 TITLE = ItemChanges(title="changed")
 VERSIONS = range(1, 100)
+NEW_ACCOUNT = NewAccount(name="new", currency="EUR")
+MONEY = NewEntry(amount_minor=1)
+NEW_KEY, USED = Idempotency("new", "0" * 64), Idempotency("used", "0" * 64)
 
 # A method, with how many statements it is in SQL and which commands it is in MongoDB.
 METHODS: dict[str, tuple[Call, int, list[str]]] = {
@@ -65,13 +91,13 @@ METHODS: dict[str, tuple[Call, int, list[str]]] = {
     "users.update of nothing": (lambda b, r: b.users.update(r.owner.id, UserChanges()), 1, ["find"]),
     "users.delete": (
         lambda b, r: b.users.delete(r.owner.id),
-        1,
-        ["delete", "delete", "insert", "commitTransaction", "delete"],
+        6,
+        ["delete", "find", "delete", "delete", "delete", "insert", "commitTransaction", "delete"],
     ),
     "users.delete of a version": (
         lambda b, r: b.users.delete(r.owner.id, versions=VERSIONS),
-        1,
-        ["delete", "delete", "insert", "commitTransaction", "delete"],
+        6,
+        ["delete", "find", "delete", "delete", "delete", "insert", "commitTransaction", "delete"],
     ),
     "users.list by address": (lambda b, _: b.users.list(sort="email"), 1, ["aggregate", "find"]),
     "users.list of some": (
@@ -124,6 +150,88 @@ METHODS: dict[str, tuple[Call, int, list[str]]] = {
         1,
         ["delete"],
     ),
+    "accounts.add": (
+        lambda b, r: b.accounts.add(NEW_ACCOUNT, owner_id=r.owner.id),
+        1,
+        ["update", "insert", "commitTransaction"],
+    ),
+    "accounts.add with a key": (
+        lambda b, r: b.accounts.add(NEW_ACCOUNT, owner_id=r.owner.id, idempotency=NEW_KEY),
+        4,
+        ["update", "insert", "insert", "commitTransaction"],
+    ),
+    "accounts.get": (lambda b, r: b.accounts.get(r.full.id), 1, ["find"]),
+    "accounts.list": (lambda b, _: b.accounts.list(), 1, ["aggregate", "find"]),
+    "accounts.list of an owner by name": (
+        lambda b, r: b.accounts.list(owner_id=r.owner.id, sort="name"),
+        1,
+        ["aggregate", "find"],
+    ),
+    "accounts.list of some": (
+        lambda b, _: b.accounts.list(where=AccountFilter(currency="EUR"), count=False),
+        1,
+        ["find"],
+    ),
+    "accounts.delete": (lambda b, r: b.accounts.delete(r.empty.id), 1, ["delete"]),
+    "accounts.delete of a version": (
+        lambda b, r: b.accounts.delete(r.empty.id, owner_id=r.owner.id, versions=VERSIONS),
+        1,
+        ["delete"],
+    ),
+    "accounts.deposit": (
+        lambda b, r: b.accounts.deposit(r.full.id, MONEY, ordered_by=r.owner.id),
+        4,
+        ["findAndModify", "insert", "commitTransaction"],
+    ),
+    "accounts.deposit with a key": (
+        lambda b, r: b.accounts.deposit(r.full.id, MONEY, ordered_by=r.owner.id, idempotency=NEW_KEY),
+        5,
+        ["findAndModify", "insert", "insert", "commitTransaction"],
+    ),
+    "accounts.deposit again": (
+        lambda b, r: b.accounts.deposit(
+            r.full.id, NewEntry(amount_minor=100), ordered_by=r.other.id, idempotency=USED
+        ),
+        5,
+        ["findAndModify", "insert", "abortTransaction", "find"],
+    ),
+    "accounts.withdraw": (
+        lambda b, r: b.accounts.withdraw(r.full.id, MONEY, ordered_by=r.other.id),
+        4,
+        ["findAndModify", "insert", "commitTransaction"],
+    ),
+    "accounts.transfer": (
+        lambda b, r: b.accounts.transfer(_order(r.full, r.empty), ordered_by=r.other.id),
+        5,
+        ["findAndModify", "findAndModify", "insert", "commitTransaction"],
+    ),
+    "accounts.transfer of an owner with a key": (
+        lambda b, r: b.accounts.transfer(
+            _order(r.full, r.empty), ordered_by=r.other.id, owner_id=r.other.id, idempotency=NEW_KEY
+        ),
+        6,
+        ["findAndModify", "findAndModify", "insert", "insert", "commitTransaction"],
+    ),
+    "accounts.get_transfer": (
+        lambda b, r: b.accounts.get_transfer(r.entry.id, owner_id=r.other.id),
+        1,
+        ["find"],
+    ),
+    "accounts.transfers": (lambda b, _: b.accounts.transfers(), 1, ["aggregate", "find"]),
+    "accounts.transfers of an owner": (
+        lambda b, r: b.accounts.transfers(
+            owner_id=r.other.id, where=TransferFilter(created_after=r.owner.created_at)
+        ),
+        1,
+        ["aggregate", "find"],
+    ),
+    "accounts.transfers without count": (lambda b, _: b.accounts.transfers(count=False), 1, ["find"]),
+    "accounts.statement": (lambda b, r: b.accounts.statement(r.full.id), 1, ["find"]),
+    "accounts.statement and its entries": (
+        lambda b, r: _read_statement(b, r),  # noqa: PLW0108 - it stands below
+        2,
+        ["find", "find"],
+    ),
     "counters.add": (lambda b, _: b.counters.add("running", 1, lasts_seconds=60), 1, ["findAndModify"]),
     "counters.add of a new one": (
         lambda b, _: b.counters.add("new", 1, lasts_seconds=60),
@@ -152,7 +260,7 @@ REFUSALS: dict[str, tuple[Call, type[BackendError], int, list[str]]] = {
     "users.delete of nobody": (
         lambda b, _: b.users.delete(new_id()),
         NotFound,
-        2,
+        4,
         ["delete", "commitTransaction", "find"],
     ),
     "items.add of nobody": (
@@ -188,7 +296,7 @@ REFUSALS: dict[str, tuple[Call, type[BackendError], int, list[str]]] = {
     "users.delete of another version": (
         lambda b, r: b.users.delete(r.owner.id, versions=[]),
         VersionMismatch,
-        2,
+        4,
         ["delete", "commitTransaction", "find"],
     ),
     "items.update of another version": (
@@ -210,6 +318,72 @@ REFUSALS: dict[str, tuple[Call, type[BackendError], int, list[str]]] = {
         ["delete", "find"],
     ),
     "items.delete of an unknown": (lambda b, _: b.items.delete(new_id()), NotFound, 2, ["delete", "find"]),
+    "users.delete of one with money": (
+        lambda b, r: b.users.delete(r.other.id),
+        AccountNotEmpty,
+        6,
+        ["delete", "find", "abortTransaction"],
+    ),
+    "accounts.add of nobody": (
+        lambda b, _: b.accounts.add(NEW_ACCOUNT, owner_id=new_id()),
+        NotFound,
+        1,
+        ["update", "abortTransaction"],
+    ),
+    "accounts.add with a used key": (
+        lambda b, r: b.accounts.add(
+            NEW_ACCOUNT, owner_id=r.other.id, idempotency=Idempotency("used", "1" * 64)
+        ),
+        IdempotencyKeyReused,
+        4,
+        ["update", "insert", "insert", "abortTransaction", "find"],
+    ),
+    "accounts.delete of another": (
+        lambda b, r: b.accounts.delete(r.empty.id, owner_id=r.other.id),
+        NotOwner,
+        2,
+        ["delete", "find"],
+    ),
+    "accounts.delete of one with money": (
+        lambda b, r: b.accounts.delete(r.full.id, versions=VERSIONS),
+        AccountNotEmpty,
+        2,
+        ["delete", "find"],
+    ),
+    "accounts.withdraw of too much": (
+        lambda b, r: b.accounts.withdraw(r.empty.id, MONEY, ordered_by=r.owner.id),
+        InsufficientFunds,
+        5,
+        ["findAndModify", "abortTransaction", "find", "find"],
+    ),
+    "accounts.withdraw of too much with a key": (
+        lambda b, r: b.accounts.withdraw(r.empty.id, MONEY, ordered_by=r.owner.id, idempotency=NEW_KEY),
+        InsufficientFunds,
+        6,
+        ["findAndModify", "abortTransaction", "find", "find", "insert"],
+    ),
+    "accounts.transfer of another's": (
+        lambda b, r: b.accounts.transfer(
+            _order(r.full, r.empty), ordered_by=r.owner.id, owner_id=r.owner.id
+        ),
+        NotOwner,
+        6,
+        ["findAndModify", "findAndModify", "abortTransaction", "find", "find"],
+    ),
+    "accounts.deposit with a used key": (
+        lambda b, r: b.accounts.deposit(
+            r.full.id, MONEY, ordered_by=r.other.id, idempotency=Idempotency("used", "1" * 64)
+        ),
+        IdempotencyKeyReused,
+        5,
+        ["findAndModify", "insert", "abortTransaction", "find"],
+    ),
+    "accounts.statement of another": (
+        lambda b, r: b.accounts.statement(r.full.id, owner_id=r.owner.id),
+        NotOwner,
+        1,
+        ["find"],
+    ),
 }
 
 
@@ -219,4 +393,20 @@ async def add_rows(backend: Backend) -> Rows:
     owner = await backend.users.add(NewUser(email=f"owner{number}@example.com", hashed_password="x"))
     other = await backend.users.add(NewUser(email=f"other{number}@example.com", hashed_password="x"))
     await backend.counters.add("running", 1, lasts_seconds=60)
-    return Rows(owner, other, await backend.items.add(NewItem(title="old"), owner_id=owner.id))
+    item = await backend.items.add(NewItem(title="old"), owner_id=owner.id)
+    empty = await backend.accounts.add(NEW_ACCOUNT, owner_id=owner.id)
+    full = await backend.accounts.add(NEW_ACCOUNT, owner_id=other.id)
+    entry = await backend.accounts.deposit(
+        full.id, NewEntry(amount_minor=100), ordered_by=other.id, idempotency=USED
+    )
+    return Rows(owner, other, item, empty, full, entry)
+
+
+def _order(source: Account, target: Account, amount_minor: int = 1) -> NewTransfer:
+    return NewTransfer(from_account_id=source.id, to_account_id=target.id, amount_minor=amount_minor)
+
+
+async def _read_statement(backend: Backend, rows: Rows) -> None:
+    statement = await backend.accounts.statement(rows.full.id)
+    async for _ in statement.entries:
+        pass

@@ -250,5 +250,6 @@ async def test_every_command_asks_for_a_majority(options: str, mongo: Provision)
             if ".delete" in name:
                 rows = await add_rows(backend)
         seen = {next(iter(command)) for command in commands}
-        assert seen == {"find", "aggregate", "insert", "findAndModify", "delete", "commitTransaction"}
+        transactions = {"commitTransaction", "abortTransaction"}
+        assert seen == {"find", "aggregate", "insert", "update", "findAndModify", "delete"} | transactions
         assert [command for command in commands if not is_guaranteed(command)] == []
