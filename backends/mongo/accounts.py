@@ -87,11 +87,13 @@ class MongoAccountRepository(MongoLedger):
                     deadline_seconds=self._retry_deadline_seconds,
                     lost_connections=idempotency is not None,
                 )
-            except DuplicateKey as duplicate:
+            except (DuplicateKey, NotFound) as refusal:
                 outcome = await self._find_outcome(owner_id, idempotency) if idempotency else None
-                if outcome is None:
-                    raise AlreadyExists("account", "id") from duplicate
-                return cast("Account", outcome)  # a fingerprint is of one kind of call
+                if outcome is not None:
+                    return cast("Account", outcome)  # a fingerprint is of one kind of call
+                if isinstance(refusal, NotFound):
+                    raise
+                raise AlreadyExists("account", "id") from refusal
 
     async def _write_new(
         self, account: Account, idempotency: Idempotency | None, session: Session | None

@@ -31,7 +31,7 @@ from backends.models import (
 from backends.mongo.driver import Document
 from backends.mongo.errors import DuplicateKey, translate_errors
 from backends.mongo.pages import Order, created_between, fetch_page
-from backends.mongo.schema import ACCOUNTS, DELETED_USERS, IDEMPOTENCY_KEYS, ITEMS, USERS, object_id
+from backends.mongo.schema import ACCOUNTS, DELETED_USERS, ITEMS, USERS, object_id
 from backends.mongo.transactions import in_transaction
 
 if TYPE_CHECKING:
@@ -83,7 +83,6 @@ class MongoUserRepository:
         self._users = driver.database[USERS.name]
         self._items = driver.database[ITEMS.name]
         self._accounts = driver.database[ACCOUNTS.name]
-        self._keys = driver.database[IDEMPOTENCY_KEYS.name]
         self._deleted_users = driver.database[DELETED_USERS.name]
         self._capabilities = capabilities
         self._retry_deadline_seconds = retry_deadline_seconds
@@ -202,7 +201,6 @@ class MongoUserRepository:
                 if await self._accounts.find_one(money, {"_id": 1}, session=session) is not None:
                     raise AccountNotEmpty("user", str(user_id))
                 await self._accounts.delete_many({"owner_id": user_id}, session=session)
-                await self._keys.delete_many({"owner_id": user_id}, session=session)
                 await self._items.delete_many({"owner_id": user_id}, session=session)
                 await self._deleted_users.insert_one(
                     {"_id": user_id, "deleted_at": self._clock()}, session=session

@@ -23,7 +23,7 @@ from backends.models import (
 from backends.retry import retry_conflicts
 from backends.sql.errors import ConstraintViolation
 from backends.sql.pages import Order, page_statement, to_page
-from backends.sql.schema import ACCOUNTS, IDEMPOTENCY_KEYS, USERS
+from backends.sql.schema import ACCOUNTS, USERS
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -171,7 +171,6 @@ class SqlUserRepository:
             await connection.execute(
                 delete(ACCOUNTS).where(ACCOUNTS.c.owner_id == id, ACCOUNTS.c.balance_minor == 0)
             )
-            await connection.execute(delete(IDEMPOTENCY_KEYS).where(IDEMPOTENCY_KEYS.c.owner_id == id))
             await connection.execute(delete(USERS).where(USERS.c.id == id))
 
         try:

@@ -91,13 +91,13 @@ METHODS: dict[str, tuple[Call, int, list[str]]] = {
     "users.update of nothing": (lambda b, r: b.users.update(r.owner.id, UserChanges()), 1, ["find"]),
     "users.delete": (
         lambda b, r: b.users.delete(r.owner.id),
-        6,
-        ["delete", "find", "delete", "delete", "delete", "insert", "commitTransaction", "delete"],
+        5,
+        ["delete", "find", "delete", "delete", "insert", "commitTransaction", "delete"],
     ),
     "users.delete of a version": (
         lambda b, r: b.users.delete(r.owner.id, versions=VERSIONS),
-        6,
-        ["delete", "find", "delete", "delete", "delete", "insert", "commitTransaction", "delete"],
+        5,
+        ["delete", "find", "delete", "delete", "insert", "commitTransaction", "delete"],
     ),
     "users.list by address": (lambda b, _: b.users.list(sort="email"), 1, ["aggregate", "find"]),
     "users.list of some": (
@@ -321,7 +321,7 @@ REFUSALS: dict[str, tuple[Call, type[BackendError], int, list[str]]] = {
     "users.delete of one with money": (
         lambda b, r: b.users.delete(r.other.id),
         AccountNotEmpty,
-        6,
+        5,
         ["delete", "find", "abortTransaction"],
     ),
     "accounts.add of nobody": (

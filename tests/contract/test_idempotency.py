@@ -118,6 +118,32 @@ async def test_outcome_is_kept_when_everything_has_changed(backend: Backend, own
 
 
 @needs_transactions("accounts.deposit")
+async def test_outcome_is_kept_when_its_user_is_gone(backend: Backend, owner: User, stranger: User) -> None:
+    """Who ordered it may be deleted: a repetition that comes late still does nothing and says the same."""
+    account = await open_account(backend, owner, balance=1)
+
+    async def call() -> list[Account | Transfer]:
+        return [
+            await backend.accounts.add(new_account(), owner_id=stranger.id, idempotency=key("a")),
+            await backend.accounts.deposit(
+                account.id, money(5), ordered_by=stranger.id, idempotency=key("b")
+            ),
+        ]
+
+    outcomes = await call()
+    await backend.users.delete(stranger.id)
+    before = await checked_books(backend)
+
+    assert await call() == outcomes
+    for name in ("a", "b"):
+        with raises(IdempotencyKeyReused(name)):
+            await backend.accounts.withdraw(
+                account.id, money(1), ordered_by=stranger.id, idempotency=key(name, "another request")
+            )
+    assert await books(backend) == before
+
+
+@needs_transactions("accounts.deposit")
 async def test_key_with_another_fingerprint_is_refused(backend: Backend, owner: User) -> None:
     """Whichever operation used it and whichever tries: it does nothing, whatever else stands in its way."""
     desk = await _desk(backend, owner)
