@@ -9,11 +9,13 @@ import os
 import secrets
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Literal, TypeVar, TypeVarTuple
 
 import jwt
@@ -45,12 +47,24 @@ MAX_WAITING = 2000
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
 
+class _Jobs:
+    """What waits for a thread, of one kind."""
+
+    def __init__(self) -> None:
+        self.unfinished = 0
+        self.waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+
+
 class Passwords:
-    """Argon2id in threads of its own: the event loop goes on, and a flood of logins waits its turn."""
+    """Argon2id in threads of its own: the event loop goes on, and a flood of logins waits its turn.
+
+    Logins go first: a flood of sign-ups, which nothing limits, keeps nobody from signing in.
+    """
 
     def __init__(self) -> None:
         """Start the threads; `close` gives them back."""
-        self._waiting = 0
+        self._to_verify, self._to_hash = _Jobs(), _Jobs()
+        self._taking = threading.Lock()
         self._threads = ThreadPoolExecutor(
             HASHING_THREADS, thread_name_prefix="argon2", initializer=_yield_to_others
         )
@@ -62,10 +76,10 @@ class Passwords:
         Raises:
             ApiError: TOO_BUSY: too many wait already.
         """
-        return await self._run(_hasher.hash, password)
+        return await self._run(self._to_hash, _hasher.hash, password)
 
     async def verify(self, password: str, hashed_password: str | None) -> bool:
-        """Tell whether the password is the one that was hashed.
+        """Tell whether the password is the one that was hashed; goes before all that is to be hashed.
 
         None as the hash takes as long as any other and is always wrong, so that the time of an answer
         does not tell whether an address is known.
@@ -73,21 +87,39 @@ class Passwords:
         Raises:
             ApiError: TOO_BUSY: too many wait already.
         """
-        matches = await self._run(_matches, hashed_password or self._hash_of_nobody, password)
+        hash_to_match = hashed_password or self._hash_of_nobody
+        matches = await self._run(self._to_verify, _matches, hash_to_match, password)
         return matches and hashed_password is not None
 
-    async def _run(self, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
-        if self._waiting >= MAX_WAITING:
+    async def _run(self, jobs: _Jobs, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+        if jobs.unfinished >= MAX_WAITING:
             raise ApiError(TOO_BUSY)
-        self._waiting += 1
+        jobs.unfinished += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+            future: Future[T] = Future()
+            jobs.waiting.append((future, partial(function, *arguments)))
+            # One turn a job, and not of a certain one: which is next is decided when a thread is free.
+            self._threads.submit(self._take_turn)
+            return await asyncio.wrap_future(future)
         finally:
-            self._waiting -= 1
+            jobs.unfinished -= 1
+
+    def _take_turn(self) -> None:
+        with self._taking:
+            future, call = (self._to_verify.waiting or self._to_hash.waiting).popleft()
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(call())
+        except BaseException as exc:  # noqa: BLE001 - whoever waits for it is told
+            future.set_exception(exc)
 
     def close(self) -> None:
-        """Give the threads back."""
+        """Give the threads back; what waits is cancelled."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        with self._taking:
+            for future, _ in (*self._to_verify.waiting, *self._to_hash.waiting):
+                future.cancel()
 
 
 def _yield_to_others() -> None:

@@ -154,6 +154,19 @@ async def test_signup_of_one_address_many_times_at_once_makes_one_user(service: 
     assert_ok(winner, *[shown_user(user) for user in await service.all_users()])
 
 
+async def test_signup_with_a_taken_address_costs_no_hash(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flood of them would keep all others waiting who want to sign up."""
+
+    async def fail(_: str) -> str:
+        pytest.fail("it was hashed")
+
+    monkeypatch.setattr(scene.service.app.state.services.passwords, "hash", fail)
+    answer = await scene.send(SIGNUP, {**NEW, "email": "USER@example.com"})
+    assert_refused(answer, EMAIL_TAKEN_AT_SIGNUP)
+
+
 @pytest.mark.parametrize("environment", ["staging", "production"])
 async def test_private_routes_exist_on_a_developers_machine_only(
     provision: Provision, service: Service, environment: str

@@ -1,0 +1,135 @@
+"""Hashing in threads: who waits for whom, and what becomes of those who no longer wait."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+
+from api import security
+from api.errors import TOO_BUSY, ApiError
+from api.security import Passwords
+
+PASSWORD = "correct horse"
+HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let one job run at a time, so that there is an order."""
+    monkeypatch.setattr(security, "HASHING_THREADS", 1)
+
+
+@asynccontextmanager
+async def busy(passwords: Passwords) -> AsyncIterator[None]:
+    """Keep the thread busy until the end of the block."""
+    started, done = threading.Event(), threading.Event()
+
+    def work() -> None:
+        started.set()
+        done.wait()
+
+    task = asyncio.create_task(passwords._run(passwords._to_hash, work))
+    try:
+        await asyncio.to_thread(started.wait)
+        yield
+    finally:
+        done.set()
+        await task
+
+
+async def begin(*calls: Coroutine[Any, Any, Any]) -> list[asyncio.Task[Any]]:
+    """Start the calls, up to where they wait."""
+    tasks = [asyncio.create_task(call) for call in calls]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_logins_go_before_what_is_to_be_hashed() -> None:
+    """However long that has waited; among themselves both go in the order in which they came."""
+    passwords, done = Passwords(), list[str]()
+
+    async def noted(name: str, call: Coroutine[Any, Any, Any]) -> None:
+        await call
+        done.append(name)
+
+    async with busy(passwords):
+        tasks = await begin(*(noted(f"hash {n}", passwords.hash(PASSWORD)) for n in range(3)))
+        tasks += await begin(*(noted(f"verify {n}", passwords.verify(PASSWORD, HASH)) for n in range(3)))
+        tasks += await begin(noted("hash 3", passwords.hash(PASSWORD)))
+    await asyncio.gather(*tasks)
+    assert done == [f"verify {n}" for n in range(3)] + [f"hash {n}" for n in range(4)]
+    passwords.close()
+
+
+async def test_results_and_errors_reach_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each the own one, also after an error."""
+    passwords = Passwords()
+    logins = (("wrong", HASH), (PASSWORD, HASH), (PASSWORD, None), (PASSWORD, "no hash"))
+    verified = await asyncio.gather(*(passwords.verify(*login) for login in logins))
+    assert verified == [False, True, False, False]
+
+    class Broken:
+        def hash(self, _: str) -> str:
+            raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(security, "_hasher", Broken())
+        with pytest.raises(MemoryError):
+            await passwords.hash(PASSWORD)
+    assert await passwords.verify(PASSWORD, await passwords.hash(PASSWORD))
+    passwords.close()
+
+
+async def test_who_gave_up_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was cancelled is not hashed, and its place in the queue is free at once."""
+    monkeypatch.setattr(security, "MAX_WAITING", 3)
+    passwords, hashed = Passwords(), list[str]()
+
+    class Noting(PasswordHasher):
+        def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+            del salt
+            hashed.append(str(password))
+            return HASH
+
+    monkeypatch.setattr(security, "_hasher", Noting())
+    async with busy(passwords):
+        tasks = await begin(passwords.hash("first"), passwords.hash("second"))
+        tasks[0].cancel()
+        tasks += await begin(passwords.hash("third"))
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(results[0], asyncio.CancelledError)
+    assert (results[1:], hashed) == ([HASH, HASH], ["second", "third"])
+    passwords.close()
+
+
+async def test_sign_ups_that_are_too_many_refuse_no_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many may wait is counted apart for the two."""
+    monkeypatch.setattr(security, "MAX_WAITING", 2)
+    passwords = Passwords()
+    async with busy(passwords):
+        tasks = await begin(passwords.hash(PASSWORD))
+        with pytest.raises(ApiError) as refused:
+            await passwords.hash(PASSWORD)
+        assert refused.value.problem is TOO_BUSY
+        tasks += await begin(*(passwords.verify(PASSWORD, HASH) for _ in range(2)))
+        with pytest.raises(ApiError) as refused:
+            await passwords.verify(PASSWORD, HASH)
+        assert refused.value.problem is TOO_BUSY
+    assert (await asyncio.gather(*tasks))[1:] == [True, True]
+    passwords.close()
+
+
+async def test_close_cancels_what_waits() -> None:
+    """Nobody waits for ever; what runs goes on to its end."""
+    passwords = Passwords()
+    async with busy(passwords):
+        tasks = await begin(passwords.hash(PASSWORD), passwords.verify(PASSWORD, HASH))
+        passwords.close()
+        results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), timeout=10)
+        assert [type(result) for result in results] == [asyncio.CancelledError] * 2
