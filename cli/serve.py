@@ -19,12 +19,18 @@ from cli.database import opened_backend, shown_url
 from cli.local_servers import LocalServer, start_mongo, start_postgres
 from cli.refusal import refusal
 from config import DatabaseChoice, Settings
-from config.settings import SCHEMES
+from config.settings import INSECURE_SECRET_KEY, SCHEMES
 
 if TYPE_CHECKING:
     from backends.protocols import ServerInfo
 
 DATA = Path(".data")
+
+_INSECURE = """
+WARNING: SECRET_KEY is the published default, with which anyone can sign in as anyone.
+Give SECRET_KEY a secret of your own, 32 bytes or more, and set ENVIRONMENT to staging or production,
+which start with no other. (On your own machine `eitherdb dev` may do without.)
+"""
 
 Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="TCP port to listen on.")]
@@ -50,6 +56,8 @@ def serve(
     _check_port(host, port)
     server = asyncio.run(_prepare(settings, migrate=migrate))
     _announce(settings, server, host, port, url=shown_url(settings))
+    if settings.secret_key.get_secret_value() == INSECURE_SECRET_KEY:
+        typer.secho(_INSECURE, fg="red", bold=True, err=True)
     _run_uvicorn(host, port, workers)
 
 

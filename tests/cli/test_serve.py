@@ -8,6 +8,7 @@ import signal
 import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -106,6 +107,25 @@ async def test_serve_shows_no_secret(servers: Servers, tmp_path: Path) -> None:
                 assert expected in server.output
             for unexpected in ("hunter", "correct horse", "POST"):
                 assert unexpected not in server.output
+
+
+@pytest.mark.parametrize(
+    ("command", "variables", "named"),
+    [
+        (["serve", "--migrate"], {"SECRET_KEY": ""}, ["SECRET_KEY", "32 bytes", "ENVIRONMENT"]),
+        (["serve", "--migrate"], {}, []),
+        (["dev"], {"SECRET_KEY": ""}, []),
+    ],
+    ids=["serve", "serve with a key", "dev"],
+)
+async def test_serve_warns_of_the_public_secret_key(
+    command: list[str], variables: dict[str, Any], named: list[str], tmp_path: Path
+) -> None:
+    """It names both settings and what would be right; `dev` is for where the key is as it should be."""
+    async with serving(tmp_path, *command, **variables) as server:
+        warning = server.output.partition("WARNING: ")[2]
+        assert bool(warning) is bool(named)
+        assert [word for word in named if word in warning] == named
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgres"])
