@@ -107,6 +107,9 @@ def _no_number(value: object) -> object:
 
 WrittenTime = BeforeValidator(_no_number)
 
+# Like a SecretStr: a form that gets into a log or a traceback does not tell it.
+Secret = Field(repr=False)
+
 
 class UserPublic(BaseModel):
     """A user as others may see it."""
@@ -137,7 +140,7 @@ class UserRegister(BaseModel):
     model_config = _shown_as(_NEW_USER)
 
     email: Email
-    password: Password
+    password: Annotated[Password, Secret]
     full_name: Name | None = None
 
 
@@ -156,7 +159,7 @@ class PrivateUserCreate(BaseModel):
     model_config = _shown_as({**_NEW_USER, "is_verified": False})
 
     email: Email
-    password: Password
+    password: Annotated[Password, Secret]
     full_name: Name
     is_verified: StrictBool = False
 
@@ -175,7 +178,7 @@ class UserUpdate(UserUpdateMe):
 
     model_config = _shown_as({"is_active": False})
 
-    password: Annotated[Password | None, NotNull] = None
+    password: Annotated[Password | None, NotNull, Secret] = None
     is_active: Annotated[StrictBool | None, NotNull] = None
     is_superuser: Annotated[StrictBool | None, NotNull] = None
 
@@ -185,8 +188,8 @@ class UpdatePassword(BaseModel):
 
     model_config = _shown_as({"current_password": "correct horse", "new_password": "battery staple"})
 
-    current_password: Password
-    new_password: Password
+    current_password: Annotated[Password, Secret]
+    new_password: Annotated[Password, Secret]
 
 
 class ItemPublic(BaseModel):
@@ -426,8 +429,8 @@ class NewPassword(BaseModel):
 
     model_config = _shown_as({"token": _TOKEN, "new_password": "battery staple"})
 
-    token: Annotated[str, Field(max_length=4096)]
-    new_password: Password
+    token: Annotated[str, Field(max_length=4096), Secret]
+    new_password: Annotated[Password, Secret]
 
 
 class Token(BaseModel):
@@ -435,5 +438,5 @@ class Token(BaseModel):
 
     model_config = _shown_as({"access_token": _TOKEN, "token_type": "bearer"})
 
-    access_token: str
+    access_token: Annotated[str, Secret]
     token_type: str = "bearer"  # noqa: S105 - the scheme of RFC 6750
