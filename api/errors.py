@@ -245,7 +245,7 @@ async def _on_backend_error(request: Request, exc: Exception) -> JSONResponse:
     if problem is None:
         raise exc
     if problem.status >= 500:
-        logger.warning("%s %r: %s", request.method, request.scope["path"], exc)
+        logger.warning("%s %s: %s", request.method, _route_of(request.scope), exc)
     return answer(problem)
 
 
@@ -284,6 +284,11 @@ def _allowed_methods(request: Request) -> list[str]:
     ]
 
 
+def _route_of(scope: Scope) -> str:
+    """Return the path as it is declared, for the log: what was asked for may hold an address."""
+    return getattr(scope.get("route"), "path", "(no route)")
+
+
 class UnexpectedErrors:
     """Answers what nothing else caught: 500 with an id under which the log has the traceback.
 
@@ -309,7 +314,7 @@ class UnexpectedErrors:
             await self._app(scope, receive, watch)
         except Exception:
             error_id = secrets.token_hex(8)
-            logger.exception("error %s: %s %r", error_id, scope["method"], scope["path"])
+            logger.exception("error %s: %s %s", error_id, scope["method"], _route_of(scope))
             if started:
                 raise
             detail = f"Internal server error (id {error_id})"

@@ -43,7 +43,7 @@ async def test_unexpected_error_is_a_500_with_an_id(
             assert found, answer.text
             [record] = logged(caplog)
             assert record.levelno == logging.ERROR
-            assert all(word in record.getMessage() for word in (found[1], method, f"/api/v1{path}"))
+            assert all(word in record.getMessage() for word in (found[1], method, path))
             assert record.exc_info
             assert record.exc_info[1] is error
         assert_ok(await account.http.get("/users/me"), shown_user(account.user))
@@ -58,6 +58,20 @@ async def test_logged_error_is_one_line(
         await account.http.get("/items/x%0AERROR%20forged%0D%E2%80%A8")
         [record] = logged(caplog)
         assert len(record.getMessage().splitlines()) == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError(), Unavailable("hidden reason")], ids=repr)
+async def test_logged_error_names_no_address(
+    provision: Provision, service: Service, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    """What failed is told by the route, in which an address is only `{email}`."""
+    del service
+    wrap = without_users(error)
+    async with serve(provision, wrap=wrap, environment="staging", first_superuser=None) as broken:
+        await broken.anyone.post("/password-recovery/ada@example.com")
+        [record] = logged(caplog)
+        assert "POST /password-recovery/{email:path}" in record.getMessage()
+        assert "ada" not in caplog.text
 
 
 async def test_unexpected_errors_have_ids_of_their_own(provision: Provision, service: Service) -> None:
