@@ -9,9 +9,9 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from starlette.middleware.cors import CORSMiddleware
 
 from api import docs, errors
+from api.cors import Cors
 from api.deps import API_PREFIX, Services
 from api.headers import SecurityHeaders
 from api.limits import RequestLimits
@@ -103,7 +103,7 @@ def create_app(settings: Settings, *, opener: BackendOpener = open_backend) -> F
     # What is added later is further out; CORS is outside of the errors, so that a browser may read those.
     app.add_middleware(RequestLimits, max_body_bytes=settings.max_body_bytes)
     app.add_middleware(
-        CORSMiddleware,
+        Cors,
         allow_origins=settings.allowed_origins,
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["authorization", "content-type", "idempotency-key", "if-match", "if-none-match"],

@@ -110,6 +110,7 @@ MAIL_RECIPIENT_NOT_FOUND = Problem(
     404, "not_found", "The user with this username does not exist in the system."
 )
 NO_SUCH_PATH = Problem(404, "not_found", "Not Found")
+PREFLIGHT_REFUSED = Problem(400, "bad_request", "Disallowed CORS origin")
 BODY_TOO_LARGE = Problem(413, "body_too_large", "Content Too Large")
 QUERY_TOO_LONG = Problem(414, "query_too_long", f"The query is longer than {MAX_QUERY_BYTES} bytes")
 HEADERS_TOO_LARGE = Problem(

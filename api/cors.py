@@ -1,0 +1,27 @@
+"""What browsers may do from other origins (https://fetch.spec.whatwg.org/#http-cors-protocol)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from starlette.middleware.cors import CORSMiddleware
+
+from api.errors import PREFLIGHT_REFUSED, answer
+
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers
+    from starlette.responses import Response
+
+
+class Cors(CORSMiddleware):
+    """Starlette's, with a refusal in the form of every other error."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Answer a browser that asks whether it may."""
+        response = super().preflight_response(request_headers)
+        if response.status_code < 400:
+            return response
+        refusal = answer(replace(PREFLIGHT_REFUSED, detail=bytes(response.body).decode()))
+        refusal.headers.update({**response.headers, **refusal.headers})
+        return refusal
