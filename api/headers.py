@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,7 +24,7 @@ _CACHE_NOTHING = (b"cache-control", b"no-store")
 
 
 class SecurityHeaders:
-    """Adds them to every answer that does not have its own."""
+    """Adds them to every answer that does not have its own, and takes the host out of redirects."""
 
     def __init__(self, app: ASGIApp, *, strict_transport: bool) -> None:
         self._app = app
@@ -38,6 +39,8 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = message["headers"]
+                if message["status"] == 307:
+                    headers[:] = [(name, _without_host(name, value)) for name, value in headers]
                 names = {name.lower() for name, _ in headers}
                 headers.extend(self._always)
                 if b"content-security-policy" not in names:
@@ -47,3 +50,10 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+def _without_host(name: bytes, value: bytes) -> bytes:
+    """Leave path and query of a Location: behind a proxy scheme and host are others than the client's."""
+    if name.lower() != b"location":
+        return value
+    return urlsplit(value)._replace(scheme=b"", netloc=b"").geturl()

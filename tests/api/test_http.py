@@ -86,6 +86,20 @@ async def test_unknown_method_is_a_405_in_the_common_form(
     assert words(answer.headers["Allow"]) == allowed
 
 
+@pytest.mark.parametrize("host", ["eitherdb.example", "evil.example:81"])
+async def test_path_with_or_without_its_slash_leads_to_the_right_one(service: Service, host: str) -> None:
+    """By path and query only: neither is the scheme this one behind a proxy, nor the host to be trusted."""
+    for asked, right in (
+        ("/items?limit=1&q=%C3%A4%20b", "/items/?limit=1&q=%C3%A4%20b"),
+        ("/users/me/", "/users/me"),
+        ("/items/a%20b%23c/", "/items/a%20b%23c"),
+        ("/login/access-token/?x=http://y", "/login/access-token?x=http://y"),
+    ):
+        method = "POST" if "login" in asked else "GET"
+        answer = await service.anyone.request(method, asked, headers={"Host": host})
+        assert (answer.status_code, answer.headers["Location"]) == (307, f"/api/v1{right}")
+
+
 async def test_answers_set_no_cookie(service: Service, user: Account) -> None:
     """Bearer tokens only: nothing that a browser would send by itself."""
     for answer in (
