@@ -76,13 +76,13 @@ install-dev: $(STAMPS)/runtime $(STAMPS)/development $(STAMPS)/clients $(TYPESCR
 # -- use -----------------------------------------------------------------------------------------
 
 # Whether `eitherdb dev` will start a local server: by its own reading of the environment and of `.env`. A
-# fault in there is for it to tell.
+# fault in there is for it to tell. HOST counts on the command line only: some shells export the machine's name.
 NEEDS_SERVER = from config import DatabaseChoice; exit(not DatabaseChoice.load().needs_local_server)
 
 .PHONY: run
-run: $(STAMPS)/runtime ## Serve on http://127.0.0.1:8000 (DB_BACKEND=sqlite|postgres|mongo)
+run: $(STAMPS)/runtime ## Serve on http://127.0.0.1:8000 (PORT=8001, HOST=0.0.0.0, DB_BACKEND=sqlite|postgres|mongo)
 	@if $(BIN)/python -c '$(NEEDS_SERVER)' 2>/dev/null; then $(MAKE) $(STAMPS)/servers; fi
-	@$(BIN)/eitherdb dev
+	@$(BIN)/eitherdb dev $(if $(PORT),--port $(PORT)) $(if $(filter command,$(origin HOST)),--host $(HOST))
 
 # -- prove ---------------------------------------------------------------------------------------
 

@@ -71,7 +71,7 @@ def dev(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     if choice.needs_local_server:
         # Every other fault is told of before the server starts; of its URL the scheme is known.
         Settings.load(database_url=f"{SCHEMES[choice.db_backend][0]}://")
-    _check_port(host, port)
+    _check_port(host, port, " (`make run PORT=8001`)")
     with ExitStack() as stack:
         local = None
         if choice.needs_local_server:
@@ -94,7 +94,7 @@ def _local_server(backend: str) -> LocalServer:
     return start_mongo(DATA / "mongo")
 
 
-def _check_port(host: str, port: int) -> None:
+def _check_port(host: str, port: int, example: str = "") -> None:
     """Refuse a port that can't be had, before anything starts: uvicorn would find it last.
 
     What else may be wrong with the address is left to uvicorn, which tries each that a name stands for.
@@ -109,7 +109,7 @@ def _check_port(host: str, port: int) -> None:
                     probe.bind(address)
             except OSError as exc:
                 if exc.errno in {errno.EADDRINUSE, errno.EACCES}:
-                    reason = f"--port {port}: {exc.strerror} on {host}; give another one"
+                    reason = f"--port {port}: {exc.strerror} on {host}; give another one{example}"
                     raise refusal(reason) from None
 
 

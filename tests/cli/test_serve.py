@@ -139,7 +139,8 @@ def test_start_on_a_taken_port_is_refused_before_anything_starts(
     with socket.create_server(("127.0.0.1", free_port())) as taken:
         port = str(taken.getsockname()[1])
         line = call(tmp_path, *command, "--port", port, DB_BACKEND=backend, DATABASE_URL=url).refusal()
-    assert line == f"--port {port}: Address already in use on 127.0.0.1; give another one"
+    example = " (`make run PORT=8001`)" if command == ["dev"] else ""
+    assert line == f"--port {port}: Address already in use on 127.0.0.1; give another one{example}"
     assert list(tmp_path.iterdir()) == []
 
 

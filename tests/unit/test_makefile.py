@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 SERVERS = "Installing requirements/servers.txt"
 
 
-def would_run(folder: Path, *arguments: str) -> str:
+def would_run(folder: Path, *arguments: str, **variables: str) -> str:
     """Return what `make run` would do in a checkout in which `make install` is done."""
     shutil.copy(ROOT / "Makefile", folder)
     (folder / "requirements").mkdir()
@@ -30,7 +30,7 @@ def would_run(folder: Path, *arguments: str) -> str:
     done = subprocess.run(  # noqa: S603 - this test's own words
         ["make", "--dry-run", "run", *arguments],  # noqa: S607 - whichever make there is
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **variables},
         capture_output=True,
         text=True,
         timeout=60,
@@ -74,3 +74,17 @@ def test_run_installs_no_servers_where_none_is_needed(
     """A fault in the settings is for `eitherdb dev` to tell."""
     (tmp_path / ".env").write_text(dotenv)
     assert SERVERS not in would_run(tmp_path, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        ([], []),
+        (["PORT=8001"], ["--port", "8001"]),
+        (["PORT=8001", "HOST=0.0.0.0"], ["--port", "8001", "--host", "0.0.0.0"]),  # noqa: S104 - as given
+    ],
+)
+def test_run_takes_port_and_host(arguments: list[str], options: list[str], tmp_path: Path) -> None:
+    """They are passed on; a HOST that the shell exported is the machine's name and none of it."""
+    last = would_run(tmp_path, *arguments, HOST="machine").splitlines()[-1]
+    assert last.split() == [".venv/bin/eitherdb", "dev", *options]
