@@ -207,6 +207,17 @@ def problem_of(error: BackendError) -> Problem | None:
     return None
 
 
+_RETRY_AFTER = {
+    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}}
+}
+DOCUMENTED_HEADERS: dict[int, dict[str, Any]] = {
+    401: {"WWW-Authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}}},
+    429: _RETRY_AFTER,
+    503: _RETRY_AFTER,
+}
+"""What every answer with such a status has."""
+
+
 def documented(*problems: Problem) -> dict[int | str, dict[str, Any]]:
     """Describe these problems for the OpenAPI document, an example each."""
     responses: dict[int | str, dict[str, Any]] = {}
@@ -219,6 +230,8 @@ def documented(*problems: Problem) -> dict[int | str, dict[str, Any]]:
                 "content": {"application/json": {"examples": {}}},
             },
         )
+        if headers := DOCUMENTED_HEADERS.get(problem.status):
+            response["headers"] = headers
         response["description"] = "; ".join(filter(None, [response["description"], problem.detail]))
         examples = response["content"]["application/json"]["examples"]
         examples[problem.detail] = {"value": {"detail": problem.detail, "code": problem.code}}

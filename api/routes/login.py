@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse
@@ -37,6 +37,10 @@ from backends.errors import NotFound, VersionMismatch
 from backends.models import User, UserChanges
 
 router = APIRouter(tags=["login"], route_class=GuardedRoute)
+
+SUBJECT: dict[int | str, dict[str, Any]] = {
+    200: {"headers": {"Subject": {"description": "The mail's subject.", "schema": {"type": "string"}}}}
+}
 
 RECOVERY_ANSWER = "If that email is registered, we sent a password recovery link"
 
@@ -122,7 +126,7 @@ async def reset_password(
 @router.post(
     "/password-recovery-html-content/{email:path}",
     response_class=HTMLResponse,
-    responses=documented(*TOKEN_PROBLEMS, NOT_PRIVILEGED, MAIL_RECIPIENT_NOT_FOUND),
+    responses={**SUBJECT, **documented(*TOKEN_PROBLEMS, NOT_PRIVILEGED, MAIL_RECIPIENT_NOT_FOUND)},
 )
 async def recover_password_html_content(
     email: str, _: Superuser, users: Users, settings: AppSettings

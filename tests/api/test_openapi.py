@@ -252,6 +252,18 @@ def test_document_gives_an_example_of_every_error(document: dict[str, Any]) -> N
     assert found == {name: errors | ALWAYS for name, errors in ERRORS.items()}
 
 
+def test_document_names_the_headers_of_answers(document: dict[str, Any]) -> None:
+    """What a client needs to wait, to sign in, or to show a mail."""
+    of_status = {"401": {"WWW-Authenticate"}, "429": {"Retry-After"}, "503": {"Retry-After"}}
+    for name, operation in operations(document).items():
+        for status, response in operation["responses"].items():
+            headers = set(response.get("headers", {})) - {"ETag"}
+            if (name, status) == ("login-recover_password_html_content", "200"):
+                assert headers == {"Subject"}
+            else:
+                assert headers == of_status.get(status, set()), (name, status)
+
+
 def test_document_describes_errors_by_one_schema(document: dict[str, Any]) -> None:
     """`detail` and `code`, both texts, both always there."""
     for operation in operations(document).values():
