@@ -122,6 +122,19 @@ def test_service_has_healthcheck_and_hardening(name: str) -> None:
     assert service["security_opt"] == ["no-new-privileges:true"]
 
 
+@pytest.mark.parametrize("name", DATABASES)
+def test_every_setting_can_be_given(name: str) -> None:
+    """Each goes into the container under its own name, but for those that make the service what it is."""
+    passed = {
+        key
+        for key, value in SERVICES[name]["environment"].items()
+        if (variable := VARIABLE.fullmatch(value)) and variable["name"] == key
+    }
+    decided = {"ENVIRONMENT", "DB_BACKEND", "DATABASE_URL"}
+    of_uvicorn = {"FORWARDED_ALLOW_IPS"}
+    assert passed == {field.upper() for field in Settings.model_fields} - decided | of_uvicorn
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_secrets_have_no_literal_value(name: str) -> None:
     """A secret is one variable with no default, wherever it stands."""
