@@ -107,6 +107,21 @@ def _no_number(value: object) -> object:
 
 WrittenTime = BeforeValidator(_no_number)
 
+
+def _written_as(pattern: str, error_type: str, message: str) -> BeforeValidator:
+    """Refuse what pydantic would understand in a query, though nobody said that it may be written so."""
+
+    def check(value: object) -> object:
+        if isinstance(value, str) and not re.fullmatch(pattern, value):
+            raise PydanticCustomError(error_type, message)
+        return value
+
+    return BeforeValidator(check)
+
+
+WrittenBool = _written_as("true|false", "bool_parsing", "Input should be true or false")
+WrittenInt = _written_as("-?[0-9]+", "int_parsing", "Input should be an integer in digits such as 100")
+
 # Like a SecretStr: a form that gets into a log or a traceback does not tell it.
 Secret = Field(repr=False)
 
@@ -332,8 +347,8 @@ class StatementPublic(BaseModel):
 class _ListQuery(BaseModel):
     """Which part of a list."""
 
-    skip: int = Field(default=0, ge=0, le=MAX_SKIP)
-    limit: int = Field(default=100, ge=0, le=MAX_LIMIT)
+    skip: Annotated[int, Field(ge=0, le=MAX_SKIP), WrittenInt] = 0
+    limit: Annotated[int, Field(ge=0, le=MAX_LIMIT), WrittenInt] = 100
     cursor: str | None = Field(
         default=None,
         description=(
@@ -365,7 +380,7 @@ class UserListQuery(_ListQuery):
     """Which users, in which order, and which part of them."""
 
     sort: UserSort = Field(default="-created_at", description="`-` for descending.")
-    is_active: bool | None = None
+    is_active: Annotated[bool | None, WrittenBool] = None
 
     @property
     def where(self) -> UserFilter:
