@@ -86,6 +86,10 @@ run: $(STAMPS)/runtime ## Serve on http://127.0.0.1:8000 (PORT=8001, HOST=0.0.0.
 
 # -- prove ---------------------------------------------------------------------------------------
 
+# Each test process and command would else compile all that it imports, where the environment says to keep
+# none of it: packages are installed without bytecode, because most modules are never imported.
+test fuzz: export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: test
 test: install-dev ## Run every test on every backend (PYTEST_ARGS="-k name" for some)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
