@@ -3,20 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 
+from api import security
 from tests.api.routes import Scene
-from tests.api.service import Account, Service, serve
+from tests.api.service import CHEAP_HASHER, COSTLY_HASHER, Account, Service, serve
 from tests.conftest import ManualClock
 from tests.provision import Provision
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let new hashes cost next to nothing; tests of the cost itself ask for `costly_passwords`."""
+    monkeypatch.setattr(security, "_hasher", CHEAP_HASHER)
+
+
+@pytest.fixture
+def costly_passwords(monkeypatch: pytest.MonkeyPatch, cheap_passwords: None) -> None:
+    """Let new hashes cost what they do in a deployment."""
+    del cheap_passwords
+    monkeypatch.setattr(security, "_hasher", COSTLY_HASHER)
 
 
 @pytest.fixture(scope="session")
 async def running(provision: Provision) -> AsyncIterator[Service]:
     """Return the application that all tests of one backend share."""
-    async with serve(provision, clock=ManualClock()) as service:
+    async with AsyncExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            # As it starts, it makes the hash for those who sign in with an address that nobody has.
+            patch.setattr(security, "_hasher", CHEAP_HASHER)
+            service = await stack.enter_async_context(serve(provision, clock=ManualClock()))
         yield service
+
+
+@pytest.fixture
+async def costly(provision: Provision, service: Service, costly_passwords: None) -> AsyncIterator[Service]:
+    """Return an application on the same database in which a login costs what it does in a deployment."""
+    del costly_passwords
+    async with serve(provision, clock=service.clock) as costly:
+        yield costly
 
 
 @pytest.fixture

@@ -10,9 +10,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 
-from api import security
 from backends.models import NewUser
 from tests.api.answers import (
     BODY_TOO_LARGE,
@@ -27,7 +25,7 @@ from tests.api.answers import (
     shown_item,
 )
 from tests.api.routes import WITH_BODY, Route, Scene
-from tests.api.service import PASSWORD, SECRET, Account, Service, as_json, serve
+from tests.api.service import COSTLY_HASHER, PASSWORD, SECRET, Account, Service, as_json, serve
 from tests.provision import Provision
 
 JSON = {"Content-Type": "application/json"}
@@ -199,20 +197,18 @@ async def test_nobody_makes_himself_a_superuser(scene: Scene) -> None:
 # -- what leaks ----------------------------------------------------------------------------------
 
 
-async def test_login_takes_as_long_for_unknown_addresses(service: Service) -> None:
+async def test_login_takes_as_long_for_unknown_addresses(costly: Service) -> None:
     """Of pairs of logins, one with a known address and one without, neither is mostly the slower.
 
     Without a verification for unknown addresses one would be so in all pairs. Either is so in 4 to 20 of 24
     with a probability of 99.97 % if both take as long.
     """
-    hashed = PasswordHasher(
-        time_cost=security._hasher.time_cost, memory_cost=security._hasher.memory_cost, parallelism=1
-    ).hash(PASSWORD)
-    await service.backend.users.add(NewUser(email="known@example.com", hashed_password=hashed))
+    hashed = COSTLY_HASHER.hash(PASSWORD)
+    await costly.backend.users.add(NewUser(email="known@example.com", hashed_password=hashed))
 
     async def seconds(email: str) -> float:
         start = time.perf_counter()
-        answer = await service.login(email, f"{SECRET}-wrong")
+        answer = await costly.login(email, f"{SECRET}-wrong")
         taken = time.perf_counter() - start
         assert answer.status_code == 400
         return taken
@@ -221,7 +217,7 @@ async def test_login_takes_as_long_for_unknown_addresses(service: Service) -> No
     for n in range(24):
         if n % 8 == 0:
             # Guessing so often would be held up; the limit is not what this is about.
-            service.clock.pass_by(seconds=61)
+            costly.clock.pass_by(seconds=61)
         if n % 2:
             known, unknown = await seconds("known@example.com"), await seconds("unknown@example.com")
         else:
@@ -307,7 +303,7 @@ async def test_docs_page_needs_nothing_from_elsewhere(service: Service) -> None:
 
 async def test_flood_of_logins_leaves_other_requests_served(service: Service, user: Account) -> None:
     """Many logins wait for their turn; what needs no hash is answered before them."""
-    hashed = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1).hash(PASSWORD)
+    hashed = COSTLY_HASHER.hash(PASSWORD)
     await service.backend.users.add(NewUser(email="busy@example.com", hashed_password=hashed))
     logins = [asyncio.create_task(service.login("busy@example.com", PASSWORD)) for _ in range(20)]
     await asyncio.sleep(0)

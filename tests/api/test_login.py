@@ -67,15 +67,15 @@ async def test_login_refuses_a_wrong_password_and_an_unknown_address_alike(
     assert wrong.headers == unknown.headers
 
 
-async def test_login_takes_as_long_for_an_unknown_address(service: Service) -> None:
+async def test_login_takes_as_long_for_an_unknown_address(costly: Service) -> None:
     """Nor from the time: the processor works as hard for an address that nobody has, or that is none."""
     body = {"email": "known@example.com", "password": PASSWORD}
-    await service.anyone.post("/users/signup", **as_json(body))
+    await costly.anyone.post("/users/signup", **as_json(body))
 
     async def seconds(email: str) -> float:
         """Measure the processor's time, which other processes don't lengthen."""
         start = time.process_time()
-        assert_refused(await service.login(email, WRONG), INCORRECT_LOGIN)
+        assert_refused(await costly.login(email, WRONG), INCORRECT_LOGIN)
         return time.process_time() - start
 
     known = min([await seconds("known@example.com") for _ in range(3)])

@@ -56,6 +56,7 @@ async def test_create_returns_the_user_who_can_sign_in(scene: Scene, route: Rout
     assert_ok(await scene.service.client(token).get("/users/me"), shown)
 
 
+@pytest.mark.usefixtures("costly_passwords")
 @every_way
 async def test_create_stores_an_argon2id_hash(scene: Scene, route: Route) -> None:
     """What is stored is a hash with OWASP's costs, another one for the same password."""

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from argon2 import PasswordHasher
 
 from api import security
-from tests.api.service import serve
+from tests.api.service import CHEAP_HASHER, serve
 from tests.clients.conftest import listening
 from tests.conftest import MIGRATED_NAMES
 from tests.fuzz.accounts import hand_out_tokens
@@ -73,8 +72,7 @@ async def test_answers_are_those_of_the_document(
     request: pytest.FixtureRequest,
 ) -> None:
     """No 5xx; every status, header and body is documented; what is valid is accepted, all else refused."""
-    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr(security, "_hasher", cheap)
+    monkeypatch.setattr(security, "_hasher", CHEAP_HASHER)
     for caller in callers(migrated.name):
         await migrated.clean()
         seconds = int(MINUTES * 60 / len(request.session.items) / len(PHASES))
