@@ -123,8 +123,11 @@ async def fill_sql(settings: Settings) -> Filled:
     """Insert the rows, and let the planner count them."""
     filled = rows()
     async with sql_connection(settings) as connection:
+        # In one transaction, or SQLite would write each row to the disk by itself.
+        await connection.exec_driver_sql("BEGIN")
         for table in (USERS, ITEMS, ACCOUNTS, TRANSFERS, IDEMPOTENCY_KEYS):
             await connection.execute(insert(table), filled[table.name])
+        await connection.exec_driver_sql("COMMIT")
         on_sqlite = settings.db_backend == "sqlite"
         await connection.execute(text("ANALYZE" if on_sqlite else "VACUUM ANALYZE"))
     return Filled(settings, **filled)
