@@ -21,6 +21,7 @@ from contextlib import asynccontextmanager, chdir, redirect_stderr, redirect_std
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -189,6 +190,11 @@ async def until(holds: Callable[[], bool], server: Serving, *, seconds: float = 
 
 def answers(url: str) -> bool:
     """Return whether the health check says true."""
+    address = urlsplit(url)
+    with socket.socket() as probe:
+        # A client of HTTP loads certificates first: much work to find out that nobody listens yet.
+        if probe.connect_ex((address.hostname, address.port)) != 0:
+            return False
     try:
         response = httpx2.get(url + HEALTH, timeout=5)
     except httpx2.TransportError:

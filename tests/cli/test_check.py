@@ -150,6 +150,11 @@ def test_check_of_an_unreachable_database_exits_2_in_time(nowhere: Settings, tmp
     assert "hunter2" not in report.out
 
 
+def on_a_free_port(arguments: list[str]) -> list[str]:
+    """Let `serve` have a port that nothing else on this machine listens on, which it looks at first."""
+    return [*arguments, "--port", str(free_port())] if arguments[0] == "serve" else arguments
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -170,7 +175,8 @@ def test_command_on_an_unreachable_database_refuses_in_one_line(
     arguments: list[str], tmp_path: Path
 ) -> None:
     """Each command that connects names the variable at fault, and exits with 2."""
-    line = call(tmp_path, *arguments, settings=unreachable("postgres"), stdin="correct horse\n").refusal()
+    words = on_a_free_port(arguments)
+    line = call(tmp_path, *words, settings=unreachable("postgres"), stdin="correct horse\n").refusal()
     assert line.startswith("DATABASE_URL: ")
     assert "127.0.0.1" in line
     assert "hunter2" not in line
@@ -180,7 +186,7 @@ def test_command_on_an_unreachable_database_refuses_in_one_line(
 def test_command_makes_no_folder_but_the_last(command: str, tmp_path: Path) -> None:
     """A path that leads nowhere is a slip: it is told of in one line, and not made."""
     url = f"sqlite:///{tmp_path}/no/such/folder/x.db"
-    told = call(tmp_path, *command.split(), DATABASE_URL=url)
+    told = call(tmp_path, *on_a_free_port(command.split()), DATABASE_URL=url)
     assert told.exit_code == 2
     (line,) = [line for line in (told.out + told.err).splitlines() if "DATABASE_URL" in line]
     assert f"the folder of {tmp_path}/no/such/folder/x.db can't be made: No such file or directory" in line
