@@ -15,8 +15,7 @@ from schemathesis import AuthContext, Case, HookContext, Response
 from schemathesis.core.failures import Failure
 from schemathesis.openapi.checks import AllowHeaderMismatch, RejectedPositiveData
 
-TOKEN_URL = "FUZZ_TOKEN_URL"
-"""The environment variable with the URL that answers with a token; without it nobody is signed in."""
+from tests.fuzz import TOKEN_URL
 
 # Refusals for what is stored, not for the form of what was sent.
 STATE_CODES = {

@@ -19,8 +19,8 @@ from api import security
 from tests.api.service import CHEAP_HASHER, serve
 from tests.clients.conftest import listening
 from tests.conftest import MIGRATED_NAMES
+from tests.fuzz import TOKEN_URL
 from tests.fuzz.accounts import hand_out_tokens
-from tests.fuzz.hooks import TOKEN_URL
 from tests.provision import Provision
 
 Caller = Literal["superuser", "user", "nobody"]
