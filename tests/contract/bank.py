@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from functools import wraps
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -28,8 +28,8 @@ from backends.models import (
 )
 from backends.protocols import MAX_LIMIT, Backend
 from tests.contract.expectations import refused_without
-from tests.contract.samples import new_account
 
+T = TypeVar("T")
 Test = Callable[..., Coroutine[Any, Any, None]]
 Books = tuple[list[Account], list[Transfer]]
 
@@ -75,12 +75,12 @@ def order_of(source: Account | str, target: Account | str, amount_minor: int) ->
     )
 
 
-async def add_in_the_end(backend: Backend, owner_id: str) -> Account:
-    """Add an account as a patient caller does: again where concurrent changes collided in every try."""
+async def in_the_end(call: Callable[[], Awaitable[T]]) -> T:
+    """Call as a patient caller does: again where concurrent changes collided in every try."""
     for _ in range(20):
         with suppress(Conflict):
-            return await backend.accounts.add(new_account(), owner_id=owner_id)
-    pytest.fail("the addition kept colliding")
+            return await call()
+    pytest.fail("the call kept colliding")
 
 
 async def open_account(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from backends.errors import AccountNotEmpty, NotFound, VersionMismatch
@@ -11,6 +13,7 @@ from tests.contract.bank import (
     after,
     books,
     checked_books,
+    in_the_end,
     money,
     needs_transactions,
     open_account,
@@ -168,9 +171,12 @@ async def test_delete_of_user_racing_deposits_loses_no_money(
         # So far no entry is in the ledger of this account: the refusal without transactions comes here.
         first = await open_account(backend, stranger, balance=3)
         deposits = [
-            both[n % 2].accounts.deposit(account.id, money(1), ordered_by=stranger.id) for n in range(4)
+            in_the_end(partial(both[n % 2].accounts.deposit, account.id, money(1), ordered_by=stranger.id))
+            for n in range(4)
         ]
-        transfer = backend.accounts.transfer(order_of(first, account, 3), ordered_by=stranger.id)
+        transfer = in_the_end(
+            partial(backend.accounts.transfer, order_of(first, account, 3), ordered_by=stranger.id)
+        )
         deletion = delete_user_in_the_end(both[number % 2], user.id)
         place = number % 5
 

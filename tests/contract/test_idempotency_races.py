@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from backends.errors import IdempotencyKeyReused, InsufficientFunds
 from backends.models import Account, User
 from backends.protocols import Backend
-from tests.contract.bank import checked_books, key, money, needs_transactions, open_account
+from tests.contract.bank import checked_books, in_the_end, key, money, needs_transactions, open_account
 from tests.contract.conftest import Opener
 from tests.contract.expectations import facts, race
 
@@ -22,7 +24,7 @@ async def test_concurrent_refusal_and_cure_have_one_outcome(
             both[m % 2].accounts.withdraw(source.id, money(5), ordered_by=owner.id, idempotency=key(f"{n}"))
             for m in range(8)
         ]
-        cure = both[1].accounts.deposit(source.id, money(1), ordered_by=owner.id)
+        cure = in_the_end(partial(both[1].accounts.deposit, source.id, money(1), ordered_by=owner.id))
 
         results, errors = await race([*calls[:4], cure, *calls[4:]])
 
@@ -45,11 +47,14 @@ async def test_concurrent_calls_with_one_key_for_two_things_do_one_of_them(
     account = await open_account(backend, owner, balance=1)
     for n in range(5):
         results, errors = await race(
-            both[m // 2 % 2].accounts.deposit(
-                account.id,
-                money(1 + m % 2),
-                ordered_by=owner.id,
-                idempotency=key(f"{n}", f"{m % 2}"),
+            in_the_end(
+                partial(
+                    both[m // 2 % 2].accounts.deposit,
+                    account.id,
+                    money(1 + m % 2),
+                    ordered_by=owner.id,
+                    idempotency=key(f"{n}", f"{m % 2}"),
+                )
             )
             for m in range(16)
         )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from backends.capabilities import Capability
 from backends.errors import BackendError, NotFound
 from backends.models import Account, Item, ItemChanges, Page, User, UserChanges
 from backends.protocols import Backend
-from tests.contract.bank import add_in_the_end, books
+from tests.contract.bank import books, in_the_end
 from tests.contract.conftest import Opener
 from tests.contract.expectations import Facts, changed, delete_user_in_the_end, everything, facts
-from tests.contract.samples import new_item, new_user
+from tests.contract.samples import new_account, new_item, new_user
 
 ADDERS = 8
 
@@ -34,13 +35,16 @@ class Race:
                 if len(self.added) % 2:
                     self.added.append(await backend.items.add(new_item(), owner_id=self.user.id))
                 else:
-                    self.added.append(await add_in_the_end(backend, self.user.id))
+                    self.added.append(await in_the_end(self._add_account(backend)))
             except BackendError as exc:
                 self.refusals.append(facts(exc))
                 return
             finally:
                 self._news.set()
             await asyncio.sleep(0)  # not every backend has to wait for its server
+
+    def _add_account(self, backend: Backend) -> Callable[[], Awaitable[Account]]:
+        return lambda: backend.accounts.add(new_account(), owner_id=self.user.id)
 
     async def delete_after(self, count: int, backend: Backend) -> None:
         """Delete the user when so many things were added."""

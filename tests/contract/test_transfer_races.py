@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
 from backends.errors import AccountNotEmpty, BackendError, BalanceOverflow, InsufficientFunds, NotFound
 from backends.models import MAX_MINOR, Account, Transfer, User
 from backends.protocols import Backend
-from tests.contract.bank import checked_books, money, needs_transactions, open_account, order_of, side
+from tests.contract.bank import (
+    checked_books,
+    in_the_end,
+    money,
+    needs_transactions,
+    open_account,
+    order_of,
+    side,
+)
 from tests.contract.conftest import Opener
 from tests.contract.expectations import delete_user_in_the_end, facts, race
 from tests.contract.samples import new_user
@@ -35,10 +44,13 @@ async def test_concurrent_transfers_in_both_directions_keep_the_sum(
             # Each pair of workers goes the same way round, one forwards and one backwards.
             place = (worker // 2 + n) % 3
             pair = [accounts[place], accounts[(place + 1) % 3]][:: 1 if worker % 2 else -1]
-            call = both[worker % 2].accounts.transfer(
-                order_of(pair[0], pair[1], 3 + n), ordered_by=owner.id, owner_id=owner.id
+            transfer = partial(
+                both[worker % 2].accounts.transfer,
+                order_of(pair[0], pair[1], 3 + n),
+                ordered_by=owner.id,
+                owner_id=owner.id,
             )
-            _, errors = await race([call])
+            _, errors = await race([in_the_end(transfer)])
             refusals.update(errors)
         running -= 1
 
@@ -49,7 +61,10 @@ async def test_concurrent_transfers_in_both_directions_keep_the_sum(
             assert all(account.balance_minor >= 0 for account in page.data)
             await asyncio.sleep(0)  # not every backend has to wait for its server
 
-    await asyncio.gather(*(work(worker) for worker in range(WORKERS)), watch(both[1]))
+    async with asyncio.TaskGroup() as tasks:
+        for worker in range(WORKERS):
+            tasks.create_task(work(worker))
+        tasks.create_task(watch(both[1]))
 
     assert refusals <= {facts(InsufficientFunds(account.id)) for account in accounts}
     assert sums == {60}
@@ -66,9 +81,14 @@ async def test_concurrent_entries_of_one_account_are_all_counted(
     account = await open_account(backend, owner, balance=100)
 
     entries, errors = await race(
-        both[n % 2].accounts.deposit(account.id, money(1 + n), ordered_by=owner.id)
-        if n % 3
-        else both[n % 2].accounts.withdraw(account.id, money(1 + n), ordered_by=owner.id)
+        in_the_end(
+            partial(
+                both[n % 2].accounts.deposit if n % 3 else both[n % 2].accounts.withdraw,
+                account.id,
+                money(1 + n),
+                ordered_by=owner.id,
+            )
+        )
         for n in range(20)
     )
 
@@ -92,14 +112,19 @@ async def test_concurrent_claims_of_the_same_money_let_one_win(
             lambda b, s=source: b.accounts.transfer(order_of(s, target, 9), ordered_by=owner.id),  # type: ignore[misc]
         ]
 
-        entries, errors = await race(calls[(m + n) % 2](both[m // 2 % 2]) for m in range(8))
+        entries, errors = await race(
+            in_the_end(partial(calls[(m + n) % 2], both[m // 2 % 2])) for m in range(8)
+        )
 
         assert errors == [facts(InsufficientFunds(source.id))] * 7
         assert [entry.source for entry in entries] == [side(source, -9)]
     full = await open_account(backend, owner, balance=1)
 
     entries, errors = await race(
-        both[m % 2].accounts.deposit(full.id, money(MAX_MINOR - 1), ordered_by=owner.id) for m in range(8)
+        in_the_end(
+            partial(both[m % 2].accounts.deposit, full.id, money(MAX_MINOR - 1), ordered_by=owner.id)
+        )
+        for m in range(8)
     )
 
     assert errors == [facts(BalanceOverflow(full.id))] * 7
@@ -111,10 +136,10 @@ async def _work_until_refused(backend: Backend, account: Account, by: User) -> l
     """Bring money in and take it out again until the account is gone; what came in must get out."""
     for _ in range(ROUNDS):
         try:
-            await backend.accounts.deposit(account.id, money(2), ordered_by=by.id)
+            await in_the_end(partial(backend.accounts.deposit, account.id, money(2), ordered_by=by.id))
         except NotFound as exc:
             return [exc]
-        await backend.accounts.withdraw(account.id, money(2), ordered_by=by.id)
+        await in_the_end(partial(backend.accounts.withdraw, account.id, money(2), ordered_by=by.id))
     return []
 
 
@@ -148,12 +173,13 @@ async def test_delete_racing_entries_loses_no_money(
                 assert errors == [facts(refusal)]
                 refused += 1
 
-        *refusals, _ = await asyncio.gather(
-            *(_work_until_refused(both[n % 2], account, owner) for n in range(3)),
-            delete(user, account, refusal, both[number % 2]),
-        )
+        async with asyncio.TaskGroup() as tasks:
+            workers = [
+                tasks.create_task(_work_until_refused(both[n % 2], account, owner)) for n in range(3)
+            ]
+            tasks.create_task(delete(user, account, refusal, both[number % 2]))
 
-        told = [facts(error) for errors in refusals if isinstance(errors, list) for error in errors]
+        told = [facts(error) for worker in workers for error in worker.result()]
         assert set(told) <= {facts(NotFound("account", account.id))}
         accounts, _ = await checked_books(backend)
         assert [account.balance_minor for account in accounts] == [1]
@@ -169,7 +195,9 @@ async def test_delete_of_both_ends_racing_a_transfer_keeps_the_money(
         source = await open_account(backend, owner, balance=5)
         target = await open_account(backend, owner)
         calls: list[Awaitable[Transfer | None]] = [
-            both[0].accounts.transfer(order_of(source, target, 5), ordered_by=owner.id),
+            in_the_end(
+                partial(both[0].accounts.transfer, order_of(source, target, 5), ordered_by=owner.id)
+            ),
             both[1].accounts.delete(target.id),
             both[number % 2].accounts.delete(source.id),
         ]
