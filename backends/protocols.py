@@ -347,7 +347,8 @@ class AccountRepository(Protocol):
             IdempotencyKeyReused: See the class.
             NotSupported: operation "accounts.transfer", capability TRANSACTIONS; before all others.
 
-            They are looked for in this order, from the owner on. After any of them nothing has changed.
+            After any of them nothing has changed. If there are several reasons, this is their order: a key
+            that was used, the first account, its owner, the second account, currency, funds, overflow.
         """
         ...
 

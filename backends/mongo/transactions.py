@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from pymongo.errors import ConnectionFailure, PyMongoError
 
-from backends.errors import Conflict, Unavailable
+from backends.errors import Conflict, ConnectionLost
 from backends.mongo.driver import Driver, Session
 from backends.mongo.errors import UNKNOWN_COMMIT, translate_errors
 from backends.retry import TRIES, retry_conflicts
@@ -26,22 +27,34 @@ async def in_transaction(
         Conflict: Every try collided; nothing was changed.
         Unavailable: The connection was lost in every try, or the commit's outcome could not be learnt.
     """
-    try:
-        return await retry_conflicts(lambda: transact(driver, body), deadline_seconds=deadline_seconds)
-    except Conflict as exc:
-        if isinstance(exc.__cause__, ConnectionFailure):
-            # Retried like a collision, because nothing was done; but it was none.
-            raise Unavailable("the connection to the database was lost in every try") from exc
-        raise
+    with _lost_connections_told_apart():
+        return await retry_conflicts(lambda: _attempt(driver, body), deadline_seconds=deadline_seconds)
 
 
 async def transact(driver: Driver, body: Callable[[Session], Awaitable[T]]) -> T:
     """Run the body in a transaction once; return what it returned.
 
     Raises:
-        Conflict: It collided, or the connection was lost before the commit; nothing was changed.
-        Unavailable: The commit's outcome could not be learnt.
+        Conflict: It collided; nothing was changed.
+        ConnectionLost: It may have been done.
+        Unavailable: The same, after a time limit.
     """
+    with _lost_connections_told_apart():
+        return await _attempt(driver, body)
+
+
+@contextmanager
+def _lost_connections_told_apart() -> Iterator[None]:
+    """Raise ConnectionLost where that was the reason: before a commit it is labelled as a collision is."""
+    try:
+        yield
+    except Conflict as exc:
+        if isinstance(exc.__cause__, ConnectionFailure):
+            raise ConnectionLost("the connection to the database was lost") from exc
+        raise
+
+
+async def _attempt(driver: Driver, body: Callable[[Session], Awaitable[T]]) -> T:
     with translate_errors():
         session = await driver.begin()
         try:

@@ -14,7 +14,7 @@ from bson import ObjectId
 
 from backends import open_backend
 from backends.capabilities import Capability
-from backends.errors import Conflict, NotFound, NotSupported, Unavailable
+from backends.errors import Conflict, ConnectionLost, NotFound, NotSupported, Unavailable
 from backends.models import Item, NewItem, NewUser, User
 from backends.protocols import Backend
 from cli.local_servers import LocalServer, start_mongo
@@ -126,7 +126,7 @@ async def test_delete_that_always_loses_its_connection_is_unavailable(scene: Sce
     async with failing_commands(scene.database, "delete", closeConnection=True):
         with pytest.raises(Unavailable) as caught:
             await scene.backend.users.delete(scene.user.id)
-    assert type(caught.value) is Unavailable
+    assert type(caught.value) is ConnectionLost
     assert await scene.is_untouched()
 
 
@@ -228,7 +228,7 @@ async def test_delete_whose_sweep_fails_is_done_and_swept_at_the_next_start(
 ) -> None:
     """The user is gone, which is what was asked for; a warning names it, and nothing is forgotten."""
     with caplog.at_level(logging.WARNING, logger="backends.mongo.users"):
-        async with failing_commands(scene.database, "delete", skip=2, errorCode=8000):
+        async with failing_commands(scene.database, "delete", skip=3, errorCode=8000):
             await scene.backend.users.delete(scene.user.id)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
