@@ -15,7 +15,7 @@ MIGRATED_NAMES = [name for name in BACKEND_NAMES if name != "mongomock"]
 # What stands on the repositories is tested on one driver a database. Tests with this mark run on all, as
 # the contract suite does, which proves the drivers alike and what a server without transactions refuses.
 ONE_DRIVER_NAMES = [name for name in MIGRATED_NAMES if name != "mongo-pymongo"]
-ON_ONE_DRIVER = ("tests/api/", "tests/cli/", "tests/clients/", "tests/fuzz/")
+ON_ONE_DRIVER = ("tests/api/", "tests/cli/", "tests/clients/", "tests/fuzz/", "tests/proof/")
 EVERY_BACKEND = pytest.mark.every_backend
 
 

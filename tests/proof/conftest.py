@@ -1,0 +1,29 @@
+"""One load at a time: two would only measure each other's hunger for the processors."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+
+import pytest
+
+# The load without a fault runs with Motor (`ONE_DRIVER_NAMES`), the crashes with its successor.
+CHOICES = {"crashing": ("sqlite", "postgres", "mongo-pymongo"), "electing": ("mongo-motor",)}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test of faults once a selected backend of those that it is about."""
+    selected = metafunc.config.getoption("--backends").split(",")
+    for argument, names in CHOICES.items():
+        if argument in metafunc.fixturenames:
+            metafunc.parametrize(argument, [name for name in names if name in selected])
+
+
+@pytest.fixture
+def machine(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Iterator[None]:
+    """Wait until no other test of this run has the machine; the system frees it whatever happens."""
+    # Of all workers: each has a folder of its own in the one above.
+    lock = tmp_path_factory.getbasetemp().parent / f"machine-{testrun_uid}.lock"
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield

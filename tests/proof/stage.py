@@ -1,0 +1,151 @@
+"""A run from its beginning to the checker's word: accounts are made, money moves, everything is read."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import secrets
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import httpx2
+
+from config import Settings
+from tests.proof.connection import API
+from tests.proof.faults import Faults
+from tests.proof.history import History, Line, Statement
+from tests.proof.ledger import read_ledger
+from tests.proof.load import Answer, Load
+from tests.proof.orders import Order, OrderBook
+from tests.proof.processes import PASSWORD, SUPERUSER, Serve
+from tests.proof.sampler import Sampler
+
+logger = logging.getLogger(__name__)
+
+TRANSFERS = 10_000
+OWNERS = 5
+ACCOUNTS_EACH = 4
+ASKED_AGAIN_AT_THE_END = 500
+
+
+class Stage:
+    """Two servers, and the accounts that are made through them."""
+
+    def __init__(self, settings: Settings, servers: Sequence[Serve]) -> None:
+        self._settings, self._servers = settings, servers
+        self._urls = [server.url for server in servers]
+        self._tokens: dict[str, str] = {}
+        self._superuser_token = ""
+        self._orders: list[Order] = []
+        self._answers: dict[str, list[Answer]] = defaultdict(list)
+
+    async def prove(self, faults: Faults | None = None, *, transfers: int = TRANSFERS) -> None:
+        """Let money move while the faults happen; everything must fit together then.
+
+        `PROOF_SEED` repeats what a failure names, but for what the scheduling of processes adds;
+        `PROOF_TRANSFERS` is for those who are in a hurry.
+        """
+        faults = faults or Faults()
+        transfers = int(os.environ.get("PROOF_TRANSFERS") or transfers)
+        seed = int(os.environ.get("PROOF_SEED") or secrets.randbits(32))
+        try:
+            async with self._client() as client:
+                await self._furnish(client)
+                await self._move_money(seed, transfers, faults)
+                complaints = (await self._history(client)).complaints()
+            assert complaints == [], "\n".join([f"{len(complaints)} complaints:", *complaints[:20]])
+            assert len(faults.happened_at) == len(faults.actions)
+        except BaseException as exc:
+            exc.add_note(f"PROOF_SEED={seed}")
+            for server in self._servers:
+                exc.add_note(f"{server.url} wrote at last:\n{server.output[-3000:]}")
+            raise
+        assert not any("Traceback" in server.output for server in self._servers), "see the servers' output"
+
+    async def _move_money(self, seed: int, transfers: int, faults: Faults) -> None:
+        book = OrderBook(seed, self._tokens, superuser_token=self._superuser_token)
+        deposits, withdrawals = book.deposits(), book.withdrawals()
+        for orders in (deposits, withdrawals):
+            await self._run(Load(self._urls, orders), orders)
+        total = sum(order.amount for order in deposits) - sum(order.amount for order in withdrawals)
+        sampler = Sampler(self._urls, token=self._superuser_token, accounts=len(self._tokens), total=total)
+        orders = book.transfers(transfers)
+        load = Load(self._urls, orders)
+        async with asyncio.TaskGroup() as tasks:
+            sampling = tasks.create_task(sampler.run(load))
+            tasks.create_task(faults.happen(load))
+            await self._run(load, orders)
+            sampling.cancel()
+        _report(load, sampler, faults)
+        assert sampler.samples > 10, "hardly anybody looked"
+        again = random.Random(seed).sample(self._orders, k=min(len(self._orders), ASKED_AGAIN_AT_THE_END))  # noqa: S311 - no secret
+        await self._run(Load(self._urls, again), [])
+
+    async def _run(self, load: Load, orders: Sequence[Order]) -> None:
+        self._orders += orders
+        await load.run()
+        for key, answers in load.answers.items():
+            self._answers[key] += answers
+
+    @asynccontextmanager
+    async def _client(self) -> AsyncIterator[httpx2.AsyncClient]:
+        async with httpx2.AsyncClient(base_url=self._urls[0] + API, timeout=60, trust_env=False) as client:
+            self._superuser_token = await _log_in(client, SUPERUSER)
+            yield client
+
+    async def _furnish(self, client: httpx2.AsyncClient) -> None:
+        """Make owners with accounts."""
+        for number in range(OWNERS):
+            email = f"owner{number}@example.com"
+            form = {"email": email, "password": PASSWORD, "full_name": ""}
+            (await client.post("/private/users/", json=form)).raise_for_status()
+            token = await _log_in(client, email)
+            for name in range(ACCOUNTS_EACH):
+                answer = await client.post(
+                    "/accounts/",
+                    json={"name": f"{name}", "currency": "EUR"},
+                    headers={"Authorization": f"Bearer {token}"},
+                )
+                self._tokens[answer.raise_for_status().json()["id"]] = token
+
+    async def _history(self, client: httpx2.AsyncClient) -> History:
+        accounts, entries = await read_ledger(self._settings)
+        return History(
+            orders=self._orders,
+            answers=self._answers,
+            accounts=accounts,
+            entries=entries,
+            statements={id_: await self._statement(client, id_) for id_ in self._tokens},
+        )
+
+    async def _statement(self, client: httpx2.AsyncClient, account_id: str) -> Statement:
+        headers = {"Authorization": f"Bearer {self._superuser_token}"}
+        answer = await client.get(f"/accounts/{account_id}/statement", headers=headers)
+        body = answer.raise_for_status().json()
+        assert body["count"] == len(body["data"])
+        lines = (Line(*(entry[name] for name in Line._fields)) for entry in body["data"])
+        return Statement(body["account"]["balance_minor"], tuple(lines))
+
+
+async def _log_in(client: httpx2.AsyncClient, email: str) -> str:
+    form = {"username": email, "password": PASSWORD}
+    answer = await client.post("/login/access-token", data=form)
+    return str(answer.raise_for_status().json()["access_token"])
+
+
+def _report(load: Load, sampler: Sampler, faults: Faults) -> None:
+    """Log the figures of a run: `--log-cli-level=INFO` shows them."""
+    statuses = Counter(answer.status for answers in load.answers.values() for answer in answers)
+    logger.info(
+        "%d orders in %.1f s: %.0f/s; final answers %s; %s; %d samples; faults after %s",
+        load.total,
+        load.seconds,
+        load.total / load.seconds,
+        dict(statuses),
+        dict(load.counts),
+        sampler.samples,
+        faults.happened_at,
+    )

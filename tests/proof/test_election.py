@@ -1,0 +1,26 @@
+"""MongoDB's primary dies and another takes over: what was acknowledged is on the other, once."""
+
+from __future__ import annotations
+
+import pytest
+
+from migrations import open_migrator
+from tests.proof.faults import Faults, crash_of
+from tests.proof.processes import two_servers
+from tests.proof.replica_set import replica_set
+from tests.proof.stage import Stage
+
+TRANSFERS = 2_000
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("machine")
+async def test_transfers_add_up_over_an_election(electing: str) -> None:
+    """The primary is killed in the middle of the load, and comes back as another's follower."""
+    async with replica_set("pymongo" if electing == "mongo-pymongo" else "motor") as database:
+        await open_migrator(database.settings).upgrade()
+        async with two_servers(database.settings) as servers:
+            faults = Faults([crash_of(database)])
+            await Stage(database.settings, servers).prove(faults, transfers=TRANSFERS)
+        first, elected, *_ = database.primaries
+        assert elected != first

@@ -1,0 +1,29 @@
+"""Ten thousand transfers through two servers: nothing is lost, doubled or half done, and all add up."""
+
+from __future__ import annotations
+
+import pytest
+
+from migrations import open_migrator
+from tests.proof.faults import alternately
+from tests.proof.processes import own_database, two_servers
+from tests.proof.stage import Stage
+from tests.provision import Provision
+
+pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("machine")]
+
+
+async def test_transfers_add_up(migrated: Provision) -> None:
+    """Without a fault."""
+    async with migrated.empty_database() as settings:
+        await open_migrator(settings).upgrade()
+        async with two_servers(settings) as servers:
+            await Stage(settings, servers).prove()
+
+
+async def test_transfers_add_up_while_processes_are_killed(crashing: str) -> None:
+    """The database's server, where it has one, and one of the two servers: three times each."""
+    async with own_database(crashing) as (settings, database):
+        await open_migrator(settings).upgrade()
+        async with two_servers(settings) as servers:
+            await Stage(settings, servers).prove(alternately(database, servers[1]))
