@@ -23,7 +23,7 @@ from backends.retry import retry_conflicts
 from backends.sql.errors import ConstraintViolation
 from backends.sql.pages import Order, page_statement, to_page
 from backends.sql.schema import ACCOUNTS
-from backends.sql.transfers import SqlLedger, to_account
+from backends.sql.transfers import KEEP_OUTCOME, SqlLedger, to_account
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -77,8 +77,8 @@ class SqlAccountRepository(SqlLedger):
         owner_id = account.owner_id
 
         async def write(connection: AsyncConnection) -> None:
-            await connection.execute(self._keeping(account, owner_id, idempotency))
-            await connection.execute(insert(ACCOUNTS).values(asdict(account)))
+            await connection.execute(KEEP_OUTCOME, self._kept(account, owner_id, idempotency))
+            await connection.execute(insert(ACCOUNTS), asdict(account))
 
         try:
             await self._connections.transact(write)

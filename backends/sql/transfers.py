@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, and_, insert, select, update
+from sqlalchemy import BigInteger, Row, and_, bindparam, insert, select, update
 
 from backends.capabilities import Capability
 from backends.errors import NotFound, NotOwner
@@ -38,7 +39,7 @@ from backends.sql.pages import Order, page_statement, to_page
 from backends.sql.schema import ACCOUNTS, IDEMPOTENCY_KEYS, TRANSFERS
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Insert, Update
+    from sqlalchemy import ColumnElement, Update
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from backends.sql.connections import Connections
@@ -61,25 +62,30 @@ def _to_transfer(row: Row[Any]) -> Transfer:
     return transfer_of(dict(row._mapping))  # noqa: SLF001 - a public name of SQLAlchemy's
 
 
-def _change(posting: Posting, account_id: str, currency: str | None) -> Update:
+# Built once: to build a statement of this size takes SQLAlchemy longer than to run it.
+_ADD_TRANSFER = insert(TRANSFERS)
+KEEP_OUTCOME = insert(IDEMPOTENCY_KEYS)
+
+
+@cache
+def _change(*, takes: bool, of_owner: bool, in_currency: bool) -> Update:
     """Return the statement that does a posting's part in one account, if the account lets it.
 
-    Args:
-        posting: What is to be done.
-        account_id: One of its accounts.
-        currency: What the account must have; None for any.
+    Its parameters are `of_account` and `amount`, with `of_owner` also `of_user`, the account's owner, and
+    with `in_currency` also `of_currency`, the account's currency.
     """
-    guards: list[ColumnElement[bool]] = [ACCOUNTS.c.id == account_id]
-    if currency is not None:
-        guards.append(ACCOUNTS.c.currency == currency)
-    if account_id == posting.from_account_id:
-        balance = ACCOUNTS.c.balance_minor - posting.amount_minor
-        guards.append(ACCOUNTS.c.balance_minor >= posting.amount_minor)
-        if posting.owner_id is not None:
-            guards.append(ACCOUNTS.c.owner_id == posting.owner_id)
+    amount = bindparam("amount", type_=BigInteger)
+    guards: list[ColumnElement[bool]] = [ACCOUNTS.c.id == bindparam("of_account")]
+    if in_currency:
+        guards.append(ACCOUNTS.c.currency == bindparam("of_currency"))
+    if of_owner:
+        guards.append(ACCOUNTS.c.owner_id == bindparam("of_user"))
+    if takes:
+        balance = ACCOUNTS.c.balance_minor - amount
+        guards.append(ACCOUNTS.c.balance_minor >= amount)
     else:
-        balance = ACCOUNTS.c.balance_minor + posting.amount_minor
-        guards.append(ACCOUNTS.c.balance_minor <= MAX_MINOR - posting.amount_minor)
+        balance = ACCOUNTS.c.balance_minor + amount
+        guards.append(ACCOUNTS.c.balance_minor <= MAX_MINOR - amount)
     changed = update(ACCOUNTS).where(*guards)
     return changed.values(balance_minor=balance, version=ACCOUNTS.c.version + 1).returning(ACCOUNTS)
 
@@ -127,7 +133,18 @@ class SqlLedger(Ledger):
         sides: dict[str | None, Side] = {}
         currency: str | None = None
         for account_id in posting.account_ids:
-            row = (await connection.execute(_change(posting, account_id, currency))).one_or_none()
+            takes = account_id == posting.from_account_id
+            of_owner = takes and posting.owner_id is not None
+            changed = await connection.execute(
+                _change(takes=takes, of_owner=of_owner, in_currency=currency is not None),
+                {
+                    "of_account": account_id,
+                    "amount": posting.amount_minor,
+                    "of_user": posting.owner_id,
+                    "of_currency": currency,
+                },
+            )
+            row = changed.one_or_none()
             if row is None:
                 raise Refused
             currency = row.currency
@@ -138,24 +155,25 @@ class SqlLedger(Ledger):
                 version=row.version,
             )
         transfer = posting.entry(sides.get(posting.from_account_id), sides.get(posting.to_account_id))
-        await connection.execute(insert(TRANSFERS).values(fields_of(transfer)))
+        await connection.execute(_ADD_TRANSFER, fields_of(transfer))
         if posting.idempotency is not None:
-            await connection.execute(self._keeping(transfer, posting.ordered_by, posting.idempotency))
+            kept = self._kept(transfer, posting.ordered_by, posting.idempotency)
+            await connection.execute(KEEP_OUTCOME, kept)
         return transfer
 
-    def _keeping(self, outcome: Outcome, owner_id: str, idempotency: Idempotency) -> Insert:
-        """Return the statement that keeps the outcome; it violates the primary key if there is one."""
-        return insert(IDEMPOTENCY_KEYS).values(
-            owner_id=owner_id,
-            key=idempotency.key,
-            fingerprint=idempotency.fingerprint,
-            outcome=write_outcome(outcome),
-            created_at=self._clock(),
-        )
+    def _kept(self, outcome: Outcome, owner_id: str, idempotency: Idempotency) -> dict[str, Any]:
+        """Return the row that keeps the outcome; it violates the primary key if there is one."""
+        return {
+            "owner_id": owner_id,
+            "key": idempotency.key,
+            "fingerprint": idempotency.fingerprint,
+            "outcome": write_outcome(outcome),
+            "created_at": self._clock(),
+        }
 
     async def _keep(self, outcome: Outcome, owner_id: str, idempotency: Idempotency) -> None:
         try:
-            await self._connections.write(self._keeping(outcome, owner_id, idempotency))
+            await self._connections.write(KEEP_OUTCOME, self._kept(outcome, owner_id, idempotency))
         except ConstraintViolation as violation:
             raise Taken from violation
 
