@@ -292,9 +292,10 @@ class MongomockDriver:
     name = "mongomock-motor"
     connections_in_use = 0
     max_time_ms: int | None = None
+    app_name = "eitherdb"
 
     def __init__(self, database: object) -> None:
-        self.database = cast("Database", database)
+        self.database = self.admin = cast("Database", database)
 
     async def begin(self) -> Session:
         """Never called: the capability is absent."""

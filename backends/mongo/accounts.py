@@ -32,7 +32,6 @@ from backends.mongo.driver import Document
 from backends.mongo.errors import DuplicateKey, translate_errors
 from backends.mongo.pages import Order, created_between, fetch_page
 from backends.mongo.schema import object_id
-from backends.mongo.transactions import transact
 from backends.mongo.transfers import MongoLedger, to_account
 from backends.retry import retry_conflicts
 
@@ -76,9 +75,7 @@ class MongoAccountRepository(MongoLedger):
             with translate_errors():
                 if not has_transactions:
                     return await self._write_new(account, idempotency, None)
-                return await transact(
-                    self._driver, lambda session: self._write_new(account, idempotency, session)
-                )
+                return await self._transact(lambda session: self._write_new(account, idempotency, session))
 
         async with self._turns.of([owner_id]):
             try:

@@ -35,6 +35,7 @@ Filter = Mapping[str, Any]
 Sort = Sequence[tuple[str, int]]
 
 DEFAULT_DATABASE = "eitherdb"
+APP_NAME = "eitherdb"
 
 MOTOR_THREADS = ("MOTOR_MAX_WORKERS", "200")
 """The environment variable with the most threads that Motor may make, and our default."""
@@ -173,7 +174,11 @@ class Driver(Protocol):
     """A connected client."""
 
     name: str
+    app_name: str
+    """What the server knows this client by; every EitherDB has the same."""
     database: Database
+    admin: Database
+    """The database `admin`, for what concerns the whole server."""
     max_time_ms: int | None
     """How long the server may work on a list or a count; None for no limit."""
 
@@ -225,7 +230,9 @@ class MotorDriver:
         self.name = f"motor {version('motor')}"
         self._counter = _ConnectionCounter()
         self._client: Any = AsyncIOMotorClient(url, event_listeners=[self._counter], **options)
+        self.app_name = APP_NAME
         self.database = cast("Database", self._client.get_default_database(DEFAULT_DATABASE))
+        self.admin = cast("Database", self._client.get_database("admin"))
 
     @property
     def connections_in_use(self) -> int:
@@ -256,7 +263,9 @@ class PyMongoDriver:
         self._client: AsyncMongoClient[Document] = AsyncMongoClient(
             url, event_listeners=[self._counter], **options
         )
+        self.app_name = APP_NAME
         self.database = cast("Database", self._client.get_default_database(DEFAULT_DATABASE))
+        self.admin = cast("Database", self._client.get_database("admin"))
 
     @property
     def connections_in_use(self) -> int:
@@ -295,7 +304,7 @@ def open_driver(settings: Settings, *, command_timeout: bool = True) -> Driver:
         pymongo.errors.PyMongoError: The URL can't be parsed, or has an option that the driver ignores.
     """
     options: dict[str, Any] = {
-        "appname": "eitherdb",
+        "appname": APP_NAME,
         "maxPoolSize": settings.db_pool_size,
         "waitQueueTimeoutMS": int(settings.db_pool_timeout_seconds * 1000),
         "serverSelectionTimeoutMS": int(settings.db_connect_timeout_seconds * 1000),

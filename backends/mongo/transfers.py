@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bson import Int64, ObjectId
 
 from backends.cancellation import to_its_end
 from backends.capabilities import Capability
-from backends.errors import NotFound, NotOwner
+from backends.errors import Conflict, NotFound, NotOwner
 from backends.idempotency import Outcome, read_outcome, write_outcome
 from backends.ids import Clock, IdSource
 from backends.ledger import (
@@ -35,6 +35,7 @@ from backends.models import (
     TransferFilter,
     TransferSort,
 )
+from backends.mongo.abandoned import AbandonedTransactions
 from backends.mongo.driver import Document
 from backends.mongo.errors import DuplicateKey, translate_errors
 from backends.mongo.pages import Order, created_between, fetch_page
@@ -43,6 +44,8 @@ from backends.mongo.transactions import transact
 
 if TYPE_CHECKING:
     from backends.mongo.driver import Driver, Session
+
+T = TypeVar("T")
 
 
 def to_account(document: Document) -> Account:
@@ -123,6 +126,7 @@ class MongoLedger(Ledger):
             id_source=id_source,
         )
         self._driver = driver
+        self._abandoned = AbandonedTransactions(driver)
         self._users = driver.database[USERS.name]
         self._accounts = driver.database[ACCOUNTS.name]
         self._transfers = driver.database[TRANSFERS.name]
@@ -131,9 +135,17 @@ class MongoLedger(Ledger):
 
     async def _post(self, posting: Posting) -> Transfer:
         try:
-            return await to_its_end(transact(self._driver, lambda session: self._write(session, posting)))
+            return await to_its_end(self._transact(lambda session: self._write(session, posting)))
         except DuplicateKey as duplicate:
             raise Taken from duplicate
+
+    async def _transact(self, body: Callable[[Session], Awaitable[T]]) -> T:
+        """Run the body in a transaction once; see `transact`."""
+        try:
+            return await transact(self._driver, body)
+        except Conflict:
+            await self._abandoned.end()
+            raise
 
     async def _write(self, session: Session, posting: Posting) -> Transfer:
         """Change the accounts, add the entry, keep the outcome: all in the session's transaction."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
-from backends.errors import Unavailable
+from backends.errors import Conflict, Unavailable
 from backends.models import Idempotency, NewAccount, NewEntry, NewTransfer, NewUser, Transfer
+from backends.mongo import abandoned
 from backends.protocols import Backend
 from tests.backends.raw import MongoDatabase, failing_commands, mongo_database, opened
 from tests.provision import Provision
@@ -112,14 +115,20 @@ async def test_deposit_whose_commit_fails_is_done_once(scene: Scene, fault: dict
 
 
 @pytest.mark.parametrize("fault", NOT_DONE.values(), ids=NOT_DONE)
-async def test_commit_that_always_fails_is_safe_to_repeat(scene: Scene, fault: dict[str, Any]) -> None:
+async def test_commit_that_always_fails_is_safe_to_repeat(
+    scene: Scene, fault: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The call gives up with Unavailable; the same key carries it out later, once."""
     async with failing_commands(scene.database, "commitTransaction", **fault):
         with pytest.raises(Unavailable):
             await scene.transfer(KEY)
-    # What was not committed keeps its accounts from everybody, until the server gives it up after a minute.
-    await scene.database.client.admin.command("killAllSessions", [])
-    moved = await scene.transfer(KEY)
+    # What was not committed keeps its accounts from everybody until somebody ends it.
+    monkeypatch.setattr(abandoned, "IDLE_SECONDS", 0.3)
+    moved = None
+    async with asyncio.timeout(20):
+        while moved is None:
+            with suppress(Conflict):
+                moved = await scene.transfer(KEY)
     assert await scene.transfer(KEY) == moved
     assert await scene.ledger() == ([moved.id], [DEPOSITED - AMOUNT, AMOUNT])
 

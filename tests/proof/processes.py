@@ -11,9 +11,6 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-from pymongo import MongoClient
 
 from backends.cancellation import to_its_end
 from cli.local_servers import LocalServer, start_mongo, start_postgres
@@ -141,8 +138,6 @@ class OwnServer(OwnDatabase):
         server = start(self._folder)
         assert self._server is None or self._server.url == server.url, "it came back somewhere else"
         self._server = server
-        if self._name != "postgres":
-            _forget_the_dead_soon(server.url)
         base, question_mark, options = server.url.partition("?")
         kind, _, driver = self._name.partition("-")
         self.settings = make_settings(
@@ -161,16 +156,6 @@ class OwnServer(OwnDatabase):
         """See `OwnDatabase`."""
         if self._server is not None:
             self._server.stop()
-
-
-def _forget_the_dead_soon(url: str) -> None:
-    """Let mongod end a transaction after 3 seconds, not 60.
-
-    It does not notice that a client is gone for good: what a killed `eitherdb serve` was about to commit
-    keeps its accounts from everybody until this time is over.
-    """
-    with MongoClient[dict[str, Any]](url) as client:
-        client.admin.command("setParameter", 1, transactionLifetimeLimitSeconds=3)
 
 
 def kill_all(pid: int) -> None:

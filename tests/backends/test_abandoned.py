@@ -1,0 +1,48 @@
+"""A process that dies in the middle of a transaction keeps nobody from its accounts for long."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from bson import ObjectId
+from pymongo import AsyncMongoClient
+
+from backends.errors import Conflict
+from backends.models import NewAccount, NewEntry, NewUser
+from backends.mongo import abandoned
+from tests.backends.raw import opened
+from tests.provision import Provision
+
+
+async def test_transaction_that_was_left_open_is_ended(
+    mongo: Provision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever collides with it ends it, once it has been idle; its change is undone."""
+    monkeypatch.setattr(abandoned, "IDLE_SECONDS", 0.5)
+    monkeypatch.setattr(abandoned, "LOOK_AGAIN_AFTER_SECONDS", 0.1)
+    await mongo.clean()
+    async with (
+        opened(mongo.open()) as backend,
+        AsyncMongoClient[dict[str, object]](mongo.settings.url, appname="eitherdb") as dead,
+        dead.start_session() as session,
+    ):
+        user = await backend.users.add(NewUser(email="a@example.com", hashed_password="x"))
+        account = await backend.accounts.add(NewAccount(name="A", currency="EUR"), owner_id=user.id)
+        await session.start_transaction()
+        accounts = dead.get_default_database()["accounts"]
+        await accounts.update_one({"_id": ObjectId(account.id)}, {"$inc": {"version": 1}}, session=session)
+
+        with pytest.raises(Conflict):  # it may still be alive
+            await backend.accounts.deposit(account.id, NewEntry(amount_minor=5), ordered_by=user.id)
+        async with asyncio.timeout(20):  # the server itself would keep it for a minute
+            while True:
+                try:
+                    entry = NewEntry(amount_minor=7)
+                    await backend.accounts.deposit(account.id, entry, ordered_by=user.id)
+                    break
+                except Conflict:
+                    continue
+        after = await backend.accounts.get(account.id)
+        assert (after.balance_minor, after.version) == (7, 2)
+        assert (await backend.accounts.transfers()).count == 1
