@@ -102,6 +102,13 @@ fuzz: install-dev ## Call the API with made-up requests (FUZZ_MINUTES=10 in all,
 	@FUZZ_MINUTES=$(FUZZ_MINUTES) FUZZ_SEED=$(FUZZ_SEED) $(BIN)/python -m pytest tests/fuzz -n0 -s --tb=line \
 		$(if $(BACKENDS),--backends $(BACKENDS))
 
+# -n0: one load at a time. PROOF_SEED repeats what a failure names.
+PROOF_TRANSFERS ?= 10000
+.PHONY: proof
+proof: install-dev ## Move money under load while processes are killed (PROOF_TRANSFERS=10000, BACKENDS=sqlite)
+	@PROOF_TRANSFERS=$(PROOF_TRANSFERS) $(BIN)/python -m pytest tests/proof -n0 --log-cli-level=INFO \
+		$(if $(BACKENDS),--backends $(BACKENDS))
+
 .PHONY: check
 check: install-dev ## Format, lint, types, import rules, deployment files
 	$(BIN)/ruff format --check .

@@ -10,8 +10,6 @@ from tests.proof.processes import two_servers
 from tests.proof.replica_set import replica_set
 from tests.proof.stage import Stage
 
-TRANSFERS = 2_000
-
 
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("machine")
@@ -21,6 +19,6 @@ async def test_transfers_add_up_over_an_election(electing: str) -> None:
         await open_migrator(database.settings).upgrade()
         async with two_servers(database.settings) as servers:
             faults = Faults([crash_of(database)])
-            await Stage(database.settings, servers).prove(faults, transfers=TRANSFERS)
+            await Stage(database.settings, servers).prove(faults)
         first, elected, *_ = database.primaries
         assert elected != first

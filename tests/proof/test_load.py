@@ -1,4 +1,4 @@
-"""Ten thousand transfers through two servers: nothing is lost, doubled or half done, and all add up."""
+"""Transfers of many clients through two servers: nothing is lost, doubled or half done, and all add up."""
 
 from __future__ import annotations
 
