@@ -106,7 +106,7 @@ fuzz: install-dev ## Call the API with made-up requests (FUZZ_MINUTES=10 in all,
 PROOF_TRANSFERS ?= 10000
 .PHONY: proof
 proof: install-dev ## Move money under load while processes are killed (PROOF_TRANSFERS=10000, BACKENDS=sqlite)
-	@PROOF_TRANSFERS=$(PROOF_TRANSFERS) $(BIN)/python -m pytest tests/proof -n0 --log-cli-level=INFO \
+	@PROOF_TRANSFERS=$(PROOF_TRANSFERS) $(BIN)/python -m pytest tests/proof -n0 -m "" --log-cli-level=INFO \
 		$(if $(BACKENDS),--backends $(BACKENDS))
 
 .PHONY: check

@@ -43,6 +43,7 @@ class Load:
         """What went otherwise than by one answer at once: answers of 503, lost connections, …"""
         self.seconds = 0.0
         self._failed = asyncio.Event()
+        self._finished = asyncio.Event()
 
     @property
     def answered(self) -> int:
@@ -61,6 +62,7 @@ class Load:
             for _ in range(min(CLIENTS, self.total)):
                 clients.create_task(self._client(self._waiting))
         self.seconds = loop.time() - began
+        self._finished.set()
 
     async def reached(self, answered: int) -> None:
         """Wait until so many orders are answered."""
@@ -68,9 +70,14 @@ class Load:
             await self._marks.setdefault(answered, asyncio.Event()).wait()
 
     async def failure(self) -> None:
-        """Wait until some client gets no final answer."""
+        """Wait until some client gets no final answer, or until all have theirs."""
         self._failed.clear()
-        await self._failed.wait()
+        waiting = {asyncio.create_task(event.wait()) for event in (self._failed, self._finished)}
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
 
     async def _client(self, orders: Iterator[Order]) -> None:
         connections = [Connection(url, timeout_seconds=TIMEOUT_SECONDS) for url in self._urls]

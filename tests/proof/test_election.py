@@ -11,7 +11,8 @@ from tests.proof.replica_set import replica_set
 from tests.proof.stage import Stage
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.crashes
+@pytest.mark.timeout(1800)
 @pytest.mark.usefixtures("machine")
 async def test_transfers_add_up_over_an_election(electing: str) -> None:
     """The primary is killed in the middle of the load, and comes back as another's follower."""

@@ -10,7 +10,7 @@ from tests.proof.processes import own_database, two_servers
 from tests.proof.stage import Stage
 from tests.provision import Provision
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("machine")]
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.usefixtures("machine")]
 
 
 async def test_transfers_add_up(migrated: Provision) -> None:
@@ -21,6 +21,7 @@ async def test_transfers_add_up(migrated: Provision) -> None:
             await Stage(settings, servers).prove()
 
 
+@pytest.mark.crashes
 async def test_transfers_add_up_while_processes_are_killed(crashing: str) -> None:
     """The database's server, where it has one, and one of the two servers: three times each."""
     async with own_database(crashing) as (settings, database):
