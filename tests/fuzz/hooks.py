@@ -32,8 +32,8 @@ STATE_CODES = {
     "version_mismatch",
 }
 # Faults of values in the right form: a cursor that was not made here, three letters that are no currency,
-# one account twice.
-VALUE_FAULTS = {"currency", "cursor", "same_account"}
+# one account twice, and 5.0, which is an integer to JSON Schema and never an amount of money.
+VALUE_FAULTS = {"currency", "cursor", "int_type", "same_account"}
 
 # Hypothesis' own takes most of the time of a run, and makes addresses of reserved names, which are refused.
 ADDRESS = r"\A[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,64}@[a-z0-9]{1,63}\.example\.com\Z"
