@@ -8,12 +8,14 @@ from typing import Any, Literal
 import jwt
 from fastapi.exceptions import RequestValidationError
 
+from api.schemas import AccountListQuery, ItemListQuery, TransferListQuery, UserListQuery
 from api.security import sign, unsign
 from backends.ids import is_id
-from backends.models import AccountSort, ItemSort, Position, TransferSort, UserSort
+from backends.models import AccountSort, ItemSort, Page, Position, TransferSort, UserSort
 from config import Settings
 
 ListName = Literal["users", "items", "accounts", "transfers"]
+ListQuery = UserListQuery | ItemListQuery | AccountListQuery | TransferListQuery
 Sort = UserSort | ItemSort | AccountSort | TransferSort
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,6 +46,28 @@ def read_cursor(cursor: str | None, name: ListName, sort: Sort, settings: Settin
         pass
     message = f"Cursor should be the next_cursor of a page of {name} with sort={sort}"
     raise RequestValidationError([{"type": "cursor", "loc": ("query", "cursor"), "msg": message}])
+
+
+def window_of(query: ListQuery, name: ListName, settings: Settings) -> dict[str, Any]:
+    """Return what a repository's method for lists has to be told: which rows, in which order, which part.
+
+    Raises:
+        RequestValidationError: The cursor is not one of this list and order.
+    """
+    return {
+        "where": query.where,
+        "sort": query.sort,
+        "skip": query.skip,
+        "limit": query.limit,
+        "after": read_cursor(query.cursor, name, query.sort, settings),
+        "count": query.count == "exact",
+    }
+
+
+def shown_page(page: Page[Any], query: ListQuery, name: ListName, settings: Settings) -> dict[str, Any]:
+    """Return the answer that shows a page."""
+    next_cursor = write_cursor(page.next, name, query.sort, settings)
+    return {"data": page.data, "count": page.count, "next_cursor": next_cursor}
 
 
 def _written_key(key: datetime | str) -> int | str:

@@ -6,7 +6,7 @@ A backend adds how its database does it atomically: the abstract methods of `Led
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -32,6 +32,7 @@ from backends.models import (
     NewEntry,
     NewTransfer,
     Side,
+    Statement,
     StatementEntry,
     Transfer,
 )
@@ -125,14 +126,14 @@ def refusal_of(posting: Posting, accounts: Mapping[str, Account]) -> BackendErro
     return None
 
 
-SIDES = (("from", "source"), ("to", "target"))
+_SIDES = (("from", "source"), ("to", "target"))
 """How the fields of an entry's sides begin where it is stored, and what they are called here."""
 
 
 def fields_of(transfer: Transfer) -> dict[str, Any]:
     """Return an entry as one row or document: `from_account_id` and so on, None for a side it lacks."""
     fields = {name: getattr(transfer, name) for name in _PLAIN_FIELDS}
-    for prefix, name in SIDES:
+    for prefix, name in _SIDES:
         side = getattr(transfer, name)
         fields |= {f"{prefix}_{field}": side and getattr(side, field) for field in _SIDE_FIELDS}
     return fields
@@ -144,7 +145,7 @@ def transfer_of(fields: Mapping[str, Any]) -> Transfer:
         name: Side(**{field: fields[f"{prefix}_{field}"] for field in _SIDE_FIELDS})
         if fields[f"{prefix}_account_id"] is not None
         else None
-        for prefix, name in SIDES
+        for prefix, name in _SIDES
     }
     return Transfer(**{name: fields[name] for name in _PLAIN_FIELDS}, **sides)
 
@@ -168,7 +169,7 @@ def entry_of(account_id: str, transfer: Transfer) -> StatementEntry:
 
 
 class Ledger(ABC):
-    """The half of `backends.protocols.AccountRepository` that moves money."""
+    """The half of `backends.protocols.AccountRepository` that moves money and shows what moved."""
 
     def __init__(
         self,
@@ -289,6 +290,36 @@ class Ledger(ABC):
             except Taken as taken:
                 return await self._posted_before(posting, taken)
         raise refusal
+
+    async def get_transfer(self, id: str, *, owner_id: str | None = None) -> Transfer:
+        """See the protocol."""
+        transfer = await self._find_transfer(id)
+        if transfer is None:
+            raise NotFound("transfer", id)
+        if owner_id is not None and owner_id not in transfer.parties:
+            raise NotOwner("transfer", id)
+        return transfer
+
+    async def statement(self, id: str, *, owner_id: str | None = None) -> Statement:
+        """See the protocol."""
+        account = await self.get(id, owner_id=owner_id)
+        return Statement(account=account, entries=self._entries(account))
+
+    async def _entries(self, account: Account) -> AsyncIterator[list[StatementEntry]]:
+        """Fetch the entries up to the account's version: those that come meanwhile have later ones."""
+        for first in range(2, account.version + 1, STATEMENT_BATCH):
+            last = min(first + STATEMENT_BATCH - 1, account.version)
+            transfers = await self._find_versions(account.id, first, last)
+            entries = [entry_of(account.id, transfer) for transfer in transfers]
+            yield sorted(entries, key=lambda entry: entry.version)
+
+    @abstractmethod
+    async def get(self, id: str, *, owner_id: str | None = None) -> Account:
+        """See the protocol."""
+
+    @abstractmethod
+    async def _find_versions(self, account_id: str, first: int, last: int) -> list[Transfer]:
+        """Return the account's entries of these versions, both included, in any order."""
 
     @abstractmethod
     async def _post(self, posting: Posting) -> Transfer:

@@ -18,7 +18,7 @@ class Turns:
     """
 
     def __init__(self, *, wait_timeout_seconds: float) -> None:
-        """Let nobody wait longer than this for all accounts of an posting."""
+        """Let nobody wait longer than this for all accounts of a posting."""
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._wait_timeout_seconds = wait_timeout_seconds
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import TypeAdapter
 
-from api.cursors import read_cursor, write_cursor
+from api.cursors import shown_page, window_of
 from api.deps import Accounts, AppSettings, CurrentUser, GuardedRoute, Superuser, scope_of
 from api.errors import (
     ACCOUNT_NOT_EMPTY,
@@ -53,17 +53,9 @@ async def read_accounts(
     settings: AppSettings,
 ) -> dict[str, Any]:
     """List the accounts: one's own, or everyone's for a superuser. A page is from one moment."""
-    page = await accounts.list(
-        owner_id=scope_of(user, query.owner_id),
-        where=query.where,
-        sort=query.sort,
-        skip=query.skip,
-        limit=query.limit,
-        after=read_cursor(query.cursor, "accounts", query.sort, settings),
-        count=query.count == "exact",
-    )
-    next_cursor = write_cursor(page.next, "accounts", query.sort, settings)
-    return {"data": page.data, "count": page.count, "next_cursor": next_cursor}
+    owner_id = scope_of(user, query.owner_id)
+    page = await accounts.list(owner_id=owner_id, **window_of(query, "accounts", settings))
+    return shown_page(page, query, "accounts", settings)
 
 
 @router.post(

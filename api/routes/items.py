@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from api.cursors import read_cursor, write_cursor
+from api.cursors import shown_page, window_of
 from api.deps import AppSettings, CurrentUser, GuardedRoute, Items, scope_of
 from api.errors import (
     ITEM_NOT_FOUND,
@@ -31,17 +31,9 @@ async def read_items(
     user: CurrentUser, items: Items, query: Annotated[ItemListQuery, Query()], settings: AppSettings
 ) -> dict[str, Any]:
     """List the items: one's own, or everyone's for a superuser."""
-    page = await items.list(
-        owner_id=scope_of(user, query.owner_id),
-        where=query.where,
-        sort=query.sort,
-        skip=query.skip,
-        limit=query.limit,
-        after=read_cursor(query.cursor, "items", query.sort, settings),
-        count=query.count == "exact",
-    )
-    next_cursor = write_cursor(page.next, "items", query.sort, settings)
-    return {"data": page.data, "count": page.count, "next_cursor": next_cursor}
+    owner_id = scope_of(user, query.owner_id)
+    page = await items.list(owner_id=owner_id, **window_of(query, "items", settings))
+    return shown_page(page, query, "items", settings)
 
 
 @router.post("/", response_model=ItemPublic, responses={**ETAG, **documented(*TOKEN_PROBLEMS)})

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from api.cursors import read_cursor, write_cursor
+from api.cursors import shown_page, window_of
 from api.deps import Accounts, AppSettings, CurrentUser, GuardedRoute, scope_of
 from api.errors import (
     ACCOUNT_NOT_FOUND,
@@ -36,17 +36,9 @@ async def read_transfers(
     settings: AppSettings,
 ) -> dict[str, Any]:
     """List the entries of the ledger: from and to one's own accounts, or all for a superuser."""
-    page = await accounts.transfers(
-        owner_id=scope_of(user, query.owner_id),
-        where=query.where,
-        sort=query.sort,
-        skip=query.skip,
-        limit=query.limit,
-        after=read_cursor(query.cursor, "transfers", query.sort, settings),
-        count=query.count == "exact",
-    )
-    next_cursor = write_cursor(page.next, "transfers", query.sort, settings)
-    return {"data": page.data, "count": page.count, "next_cursor": next_cursor}
+    owner_id = scope_of(user, query.owner_id)
+    page = await accounts.transfers(owner_id=owner_id, **window_of(query, "transfers", settings))
+    return shown_page(page, query, "transfers", settings)
 
 
 @router.post("/", response_model=TransferPublic, responses={**ETAG, **documented(*TRANSFER_PROBLEMS)})

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from api.cursors import read_cursor, write_cursor
+from api.cursors import shown_page, window_of
 from api.deps import (
     AppSettings,
     Client,
@@ -61,16 +61,8 @@ async def read_users(
     _: Superuser, users: Users, query: Annotated[UserListQuery, Query()], settings: AppSettings
 ) -> dict[str, Any]:
     """List the users."""
-    page = await users.list(
-        where=query.where,
-        sort=query.sort,
-        skip=query.skip,
-        limit=query.limit,
-        after=read_cursor(query.cursor, "users", query.sort, settings),
-        count=query.count == "exact",
-    )
-    next_cursor = write_cursor(page.next, "users", query.sort, settings)
-    return {"data": page.data, "count": page.count, "next_cursor": next_cursor}
+    page = await users.list(**window_of(query, "users", settings))
+    return shown_page(page, query, "users", settings)
 
 
 @router.post(

@@ -26,7 +26,6 @@ from backends.models import (
     NewAccount,
     Page,
     Position,
-    Statement,
 )
 from backends.mongo.driver import Document
 from backends.mongo.errors import DuplicateKey, translate_errors
@@ -172,8 +171,3 @@ class MongoAccountRepository(MongoLedger):
             if versions is not None and account.version not in versions:
                 raise VersionMismatch("account", id)
             raise AccountNotEmpty("account", id)
-
-    async def statement(self, id: str, *, owner_id: str | None = None) -> Statement:
-        """See the protocol."""
-        account = await self.get(id, owner_id=owner_id)
-        return Statement(account=account, entries=self._entries(account))

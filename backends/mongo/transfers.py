@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,16 +10,14 @@ from bson import Int64, ObjectId
 
 from backends.cancellation import to_its_end
 from backends.capabilities import Capability
-from backends.errors import Conflict, NotFound, NotOwner
+from backends.errors import Conflict
 from backends.idempotency import Outcome, read_outcome, write_outcome
 from backends.ids import Clock, IdSource
 from backends.ledger import (
-    STATEMENT_BATCH,
     Ledger,
     Posting,
     Refused,
     Taken,
-    entry_of,
     fields_of,
     transfer_of,
 )
@@ -30,7 +28,6 @@ from backends.models import (
     Page,
     Position,
     Side,
-    StatementEntry,
     Transfer,
     TransferFilter,
     TransferSort,
@@ -208,15 +205,6 @@ class MongoLedger(Ledger):
             document = await self._transfers.find_one({"_id": object_id(id)})
         return _to_transfer(document) if document else None
 
-    async def get_transfer(self, id: str, *, owner_id: str | None = None) -> Transfer:
-        """See the protocol."""
-        transfer = await self._find_transfer(id)
-        if transfer is None:
-            raise NotFound("transfer", id)
-        if owner_id is not None and owner_id not in transfer.parties:
-            raise NotOwner("transfer", id)
-        return transfer
-
     async def transfers(
         self,
         *,
@@ -247,14 +235,9 @@ class MongoLedger(Ledger):
             max_time_ms=self._max_time_ms,
         )
 
-    async def _entries(self, account: Account) -> AsyncIterator[list[StatementEntry]]:
-        """Fetch the entries up to the account's version: those that come meanwhile have later ones."""
-        id_ = object_id(account.id)
-        for first in range(2, account.version + 1, STATEMENT_BATCH):
-            versions = {"$gte": first, "$lte": min(first + STATEMENT_BATCH - 1, account.version)}
-            either = [{f"{side}_account_id": id_, f"{side}_version": versions} for side in ("from", "to")]
-            with translate_errors():
-                found = self._transfers.find({"$or": either}, max_time_ms=self._max_time_ms)
-                documents = await found.to_list(STATEMENT_BATCH)
-            entries = [entry_of(account.id, _to_transfer(document)) for document in documents]
-            yield sorted(entries, key=lambda entry: entry.version)
+    async def _find_versions(self, account_id: str, first: int, last: int) -> list[Transfer]:
+        id_, versions = object_id(account_id), {"$gte": first, "$lte": last}
+        either = [{f"{side}_account_id": id_, f"{side}_version": versions} for side in ("from", "to")]
+        with translate_errors():
+            found = self._transfers.find({"$or": either}, max_time_ms=self._max_time_ms)
+            return [_to_transfer(document) for document in await found.to_list(last - first + 1)]

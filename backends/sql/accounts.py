@@ -17,7 +17,6 @@ from backends.models import (
     NewAccount,
     Page,
     Position,
-    Statement,
 )
 from backends.retry import retry_conflicts
 from backends.sql.errors import ConstraintViolation
@@ -131,8 +130,3 @@ class SqlAccountRepository(SqlLedger):
             if versions is not None and account.version not in versions:
                 raise VersionMismatch("account", id)
             raise AccountNotEmpty("account", id)
-
-    async def statement(self, id: str, *, owner_id: str | None = None) -> Statement:
-        """See the protocol."""
-        account = await self.get(id, owner_id=owner_id)
-        return Statement(account=account, entries=self._entries(account))

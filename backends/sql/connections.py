@@ -1,4 +1,4 @@
-"""The pool as the repositories see it: one statement in, its rows out."""
+"""The pool as the repositories see it: a statement in, its rows out; or a transaction."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ T = TypeVar("T")
 
 
 class Connections:
-    """Runs single statements, each in a transaction of its own, on pooled connections.
+    """Runs statements on pooled connections, each in a transaction of its own or several in one.
 
-    A connection is taken only for the statement. Waiters are served in the order in which they came: the
-    pool's own queue lets newcomers overtake, which starves some callers under load.
+    A connection is taken only for the statement or the transaction. Waiters are served in the order in
+    which they came: the pool's own queue lets newcomers overtake, which starves some callers under load.
     """
 
     def __init__(

@@ -43,7 +43,7 @@ def database_url(settings: Settings) -> URL:
 def create_engine(settings: Settings, *, for_migrations: bool = False) -> AsyncEngine:
     """Make an engine in which every statement is its own transaction, unless one is begun.
 
-    All that the repositories do is a single statement, so AUTOCOMMIT saves the round trips of BEGIN and
+    Most of what the repositories do is a single statement, so AUTOCOMMIT saves the round trips of BEGIN and
     COMMIT, and there is nothing for the pool to roll back when a connection returns.
 
     Args:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, Row, and_, bindparam, insert, select, update
 
 from backends.capabilities import Capability
-from backends.errors import NotFound, NotOwner
 from backends.idempotency import Outcome, read_outcome, write_outcome
 from backends.ids import Clock, IdSource
 from backends.ledger import (
-    STATEMENT_BATCH,
     Ledger,
     Posting,
     Refused,
     Taken,
-    entry_of,
     fields_of,
     transfer_of,
 )
@@ -29,7 +26,6 @@ from backends.models import (
     Page,
     Position,
     Side,
-    StatementEntry,
     Transfer,
     TransferFilter,
     TransferSort,
@@ -192,15 +188,6 @@ class SqlLedger(Ledger):
         rows = await self._connections.read(select(TRANSFERS).where(TRANSFERS.c.id == id))
         return _to_transfer(rows[0]) if rows else None
 
-    async def get_transfer(self, id: str, *, owner_id: str | None = None) -> Transfer:
-        """See the protocol."""
-        transfer = await self._find_transfer(id)
-        if transfer is None:
-            raise NotFound("transfer", id)
-        if owner_id is not None and owner_id not in transfer.parties:
-            raise NotOwner("transfer", id)
-        return transfer
-
     async def transfers(
         self,
         *,
@@ -231,17 +218,12 @@ class SqlLedger(Ledger):
         rows = await self._connections.read(statement)
         return to_page(rows, _to_transfer, order=order, limit=limit, count=count)
 
-    async def _entries(self, account: Account) -> AsyncIterator[list[StatementEntry]]:
-        """Fetch the entries up to the account's version: those that come meanwhile have later ones."""
-        for first in range(2, account.version + 1, STATEMENT_BATCH):
-            last = min(first + STATEMENT_BATCH - 1, account.version)
-            out, in_ = (
-                select(TRANSFERS).where(
-                    TRANSFERS.c[f"{side}_account_id"] == account.id,
-                    TRANSFERS.c[f"{side}_version"].between(first, last),
-                )
-                for side in ("from", "to")
+    async def _find_versions(self, account_id: str, first: int, last: int) -> list[Transfer]:
+        out, in_ = (
+            select(TRANSFERS).where(
+                TRANSFERS.c[f"{side}_account_id"] == account_id,
+                TRANSFERS.c[f"{side}_version"].between(first, last),
             )
-            rows = await self._connections.read(out.union_all(in_))
-            entries = [entry_of(account.id, _to_transfer(row)) for row in rows]
-            yield sorted(entries, key=lambda entry: entry.version)
+            for side in ("from", "to")
+        )
+        return [_to_transfer(row) for row in await self._connections.read(out.union_all(in_))]
