@@ -8,6 +8,7 @@ import os
 import signal
 import sqlite3
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
@@ -80,16 +81,26 @@ class OwnServer:
         """Shut it down."""
         await asyncio.to_thread(self.server.stop)
 
+    def pids(self) -> list[int]:
+        """Return its processes, the first one first; none if it does not run."""
+        children = Path(f"/proc/{self.server.pid}/task/{self.server.pid}/children")
+        return [self.server.pid, *map(int, children.read_text().split())] if children.exists() else []
+
     def signal(self, signum: signal.Signals) -> None:
         """Send a signal to all its processes, if it runs."""
-        children = Path(f"/proc/{self.server.pid}/task/{self.server.pid}/children")
-        if children.exists():
-            for pid in (self.server.pid, *map(int, children.read_text().split())):
-                os.kill(pid, signum)
+        for pid in self.pids():
+            os.kill(pid, signum)
 
     async def freeze(self) -> None:
         """Let it stand still: connections stay open, and nobody answers."""
         self.signal(signal.SIGSTOP)
+        await asyncio.to_thread(self.wait_until_stopped)
+
+    def wait_until_stopped(self) -> None:
+        """Return when no thread of it runs: they stop one by one, and answer until they have."""
+        threads = [Path(f"/proc/{pid}/task") for pid in self.pids()]
+        while any(state(stat) not in {"T", None} for thread in threads for stat in thread.glob("*/stat")):
+            time.sleep(0.005)
 
     async def thaw(self) -> None:
         """Let it go on."""
@@ -105,6 +116,14 @@ class OwnServer:
             db_pool_size=2 * len(METHODS),  # a list with its count takes two
             **LIMITS,
         )
+
+
+def state(stat: Path) -> str | None:
+    """Return the state of a thread, T where a signal stopped it, None if it is gone."""
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
 
 
 @pytest.fixture(autouse=True)
