@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable
+from typing import TypeVar
 
 T = TypeVar("T")
 
 
-async def to_its_end(run: Coroutine[Any, Any, T]) -> T:
-    """Await the coroutine; if the caller is cancelled, let it finish before the cancellation goes on."""
-    task = asyncio.create_task(run)
+async def to_its_end(run: Awaitable[T]) -> T:
+    """Await it; if the caller is cancelled, let it finish before the cancellation goes on."""
+    task = asyncio.ensure_future(run)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import asdict
+from functools import cache
 from typing import TYPE_CHECKING, cast
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from backends.errors import AccountNotEmpty, AlreadyExists, NotFound, NotOwner, VersionMismatch
 from backends.models import (
@@ -20,26 +21,40 @@ from backends.models import (
 )
 from backends.retry import retry_conflicts
 from backends.sql.errors import ConstraintViolation
-from backends.sql.pages import Order, page_statement, to_page
+from backends.sql.functions import is_one_of
+from backends.sql.pages import Lists
 from backends.sql.schema import ACCOUNTS
+from backends.sql.statements import Statement
 from backends.sql.transfers import KEEP_OUTCOME, SqlLedger, to_account
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from backends.sql.connections import Steps
 
 
-def _fits(owner_id: str | None, where: AccountFilter) -> list[ColumnElement[bool]]:
-    fits = []
-    if owner_id is not None:
-        fits.append(ACCOUNTS.c.owner_id == owner_id)
-    if where.currency is not None:
-        fits.append(ACCOUNTS.c.currency == where.currency)
-    if where.created_after is not None:
-        fits.append(ACCOUNTS.c.created_at > where.created_after)
-    if where.created_before is not None:
-        fits.append(ACCOUNTS.c.created_at < where.created_before)
-    return fits
+_OF_ID = ACCOUNTS.c.id == bindparam("of_id")
+_LISTS = Lists(
+    ACCOUNTS,
+    to_account,
+    columns=ACCOUNTS.c.keys(),
+    conditions={
+        "owner_id": ACCOUNTS.c.owner_id == bindparam("owner_id"),
+        "currency": ACCOUNTS.c.currency == bindparam("currency"),
+        "created_after": ACCOUNTS.c.created_at > bindparam("created_after"),
+        "created_before": ACCOUNTS.c.created_at < bindparam("created_before"),
+    },
+)
+_ADD = insert(ACCOUNTS)
+_GET = select(ACCOUNTS).where(_OF_ID)
+
+
+@cache
+def _delete(*, of_owner: bool, of_versions: bool) -> Statement:
+    guards = [_OF_ID, ACCOUNTS.c.balance_minor == 0]
+    if of_owner:
+        guards.append(ACCOUNTS.c.owner_id == bindparam("of_owner_id"))
+    if of_versions:
+        guards.append(is_one_of(ACCOUNTS.c.version, "of_versions"))
+    return delete(ACCOUNTS).where(*guards).returning(ACCOUNTS.c.id)
 
 
 class SqlAccountRepository(SqlLedger):
@@ -59,7 +74,7 @@ class SqlAccountRepository(SqlLedger):
         )
         try:
             if idempotency is None:
-                await self._connections.write(insert(ACCOUNTS), asdict(account))
+                await self._connections.write(_ADD, asdict(account))
                 return account
             return await retry_conflicts(
                 lambda: self._add_once(account, idempotency),
@@ -75,12 +90,12 @@ class SqlAccountRepository(SqlLedger):
         """Add the account and keep that under the key; or return what was kept."""
         owner_id = account.owner_id
 
-        async def write(connection: AsyncConnection) -> None:
-            await connection.execute(KEEP_OUTCOME, self._kept(account, owner_id, idempotency))
-            await connection.execute(insert(ACCOUNTS), asdict(account))
+        def steps() -> Steps[None]:
+            yield KEEP_OUTCOME, self._kept(account, owner_id, idempotency)
+            yield _ADD, asdict(account)
 
         try:
-            await self._connections.transact(write)
+            await self._connections.transact(steps)
         except ConstraintViolation:
             outcome = await self._find_outcome(owner_id, idempotency)
             if outcome is None:
@@ -90,7 +105,7 @@ class SqlAccountRepository(SqlLedger):
 
     async def get(self, id: str, *, owner_id: str | None = None) -> Account:
         """See the protocol."""
-        rows = await self._connections.read(select(ACCOUNTS).where(ACCOUNTS.c.id == id))
+        rows = await self._connections.read(_GET, {"of_id": id})
         if not rows:
             raise NotFound("account", id)
         if owner_id is not None and rows[0].owner_id != owner_id:
@@ -109,23 +124,24 @@ class SqlAccountRepository(SqlLedger):
         count: bool = True,
     ) -> Page[Account]:
         """See the protocol."""
-        order = Order.by(sort)
-        statement = page_statement(
-            ACCOUNTS, *_fits(owner_id, where), order=order, skip=skip, limit=limit, after=after, count=count
+        return await _LISTS.page(
+            self._connections,
+            sort=sort,
+            skip=skip,
+            limit=limit,
+            after=after,
+            count=count,
+            owner_id=owner_id,
+            **dict(where),
         )
-        rows = await self._connections.read(statement)
-        return to_page(rows, to_account, order=order, limit=limit, count=count)
 
     async def delete(
         self, id: str, *, owner_id: str | None = None, versions: Collection[int] | None = None
     ) -> None:
         """See the protocol."""
-        guards = [ACCOUNTS.c.id == id, ACCOUNTS.c.balance_minor == 0]
-        if owner_id is not None:
-            guards.append(ACCOUNTS.c.owner_id == owner_id)
-        if versions is not None:
-            guards.append(ACCOUNTS.c.version.in_(versions))
-        if not await self._connections.write(delete(ACCOUNTS).where(*guards).returning(ACCOUNTS.c.id)):
+        statement = _delete(of_owner=owner_id is not None, of_versions=versions is not None)
+        values = {"of_id": id, "of_owner_id": owner_id, "of_versions": versions}
+        if not await self._connections.write(statement, values):
             account = await self.get(id, owner_id=owner_id)
             if versions is not None and account.version not in versions:
                 raise VersionMismatch("account", id)

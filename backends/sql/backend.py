@@ -1,17 +1,14 @@
-"""Opens PostgreSQL or SQLite: engine, probe, repositories."""
+"""Opens PostgreSQL or SQLite: connections, probe, repositories."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Select, column, inspect, select, table
 
 from backends.capabilities import Capability
-from backends.errors import BackendError, SchemaMismatch, Unavailable
+from backends.errors import SchemaMismatch
 from backends.ids import Clock, IdSource
 from backends.protocols import (
     AccountRepository,
@@ -24,48 +21,33 @@ from backends.protocols import (
 from backends.sql.accounts import SqlAccountRepository
 from backends.sql.connections import Connections
 from backends.sql.counters import SqlCounterRepository
-from backends.sql.engine import create_engine, first_connection
-from backends.sql.errors import translate_errors
 from backends.sql.items import SqlItemRepository
 from backends.sql.schema import REVISION
 from backends.sql.users import SqlUserRepository
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
-    from sqlalchemy.ext.asyncio import AsyncEngine
 
     from config import Settings
 
-# RETURNING came with SQLite 3.35 (https://www.sqlite.org/lang_returning.html).
-SQLITE_MIN_VERSION = (3, 35, 0)
+_REVISIONS = "alembic_version"
+_APPLIED: Select[str] = select(column("version_num")).select_from(table(_REVISIONS))
 
 
 class SqlBackend:
-    """`backends.protocols.Backend` on an open engine."""
+    """`backends.protocols.Backend` on open connections."""
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        connections: Connections,
         settings: Settings,
         server: ServerInfo,
         *,
         clock: Clock,
         id_source: IdSource,
     ) -> None:
-        """Take over the engine: `close` disposes of it."""
-        self._engine = engine
-        on_sqlite = engine.dialect.name == "sqlite"
-        self._connections = Connections(
-            engine,
-            size=settings.db_pool_size,
-            writers=1 if on_sqlite else settings.db_pool_size,
-            # A transaction that reads first and writes later can't wait for another writer in SQLite.
-            begin="BEGIN IMMEDIATE" if on_sqlite else "BEGIN",
-            interruptible=not on_sqlite,
-            wait_timeout_seconds=settings.db_pool_timeout_seconds,
-            retry_deadline_seconds=settings.db_command_timeout_seconds,
-            interrupt_after_seconds=settings.db_command_timeout_seconds if on_sqlite else None,
-        )
+        """Take over the connections: `close` closes them."""
+        self._connections = connections
         self.server = server
         self.capabilities = frozenset({Capability.TRANSACTIONS, Capability.SCHEMA_VALIDATION})
         self.users: UserRepository = SqlUserRepository(
@@ -84,7 +66,7 @@ class SqlBackend:
             id_source=id_source,
         )
         self.counters: CounterRepository = SqlCounterRepository(
-            self._connections, dialect=engine.dialect.name, clock=clock
+            self._connections, on_sqlite=settings.db_backend == "sqlite", clock=clock
         )
 
     @property
@@ -94,9 +76,10 @@ class SqlBackend:
 
     async def check_schema(self) -> None:
         """See the protocol. The revision is the one that Alembic records."""
-        with translate_errors():
-            async with self._engine.connect() as connection:
-                applied = await connection.run_sync(applied_revision)
+        applied = None
+        if await self._connections.has_table(_REVISIONS):
+            rows = await self._connections.read(_APPLIED, {})
+            applied = rows[0].version_num if rows else None
         if applied != REVISION:
             raise SchemaMismatch(applied, REVISION)
 
@@ -107,62 +90,39 @@ class SqlBackend:
 
 async def open_backend(settings: Settings, *, clock: Clock, id_source: IdSource) -> Backend:
     """See `backends.open_backend`."""
-    engine = create_engine(settings)
+    connections = _connections(settings)
     try:
-        server = await _probe(engine, settings)
+        server_version = await connections.open()
     except BaseException:
-        await engine.dispose()
+        await connections.close()
         raise
-    return SqlBackend(engine, settings, server, clock=clock, id_source=id_source)
+    if settings.db_backend == "sqlite":
+        server = ServerInfo(product="SQLite", version=server_version, driver="sqlite3")
+    else:
+        driver = f"asyncpg {version('asyncpg')}"
+        server = ServerInfo(product="PostgreSQL", version=server_version, driver=driver)
+    return SqlBackend(connections, settings, server, clock=clock, id_source=id_source)
 
 
-async def _probe(engine: AsyncEngine, settings: Settings) -> ServerInfo:
-    """Connect once; learn what answers."""
-    on_sqlite = engine.dialect.name == "sqlite"
-    query = "SELECT sqlite_version()" if on_sqlite else "SELECT current_setting('server_version')"
-    with connect_errors():
-        connection = await first_connection(engine, settings)
-        try:
-            server_version = str((await connection.execute(text(query))).scalar_one())
-        finally:
-            await connection.close()
-    if not on_sqlite:
-        return ServerInfo(
-            product="PostgreSQL",
-            version=server_version.partition(" ")[0],
-            driver=f"asyncpg {version('asyncpg')}",
-        )
-    if tuple(map(int, server_version.split("."))) < SQLITE_MIN_VERSION:
-        needed = ".".join(map(str, SQLITE_MIN_VERSION))
-        raise BackendError(f"SQLite {server_version} is too old: EitherDB needs {needed} or newer")
-    return ServerInfo(product="SQLite", version=server_version, driver=f"aiosqlite {version('aiosqlite')}")
+def _connections(settings: Settings) -> Connections:
+    """Return the connections that the settings name; none of them is made yet.
 
+    The drivers are imported here: each is of use to one kind of database only.
 
-@contextmanager
-def connect_errors() -> Iterator[None]:
-    """Translate what fails while connecting, with the driver's own words.
-
-    They are all that an operator has to go by (which password, which database name), and hold no secret.
+    Raises:
+        BackendError: The URL can't be used.
     """
-    try:
-        with translate_errors():
-            yield
-    except Unavailable:
-        raise
-    except BackendError as exc:
-        cause = exc.__cause__
-        words = (
-            cause.orig.__cause__ or cause.orig if isinstance(cause, DBAPIError) and cause.orig else cause
-        )
-        raise BackendError(str(words)) from exc
-    except (ValueError, OverflowError) as exc:
-        raise BackendError(f"the URL can't be used: {exc}") from exc
-    except TypeError as exc:
-        raise BackendError(f"the URL has a parameter that the driver does not know: {exc}") from exc
+    if settings.db_backend == "sqlite":
+        from backends.sql.sqlite import SqliteConnections  # noqa: PLC0415
+
+        return SqliteConnections(settings)
+    from backends.sql.postgres import PostgresConnections  # noqa: PLC0415
+
+    return PostgresConnections(settings)
 
 
 def applied_revision(connection: Connection) -> str | None:
     """Return the revision that Alembic recorded; None for a database that it never touched."""
-    if not inspect(connection).has_table("alembic_version"):
+    if not inspect(connection).has_table(_REVISIONS):
         return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return connection.scalar(_APPLIED)

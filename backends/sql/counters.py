@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Row, case, delete, select
+from sqlalchemy import bindparam, case, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from backends.errors import BackendError
 from backends.ids import Clock
 from backends.protocols import COUNTER_SWEEP_INTERVAL, Count
 from backends.sql.schema import COUNTERS
+from backends.sql.statements import Row, Statement
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,17 +23,35 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def _to_count(row: Row[Any]) -> Count:
+def _to_count(row: Row) -> Count:
     return Count(row.value, row.ends_at)
+
+
+_GET = select(COUNTERS).where(COUNTERS.c.key == bindparam("of_key"), COUNTERS.c.ends_at > bindparam("now"))
+_DELETE = delete(COUNTERS).where(COUNTERS.c.key == bindparam("of_key"))
+_SWEEP = delete(COUNTERS).where(COUNTERS.c.ends_at <= bindparam("now"))
+
+
+def _add(*, on_sqlite: bool) -> Statement:
+    """Return the upsert: SQLAlchemy has one a dialect, with the same methods."""
+    new = sqlite.insert(COUNTERS) if on_sqlite else postgresql.insert(COUNTERS)
+    has_ended = COUNTERS.c.ends_at <= bindparam("now")
+    return new.on_conflict_do_update(
+        index_elements=[COUNTERS.c.key],
+        set_={
+            "value": case((has_ended, new.excluded.value), else_=COUNTERS.c.value + new.excluded.value),
+            "ends_at": case((has_ended, new.excluded.ends_at), else_=COUNTERS.c.ends_at),
+        },
+    ).returning(COUNTERS)
 
 
 class SqlCounterRepository:
     """`backends.protocols.CounterRepository`: one upsert an addition."""
 
-    def __init__(self, connections: Connections, *, dialect: str, clock: Clock) -> None:
-        """Use these connections and this clock; SQLAlchemy has an upsert a dialect."""
+    def __init__(self, connections: Connections, *, on_sqlite: bool, clock: Clock) -> None:
+        """Use these connections and this clock."""
         self._connections = connections
-        self._insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+        self._add = _add(on_sqlite=on_sqlite)
         self._clock = clock
         self._sweep_at: datetime | None = None
 
@@ -40,27 +59,18 @@ class SqlCounterRepository:
         """See the protocol."""
         now = self._clock()
         await self._sweep(now)
-        values = {"key": key, "value": amount, "ends_at": now + timedelta(seconds=lasts_seconds)}
-        new = self._insert(COUNTERS).values(values)
-        has_ended = COUNTERS.c.ends_at <= now
-        statement = new.on_conflict_do_update(
-            index_elements=[COUNTERS.c.key],
-            set_={
-                "value": case((has_ended, new.excluded.value), else_=COUNTERS.c.value + new.excluded.value),
-                "ends_at": case((has_ended, new.excluded.ends_at), else_=COUNTERS.c.ends_at),
-            },
-        ).returning(COUNTERS)
-        return _to_count((await self._connections.write(statement))[0])
+        ends_at = now + timedelta(seconds=lasts_seconds)
+        values = {"key": key, "value": amount, "ends_at": ends_at, "now": now}
+        return _to_count((await self._connections.write(self._add, values))[0])
 
     async def get(self, key: str) -> Count | None:
         """See the protocol."""
-        statement = select(COUNTERS).where(COUNTERS.c.key == key, COUNTERS.c.ends_at > self._clock())
-        rows = await self._connections.read(statement)
+        rows = await self._connections.read(_GET, {"of_key": key, "now": self._clock()})
         return _to_count(rows[0]) if rows else None
 
     async def delete(self, key: str) -> None:
         """See the protocol."""
-        await self._connections.write(delete(COUNTERS).where(COUNTERS.c.key == key))
+        await self._connections.write(_DELETE, {"of_key": key})
 
     async def _sweep(self, now: datetime) -> None:
         """Remove the counters that have ended, now and then: nobody reads them any more."""
@@ -68,6 +78,6 @@ class SqlCounterRepository:
             return
         self._sweep_at = now + COUNTER_SWEEP_INTERVAL
         try:
-            await self._connections.write(delete(COUNTERS).where(COUNTERS.c.ends_at <= now))
+            await self._connections.write(_SWEEP, {"now": now})
         except BackendError:
             logger.warning("could not remove the counters that have ended", exc_info=True)

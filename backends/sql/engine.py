@@ -1,4 +1,4 @@
-"""The engine and what is peculiar to each dialect; repositories and migrations both start here."""
+"""What is peculiar to each dialect when it is connected to; repositories and migrations both start here."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.pool import NullPool
 
 from backends.errors import BackendError
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from sqlalchemy.engine.interfaces import DBAPIConnection
-    from sqlalchemy.pool import ConnectionPoolEntry
 
     from config import Settings
 
@@ -40,50 +41,43 @@ def database_url(settings: Settings) -> URL:
     return url
 
 
-def create_engine(settings: Settings, *, for_migrations: bool = False) -> AsyncEngine:
-    """Make an engine in which every statement is its own transaction, unless one is begun.
+def create_engine(settings: Settings) -> AsyncEngine:
+    """Make the engine that migrations run on: Alembic works on SQLAlchemy's connections.
 
-    Most of what the repositories do is a single statement, so AUTOCOMMIT saves the round trips of BEGIN and
-    COMMIT, and there is nothing for the pool to roll back when a connection returns.
-
-    Args:
-        settings: URL, pool size and time limits.
-        for_migrations: No time limit for a command; and on SQLite no foreign keys, because a migration
-            that rebuilds a table drops the old one, which would cascade.
+    Every statement is its own transaction, unless one is begun. A command has no time limit; and SQLite
+    has no foreign keys, because a migration that rebuilds a table drops the old one, which would cascade.
     """
     url = database_url(settings)
     options: dict[str, Any] = {
         "isolation_level": "AUTOCOMMIT",
-        "poolclass": AsyncAdaptedQueuePool,
-        "pool_size": settings.db_pool_size,
-        "max_overflow": 0,
-        "pool_timeout": settings.db_pool_timeout_seconds,
-        "pool_reset_on_return": None,
+        "poolclass": NullPool,
         "hide_parameters": True,
     }
     if settings.db_backend == "sqlite":
-        _make_folder(Path(url.database or ""))
+        make_folder(url)
         engine = create_async_engine(
             url, connect_args={"timeout": settings.db_command_timeout_seconds}, **options
         )
-        event.listen(engine.sync_engine, "connect", _sqlite_pragmas(foreign_keys=not for_migrations))
+        event.listen(
+            engine.sync_engine, "connect", lambda connection, _: set_pragmas(connection, foreign_keys=False)
+        )
         return engine
     return create_async_engine(
-        url,
-        connect_args={
-            "timeout": settings.db_connect_timeout_seconds,
-            "command_timeout": None if for_migrations else settings.db_command_timeout_seconds,
-            "server_settings": {"application_name": "eitherdb"},
-        },
-        **options,
+        url, connect_args=postgres_options(settings) | {"command_timeout": None}, **options
     )
 
 
-async def first_connection(engine: AsyncEngine, settings: Settings) -> AsyncConnection:
-    """Connect, and wait for a lock where SQLite itself does not: when it changes a new file to WAL.
+def postgres_options(settings: Settings) -> dict[str, Any]:
+    """Return what asyncpg is told besides the URL."""
+    return {
+        "timeout": settings.db_connect_timeout_seconds,
+        "command_timeout": settings.db_command_timeout_seconds,
+        "server_settings": {"application_name": "eitherdb"},
+    }
 
-    Two instances that start on one new file meet there. Later connections find it changed.
-    """
+
+async def first_connection(engine: AsyncEngine, settings: Settings) -> AsyncConnection:
+    """Connect, and wait for a lock where SQLite itself does not: see `backends.sql.sqlite`."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + settings.db_command_timeout_seconds
     while True:
@@ -95,24 +89,25 @@ async def first_connection(engine: AsyncEngine, settings: Settings) -> AsyncConn
             await asyncio.sleep(0.02)
 
 
-def _make_folder(file: Path) -> None:
-    """Make the last folder of the path, as the default's `.data`: a longer way is likely a slip."""
+def make_folder(url: URL) -> None:
+    """Make the last folder of the path, as the default's `.data`: a longer way is likely a slip.
+
+    Raises:
+        BackendError: It can't be made.
+    """
+    file = Path(url.database or "")
     try:
         file.resolve().parent.mkdir(exist_ok=True)
     except OSError as exc:
         raise BackendError(f"the folder of {file} can't be made: {exc.strerror}") from exc
 
 
-def _sqlite_pragmas(*, foreign_keys: bool) -> Any:
-    """Return a listener that gives a new SQLite connection what PostgreSQL has by itself."""
-
-    def set_pragmas(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-        cursor = connection.cursor()
-        # Readers don't block the writer, and the writer doesn't block them.
-        cursor.execute("PRAGMA journal_mode=WAL")
-        # A commit that was answered survives a power cut; NORMAL would lose the last ones in WAL mode.
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute(f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}")
-        cursor.close()
-
-    return set_pragmas
+def set_pragmas(connection: DBAPIConnection | sqlite3.Connection, *, foreign_keys: bool) -> None:
+    """Give a new SQLite connection what PostgreSQL has by itself."""
+    cursor = connection.cursor()
+    # Readers don't block the writer, and the writer doesn't block them.
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # A commit that was answered survives a power cut; NORMAL would lose the last ones in WAL mode.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute(f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}")
+    cursor.close()

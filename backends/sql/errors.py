@@ -6,12 +6,12 @@ and SQLite's extended result codes (https://www.sqlite.org/rescode.html), never 
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, NoReturn
+from typing import Literal
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from backends.errors import BackendError, Conflict, ConnectionLost, Unavailable
 
@@ -65,39 +65,61 @@ class ConstraintViolation(Exception):
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn every failure of a driver into `ConstraintViolation` or one of `backends.errors`."""
+    """Turn every failure of a driver into `ConstraintViolation` or one of `backends.errors`.
+
+    The driver's own errors, and what SQLAlchemy makes of them where it runs a migration.
+    """
     try:
         yield
-    except DBAPIError as exc:
-        _raise_for(exc)
-    except PoolTimeoutError as exc:
-        raise Unavailable("no database connection became free in time") from exc
-    except SQLAlchemyError as exc:
-        raise BackendError(f"the database driver failed: {type(exc).__name__}") from exc
-    except (TimeoutError, OSError) as exc:
-        # asyncpg lets these through unwrapped while it connects and when its time limit strikes.
-        error = Unavailable if isinstance(exc, TimeoutError) else ConnectionLost
-        raise error(f"the database did not answer: {str(exc) or type(exc).__name__}") from exc
+    except (SQLAlchemyError, sqlite3.Error, OSError) as exc:
+        raise translated(exc) from exc
 
 
-def _raise_for(exc: DBAPIError) -> NoReturn:
-    driver_error = exc.orig.__cause__ if exc.orig and exc.orig.__cause__ else exc.orig
-    code = str(getattr(driver_error, "sqlstate", "") or getattr(driver_error, "sqlite_errorname", ""))
+@contextmanager
+def connect_errors() -> Iterator[None]:
+    """Translate what fails while connecting, with the driver's own words.
+
+    They are all that an operator has to go by (which password, which database name), and hold no secret.
+    """
+    try:
+        yield
+    except (ValueError, OverflowError) as exc:
+        raise BackendError(f"the URL can't be used: {exc}") from exc
+    except TypeError as exc:
+        raise BackendError(f"the URL has a parameter that the driver does not know: {exc}") from exc
+    except Exception as exc:
+        if isinstance(exc, BackendError):
+            raise
+        error = translated(exc)
+        raise error if isinstance(error, Unavailable) else BackendError(str(_of_driver(exc))) from exc
+
+
+def translated(exc: Exception, *, lost: bool = False) -> Exception:
+    """Return what a driver's error, or SQLAlchemy's around it, means.
+
+    Args:
+        exc: The error.
+        lost: Whether the connection went with it.
+    """
+    error = _of_driver(exc)
+    code = str(getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None) or "")
     if constraint := CONSTRAINT_CODES.get(code):
-        is_primary_key = str(getattr(driver_error, "constraint_name", "")).startswith("pk_")
-        raise ConstraintViolation("primary_key" if is_primary_key else constraint) from exc
+        is_primary_key = str(getattr(error, "constraint_name", "")).startswith("pk_")
+        return ConstraintViolation("primary_key" if is_primary_key else constraint)
     kind = CODES.get(code)
     if kind == "conflict":
-        raise Conflict(f"concurrent changes collided ({code})") from exc
+        return Conflict(f"concurrent changes collided ({code})")
     if kind == "unavailable" or code.startswith(_UNAVAILABLE_CLASSES):
-        raise Unavailable(f"the database is not available ({code})") from exc
-    if isinstance(driver_error, TimeoutError):
-        raise Unavailable("the database did not answer in time") from exc
-    if (
-        kind == "lost"
-        or code.startswith(_LOST_CLASS)
-        or exc.connection_invalidated
-        or isinstance(driver_error, OSError)
-    ):
-        raise ConnectionLost(f"the database is not available ({code or 'connection lost'})") from exc
-    raise BackendError(f"the database failed with {code or type(driver_error).__name__}") from exc
+        return Unavailable(f"the database is not available ({code})")
+    if isinstance(error, TimeoutError):
+        return Unavailable("the database did not answer in time")
+    if kind == "lost" or code.startswith(_LOST_CLASS) or lost or isinstance(error, OSError):
+        return ConnectionLost(f"the database is not available ({code or 'connection lost'})")
+    return BackendError(f"the database failed with {code or type(error).__name__}")
+
+
+def _of_driver(exc: BaseException) -> BaseException:
+    """Return the driver's own error within SQLAlchemy's."""
+    if not isinstance(exc, DBAPIError) or exc.orig is None:
+        return exc
+    return exc.orig.__cause__ or exc.orig

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import asdict
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, delete, insert, or_, select, update
+from sqlalchemy import bindparam, delete, insert, or_, select, update
 
 from backends.errors import AlreadyExists, NotFound, NotOwner, VersionMismatch
 from backends.ids import Clock, IdSource
@@ -22,9 +23,10 @@ from backends.models import (
     with_folded,
 )
 from backends.sql.errors import ConstraintViolation
-from backends.sql.pages import Order, page_statement, to_page
+from backends.sql.functions import is_one_of, place_of
+from backends.sql.pages import Lists
 from backends.sql.schema import ITEMS
-from backends.sql.search import place_of
+from backends.sql.statements import Row, Statement
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -32,7 +34,12 @@ if TYPE_CHECKING:
     from backends.sql.connections import Connections
 
 
-def _to_item(row: Row[Any]) -> Item:
+_COLUMNS = ("id", "title", "description", "owner_id", "created_at", "version")
+_ITEM = [ITEMS.c[name] for name in _COLUMNS]  # without what searches look into
+_OF_ID = ITEMS.c.id == bindparam("of_id")
+
+
+def _to_item(row: Row) -> Item:
     return Item(
         id=row.id,
         title=row.title,
@@ -43,31 +50,50 @@ def _to_item(row: Row[Any]) -> Item:
     )
 
 
-def _matches(id: str, owner_id: str | None, versions: Collection[int] | None) -> list[ColumnElement[bool]]:
-    matches = [ITEMS.c.id == id]
-    if owner_id is not None:
-        matches.append(ITEMS.c.owner_id == owner_id)
-    if versions is not None:
-        matches.append(ITEMS.c.version.in_(versions))
+def _contains(part: str) -> ColumnElement[bool]:
+    # Both columns are folded, so that there is no case to ignore.
+    searched = (ITEMS.c.title_folded, ITEMS.c.description_folded)
+    return or_(*(place_of(column, bindparam(part, type_=column.type)) > 0 for column in searched))
+
+
+_LISTS = Lists(
+    ITEMS,
+    _to_item,
+    columns=_COLUMNS,
+    conditions={
+        "owner_id": ITEMS.c.owner_id == bindparam("owner_id"),
+        "title": ITEMS.c.title == bindparam("title"),
+        "q": _contains("q"),
+        "created_after": ITEMS.c.created_at > bindparam("created_after"),
+        "created_before": ITEMS.c.created_at < bindparam("created_before"),
+    },
+)
+_ADD = insert(ITEMS)
+_GET = select(*_ITEM).where(_OF_ID)
+_OWNER = select(ITEMS.c.owner_id).where(_OF_ID)
+
+
+def _matches(*, of_owner: bool, of_versions: bool) -> list[ColumnElement[bool]]:
+    matches = [_OF_ID]
+    if of_owner:
+        matches.append(ITEMS.c.owner_id == bindparam("of_owner_id"))
+    if of_versions:
+        matches.append(is_one_of(ITEMS.c.version, "of_versions"))
     return matches
 
 
-def _fits(owner_id: str | None, where: ItemFilter) -> list[ColumnElement[bool]]:
-    fits = []
-    if owner_id is not None:
-        fits.append(ITEMS.c.owner_id == owner_id)
-    if where.title is not None:
-        fits.append(ITEMS.c.title == where.title)
-    if where.q:
-        # Both columns are folded, so that there is no case to ignore.
-        part = fold_case(where.q)
-        searched = (ITEMS.c.title_folded, ITEMS.c.description_folded)
-        fits.append(or_(*(place_of(column, part) > 0 for column in searched)))
-    if where.created_after is not None:
-        fits.append(ITEMS.c.created_at > where.created_after)
-    if where.created_before is not None:
-        fits.append(ITEMS.c.created_at < where.created_before)
-    return fits
+@cache
+def _update(changed: frozenset[str], *, of_owner: bool, of_versions: bool) -> Statement:
+    values: dict[str, Any] = {name: bindparam(f"new_{name}", type_=ITEMS.c[name].type) for name in changed}
+    values["version"] = ITEMS.c.version + 1
+    matches = _matches(of_owner=of_owner, of_versions=of_versions)
+    return update(ITEMS).where(*matches).values(values).returning(*_ITEM)
+
+
+@cache
+def _delete(*, of_owner: bool, of_versions: bool) -> Statement:
+    matches = _matches(of_owner=of_owner, of_versions=of_versions)
+    return delete(ITEMS).where(*matches).returning(ITEMS.c.id)
 
 
 class SqlItemRepository:
@@ -85,7 +111,7 @@ class SqlItemRepository:
             id=self._id_source(), created_at=self._clock(), owner_id=owner_id, version=1, **new.model_dump()
         )
         try:
-            await self._connections.write(insert(ITEMS), with_folded(asdict(item)))
+            await self._connections.write(_ADD, with_folded(asdict(item)))
         except ConstraintViolation as violation:
             if violation.kind == "foreign_key":
                 raise NotFound("user", owner_id) from violation
@@ -94,7 +120,7 @@ class SqlItemRepository:
 
     async def get(self, id: str, *, owner_id: str | None = None) -> Item:
         """See the protocol."""
-        rows = await self._connections.read(select(ITEMS).where(ITEMS.c.id == id))
+        rows = await self._connections.read(_GET, {"of_id": id})
         if not rows:
             raise NotFound("item", id)
         if owner_id is not None and rows[0].owner_id != owner_id:
@@ -113,12 +139,19 @@ class SqlItemRepository:
         count: bool = True,
     ) -> Page[Item]:
         """See the protocol."""
-        order = Order.by(sort)
-        statement = page_statement(
-            ITEMS, *_fits(owner_id, where), order=order, skip=skip, limit=limit, after=after, count=count
+        return await _LISTS.page(
+            self._connections,
+            sort=sort,
+            skip=skip,
+            limit=limit,
+            after=after,
+            count=count,
+            owner_id=owner_id,
+            title=where.title,
+            q=fold_case(where.q) if where.q else None,
+            created_after=where.created_after,
+            created_before=where.created_before,
         )
-        rows = await self._connections.read(statement)
-        return to_page(rows, _to_item, order=order, limit=limit, count=count)
 
     async def update(
         self,
@@ -129,15 +162,16 @@ class SqlItemRepository:
         versions: Collection[int] | None = None,
     ) -> Item:
         """See the protocol."""
-        values = with_folded(changes.model_dump(exclude_unset=True))
-        if not values:
+        new = with_folded(changes.model_dump(exclude_unset=True))
+        if not new:
             item = await self.get(id, owner_id=owner_id)
             if versions is not None and item.version not in versions:
                 raise VersionMismatch("item", id)
             return item
-        values["version"] = ITEMS.c.version + 1
-        matches = _matches(id, owner_id, versions)
-        rows = await self._connections.write(update(ITEMS).where(*matches).values(values).returning(ITEMS))
+        statement = _update(frozenset(new), of_owner=owner_id is not None, of_versions=versions is not None)
+        values = {f"new_{name}": value for name, value in new.items()}
+        values |= {"of_id": id, "of_owner_id": owner_id, "of_versions": versions}
+        rows = await self._connections.write(statement, values)
         if not rows:
             raise await self._refusal(id, owner_id)
         return _to_item(rows[0])
@@ -146,13 +180,14 @@ class SqlItemRepository:
         self, id: str, *, owner_id: str | None = None, versions: Collection[int] | None = None
     ) -> None:
         """See the protocol."""
-        matches = _matches(id, owner_id, versions)
-        if not await self._connections.write(delete(ITEMS).where(*matches).returning(ITEMS.c.id)):
+        statement = _delete(of_owner=owner_id is not None, of_versions=versions is not None)
+        values = {"of_id": id, "of_owner_id": owner_id, "of_versions": versions}
+        if not await self._connections.write(statement, values):
             raise await self._refusal(id, owner_id)
 
     async def _refusal(self, id: str, owner_id: str | None) -> NotFound | NotOwner | VersionMismatch:
         """Say why a guarded write matched no row: a second look, on the way to an error only."""
-        rows = await self._connections.read(select(ITEMS.c.owner_id).where(ITEMS.c.id == id))
+        rows = await self._connections.read(_OWNER, {"of_id": id})
         if not rows:
             return NotFound("item", id)
         if owner_id is not None and rows[0].owner_id != owner_id:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
+from itertools import product
 from operator import add
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sqlalchemy import Row, Select, func, literal, select, true, tuple_, union_all
+from sqlalchemy import BigInteger, Select, bindparam, func, select, true, tuple_, union_all
 
 from backends.models import Page, Position
+from backends.sql.connections import KEPT_STATEMENTS
+from backends.sql.statements import Row
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, FromClause
+    from sqlalchemy import ColumnElement, FromClause, Table
+
+    from backends.sql.connections import Connections
 
 T = TypeVar("T")
 
@@ -43,70 +48,119 @@ class Order:
         """Return what ORDER BY wants."""
         return [key.desc() if self.descending else key.asc() for key in self.keys(table)]
 
-    def behind(self, table: FromClause, position: Position) -> ColumnElement[bool]:
-        """Return the condition that rows behind a position fulfil."""
+    def behind(self, table: FromClause) -> ColumnElement[bool]:
+        """Return the condition that rows behind the position `after_key`, `after_id` fulfil."""
         keys = self.keys(table)
-        values = [
-            literal(value, key.type) for key, value in zip(keys, (position.key, position.id), strict=False)
+        place = [
+            bindparam(name, type_=key.type)
+            for key, name in zip(keys, ("after_key", "after_id"), strict=False)
         ]
         # A row value, because both databases walk the index straight to it.
-        return tuple_(*keys) < tuple_(*values) if self.descending else tuple_(*keys) > tuple_(*values)
+        return tuple_(*keys) < tuple_(*place) if self.descending else tuple_(*keys) > tuple_(*place)
 
 
-def page_statement(
-    table: FromClause,
-    *where: ColumnElement[bool],
-    order: Order,
-    skip: int,
-    limit: int,
-    after: Position | None,
-    count: bool,
-    either: Sequence[ColumnElement[bool]] = (true(),),
-) -> Select[Any]:
-    """Select a page, and one row more to see whether another page follows.
+class Lists(Generic[T]):
+    """The lists of a table: a statement for each combination of filters and order, built once."""
 
-    With `count` every row carries the total, and the outer join keeps one row (of nulls) for it even
-    when the page is empty.
+    def __init__(
+        self,
+        table: Table,
+        to_model: Callable[[Row], T],
+        *,
+        columns: Sequence[str],
+        conditions: Mapping[str, ColumnElement[bool] | tuple[ColumnElement[bool], ...]],
+        unique: Collection[str] = (),
+    ) -> None:
+        """Describe the lists.
 
-    The rows fulfil exactly one of `either`: each is looked for along an index of its own, as far as the
-    page needs it, because no database merges two indexes in their order by itself.
-    """
-    behind = () if after is None else (order.behind(table, after),)
+        Args:
+            table: What is listed.
+            to_model: Makes a model of a row.
+            columns: Those that it needs.
+            conditions: What each filter asks of a row, with a parameter of the filter's name. Where it is
+                several conditions, rows fulfil exactly one of them: each is looked for along an index of
+                its own, as far as the page needs it, because no database merges two indexes in their
+                order by itself.
+            unique: The columns that are an order by themselves.
+        """
+        self._table = table
+        self._columns = [table.c[name] for name in columns]
+        self._to_model = to_model
+        self._conditions = conditions
+        self._unique = unique
+        self._statement = lru_cache(KEPT_STATEMENTS)(self._build)
 
-    def rows_that(condition: ColumnElement[bool]) -> Select[Any]:
-        return select(table).where(*where, condition, *behind).order_by(*order.clauses(table))
+    async def page(
+        self,
+        connections: Connections,
+        *,
+        sort: str,
+        skip: int,
+        limit: int,
+        after: Position | None,
+        count: bool,
+        **filters: Any,
+    ) -> Page[T]:
+        """Return the page behind the rows to skip, or behind a position.
 
-    wanted = limit + 1 if limit else 0
-    if len(either) == 1:
-        rows = rows_that(either[0]).offset(skip).limit(wanted)
-    else:
-        parts = [select(rows_that(each).limit(skip + wanted).subquery()) for each in either]
-        merged = union_all(*parts).subquery("merged")
-        rows = select(merged).order_by(*order.clauses(merged)).offset(skip).limit(wanted)
-    if not count:
-        return rows
-    counts = [
-        select(func.count()).select_from(table).where(*where, each).scalar_subquery() for each in either
-    ]
-    total = select(reduce(add, counts).label("total")).subquery("whole")
-    page = rows.subquery("page")
-    return (
-        select(total.c.total, *page.c)
-        .select_from(total.outerjoin(page, true()))
-        .order_by(*order.clauses(page))
-    )
+        Args:
+            connections: Where to ask.
+            sort: A column, `-` before it for descending.
+            skip: How many rows to leave out.
+            limit: How many rows to return at most.
+            after: The position.
+            count: Whether to count the rows of all pages.
+            filters: The filters' values; those that are None don't count.
+        """
+        given = {name: value for name, value in filters.items() if value is not None}
+        order = Order.by(sort, unique=self._unique)
+        # One row more shows whether another page follows.
+        values = {**given, "rows_to_skip": skip, "rows_wanted": limit + 1 if limit else 0}
+        if after is not None:
+            values |= {"after_key": after.key, "after_id": after.id}
+        statement = self._statement(tuple(given), order, after=after is not None, count=count)
+        rows = await connections.read(statement, values)
+        total = rows[0].total if count else None
+        if count and rows[0].id is None:
+            rows = []
+        data = [self._to_model(row) for row in rows[:limit]]
+        next_ = None
+        if len(rows) > limit > 0:
+            last = rows[limit - 1]
+            next_ = Position(getattr(last, order.column), last.id)
+        return Page(data=data, count=total, next=next_)
 
+    def _build(self, filters: tuple[str, ...], order: Order, *, after: bool, count: bool) -> Select[Any]:
+        """Select a page.
 
-def to_page(
-    rows: Sequence[Row[Any]], to_model: Callable[[Row[Any]], T], *, order: Order, limit: int, count: bool
-) -> Page[T]:
-    """Map what `page_statement` selected."""
-    total = rows[0].total if count else None
-    found = [row for row in rows if row.id is not None]
-    data = found[:limit]
-    more = len(found) > limit
-    return Page(
-        data=[to_model(row) for row in data],
-        count=total,
-        next=Position(getattr(data[-1], order.column), data[-1].id) if more else None,
-    )
+        With `count` every row carries the total, and the outer join keeps one row (of nulls) for it even
+        when the page is empty.
+        """
+        table = self._table
+        behind = (order.behind(table),) if after else ()
+        asked = [self._conditions[name] for name in filters]
+        either = list(product(*(each if isinstance(each, tuple) else (each,) for each in asked)))
+        skip, wanted = (
+            bindparam("rows_to_skip", type_=BigInteger),
+            bindparam("rows_wanted", type_=BigInteger),
+        )
+
+        def rows_that(fit: Sequence[ColumnElement[bool]]) -> Select[Any]:
+            return select(*self._columns).where(*fit, *behind).order_by(*order.clauses(table))
+
+        if len(either) == 1:
+            rows = rows_that(either[0]).offset(skip).limit(wanted)
+        else:
+            parts = [select(rows_that(fit).limit(skip + wanted).subquery()) for fit in either]
+            merged = union_all(*parts).subquery("merged")
+            rows = select(merged).order_by(*order.clauses(merged)).offset(skip).limit(wanted)
+        if not count:
+            return rows
+        counts = [select(func.count()).select_from(table).where(*fit).scalar_subquery() for fit in either]
+        total = select(reduce(add, counts).label("total")).subquery("whole")
+        page = rows.subquery("page")
+        return (
+            select(total.c.total, *page.c)
+            .select_from(total.outerjoin(page, true()))
+            .order_by(*order.clauses(page))
+        )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Row, and_, bindparam, insert, select, update
+from sqlalchemy import BigInteger, and_, bindparam, insert, or_, select, union_all, update
 
 from backends.capabilities import Capability
 from backends.idempotency import Outcome, read_outcome, write_outcome
@@ -31,17 +31,17 @@ from backends.models import (
     TransferSort,
 )
 from backends.sql.errors import ConstraintViolation
-from backends.sql.pages import Order, page_statement, to_page
+from backends.sql.pages import Lists
 from backends.sql.schema import ACCOUNTS, IDEMPOTENCY_KEYS, TRANSFERS
+from backends.sql.statements import Row, Statement
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Update
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy import ColumnElement
 
-    from backends.sql.connections import Connections
+    from backends.sql.connections import Connections, Steps
 
 
-def to_account(row: Row[Any]) -> Account:
+def to_account(row: Row) -> Account:
     """Map a row of `accounts`."""
     return Account(
         id=row.id,
@@ -54,17 +54,48 @@ def to_account(row: Row[Any]) -> Account:
     )
 
 
-def _to_transfer(row: Row[Any]) -> Transfer:
-    return transfer_of(dict(row._mapping))  # noqa: SLF001 - a public name of SQLAlchemy's
+def _to_transfer(row: Row) -> Transfer:
+    return transfer_of(row._asdict())
 
 
-# Built once: to build a statement of this size takes SQLAlchemy longer than to run it.
 _ADD_TRANSFER = insert(TRANSFERS)
 KEEP_OUTCOME = insert(IDEMPOTENCY_KEYS)
+_OUTCOME = select(IDEMPOTENCY_KEYS).where(
+    IDEMPOTENCY_KEYS.c.owner_id == bindparam("owner_id"), IDEMPOTENCY_KEYS.c.key == bindparam("key")
+)
+_ACCOUNTS = select(ACCOUNTS).where(
+    or_(ACCOUNTS.c.id == bindparam("first"), ACCOUNTS.c.id == bindparam("last"))
+)
+_TRANSFER = select(TRANSFERS).where(TRANSFERS.c.id == bindparam("of_id"))
+_VERSIONS = union_all(
+    *(
+        select(TRANSFERS).where(
+            TRANSFERS.c[f"{side}_account_id"] == bindparam("of_account"),
+            TRANSFERS.c[f"{side}_version"].between(bindparam("first"), bindparam("last")),
+        )
+        for side in ("from", "to")
+    )
+)
+_LISTS = Lists(
+    TRANSFERS,
+    _to_transfer,
+    columns=TRANSFERS.c.keys(),
+    conditions={
+        "owner_id": (
+            TRANSFERS.c.from_owner_id == bindparam("owner_id"),
+            and_(
+                TRANSFERS.c.to_owner_id == bindparam("owner_id"),
+                TRANSFERS.c.from_owner_id.is_distinct_from(bindparam("owner_id")),
+            ),
+        ),
+        "created_after": TRANSFERS.c.created_at > bindparam("created_after"),
+        "created_before": TRANSFERS.c.created_at < bindparam("created_before"),
+    },
+)
 
 
 @cache
-def _change(*, takes: bool, of_owner: bool, in_currency: bool) -> Update:
+def _change(*, takes: bool, of_owner: bool, in_currency: bool) -> Statement:
     """Return the statement that does a posting's part in one account, if the account lets it.
 
     Its parameters are `of_account` and `amount`, with `of_owner` also `of_user`, the account's owner, and
@@ -84,15 +115,6 @@ def _change(*, takes: bool, of_owner: bool, in_currency: bool) -> Update:
         guards.append(ACCOUNTS.c.balance_minor <= MAX_MINOR - amount)
     changed = update(ACCOUNTS).where(*guards)
     return changed.values(balance_minor=balance, version=ACCOUNTS.c.version + 1).returning(ACCOUNTS)
-
-
-def _fits(where: TransferFilter) -> list[ColumnElement[bool]]:
-    fits = []
-    if where.created_after is not None:
-        fits.append(TRANSFERS.c.created_at > where.created_after)
-    if where.created_before is not None:
-        fits.append(TRANSFERS.c.created_at < where.created_before)
-    return fits
 
 
 class SqlLedger(Ledger):
@@ -120,18 +142,18 @@ class SqlLedger(Ledger):
 
     async def _post(self, posting: Posting) -> Transfer:
         try:
-            return await self._connections.transact(lambda connection: self._write(connection, posting))
+            return await self._connections.transact(lambda: self._steps(posting))
         except ConstraintViolation as violation:
             raise Taken from violation
 
-    async def _write(self, connection: AsyncConnection, posting: Posting) -> Transfer:
-        """Change the accounts, add the entry, keep the outcome: all in the connection's transaction."""
+    def _steps(self, posting: Posting) -> Steps[Transfer]:
+        """Change the accounts, add the entry, keep the outcome."""
         sides: dict[str | None, Side] = {}
         currency: str | None = None
         for account_id in posting.account_ids:
             takes = account_id == posting.from_account_id
             of_owner = takes and posting.owner_id is not None
-            changed = await connection.execute(
+            rows = yield (
                 _change(takes=takes, of_owner=of_owner, in_currency=currency is not None),
                 {
                     "of_account": account_id,
@@ -140,9 +162,9 @@ class SqlLedger(Ledger):
                     "of_currency": currency,
                 },
             )
-            row = changed.one_or_none()
-            if row is None:
+            if not rows:
                 raise Refused
+            (row,) = rows
             currency = row.currency
             sides[account_id] = Side(
                 account_id=row.id,
@@ -151,10 +173,9 @@ class SqlLedger(Ledger):
                 version=row.version,
             )
         transfer = posting.entry(sides.get(posting.from_account_id), sides.get(posting.to_account_id))
-        await connection.execute(_ADD_TRANSFER, fields_of(transfer))
+        yield _ADD_TRANSFER, fields_of(transfer)
         if posting.idempotency is not None:
-            kept = self._kept(transfer, posting.ordered_by, posting.idempotency)
-            await connection.execute(KEEP_OUTCOME, kept)
+            yield KEEP_OUTCOME, self._kept(transfer, posting.ordered_by, posting.idempotency)
         return transfer
 
     def _kept(self, outcome: Outcome, owner_id: str, idempotency: Idempotency) -> dict[str, Any]:
@@ -174,18 +195,15 @@ class SqlLedger(Ledger):
             raise Taken from violation
 
     async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Account | Transfer | None:
-        keys = IDEMPOTENCY_KEYS.c
-        rows = await self._connections.read(
-            select(IDEMPOTENCY_KEYS).where(keys.owner_id == owner_id, keys.key == idempotency.key)
-        )
+        rows = await self._connections.read(_OUTCOME, {"owner_id": owner_id, "key": idempotency.key})
         return read_outcome(rows[0].outcome, rows[0].fingerprint, idempotency) if rows else None
 
     async def _find_accounts(self, ids: Sequence[str]) -> list[Account]:
-        rows = await self._connections.read(select(ACCOUNTS).where(ACCOUNTS.c.id.in_(ids)))
+        rows = await self._connections.read(_ACCOUNTS, {"first": ids[0], "last": ids[-1]})
         return [to_account(row) for row in rows]
 
     async def _find_transfer(self, id: str) -> Transfer | None:
-        rows = await self._connections.read(select(TRANSFERS).where(TRANSFERS.c.id == id))
+        rows = await self._connections.read(_TRANSFER, {"of_id": id})
         return _to_transfer(rows[0]) if rows else None
 
     async def transfers(
@@ -200,30 +218,17 @@ class SqlLedger(Ledger):
         count: bool = True,
     ) -> Page[Transfer]:
         """See the protocol."""
-        order = Order.by(sort)
-        incoming = and_(
-            TRANSFERS.c.to_owner_id == owner_id, TRANSFERS.c.from_owner_id.is_distinct_from(owner_id)
-        )
-        scope = {} if owner_id is None else {"either": (TRANSFERS.c.from_owner_id == owner_id, incoming)}
-        statement = page_statement(
-            TRANSFERS,
-            *_fits(where),
-            order=order,
+        return await _LISTS.page(
+            self._connections,
+            sort=sort,
             skip=skip,
             limit=limit,
             after=after,
             count=count,
-            **scope,
+            owner_id=owner_id,
+            **dict(where),
         )
-        rows = await self._connections.read(statement)
-        return to_page(rows, _to_transfer, order=order, limit=limit, count=count)
 
     async def _find_versions(self, account_id: str, first: int, last: int) -> list[Transfer]:
-        out, in_ = (
-            select(TRANSFERS).where(
-                TRANSFERS.c[f"{side}_account_id"] == account_id,
-                TRANSFERS.c[f"{side}_version"].between(first, last),
-            )
-            for side in ("from", "to")
-        )
-        return [_to_transfer(row) for row in await self._connections.read(out.union_all(in_))]
+        values = {"of_account": account_id, "first": first, "last": last}
+        return [_to_transfer(row) for row in await self._connections.read(_VERSIONS, values)]

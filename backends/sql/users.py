@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from backends.errors import AccountNotEmpty, AlreadyExists, NotFound, VersionMismatch
 from backends.ids import Clock, IdSource
@@ -22,17 +23,18 @@ from backends.models import (
 )
 from backends.retry import retry_conflicts
 from backends.sql.errors import ConstraintViolation
-from backends.sql.pages import Order, page_statement, to_page
+from backends.sql.functions import is_one_of
+from backends.sql.pages import Lists
 from backends.sql.schema import ACCOUNTS, USERS
+from backends.sql.statements import Row, Statement
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
-    from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from backends.sql.connections import Connections
+    from backends.sql.connections import Connections, Steps
 
 
-def _to_user(row: Row[Any]) -> User:
+def _to_user(row: Row) -> User:
     return User(
         id=row.id,
         email=row.email,
@@ -46,20 +48,44 @@ def _to_user(row: Row[Any]) -> User:
     )
 
 
-def _matches(id: str, versions: Collection[int] | None) -> list[ColumnElement[bool]]:
-    matches = [USERS.c.id == id]
-    return matches if versions is None else [*matches, USERS.c.version.in_(versions)]
+_OF_ID = USERS.c.id == bindparam("of_id")
+_LISTS = Lists(
+    USERS,
+    _to_user,
+    columns=USERS.c.keys(),
+    conditions={
+        "is_active": USERS.c.is_active == bindparam("is_active"),
+        "created_after": USERS.c.created_at > bindparam("created_after"),
+        "created_before": USERS.c.created_at < bindparam("created_before"),
+    },
+    unique=("email",),
+)
+_ADD = insert(USERS)
+_GET = select(USERS).where(_OF_ID)
+_FIND = select(USERS).where(USERS.c.email == bindparam("email"))
+_EXISTS = select(USERS.c.id).where(_OF_ID)
+_DELETE = delete(USERS).where(_OF_ID)
+_DELETE_EMPTY_ACCOUNTS = delete(ACCOUNTS).where(
+    ACCOUNTS.c.owner_id == bindparam("of_id"), ACCOUNTS.c.balance_minor == 0
+)
 
 
-def _fits(where: UserFilter) -> list[ColumnElement[bool]]:
-    fits = []
-    if where.is_active is not None:
-        fits.append(USERS.c.is_active == where.is_active)
-    if where.created_after is not None:
-        fits.append(USERS.c.created_at > where.created_after)
-    if where.created_before is not None:
-        fits.append(USERS.c.created_at < where.created_before)
-    return fits
+def _matches(*, of_versions: bool) -> list[ColumnElement[bool]]:
+    return [_OF_ID, is_one_of(USERS.c.version, "of_versions")] if of_versions else [_OF_ID]
+
+
+@cache
+def _update(changed: frozenset[str], *, ends_sessions: bool, of_versions: bool) -> Statement:
+    values: dict[str, Any] = {name: bindparam(f"new_{name}", type_=USERS.c[name].type) for name in changed}
+    values["version"] = USERS.c.version + 1
+    if ends_sessions:
+        values["session_version"] = USERS.c.session_version + 1
+    return update(USERS).where(*_matches(of_versions=of_versions)).values(values).returning(USERS)
+
+
+@cache
+def _lock(*, of_versions: bool) -> Statement:
+    return select(USERS.c.id).where(*_matches(of_versions=of_versions)).with_for_update()
 
 
 def _taken(violation: ConstraintViolation) -> AlreadyExists:
@@ -93,14 +119,14 @@ class SqlUserRepository:
             **new.model_dump(),
         }
         try:
-            await self._connections.write(insert(USERS), values)
+            await self._connections.write(_ADD, values)
         except ConstraintViolation as violation:
             raise _taken(violation) from violation
         return User(**values)
 
     async def get(self, id: str) -> User:
         """See the protocol."""
-        rows = await self._connections.read(select(USERS).where(USERS.c.id == id))
+        rows = await self._connections.read(_GET, {"of_id": id})
         if not rows:
             raise NotFound("user", id)
         return _to_user(rows[0])
@@ -111,7 +137,7 @@ class SqlUserRepository:
             address = normalise_email(email)
         except ValueError:
             return None
-        rows = await self._connections.read(select(USERS).where(USERS.c.email == address))
+        rows = await self._connections.read(_FIND, {"email": address})
         return _to_user(rows[0]) if rows else None
 
     async def list(
@@ -125,12 +151,9 @@ class SqlUserRepository:
         count: bool = True,
     ) -> Page[User]:
         """See the protocol."""
-        order = Order.by(sort, unique=("email",))
-        statement = page_statement(
-            USERS, *_fits(where), order=order, skip=skip, limit=limit, after=after, count=count
+        return await _LISTS.page(
+            self._connections, sort=sort, skip=skip, limit=limit, after=after, count=count, **dict(where)
         )
-        rows = await self._connections.read(statement)
-        return to_page(rows, _to_user, order=order, limit=limit, count=count)
 
     async def update(
         self,
@@ -141,18 +164,17 @@ class SqlUserRepository:
         end_sessions: bool = False,
     ) -> User:
         """See the protocol."""
-        values = changes.model_dump(exclude_unset=True)
-        if end_sessions:
-            values["session_version"] = USERS.c.session_version + 1
-        if not values:
+        new = changes.model_dump(exclude_unset=True)
+        if not new and not end_sessions:
             user = await self.get(id)
             if versions is not None and user.version not in versions:
                 raise VersionMismatch("user", id)
             return user
-        values["version"] = USERS.c.version + 1
-        statement = update(USERS).where(*_matches(id, versions)).values(values).returning(USERS)
+        statement = _update(frozenset(new), ends_sessions=end_sessions, of_versions=versions is not None)
+        values = {f"new_{name}": value for name, value in new.items()}
+        values |= {"of_id": id, "of_versions": versions}
         try:
-            rows = await self._connections.write(statement)
+            rows = await self._connections.write(statement, values)
         except ConstraintViolation as violation:
             raise _taken(violation) from violation
         if not rows:
@@ -162,20 +184,18 @@ class SqlUserRepository:
     async def delete(self, id: str, *, versions: Collection[int] | None = None) -> None:
         """See the protocol. `ON DELETE CASCADE` takes the items along; accounts with money refuse."""
 
-        async def write(connection: AsyncConnection) -> None:
+        def steps() -> Steps[None]:
+            values = {"of_id": id, "of_versions": versions}
             # Who adds an account locks its owner: none comes between its accounts' end and the user's.
-            locked = select(USERS.c.id).where(*_matches(id, versions)).with_for_update()
-            if (await connection.execute(locked)).first() is None:
+            if not (yield _lock(of_versions=versions is not None), values):
                 raise Refused
             # What waits for a row of an account sees what it then holds: no money is deleted.
-            await connection.execute(
-                delete(ACCOUNTS).where(ACCOUNTS.c.owner_id == id, ACCOUNTS.c.balance_minor == 0)
-            )
-            await connection.execute(delete(USERS).where(USERS.c.id == id))
+            yield _DELETE_EMPTY_ACCOUNTS, values
+            yield _DELETE, values
 
         try:
             await retry_conflicts(
-                lambda: self._connections.transact(write), deadline_seconds=self._retry_deadline_seconds
+                lambda: self._connections.transact(steps), deadline_seconds=self._retry_deadline_seconds
             )
         except Refused:
             raise await self._refusal(id) from None
@@ -184,5 +204,5 @@ class SqlUserRepository:
 
     async def _refusal(self, id: str) -> NotFound | VersionMismatch:
         """Say why a guarded write matched no row: a second look, on the way to an error only."""
-        rows = await self._connections.read(select(USERS.c.id).where(USERS.c.id == id))
+        rows = await self._connections.read(_EXISTS, {"of_id": id})
         return VersionMismatch("user", id) if rows else NotFound("user", id)

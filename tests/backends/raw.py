@@ -31,7 +31,7 @@ async def opened(opening: Awaitable[Backend]) -> AsyncIterator[Backend]:
 @asynccontextmanager
 async def sql_connection(settings: Settings) -> AsyncIterator[AsyncConnection]:
     """Connect as migrations do: every statement is its own transaction, SQLite's foreign keys are off."""
-    engine = create_engine(settings, for_migrations=True)
+    engine = create_engine(settings)
     try:
         async with engine.connect() as connection:
             yield connection

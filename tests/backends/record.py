@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from pymongo import monitoring
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from backends.protocols import Backend
 from backends.sql.backend import SqlBackend
+from backends.sql.connections import Connections
 from config import Settings
 from tests.provision import Provision
 
@@ -21,25 +22,36 @@ Statement = tuple[str, Any]
 Command = dict[str, Any]
 
 
-def engine_of(backend: Backend) -> AsyncEngine:
-    """Return the engine of an SQL backend."""
-    return cast("SqlBackend", backend)._engine
+def connections_of(backend: Backend) -> Connections:
+    """Return the connections of an SQL backend."""
+    return cast("SqlBackend", backend)._connections
 
 
-@contextmanager
-def statements(backend: Backend) -> Iterator[list[Statement]]:
-    """Collect the statements that the backend runs."""
+def driver_connection_of(backend: Backend) -> Any:
+    """Return the connection that an SQL backend uses next: asyncpg's or sqlite3's own."""
+    idle = cast("Any", connections_of(backend))._idle[-1]
+    return getattr(idle, "_made", idle)
+
+
+@asynccontextmanager
+async def statements(backend: Backend) -> AsyncIterator[list[Statement]]:
+    """Collect what the backend sends to its database, one thing after the other, on one connection."""
     found: list[Statement] = []
+    connection = driver_connection_of(backend)
+    if isinstance(connection, sqlite3.Connection):
 
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        found.append((statement, parameters))
+        def note(sql: str) -> None:
+            # It tells of a deletion once more for the cascade. Parameters are filled in.
+            if found[-1:] != [(sql, ())]:
+                found.append((sql, ()))
 
-    engine = engine_of(backend).sync_engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
+        connection.set_trace_callback(note)
         yield found
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
+        connection.set_trace_callback(None)
+    else:
+        with connection.query_logger(lambda query: found.append((query.query, query.args))):
+            yield found
+            await asyncio.sleep(0)  # asyncpg tells a little later
 
 
 class _Recorder(monitoring.CommandListener):

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from sqlalchemy import text
 
 from backends import open_backend
 from backends.errors import ConnectionLost, Unavailable
@@ -24,13 +23,12 @@ from backends.models import NewItem, NewUser
 from backends.mongo.backend import MongoBackend
 from backends.mongo.pages import Order, fetch_page
 from backends.protocols import Backend
-from backends.sql.backend import SqlBackend
 from cli.local_servers import LocalServer, start_mongo, start_postgres
 from config import Settings
 from migrations import open_migrator
 from tests.backends.methods import METHODS, Rows, add_rows
 from tests.backends.raw import opened
-from tests.backends.record import names, recorded
+from tests.backends.record import connections_of, names, recorded
 from tests.cli.command import free_port
 from tests.provision import Provision, make_settings
 
@@ -224,11 +222,11 @@ async def test_endless_statement_is_ended_in_time(sql: Provision) -> None:
     loop = asyncio.get_running_loop()
     async with opened(sql.open(settings)) as backend:
         rows = await add_rows(backend)
-        connections = cast("SqlBackend", backend)._connections
-        for run in (connections.read(text(endless)), connections.write(text(write))):
+        connections = connections_of(backend)
+        for statement in (endless, write):
             began = loop.time()
             with pytest.raises(Unavailable):
-                await run
+                await connections._fetch(statement, [])
             assert 0.4 < loop.time() - began < 0.5 + 4
         assert await backend.items.get(rows.item.id) == rows.item
 

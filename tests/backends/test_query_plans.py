@@ -28,7 +28,7 @@ from backends.protocols import Backend
 from migrations import open_migrator
 from tests.backends.fill import ROWS, START, Filled, Row, fill_mongo, fill_sql
 from tests.backends.raw import MongoDatabase, mongo_database, opened, sql_connection
-from tests.backends.record import Command, engine_of, recorded, statements
+from tests.backends.record import Command, connections_of, recorded, statements
 from tests.contract.shelves import ALL_SORTS, Kind
 from tests.provision import Provision
 
@@ -192,16 +192,16 @@ async def sql_backend(sql: Provision, filled_sql: Filled) -> AsyncIterator[Backe
 
 async def explain(backend: Backend, filled: Filled, call: Call) -> list[str]:
     """Run the call; return the lines of the plan of every statement that it ran."""
-    with statements(backend) as ran:
+    async with statements(backend) as ran:
         await call(backend, filled)
     on_sqlite = filled.settings.db_backend == "sqlite"
     lines: list[str] = []
-    async with engine_of(backend).connect() as connection:
-        for statement, parameters in ran:
-            if statement.startswith(("BEGIN", "COMMIT")):
-                continue
-            words = f"EXPLAIN {'QUERY PLAN ' if on_sqlite else ''}{statement}"
-            lines += [str(row[-1]) for row in await connection.exec_driver_sql(words, parameters)]
+    for statement, arguments in ran:
+        if statement.startswith(("BEGIN", "COMMIT")):
+            continue
+        words = f"EXPLAIN {'QUERY PLAN ' if on_sqlite else ''}{statement}"
+        plan = await connections_of(backend)._fetch(words, list(arguments))
+        lines += [str(list(row)[-1]) for row in plan]
     return lines
 
 

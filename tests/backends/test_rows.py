@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from sqlalchemy import text
 
 from backends.models import NewItem, NewUser
 from tests.backends.raw import opened, sql_connection
-from tests.backends.record import engine_of
+from tests.backends.record import connections_of
 from tests.conftest import ManualClock
 from tests.provision import Provision
 
@@ -77,22 +78,27 @@ async def test_text_columns_compare_by_code_point(sql: Provision) -> None:
 async def test_every_pooled_connection_is_set_up(sql: Provision) -> None:
     """SQLite's pragmas are per connection: one that missed them would drop foreign keys silently."""
     async with opened(sql.open()) as backend:
-        engine = engine_of(backend)
+        connections = connections_of(backend)
         pragmas = {"foreign_keys": 1, "journal_mode": "wal", "synchronous": 2, "busy_timeout": 30_000}
         variables = {"application_name": "eitherdb", "default_transaction_isolation": "read committed"}
         expected: dict[str, Any] = pragmas if sql.name == "sqlite" else variables
-        async with engine.connect() as first, engine.connect() as second:
+        for name, value in expected.items():
+            words = f"PRAGMA {name}" if sql.name == "sqlite" else f"SHOW {name}"
+            both = [asyncio.create_task(connections._fetch(words, [])) for _ in range(2)]
+            await asyncio.sleep(0)
             assert backend.connections_in_use == 2
-            for connection in (first, second):
-                for name, value in expected.items():
-                    words = f"PRAGMA {name}" if sql.name == "sqlite" else f"SHOW {name}"
-                    found = (await connection.execute(text(words))).scalar_one()
-                    assert found == value, name
-        assert backend.connections_in_use == 0
+            assert [[list(row) for row in found] for found in await asyncio.gather(*both)] == [
+                [[value]]
+            ] * 2
 
 
 async def test_pool_stays_within_its_size(sql: Provision) -> None:
-    """No overflow: the server is configured for this many connections."""
+    """The server is configured for this many connections, however many callers there are."""
     async with opened(sql.open(sql.settings.model_copy(update={"db_pool_size": 2}))) as backend:
-        pool: Any = engine_of(backend).pool
-        assert (pool.size(), pool._max_overflow) == (2, 0)
+        calls = asyncio.gather(*(backend.items.list() for _ in range(20)))
+        most = 0
+        while not calls.done():
+            most = max(most, backend.connections_in_use)
+            await asyncio.sleep(0)
+        assert most == 2
+        await calls

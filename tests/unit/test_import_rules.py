@@ -107,7 +107,7 @@ def test_commands_load_no_driver(module: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "drivers"),
     [
-        ('db_backend="sqlite", database_url="sqlite:///none.db"', {"aiosqlite"}),
+        ('db_backend="sqlite", database_url="sqlite:///none.db"', set()),
         ('db_backend="postgres", database_url="postgresql://127.0.0.1:1/none"', {"asyncpg"}),
     ],
 )

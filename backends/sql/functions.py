@@ -1,0 +1,72 @@
+"""What each dialect has other words for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import BindParameter, ColumnElement, bindparam
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import Boolean, Integer, Text, TypeDecorator
+
+if TYPE_CHECKING:
+    from sqlalchemy import Dialect
+
+
+class place_of(FunctionElement[int]):  # noqa: N801 - reads like the functions of SQL
+    """Where in a text a part of it begins, counted from 1; 0 if it is no part, null if there is no text.
+
+    Not LIKE, to which SQLite shows U+FFFE and U+FFFF as U+FFFD: it would take each for the others.
+    """
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(place_of, "sqlite")
+def _instr(element: place_of, compiler: SQLCompiler, **options: Any) -> str:
+    return f"instr({compiler.process(element.clauses, **options)})"
+
+
+@compiles(place_of, "postgresql")
+def _strpos(element: place_of, compiler: SQLCompiler, **options: Any) -> str:
+    return f"strpos({compiler.process(element.clauses, **options)})"
+
+
+class Integers(TypeDecorator[Collection[int]]):
+    """A parameter of several integers, as text with commas.
+
+    No array: asyncpg asks the server about its type on each new connection.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Collection[int] | None, _dialect: Dialect) -> str | None:
+        """Join them."""
+        return None if value is None else ",".join(map(str, value))
+
+
+class is_one_of(FunctionElement[bool]):  # noqa: N801 - reads like the functions of SQL
+    """Whether a column is one of the `Integers` of a parameter: one text of SQL for any number of them."""
+
+    type = Boolean()
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[int], parameter: str) -> None:
+        integers: BindParameter[Any] = bindparam(parameter, type_=Integers())
+        super().__init__(column, integers)
+
+
+@compiles(is_one_of, "sqlite")
+def _in_json(element: is_one_of, compiler: SQLCompiler, **options: Any) -> str:
+    column, integers = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each('[' || {integers} || ']'))"  # noqa: S608 - compiled
+
+
+@compiles(is_one_of, "postgresql")
+def _any(element: is_one_of, compiler: SQLCompiler, **options: Any) -> str:
+    column, integers = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{column} = ANY (CAST(string_to_array({integers}, ',') AS BIGINT[]))"

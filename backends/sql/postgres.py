@@ -1,0 +1,142 @@
+"""PostgreSQL's connections, by asyncpg."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import asyncpg
+
+from backends.cancellation import to_its_end
+from backends.sql.connections import Connections, Steps
+from backends.sql.engine import database_url, postgres_options
+from backends.sql.errors import connect_errors, translated
+
+if TYPE_CHECKING:
+    from config import Settings
+
+T = TypeVar("T")
+
+_TABLE = "SELECT to_regclass($1) IS NOT NULL"
+
+
+class PostgresConnections(Connections):
+    """A pool that is a stack of connections: none is checked or reset, because none keeps any state.
+
+    asyncpg's own pool makes a task for each release, and sends a reset. That costs as much as a query.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """See `Connections`."""
+        url = database_url(settings)
+        dialect = url.get_dialect()()
+        super().__init__(
+            dialect,
+            size=settings.db_pool_size,
+            writers=settings.db_pool_size,
+            wait_timeout_seconds=settings.db_pool_timeout_seconds,
+            retry_deadline_seconds=settings.db_command_timeout_seconds,
+        )
+        _, options = dialect.create_connect_args(url)
+        # SQLAlchemy's name for asyncpg's own option: 0 for a connection pooler that shares sessions.
+        if "prepared_statement_cache_size" in options:
+            options["statement_cache_size"] = options.pop("prepared_statement_cache_size")
+        self._options = {**options, **postgres_options(settings)}
+        self._idle: list[asyncpg.Connection] = []
+        self._in_use = 0
+
+    @property
+    def in_use(self) -> int:
+        """See `Connections`."""
+        return self._in_use
+
+    async def open(self) -> str:
+        """See `Connections`."""
+        with connect_errors():
+            connection = await asyncpg.connect(**self._options)
+        self._idle.append(connection)
+        return str(connection.get_settings().server_version).partition(" ")[0]
+
+    async def has_table(self, name: str) -> bool:
+        """See `Connections`."""
+        ((exists,),) = await self._fetch(_TABLE, [name])
+        return bool(exists)
+
+    async def close(self) -> None:
+        """See `Connections`."""
+        closing = [connection.close(timeout=self._wait_timeout_seconds) for connection in self._idle]
+        self._idle.clear()
+        await asyncio.gather(*closing, return_exceptions=True)
+
+    async def _fetch(self, sql: str, arguments: list[Any]) -> Iterable[Iterable[Any]]:
+        async with self._connection() as connection:
+            return await connection.fetch(sql, *arguments)
+
+    async def _transact(self, steps: Steps[T]) -> T:
+        return await to_its_end(self._run(steps))
+
+    async def _run(self, steps: Steps[T]) -> T:
+        async with self._connection() as connection:
+            await connection.execute("BEGIN")
+            try:
+                result = await self._walk(connection, steps)
+                await connection.execute("COMMIT")
+            except (OSError, asyncpg.InterfaceError):
+                # A time limit, too: ROLLBACK would wait as long again. Closed, it is rolled back.
+                connection.terminate()
+                raise
+            except BaseException:
+                await _roll_back(connection)
+                raise
+            return result
+
+    async def _walk(self, connection: asyncpg.Connection, steps: Steps[T]) -> T:
+        try:
+            statement, values = next(steps)
+            while True:
+                compiled = self._compiled(statement)
+                found = await connection.fetch(compiled.sql, *compiled.arguments(values))
+                statement, values = steps.send(compiled.rows(found))
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        finally:
+            steps.close()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """Take a connection, the one that was used last; a new one if there is none."""
+        self._in_use += 1
+        connection = None
+        try:
+            while connection is None and self._idle:
+                connection = self._idle.pop()
+                if connection.is_closed():
+                    connection = None
+            if connection is None:
+                connection = await asyncpg.connect(**self._options)
+            yield connection
+        except asyncpg.PostgresError as exc:
+            raise translated(exc) from exc
+        except (OSError, asyncpg.InterfaceError) as exc:
+            lost = connection is None or connection.is_closed()
+            if connection is not None:
+                connection.terminate()
+            raise translated(exc, lost=lost) from exc
+        except asyncio.CancelledError:
+            # What it was sent may still run.
+            if connection is not None:
+                connection.terminate()
+            raise
+        finally:
+            self._in_use -= 1
+            if connection is not None and not connection.is_closed():
+                self._idle.append(connection)
+
+
+async def _roll_back(connection: asyncpg.Connection) -> None:
+    try:
+        await connection.execute("ROLLBACK")
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        connection.terminate()

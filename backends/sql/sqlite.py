@@ -1,0 +1,169 @@
+"""SQLite's connections, in threads: SQLite has no server to wait for, it works where it is called."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from backends.cancellation import to_its_end
+from backends.errors import BackendError
+from backends.sql.connections import Connections, Steps
+from backends.sql.engine import database_url, make_folder, set_pragmas
+from backends.sql.errors import connect_errors, translate_errors
+
+if TYPE_CHECKING:
+    from config import Settings
+
+T = TypeVar("T")
+
+# RETURNING came with SQLite 3.35 (https://www.sqlite.org/lang_returning.html).
+MIN_VERSION = (3, 35, 0)
+
+_TABLE = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
+
+
+class SqliteConnections(Connections):
+    """A statement, or a whole transaction, is one visit to a thread.
+
+    SQLite has one write lock and polls for it, so writers wait here, in order: that is faster and fair.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """See `Connections`."""
+        url = database_url(settings)
+        dialect = url.get_dialect()()
+        super().__init__(
+            dialect,
+            size=settings.db_pool_size,
+            writers=1,
+            wait_timeout_seconds=settings.db_pool_timeout_seconds,
+            retry_deadline_seconds=settings.db_command_timeout_seconds,
+        )
+        make_folder(url)
+        (path,), options = dialect.create_connect_args(url)
+        self._time_limit_seconds = settings.db_command_timeout_seconds
+        options.update(isolation_level=None, check_same_thread=False, timeout=self._time_limit_seconds)
+        self._threads = ThreadPoolExecutor(settings.db_pool_size, thread_name_prefix="sqlite")
+        self._all = [_Connection(partial(_connect, path, options)) for _ in range(settings.db_pool_size)]
+        self._idle = list(self._all)
+
+    @property
+    def in_use(self) -> int:
+        """See `Connections`."""
+        return len(self._all) - len(self._idle)
+
+    async def open(self) -> str:
+        """See `Connections`.
+
+        The change of a new file to WAL is the one lock that SQLite does not wait for. Two instances that
+        start on one new file meet there; later connections find it changed.
+        """
+        if sqlite3.sqlite_version_info < MIN_VERSION:
+            needed = ".".join(map(str, MIN_VERSION))
+            raise BackendError(
+                f"SQLite {sqlite3.sqlite_version} is too old: EitherDB needs {needed} or newer"
+            )
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._time_limit_seconds
+        with connect_errors():
+            while True:
+                try:
+                    await self._visit(lambda connection: connection.execute("SELECT 1").fetchall())
+                except sqlite3.OperationalError as exc:
+                    if exc.sqlite_errorname != "SQLITE_BUSY" or loop.time() > deadline:
+                        raise
+                    await asyncio.sleep(0.02)
+                else:
+                    return sqlite3.sqlite_version
+
+    async def has_table(self, name: str) -> bool:
+        """See `Connections`."""
+        ((count,),) = await self._fetch(_TABLE, [name])
+        return bool(count)
+
+    async def close(self) -> None:
+        """See `Connections`."""
+        self._threads.shutdown()  # nothing is under way any more
+        # The last one brings what is in the WAL into the file, which takes a while.
+        await asyncio.to_thread(lambda: [connection.close() for connection in self._all])
+
+    async def _fetch(self, sql: str, arguments: list[Any]) -> Iterable[Iterable[Any]]:
+        with translate_errors():
+            return await self._visit(lambda connection: connection.execute(sql, arguments).fetchall())
+
+    async def _transact(self, steps: Steps[T]) -> T:
+        with translate_errors():
+            return await self._visit(partial(self._run, steps))
+
+    def _run(self, steps: Steps[T], connection: sqlite3.Connection) -> T:
+        # A transaction that reads first and writes later can't wait for another writer.
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            result = self._walk(steps, connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:  # some errors end it by themselves
+                connection.execute("ROLLBACK")
+            raise
+        return result
+
+    def _walk(self, steps: Steps[T], connection: sqlite3.Connection) -> T:
+        try:
+            statement, values = next(steps)
+            while True:
+                compiled = self._compiled(statement)
+                found = connection.execute(compiled.sql, compiled.arguments(values)).fetchall()
+                statement, values = steps.send(compiled.rows(found))
+        except StopIteration as end:
+            return cast("T", end.value)
+        finally:
+            steps.close()
+
+    async def _visit(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Let a thread work with a connection, to its end: nothing takes the work back from a thread.
+
+        When the time for a statement is over it is interrupted, and fails.
+        """
+        loop = asyncio.get_running_loop()
+        connection = self._idle.pop()  # there is one for each turn
+        timer = loop.call_later(self._time_limit_seconds, connection.interrupt)
+        try:
+            return await to_its_end(loop.run_in_executor(self._threads, connection.do, work))
+        finally:
+            timer.cancel()
+            self._idle.append(connection)
+
+
+class _Connection:
+    """A connection that is made by the first thread that works with it."""
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        self._connect = connect
+        self._made: sqlite3.Connection | None = None
+
+    def do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._made is None:
+            self._made = self._connect()
+        return work(self._made)
+
+    def interrupt(self) -> None:
+        if self._made is not None:
+            self._made.interrupt()
+
+    def close(self) -> None:
+        if self._made is not None:
+            self._made.close()
+
+
+def _connect(path: str, options: Mapping[str, Any]) -> sqlite3.Connection:
+    connection: sqlite3.Connection = sqlite3.connect(path, **options)
+    try:
+        set_pragmas(connection, foreign_keys=True)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,80 @@
+"""SQLAlchemy writes the SQL, once for each statement and dialect; the driver beneath it runs it.
+
+SQLAlchemy's own execution costs several times what the driver needs (`docs/adr/0012-the-hot-path.md`). So
+a statement is built once, with named parameters, and kept; what is left to do at each call is to put the
+values in their places, and to make rows of what the driver found. Both go by the types of the columns.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from sqlalchemy import CompoundSelect, Select
+from sqlalchemy.sql.dml import UpdateBase
+
+if TYPE_CHECKING:
+    from sqlalchemy import Dialect
+    from sqlalchemy.sql.compiler import SQLCompiler
+    from sqlalchemy.types import TypeEngine
+
+Statement: TypeAlias = Select[Any] | CompoundSelect[Any] | UpdateBase
+
+Values: TypeAlias = Mapping[str, Any]
+"""A statement's parameters by name; it may hold others, too."""
+
+Row: TypeAlias = Any
+"""A named tuple with a value for each column that a statement returns."""
+
+Convert: TypeAlias = Callable[[Any], Any]
+
+
+class Compiled:
+    """A statement in the words of one dialect.
+
+    Attributes:
+        sql: The text for the driver.
+    """
+
+    def __init__(self, statement: Statement, dialect: Dialect) -> None:
+        """Compile it."""
+        compiled: SQLCompiler = statement.compile(dialect=dialect)
+        self.sql = compiled.string
+        self._parameters = [
+            (name, compiled.params[name], _to_driver(compiled.binds[name].type, dialect))
+            for name in compiled.positiontup or ()
+        ]
+        columns = list(
+            statement.exported_columns if isinstance(statement, UpdateBase) else statement.selected_columns
+        )
+        names = [str(column.key) for column in columns]
+        self._to_row: Convert = namedtuple("Row", names)._make  # type: ignore[attr-defined] # noqa: PYI024 - known only now
+        converts = [_from_driver(column.type, dialect) for column in columns]
+        self._converts = [(place, convert) for place, convert in enumerate(converts) if convert]
+
+    def arguments(self, values: Values) -> list[Any]:
+        """Return the parameters in the order in which the driver takes them."""
+        arguments = []
+        for name, default, convert in self._parameters:
+            value = values.get(name, default)
+            arguments.append(value if convert is None else convert(value))
+        return arguments
+
+    def rows(self, found: Iterable[Iterable[Any]]) -> list[Row]:
+        """Return what the driver found as rows."""
+        rows = []
+        for row in found:
+            cells = list(row)
+            for place, convert in self._converts:
+                cells[place] = convert(cells[place])
+            rows.append(self._to_row(cells))
+        return rows
+
+
+def _to_driver(type_: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    return type_.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _from_driver(type_: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    return type_.dialect_impl(dialect).result_processor(dialect, None)
