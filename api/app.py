@@ -8,7 +8,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 
 from api import docs, errors
 from api.cors import Cors
@@ -93,9 +92,7 @@ def create_app(settings: Settings, *, opener: BackendOpener = open_backend) -> F
         openapi_url=f"{API_PREFIX}/openapi.json" if settings.shows_docs else None,
         docs_url=None,
         redoc_url=None,
-        responses=errors.documented(*errors.ALWAYS_POSSIBLE),
         lifespan=_lifespan(settings, opener),
-        generate_unique_id_function=_operation_id,
     )
     if settings.shows_docs:
         docs.install(app)
@@ -110,21 +107,17 @@ def create_app(settings: Settings, *, opener: BackendOpener = open_backend) -> F
         expose_headers=["ETag", "Retry-After"],
     )
     app.add_middleware(SecurityHeaders, strict_transport=not settings.is_local)
-    for module in (login, users, items, accounts, transfers, utils):
-        app.include_router(module.router, prefix=API_PREFIX)
+    modules = [login, users, items, accounts, transfers, utils]
     if settings.is_local:
-        app.include_router(private.router, prefix=API_PREFIX)
+        modules.append(private)
+    for module in modules:
+        app.router.routes.extend(module.router.routes)
     return app
 
 
 def create_app_from_environment() -> FastAPI:
     """Make the application from the environment's settings: what a server's workers call."""
     return create_app(Settings.load())
-
-
-def _operation_id(route: APIRoute) -> str:
-    """Name operations `items-create_item`, on which generated clients depend."""
-    return f"{route.tags[0]}-{route.name}"
 
 
 def _lifespan(

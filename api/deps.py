@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
-from fastapi import Depends, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
+from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
-from starlette.exceptions import HTTPException
 
 from api.errors import INACTIVE_USER, INVALID_TOKEN, NOT_PRIVILEGED, ApiError
-from api.limits import BoundedRequest
 from api.mail import Mailer
 from api.security import Passwords, read_access_token
 from api.throttle import Throttle, client_key
@@ -37,41 +33,42 @@ class Services:
     mail: Mailer
 
 
-# Coroutines, because FastAPI would run a plain function in a thread.
-async def _services(request: Request) -> Services:
+def _services(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
 
-async def _settings(services: Annotated[Services, Depends(_services)]) -> Settings:
-    return services.settings
+# Coroutines, because FastAPI would run a plain function in a thread; and flat, because each dependency of a
+# dependency is solved anew.
+async def _settings(request: Request) -> Settings:
+    return _services(request).settings
 
 
-async def _users(services: Annotated[Services, Depends(_services)]) -> UserRepository:
-    return services.backend.users
+async def _users(request: Request) -> UserRepository:
+    return _services(request).backend.users
 
 
-async def _items(services: Annotated[Services, Depends(_services)]) -> ItemRepository:
-    return services.backend.items
+async def _items(request: Request) -> ItemRepository:
+    return _services(request).backend.items
 
 
-async def _accounts(services: Annotated[Services, Depends(_services)]) -> AccountRepository:
-    return services.backend.accounts
+async def _accounts(request: Request) -> AccountRepository:
+    return _services(request).backend.accounts
 
 
-async def _passwords(services: Annotated[Services, Depends(_services)]) -> Passwords:
-    return services.passwords
+async def _passwords(request: Request) -> Passwords:
+    return _services(request).passwords
 
 
-async def _throttle(services: Annotated[Services, Depends(_services)]) -> Throttle:
-    return services.throttle
+async def _throttle(request: Request) -> Throttle:
+    return _services(request).throttle
 
 
 async def _client(request: Request) -> str:
     return client_key(request.client.host if request.client else None)
 
 
-async def _mail(services: Annotated[Services, Depends(_services)]) -> Mailer:
-    return services.mail
+async def _mail(request: Request) -> Mailer:
+    return _services(request).mail
 
 
 AppSettings = Annotated[Settings, Depends(_settings)]
@@ -84,12 +81,11 @@ Client = Annotated[str, Depends(_client)]
 Mail = Annotated[Mailer, Depends(_mail)]
 
 
-async def _current_user(
-    token: Annotated[str, Depends(_bearer)], users: Users, settings: AppSettings
-) -> User:
+async def current_user(request: Request, token: Annotated[str, Depends(_bearer)]) -> User:
     """Return the token's user; one look-up, so that who was deleted or signed out is out at once."""
-    session = read_access_token(token, settings)
-    user = await users.get(session.user_id)
+    services = _services(request)
+    session = read_access_token(token, services.settings)
+    user = await services.backend.users.get(session.user_id)
     if not user.is_active:
         raise ApiError(INACTIVE_USER)
     if user.session_version != session.version:
@@ -97,16 +93,29 @@ async def _current_user(
     return user
 
 
-CurrentUser = Annotated[User, Depends(_current_user)]
+CurrentUser = Annotated[User, Depends(current_user)]
 
 
-async def _superuser(user: CurrentUser) -> User:
+async def superuser(user: CurrentUser) -> User:
+    """Return the token's user, who must be a superuser."""
     if not user.is_superuser:
         raise ApiError(NOT_PRIVILEGED)
     return user
 
 
-Superuser = Annotated[User, Depends(_superuser)]
+Superuser = Annotated[User, Depends(superuser)]
+
+
+async def check_caller(request: Request, guards: Collection[object]) -> None:
+    """Refuse who may not call a route with these dependencies.
+
+    Raises:
+        ApiError, HTTPException: As the dependencies do.
+    """
+    if current_user in guards or superuser in guards:
+        user = await current_user(request, await _bearer(request) or "")
+        if superuser in guards:
+            await superuser(user)
 
 
 def scope_of(user: User, owner_id: str | None = None) -> str | None:
@@ -124,35 +133,3 @@ def scope_of(user: User, owner_id: str | None = None) -> str | None:
     if owner_id not in {None, user.id}:
         raise ApiError(NOT_PRIVILEGED)
     return user.id
-
-
-class GuardedRoute(APIRoute):
-    """Says who may not call before it says that a body can't be read, which FastAPI finds out first.
-
-    It also bounds how deep a body may be nested.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Wrap FastAPI's handler; a body that can be read costs nothing."""
-        handle = super().get_route_handler()
-        guards = [dependency.call for dependency in self.dependant.dependencies]
-
-        async def handle_guarded(request: Request) -> Response:
-            try:
-                return await handle(BoundedRequest(request.scope, request.receive))
-            except (RequestValidationError, HTTPException) as exc:
-                if _is_unreadable(exc) and (_current_user in guards or _superuser in guards):
-                    services = await _services(request)
-                    token = await _bearer(request)
-                    user = await _current_user(token or "", services.backend.users, services.settings)
-                    if _superuser in guards:
-                        await _superuser(user)
-                raise
-
-        return handle_guarded
-
-
-def _is_unreadable(exc: RequestValidationError | HTTPException) -> bool:
-    if isinstance(exc, HTTPException):
-        return exc.status_code == 400
-    return any(error["type"] == "json_invalid" for error in exc.errors())

@@ -9,13 +9,14 @@ import os
 import secrets
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal, TypeVar, TypeVarTuple
 
 import jwt
@@ -35,6 +36,9 @@ ALGORITHM = "HS256"
 ISSUER = "eitherdb"
 
 Audience = Literal["access", "cursor", "password-reset"]
+
+VERIFIED_TOKENS = 4096
+"""How many tokens are remembered as signed here. About the user nothing is remembered."""
 
 # One core stays free for everything else, however many want to hash; and a process takes 76 MiB at most.
 HASHING_THREADS = max(1, min(4, (os.cpu_count() or 1) - 1))
@@ -156,15 +160,27 @@ def unsign(token: str, audience: Audience, settings: Settings) -> dict[str, Any]
 
 
 def _decode(token: str, audience: Audience, key: str) -> dict[str, Any]:
-    return jwt.decode(
+    claims: dict[str, Any] = _verified(token, audience, key)
+    if "exp" in claims and claims["exp"] <= time.time():
+        raise jwt.ExpiredSignatureError
+    return claims
+
+
+@lru_cache(VERIFIED_TOKENS)
+def _verified(token: str, audience: Audience, key: str) -> dict[str, Any]:
+    """Return the claims of a token, which are its own for ever; whether it is expired is not looked at."""
+    claims = jwt.decode(
         token,
         key,
         algorithms=[ALGORITHM],
         audience=audience,
         issuer=ISSUER,
         # The clock of the host that made it may be a second ahead: `iat` decides nothing.
-        options={"require": ["iss", "aud"], "verify_iat": False},
+        options={"require": ["iss", "aud"], "verify_iat": False, "verify_exp": False},
     )
+    if type(claims.get("exp", 0)) is not int:
+        raise jwt.DecodeError("exp must be an integer")
+    return claims
 
 
 @dataclass(frozen=True, slots=True)

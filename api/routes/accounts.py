@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import TypeAdapter
 
 from api.cursors import shown_page, window_of
-from api.deps import Accounts, AppSettings, CurrentUser, GuardedRoute, Superuser, scope_of
+from api.deps import Accounts, AppSettings, CurrentUser, Superuser, scope_of
 from api.errors import (
     ACCOUNT_NOT_EMPTY,
     ACCOUNT_NOT_FOUND,
@@ -24,6 +24,7 @@ from api.errors import (
 )
 from api.idempotency import Keyed
 from api.preconditions import ETAG, NOT_MODIFIED, IfMatch, IfNoneMatch, etag_of, tagged, unless_known
+from api.routing import make_router
 from api.schemas import (
     AccountCreate,
     AccountListQuery,
@@ -37,7 +38,7 @@ from api.schemas import (
 )
 from backends.models import Account, StatementEntry, Transfer
 
-router = APIRouter(prefix="/accounts", tags=["accounts"], route_class=GuardedRoute)
+router = make_router("accounts", "/accounts")
 
 ACCOUNT_PROBLEMS = (*TOKEN_PROBLEMS, ACCOUNT_NOT_FOUND, NOT_OWNER)
 ENTRY_PROBLEMS = (*TOKEN_PROBLEMS, NOT_PRIVILEGED, ACCOUNT_NOT_FOUND, NO_TRANSACTIONS)

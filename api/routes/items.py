@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from api.cursors import shown_page, window_of
-from api.deps import AppSettings, CurrentUser, GuardedRoute, Items, scope_of
+from api.deps import AppSettings, CurrentUser, Items, scope_of
 from api.errors import (
     ITEM_NOT_FOUND,
     NOT_OWNER,
@@ -17,10 +17,11 @@ from api.errors import (
     documented,
 )
 from api.preconditions import ETAG, NOT_MODIFIED, IfMatch, IfNoneMatch, tagged, unless_known
+from api.routing import make_router
 from api.schemas import ItemCreate, ItemListQuery, ItemPublic, ItemsPublic, ItemUpdate, Message
 from backends.models import Item
 
-router = APIRouter(prefix="/items", tags=["items"], route_class=GuardedRoute)
+router = make_router("items", "/items")
 
 ITEM_PROBLEMS = (*TOKEN_PROBLEMS, ITEM_NOT_FOUND, NOT_OWNER)
 CHANGE_PROBLEMS = (*ITEM_PROBLEMS, VERSION_MISMATCH)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from fastapi.responses import HTMLResponse
 from fastapi.security import OAuth2PasswordRequestForm
 
@@ -12,7 +12,6 @@ from api.deps import (
     AppSettings,
     Client,
     CurrentUser,
-    GuardedRoute,
     Mail,
     PasswordHashing,
     Superuser,
@@ -31,12 +30,13 @@ from api.errors import (
     documented,
 )
 from api.letters import PasswordResetMail, render
+from api.routing import make_router
 from api.schemas import Message, NewPassword, Token, UserPublic
 from api.security import make_access_token, make_reset_token, read_reset_token
 from backends.errors import NotFound, VersionMismatch
 from backends.models import User, UserChanges
 
-router = APIRouter(tags=["login"], route_class=GuardedRoute)
+router = make_router("login")
 
 SUBJECT: dict[int | str, dict[str, Any]] = {
     200: {"headers": {"Subject": {"description": "The mail's subject.", "schema": {"type": "string"}}}}

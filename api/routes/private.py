@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
-from api.deps import GuardedRoute, PasswordHashing, Users
+from api.deps import PasswordHashing, Users
 from api.errors import EMAIL_TAKEN_AT_CREATE, ApiError, documented
 from api.preconditions import ETAG, tagged
+from api.routing import make_router
 from api.schemas import PrivateUserCreate, UserPublic
 from backends.errors import AlreadyExists
 from backends.models import NewUser, User
 
-router = APIRouter(prefix="/private", tags=["private"], route_class=GuardedRoute)
+router = make_router("private", "/private")
 
 
 @router.post("/users/", response_model=UserPublic, responses={**ETAG, **documented(EMAIL_TAKEN_AT_CREATE)})

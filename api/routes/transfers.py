@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from api.cursors import shown_page, window_of
-from api.deps import Accounts, AppSettings, CurrentUser, GuardedRoute, scope_of
+from api.deps import Accounts, AppSettings, CurrentUser, scope_of
 from api.errors import (
     ACCOUNT_NOT_FOUND,
     INSUFFICIENT_FUNDS,
@@ -20,10 +20,11 @@ from api.errors import (
 )
 from api.idempotency import Keyed
 from api.preconditions import ETAG, NOT_MODIFIED, IfNoneMatch, tagged, unless_known
+from api.routing import make_router
 from api.schemas import TransferCreate, TransferListQuery, TransferPublic, TransfersPublic
 from backends.models import Transfer
 
-router = APIRouter(prefix="/transfers", tags=["transfers"], route_class=GuardedRoute)
+router = make_router("transfers", "/transfers")
 
 TRANSFER_PROBLEMS = (*TOKEN_PROBLEMS, ACCOUNT_NOT_FOUND, NOT_OWNER, INSUFFICIENT_FUNDS, NO_TRANSACTIONS)
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from api.cursors import shown_page, window_of
 from api.deps import (
     AppSettings,
     Client,
     CurrentUser,
-    GuardedRoute,
     Mail,
     PasswordHashing,
     Superuser,
@@ -39,6 +38,7 @@ from api.errors import (
 )
 from api.letters import NewAccountMail
 from api.preconditions import ETAG, NOT_MODIFIED, IfMatch, IfNoneMatch, tagged, unless_known
+from api.routing import make_router
 from api.schemas import (
     Message,
     UpdatePassword,
@@ -53,7 +53,7 @@ from api.schemas import (
 from backends.errors import AlreadyExists, NotFound, VersionMismatch
 from backends.models import NewUser, User, UserChanges
 
-router = APIRouter(prefix="/users", tags=["users"], route_class=GuardedRoute)
+router = make_router("users", "/users")
 
 
 @router.get("/", response_model=UsersPublic, responses=documented(*TOKEN_PROBLEMS, NOT_PRIVILEGED))

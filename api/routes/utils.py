@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
-from api.deps import GuardedRoute, Mail, Superuser
+from api.deps import Mail, Superuser
 from api.errors import NOT_PRIVILEGED, TOKEN_PROBLEMS, documented
 from api.letters import TrialMail
+from api.routing import make_router
 from api.schemas import Message
 from backends.models import Email
 
-router = APIRouter(prefix="/utils", tags=["utils"], route_class=GuardedRoute)
+router = make_router("utils", "/utils")
 
 
 @router.post(

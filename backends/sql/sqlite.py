@@ -89,7 +89,11 @@ class SqliteConnections(Connections):
         """See `Connections`."""
         self._threads.shutdown()  # nothing is under way any more
         # The last one brings what is in the WAL into the file, which takes a while.
-        await asyncio.to_thread(lambda: [connection.close() for connection in self._all])
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        for connection in self._all:
+            connection.close()
 
     async def _fetch(self, sql: str, arguments: list[Any]) -> Iterable[Iterable[Any]]:
         with translate_errors():

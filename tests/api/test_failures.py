@@ -70,7 +70,7 @@ async def test_logged_error_names_no_address(
     async with serve(provision, wrap=wrap, environment="staging", first_superuser=None) as broken:
         await broken.anyone.post("/password-recovery/ada@example.com")
         [record] = logged(caplog)
-        assert "POST /password-recovery/{email:path}" in record.getMessage()
+        assert "POST /api/v1/password-recovery/{email:path}" in record.getMessage()
         assert "ada" not in caplog.text
 
 
