@@ -23,7 +23,7 @@ from backends.errors import (
     NotOwner,
     NotSupported,
 )
-from backends.idempotency import Outcome
+from backends.idempotency import EntryId, Outcome
 from backends.ids import Clock, IdSource
 from backends.models import (
     MAX_MINOR,
@@ -266,8 +266,9 @@ class Ledger(ABC):
         """Return what an earlier call with this key did, or an earlier try of this call."""
         if posting.idempotency is not None:
             outcome = await self._find_outcome(posting.ordered_by, posting.idempotency)
-            if isinstance(outcome, Transfer):
-                return outcome
+            made = await self._find_transfer(outcome) if isinstance(outcome, EntryId) else None
+            if made is not None:
+                return made
         earlier = await self._find_transfer(posting.id)
         if earlier is None:
             raise BackendError("the ledger refused an entry") from taken
@@ -345,5 +346,5 @@ class Ledger(ABC):
         """Keep the outcome under the key; Taken if there is one."""
 
     @abstractmethod
-    async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Account | Transfer | None:
+    async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Account | EntryId | None:
         """Return what `read_outcome` makes of the outcome that was kept; None if there is none."""

@@ -11,7 +11,7 @@ from bson import Int64, ObjectId
 from backends.cancellation import to_its_end
 from backends.capabilities import Capability
 from backends.errors import Conflict
-from backends.idempotency import Outcome, read_outcome, write_outcome
+from backends.idempotency import EntryId, Outcome, read_outcome, write_outcome
 from backends.ids import Clock, IdSource
 from backends.ledger import (
     Ledger,
@@ -169,7 +169,7 @@ class MongoLedger(Ledger):
         transfer = posting.entry(sides.get(posting.from_account_id), sides.get(posting.to_account_id))
         await self._transfers.insert_one(_to_document(transfer), session=session)
         if posting.idempotency is not None:
-            kept = self._kept(transfer, posting.ordered_by, posting.idempotency)
+            kept = self._kept(EntryId(transfer.id), posting.ordered_by, posting.idempotency)
             await self._keys.insert_one(kept, session=session)
         return transfer
 
@@ -190,7 +190,7 @@ class MongoLedger(Ledger):
         except DuplicateKey as duplicate:
             raise Taken from duplicate
 
-    async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Account | Transfer | None:
+    async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Account | EntryId | None:
         with translate_errors():
             kept = await self._keys.find_one({"owner_id": object_id(owner_id), "key": idempotency.key})
         return read_outcome(kept["outcome"], kept["fingerprint"], idempotency) if kept else None

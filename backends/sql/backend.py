@@ -78,7 +78,7 @@ class SqlBackend:
         """See the protocol. The revision is the one that Alembic records."""
         applied = None
         if await self._connections.has_table(_REVISIONS):
-            rows = await self._connections.read(_APPLIED, {})
+            rows = await self._connections.run(_APPLIED, {})
             applied = rows[0].version_num if rows else None
         if applied != REVISION:
             raise SchemaMismatch(applied, REVISION)

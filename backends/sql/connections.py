@@ -35,6 +35,9 @@ class Connections(ABC):
     which they came.
     """
 
+    writes_in_queries: bool
+    """Whether a statement may change one table by what it changed in another (`WITH … AS (UPDATE …)`)."""
+
     def __init__(
         self,
         dialect: Dialect,
@@ -61,12 +64,15 @@ class Connections(ABC):
         self._wait_timeout_seconds = wait_timeout_seconds
         self._retry_deadline_seconds = retry_deadline_seconds
 
-    async def read(self, statement: Statement, values: Values) -> list[Row]:
-        """Run a query; return its rows.
+    async def run(self, statement: Statement, values: Values) -> list[Row]:
+        """Run a statement once; return its rows.
 
         Args:
             statement: One that is built once and kept, and so is what it compiles to.
             values: Its parameters.
+
+        Raises:
+            ConstraintViolation: For the repository to translate.
         """
         compiled = self._compiled(statement)
         arguments = compiled.arguments(values)
@@ -75,14 +81,14 @@ class Connections(ABC):
         return compiled.rows(found)
 
     async def write(self, statement: Statement, values: Values) -> list[Row]:
-        """Run a statement that changes rows; return what its RETURNING gives.
+        """Run a statement that changes rows, again where it collided; return what its RETURNING gives.
 
         Raises:
             ConstraintViolation: For the repository to translate.
         """
         async with self._turn(self._write_turns):
             return await retry_conflicts(
-                lambda: self.read(statement, values), deadline_seconds=self._retry_deadline_seconds
+                lambda: self.run(statement, values), deadline_seconds=self._retry_deadline_seconds
             )
 
     async def transact(self, steps: Callable[[], Steps[T]]) -> T:

@@ -15,17 +15,19 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from backends.errors import BackendError, Conflict, ConnectionLost, Unavailable
 
-Constraint = Literal["primary_key", "unique", "foreign_key"]
+Constraint = Literal["primary_key", "unique", "foreign_key", "check"]
 Kind = Literal["conflict", "unavailable", "lost"]
 
 CONSTRAINT_CODES: dict[str, Constraint] = {
     # PostgreSQL. A primary key is told from another unique constraint by its name, below.
     "23505": "unique",  # unique_violation
     "23503": "foreign_key",  # foreign_key_violation
+    "23514": "check",  # check_violation
     # SQLite
     "SQLITE_CONSTRAINT_PRIMARYKEY": "primary_key",
     "SQLITE_CONSTRAINT_UNIQUE": "unique",
     "SQLITE_CONSTRAINT_FOREIGNKEY": "foreign_key",
+    "SQLITE_CONSTRAINT_CHECK": "check",
 }
 
 CODES: dict[str, Kind] = {

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from backends.sql.connections import Connections
 
 
-_COLUMNS = ("id", "title", "description", "owner_id", "created_at", "version")
-_ITEM = [ITEMS.c[name] for name in _COLUMNS]  # without what searches look into
+_COLUMNS = [name for name in ITEMS.c.keys() if not name.endswith("_folded")]  # noqa: SIM118 - no dict
+_ITEM = [ITEMS.c[name] for name in _COLUMNS]
 _OF_ID = ITEMS.c.id == bindparam("of_id")
 
 
@@ -120,7 +120,7 @@ class SqlItemRepository:
 
     async def get(self, id: str, *, owner_id: str | None = None) -> Item:
         """See the protocol."""
-        rows = await self._connections.read(_GET, {"of_id": id})
+        rows = await self._connections.run(_GET, {"of_id": id})
         if not rows:
             raise NotFound("item", id)
         if owner_id is not None and rows[0].owner_id != owner_id:
@@ -187,7 +187,7 @@ class SqlItemRepository:
 
     async def _refusal(self, id: str, owner_id: str | None) -> NotFound | NotOwner | VersionMismatch:
         """Say why a guarded write matched no row: a second look, on the way to an error only."""
-        rows = await self._connections.read(_OWNER, {"of_id": id})
+        rows = await self._connections.run(_OWNER, {"of_id": id})
         if not rows:
             return NotFound("item", id)
         if owner_id is not None and rows[0].owner_id != owner_id:

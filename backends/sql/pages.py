@@ -119,7 +119,7 @@ class Lists(Generic[T]):
         if after is not None:
             values |= {"after_key": after.key, "after_id": after.id}
         statement = self._statement(tuple(given), order, after=after is not None, count=count)
-        rows = await connections.read(statement, values)
+        rows = await connections.run(statement, values)
         total = rows[0].total if count else None
         if count and rows[0].id is None:
             rows = []

@@ -28,6 +28,8 @@ class PostgresConnections(Connections):
     asyncpg's own pool makes a task for each release, and sends a reset. That costs as much as a query.
     """
 
+    writes_in_queries = True
+
     def __init__(self, settings: Settings) -> None:
         """See `Connections`."""
         url = database_url(settings)

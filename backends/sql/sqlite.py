@@ -32,6 +32,8 @@ class SqliteConnections(Connections):
     SQLite has one write lock and polls for it, so writers wait here, in order: that is faster and fair.
     """
 
+    writes_in_queries = False
+
     def __init__(self, settings: Settings) -> None:
         """See `Connections`."""
         url = database_url(settings)

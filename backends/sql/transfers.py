@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, and_, bindparam, insert, or_, select, union_all, update
+from sqlalchemy import BigInteger, and_, bindparam, insert, literal, or_, select, true, union_all, update
 
 from backends.capabilities import Capability
-from backends.idempotency import Outcome, read_outcome, write_outcome
+from backends.idempotency import EntryId, Outcome, read_outcome, write_outcome
 from backends.ids import Clock, IdSource
 from backends.ledger import (
     Ledger,
@@ -36,7 +36,8 @@ from backends.sql.schema import ACCOUNTS, IDEMPOTENCY_KEYS, TRANSFERS
 from backends.sql.statements import Row, Statement
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import CTE, ColumnElement, FromClause
+    from sqlalchemy.sql.dml import ReturningUpdate
 
     from backends.sql.connections import Connections, Steps
 
@@ -94,17 +95,21 @@ _LISTS = Lists(
 )
 
 
-@cache
-def _change(*, takes: bool, of_owner: bool, in_currency: bool) -> Statement:
+def _change(
+    *, takes: bool, of_owner: bool, account: str, currency: ColumnElement[str] | None
+) -> ReturningUpdate[Any]:
     """Return the statement that does a posting's part in one account, if the account lets it.
 
-    Its parameters are `of_account` and `amount`, with `of_owner` also `of_user`, the account's owner, and
-    with `in_currency` also `of_currency`, the account's currency.
+    Args:
+        takes: Whether it takes the parameter `amount_minor` away or adds it.
+        of_owner: Whether the account must be the parameter `of_user`'s.
+        account: The parameter with the account's id.
+        currency: What its currency must be; None for any.
     """
-    amount = bindparam("amount", type_=BigInteger)
-    guards: list[ColumnElement[bool]] = [ACCOUNTS.c.id == bindparam("of_account")]
-    if in_currency:
-        guards.append(ACCOUNTS.c.currency == bindparam("of_currency"))
+    amount = bindparam("amount_minor", type_=BigInteger)
+    guards: list[ColumnElement[bool]] = [ACCOUNTS.c.id == bindparam(account)]
+    if currency is not None:
+        guards.append(ACCOUNTS.c.currency == currency)
     if of_owner:
         guards.append(ACCOUNTS.c.owner_id == bindparam("of_user"))
     if takes:
@@ -115,6 +120,60 @@ def _change(*, takes: bool, of_owner: bool, in_currency: bool) -> Statement:
         guards.append(ACCOUNTS.c.balance_minor <= MAX_MINOR - amount)
     changed = update(ACCOUNTS).where(*guards)
     return changed.values(balance_minor=balance, version=ACCOUNTS.c.version + 1).returning(ACCOUNTS)
+
+
+@cache
+def _step(*, takes: bool, of_owner: bool, in_currency: bool) -> Statement:
+    """Return `_change` as a statement of its own, of the parameters `of_account` and `of_currency`."""
+    currency = bindparam("of_currency", type_=ACCOUNTS.c.currency.type) if in_currency else None
+    return _change(takes=takes, of_owner=of_owner, account="of_account", currency=currency)
+
+
+_POSTED = ("id", "ordered_by", "idempotency_key", "amount_minor", "note", "created_at")
+
+
+@cache
+def _post(*, takes_first: bool | None, gives_first: bool | None, of_owner: bool, keyed: bool) -> Statement:
+    """Return the statement that is a whole posting.
+
+    It changes the accounts one after the other, because the second change asks for what the first one
+    returned. An account that does not let it leaves its side of the entry empty, which the entry's CHECKs
+    refuse: then nothing is done.
+
+    Args:
+        takes_first: Whether the account that the money comes from has the lower id; None without one.
+        gives_first: The same of the account that it goes to.
+        of_owner: Whether that account must be the parameter `of_user`'s.
+        keyed: Whether the outcome is kept under a key.
+    """
+    sides: dict[str, CTE] = {}
+    is_first = {"from": takes_first, "to": gives_first}
+    names = [name for name, first in is_first.items() if first is not None]
+    for name in sorted(names, key=lambda name: not is_first[name]):
+        before = next(iter(sides.values()), None)
+        change = _change(
+            takes=name == "from",
+            of_owner=of_owner and name == "from",
+            account=f"{name}_account_id",
+            currency=None if before is None else before.c.currency,
+        )
+        sides[name] = change.cte(f"the_{name}")
+    values: dict[str, ColumnElement[Any]] = {
+        name: bindparam(name, type_=TRANSFERS.c[name].type) for name in _POSTED
+    }
+    found: FromClause = select(literal(1)).subquery("posting")
+    for name, side in sides.items():
+        found = found.outerjoin(side, true())
+        account_id = f"{name}_account_id"
+        values[account_id] = bindparam(account_id, type_=TRANSFERS.c[account_id].type)
+        values |= {f"{name}_{field}": side.c[field] for field in ("owner_id", "balance_minor", "version")}
+    entry = insert(TRANSFERS).from_select(list(values), select(*values.values()).select_from(found))
+    if keyed:
+        kept = {
+            column.key: bindparam(f"kept_{column.key}", type_=column.type) for column in IDEMPOTENCY_KEYS.c
+        }
+        entry = entry.add_cte(insert(IDEMPOTENCY_KEYS).values(kept).cte("kept"))
+    return entry.returning(TRANSFERS)
 
 
 class SqlLedger(Ledger):
@@ -142,9 +201,43 @@ class SqlLedger(Ledger):
 
     async def _post(self, posting: Posting) -> Transfer:
         try:
+            if self._connections.writes_in_queries:
+                return await self._post_at_once(posting)
             return await self._connections.transact(lambda: self._steps(posting))
         except ConstraintViolation as violation:
             raise Taken from violation
+
+    async def _post_at_once(self, posting: Posting) -> Transfer:
+        """Do all in one statement: accounts stay locked for no round trip."""
+        first = posting.account_ids[0]
+        source, target = posting.from_account_id, posting.to_account_id
+        statement = _post(
+            takes_first=None if source is None else source == first,
+            gives_first=None if target is None else target == first,
+            of_owner=posting.owner_id is not None,
+            keyed=posting.idempotency is not None,
+        )
+        values: dict[str, Any] = {
+            "id": posting.id,
+            "ordered_by": posting.ordered_by,
+            "idempotency_key": posting.key,
+            "amount_minor": posting.amount_minor,
+            "note": posting.note,
+            "created_at": posting.created_at,
+            "from_account_id": source,
+            "to_account_id": target,
+            "of_user": posting.owner_id,
+        }
+        if posting.idempotency is not None:
+            kept = self._kept(EntryId(posting.id), posting.ordered_by, posting.idempotency)
+            values |= {f"kept_{name}": value for name, value in kept.items()}
+        try:
+            (row,) = await self._connections.run(statement, values)
+        except ConstraintViolation as violation:
+            if violation.kind == "check":
+                raise Refused from violation
+            raise
+        return _to_transfer(row)
 
     def _steps(self, posting: Posting) -> Steps[Transfer]:
         """Change the accounts, add the entry, keep the outcome."""
@@ -154,10 +247,10 @@ class SqlLedger(Ledger):
             takes = account_id == posting.from_account_id
             of_owner = takes and posting.owner_id is not None
             rows = yield (
-                _change(takes=takes, of_owner=of_owner, in_currency=currency is not None),
+                _step(takes=takes, of_owner=of_owner, in_currency=currency is not None),
                 {
                     "of_account": account_id,
-                    "amount": posting.amount_minor,
+                    "amount_minor": posting.amount_minor,
                     "of_user": posting.owner_id,
                     "of_currency": currency,
                 },
@@ -175,7 +268,7 @@ class SqlLedger(Ledger):
         transfer = posting.entry(sides.get(posting.from_account_id), sides.get(posting.to_account_id))
         yield _ADD_TRANSFER, fields_of(transfer)
         if posting.idempotency is not None:
-            yield KEEP_OUTCOME, self._kept(transfer, posting.ordered_by, posting.idempotency)
+            yield KEEP_OUTCOME, self._kept(EntryId(posting.id), posting.ordered_by, posting.idempotency)
         return transfer
 
     def _kept(self, outcome: Outcome, owner_id: str, idempotency: Idempotency) -> dict[str, Any]:
@@ -194,16 +287,16 @@ class SqlLedger(Ledger):
         except ConstraintViolation as violation:
             raise Taken from violation
 
-    async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Account | Transfer | None:
-        rows = await self._connections.read(_OUTCOME, {"owner_id": owner_id, "key": idempotency.key})
+    async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Account | EntryId | None:
+        rows = await self._connections.run(_OUTCOME, {"owner_id": owner_id, "key": idempotency.key})
         return read_outcome(rows[0].outcome, rows[0].fingerprint, idempotency) if rows else None
 
     async def _find_accounts(self, ids: Sequence[str]) -> list[Account]:
-        rows = await self._connections.read(_ACCOUNTS, {"first": ids[0], "last": ids[-1]})
+        rows = await self._connections.run(_ACCOUNTS, {"first": ids[0], "last": ids[-1]})
         return [to_account(row) for row in rows]
 
     async def _find_transfer(self, id: str) -> Transfer | None:
-        rows = await self._connections.read(_TRANSFER, {"of_id": id})
+        rows = await self._connections.run(_TRANSFER, {"of_id": id})
         return _to_transfer(rows[0]) if rows else None
 
     async def transfers(
@@ -231,4 +324,4 @@ class SqlLedger(Ledger):
 
     async def _find_versions(self, account_id: str, first: int, last: int) -> list[Transfer]:
         values = {"of_account": account_id, "first": first, "last": last}
-        return [_to_transfer(row) for row in await self._connections.read(_VERSIONS, values)]
+        return [_to_transfer(row) for row in await self._connections.run(_VERSIONS, values)]

@@ -25,24 +25,28 @@ async def one_connection(sql: Provision) -> AsyncIterator[tuple[Backend, Rows]]:
 
 
 @pytest.mark.parametrize("name", METHODS)
-async def test_method_is_so_many_statements(name: str, one_connection: tuple[Backend, Rows]) -> None:
+async def test_method_is_so_many_statements(
+    name: str, sql: Provision, one_connection: tuple[Backend, Rows]
+) -> None:
     """A read and a write of one row are one statement; what needs more says so, with BEGIN and COMMIT."""
     backend, rows = one_connection
     call, expected, _ = METHODS[name]
     async with statements(backend) as ran:
         await call(backend, rows)
-    assert len(ran) == expected, ran
+    assert len(ran) == (expected if isinstance(expected, int) else expected[sql.name == "postgres"]), ran
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-async def test_refusal_is_so_many_statements(name: str, one_connection: tuple[Backend, Rows]) -> None:
+async def test_refusal_is_so_many_statements(
+    name: str, sql: Provision, one_connection: tuple[Backend, Rows]
+) -> None:
     """What is refused is retried by nobody."""
     backend, rows = one_connection
     call, error, expected, _ = REFUSALS[name]
     async with statements(backend) as ran:
         with pytest.raises(error):
             await call(backend, rows)
-    assert len(ran) == expected, ran
+    assert len(ran) == (expected if isinstance(expected, int) else expected[sql.name == "postgres"]), ran
 
 
 # -- MongoDB -------------------------------------------------------------------------------------
