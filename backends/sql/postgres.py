@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import asyncpg
 
 from backends.cancellation import to_its_end
+from backends.errors import ConnectionLost
 from backends.sql.connections import Connections, Steps
 from backends.sql.engine import database_url, postgres_options
 from backends.sql.errors import connect_errors, translated
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from config import Settings
 
 T = TypeVar("T")
+
+_BROKEN = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+"""After these, a time limit among them, nobody knows in which state a connection is."""
 
 _TABLE = "SELECT to_regclass($1) IS NOT NULL"
 
@@ -85,7 +89,7 @@ class PostgresConnections(Connections):
             try:
                 result = await self._walk(connection, steps)
                 await connection.execute("COMMIT")
-            except (OSError, asyncpg.InterfaceError):
+            except _BROKEN:
                 # A time limit, too: ROLLBACK would wait as long again. Closed, it is rolled back.
                 connection.terminate()
                 raise
@@ -108,37 +112,45 @@ class PostgresConnections(Connections):
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
-        """Take a connection, the one that was used last; a new one if there is none."""
+        """Take a connection, and give it back if it is as good as it was."""
         self._in_use += 1
-        connection = None
         try:
-            while connection is None and self._idle:
-                connection = self._idle.pop()
-                if connection.is_closed():
-                    connection = None
-            if connection is None:
-                connection = await asyncpg.connect(**self._options)
-            yield connection
-        except asyncpg.PostgresError as exc:
-            raise translated(exc) from exc
-        except (OSError, asyncpg.InterfaceError) as exc:
-            lost = connection is None or connection.is_closed()
-            if connection is not None:
+            connection = await self._take()
+            try:
+                yield connection
+            except asyncpg.PostgresError as exc:
+                error = translated(exc)
+                if isinstance(error, ConnectionLost):
+                    connection.terminate()  # the server says that it is going to
+                raise error from exc
+            except _BROKEN as exc:
+                # An internal error is what asyncpg meets when a server goes away in the middle of its words.
+                lost = connection.is_closed() or isinstance(exc, asyncpg.InternalClientError)
                 connection.terminate()
-            raise translated(exc, lost=lost) from exc
-        except asyncio.CancelledError:
-            # What it was sent may still run.
-            if connection is not None:
-                connection.terminate()
-            raise
+                raise translated(exc, lost=lost) from exc
+            except asyncio.CancelledError:
+                connection.terminate()  # what it was sent may still run
+                raise
+            finally:
+                if not connection.is_closed():
+                    self._idle.append(connection)
         finally:
             self._in_use -= 1
-            if connection is not None and not connection.is_closed():
-                self._idle.append(connection)
+
+    async def _take(self) -> asyncpg.Connection:
+        """Return the connection that was used last, or a new one."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+        try:
+            return await asyncpg.connect(**self._options)
+        except (asyncpg.PostgresError, *_BROKEN) as exc:
+            raise translated(exc) from exc
 
 
 async def _roll_back(connection: asyncpg.Connection) -> None:
     try:
         await connection.execute("ROLLBACK")
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except (asyncpg.PostgresError, *_BROKEN):
         connection.terminate()

@@ -27,7 +27,7 @@ from cli.local_servers import LocalServer, start_mongo, start_postgres
 from config import Settings
 from migrations import open_migrator
 from tests.backends.methods import METHODS, Rows, add_rows
-from tests.backends.raw import opened
+from tests.backends.raw import opened, sql_connection
 from tests.backends.record import connections_of, names, recorded
 from tests.cli.command import free_port
 from tests.provision import Provision, make_settings
@@ -207,6 +207,32 @@ async def test_open_against_a_dead_port_fails_within_the_connect_timeout(kind: s
     async with asyncio.timeout(WORST_SECONDS):
         with pytest.raises(Unavailable):
             await open_backend(settings)
+
+
+@pytest.mark.parametrize("own", ["postgres"], indirect=True)
+async def test_sessions_that_the_server_ends_are_told_as_lost(own: OwnServer) -> None:
+    """Idle or in the middle of a statement: no other error, and no connection that is dead stays."""
+    settings = own.settings()
+    await open_migrator(settings).upgrade()
+    kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    errors: set[type[Unavailable]] = set()
+    async with opened(open_backend(settings)) as backend, sql_connection(settings) as operator:
+        rows = await add_rows(backend)
+
+        async def ask() -> None:
+            for _ in range(40):
+                try:
+                    assert await backend.items.get(rows.item.id) == rows.item
+                except Unavailable as exc:
+                    errors.add(type(exc))
+
+        asking = asyncio.gather(*(ask() for _ in range(10)))
+        while not asking.done():
+            await operator.exec_driver_sql(kill)
+            await asyncio.sleep(0.005)
+        await asking
+        assert errors == {ConnectionLost}
+        assert await calls_until_answer(backend, rows) < 10
 
 
 # -- work without an end: the server is well, but a statement takes too long -------------------------
