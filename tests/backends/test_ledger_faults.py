@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from pymongo import common
 
 from backends.errors import Conflict, Unavailable
 from backends.models import Idempotency, NewAccount, NewEntry, NewTransfer, NewUser, Transfer
@@ -74,11 +75,13 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(mongo: Provision) -> AsyncIterator[Scene]:
+async def scene(mongo: Provision, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     """Make the accounts in an empty database."""
     await mongo.clean()
-    # After an answer that tells of a shutdown the driver waits for the server's next sign of life.
-    options = {"database_url": SecretStr(f"{mongo.settings.url}&heartbeatFrequencyMS=500")}
+    # After an answer that tells of a shutdown the driver waits for the server's next sign of life, for half
+    # a second at least if it is let.
+    monkeypatch.setattr(common, "MIN_HEARTBEAT_INTERVAL", 0.02)
+    options = {"database_url": SecretStr(f"{mongo.settings.url}&heartbeatFrequencyMS=50")}
     settings = mongo.settings.model_copy(update=options)
     async with opened(mongo.open(settings)) as backend, mongo_database(mongo.settings) as database:
         user = await backend.users.add(NewUser(email="owner@example.com", hashed_password="x"))
