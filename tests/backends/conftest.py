@@ -1,5 +1,30 @@
-"""The fixtures `sql` and `mongo`."""
+"""The fixtures `sql` and `mongo`, and for those who ask how a query is answered a full database of each."""
 
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from migrations import open_migrator
+from tests.backends.fill import Filled, fill_mongo, fill_sql
 from tests.backends.kinds import mongo, pytest_generate_tests, sql
+from tests.provision import Provision
 
 __all__ = ["mongo", "pytest_generate_tests", "sql"]
+
+
+@pytest.fixture(scope="session")
+async def filled_sql(sql: Provision) -> AsyncIterator[Filled]:
+    """Return a database with ten thousand rows a table, of which tests change a few."""
+    async with sql.empty_database() as settings:
+        await open_migrator(settings).upgrade()
+        yield await fill_sql(settings)
+
+
+@pytest.fixture(scope="session")
+async def filled_mongo(mongo: Provision) -> AsyncIterator[Filled]:
+    """Return a database with as many documents a collection, of which tests change a few."""
+    async with mongo.empty_database() as settings:
+        await open_migrator(settings).upgrade()
+        yield await fill_mongo(settings)

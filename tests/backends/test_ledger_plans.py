@@ -14,15 +14,13 @@ from tests.backends.test_query_plans import (
     Call,
     explain,
     explain_commands,
-    filled_mongo,
-    filled_sql,
     scans,
     sorts,
     sql_backend,
 )
 from tests.provision import Provision
 
-__all__ = ["filled_mongo", "filled_sql", "sql_backend"]
+__all__ = ["sql_backend"]
 
 OWNER = OWNERS + 7
 """The number of a user who has accounts, the seventh hundred-and-seventh, and so on, and their entries."""

@@ -25,8 +25,7 @@ from backends.models import (
     UserSort,
 )
 from backends.protocols import Backend
-from migrations import open_migrator
-from tests.backends.fill import ROWS, START, Filled, Row, fill_mongo, fill_sql
+from tests.backends.fill import ROWS, START, Filled, Row
 from tests.backends.raw import MongoDatabase, mongo_database, opened, sql_connection
 from tests.backends.record import Command, connections_of, recorded, statements
 from tests.contract.shelves import ALL_SORTS, Kind
@@ -175,14 +174,6 @@ all_sorts = pytest.mark.parametrize(
 # -- SQL -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-async def filled_sql(sql: Provision) -> AsyncIterator[Filled]:
-    """Return a database with rows."""
-    async with sql.empty_database() as settings:
-        await open_migrator(settings).upgrade()
-        yield await fill_sql(settings)
-
-
 @pytest.fixture
 async def sql_backend(sql: Provision, filled_sql: Filled) -> AsyncIterator[Backend]:
     """Return an open backend on the filled database."""
@@ -296,14 +287,6 @@ async def test_cascade_finds_the_items_by_index(sql_backend: Backend, filled_sql
 
 
 # -- MongoDB -------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-async def filled_mongo(mongo: Provision) -> AsyncIterator[Filled]:
-    """Return a database with documents."""
-    async with mongo.empty_database() as settings:
-        await open_migrator(settings).upgrade()
-        yield await fill_mongo(settings)
 
 
 EXPLAINED = {"find", "aggregate", "findAndModify", "update", "delete"}
