@@ -226,7 +226,8 @@ def copy_tree(folder: Path) -> Path:
     """Copy the project's packages: what writes next to the code must not write into the checkout."""
     tree = folder / "tree"
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))
+        # With its bytecode, but for what another process is just writing: that has a number at its end.
+        shutil.copytree(ROOT / package, tree / package, ignore=shutil.ignore_patterns("*.pyc.*"))
     return tree
 
 
