@@ -42,6 +42,19 @@ if TYPE_CHECKING:
 
 SECRET_KEY = "a-secret-for-tests-only-of-more-than-32-bytes"
 
+MEMORY = Path("/dev/shm")  # noqa: S108 - folders of their own are made in there
+MEMORY_BYTES = 4 * 2**30
+"""Several times what all servers of a run write."""
+
+
+def make_folder(prefix: str) -> Path:
+    """Make a folder for a database that lives as long as a test run: in memory where there is plenty.
+
+    There a write is on its disk at once. What it takes to survive a crash is done all the same.
+    """
+    plenty = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=MEMORY if plenty else None))
+
 
 class Servers:
     """The real servers of one test process: started when first asked for, stopped together."""
@@ -63,7 +76,7 @@ class Servers:
 
     def _folder(self) -> Path:
         """Make a temporary folder; its name is short, because Unix sockets allow no long ones."""
-        folder = Path(tempfile.mkdtemp(prefix="edb-"))
+        folder = make_folder("edb-")
         self._stack.callback(shutil.rmtree, folder)
         return folder
 
@@ -135,7 +148,7 @@ class SqliteProvision(Provision):
 
     async def start(self) -> None:
         """See `Provision`."""
-        self._folder = Path(tempfile.mkdtemp(prefix="eitherdb-"))
+        self._folder = make_folder("eitherdb-")
         self.settings = self._settings_of(self._folder / "shared.db")
         await open_migrator(self.settings).upgrade()
         self._cleaner = sqlite3.connect(self._folder / "shared.db", isolation_level=None)
