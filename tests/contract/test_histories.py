@@ -38,7 +38,7 @@ from tests.contract.samples import new_user
 T = TypeVar("T")
 
 PROFILE = settings(
-    max_examples=20,
+    max_examples=12,
     stateful_step_count=15,
     derandomize=True,
     database=None,

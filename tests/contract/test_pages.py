@@ -14,8 +14,9 @@ from tests.contract.expectations import race
 from tests.contract.samples import hex_id, new_item
 from tests.contract.shelves import Row, Shelf, order, position
 
-SKIPS = [0, 1, 2, 4, 5, 6, 1000, 2**31 - 1]
-LIMITS = [0, 1, 2, 4, 5, 6, MAX_LIMIT]
+# Of a list of five: none, one, all but one, all, and as many as can be asked for.
+SKIPS = [0, 1, 4, 5, 2**31 - 1]
+LIMITS = [0, 1, 4, 5, MAX_LIMIT]
 
 # In no order, and with bytes that compare differently when they are taken for signed or for text.
 SHUFFLED_IDS = [
@@ -121,8 +122,8 @@ async def test_list_after_a_row_begins_behind_it(shelf: Shelf, five: list[Row], 
     """`after` passes over the row and all before it; skip and limit count from there, count does not."""
     for index, row in enumerate(five):
         behind = five[index + 1 :]
-        for skip in (0, 1, 3, 4, 2**31 - 1):
-            for limit in (0, 1, 2, 5):
+        for skip in (0, 1, 2**31 - 1):
+            for limit in (0, 2, 5):
                 page = await shelf.list(skip=skip, limit=limit, after=position(row), count=count)
                 assert page == Page(
                     data=_slice(behind, skip=skip, limit=limit),

@@ -64,7 +64,7 @@ async def test_delete_racing_adds_leaves_no_orphan(backend: Backend, open_anothe
     bystander = await backend.users.add(new_user(-1))
     kept = await backend.items.add(new_item(-1), owner_id=bystander.id)
 
-    for number in range(30):
+    for number in range(20):
         race = Race(await backend.users.add(new_user(number)))
         async with asyncio.TaskGroup() as tasks:
             for adder in range(ADDERS):

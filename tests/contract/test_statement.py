@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from backends import ledger
 from backends.errors import NotFound, NotOwner
 from backends.models import Account, Statement, StatementEntry, Transfer, User
 from backends.protocols import Backend
@@ -21,8 +22,6 @@ from tests.contract.bank import (
 from tests.contract.conftest import Opener
 from tests.contract.expectations import race, raises
 from tests.contract.samples import UNKNOWN_ID, malformed_ids
-
-MORE_THAN_A_LIST = 1001
 
 
 @pytest.fixture
@@ -135,26 +134,25 @@ async def test_statement_is_of_the_moment_at_which_it_was_taken(
 
 @needs_transactions("accounts.deposit")
 async def test_statement_of_many_entries_comes_in_several_lists(
-    backend: Backend, account: Account, owner: User
+    backend: Backend, account: Account, owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thousand at most at a time; what comes between two, even the account's end, is in none of them."""
+    assert ledger.STATEMENT_BATCH == 1000
+    monkeypatch.setattr(ledger, "STATEMENT_BATCH", 20)  # or the test would take a thousand deposits
     accounts = backend.accounts
-    entries = [
-        await accounts.deposit(account.id, money(1), ordered_by=owner.id) for _ in range(MORE_THAN_A_LIST)
-    ]
+    entries = [await accounts.deposit(account.id, money(1), ordered_by=owner.id) for _ in range(41)]
     expected = [_seen(entry, account) for entry in entries]
 
     statement = await accounts.statement(account.id)
     parts = [await anext(statement.entries)]
     assert backend.connections_in_use == 0
-    await accounts.withdraw(account.id, money(MORE_THAN_A_LIST), ordered_by=owner.id)
+    await accounts.withdraw(account.id, money(len(entries)), ordered_by=owner.id)
     await accounts.delete(account.id)
     parts += [part async for part in statement.entries]
 
     assert statement.account == after(account, entries[-1])
     assert [entry for part in parts for entry in part] == expected
-    assert len(parts) > 1
-    assert all(0 < len(part) <= 1000 for part in parts)
+    assert [len(part) for part in parts] == [20, 20, 1]
 
 
 @needs_transactions("accounts.deposit")
