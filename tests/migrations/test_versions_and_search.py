@@ -23,7 +23,7 @@ from tests.provision import Provision
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
 
-ITEM_COUNT = 2 * step.BATCH + 100
+MORE_THAN_TWO_BATCHES = 2 * step.BATCH + 100
 USER_COUNT = 25
 FEW = 50
 DECOMPOSED = "Cafe\N{COMBINING ACUTE ACCENT}"
@@ -49,8 +49,8 @@ SQL_TYPES: dict[str, Any] = {
 }
 
 
-def rows_of_0001(item_count: int = ITEM_COUNT) -> Tables:
-    """Return users and more items than two batches, with nulls and with text that folds in odd ways."""
+def rows_of_0001(item_count: int) -> Tables:
+    """Return users and so many items, with nulls and with text that folds in odd ways."""
     began = datetime(2026, 11, 22, 16, 25, 25, 123_000, tzinfo=UTC)
     users = [
         {
@@ -168,7 +168,7 @@ def _row(document: Row) -> Row:
 
 async def test_upgrade_to_0002_keeps_every_row_and_gives_it_what_is_new(migrated: Provision) -> None:
     """Versions of 1, no ended sessions, folded texts as the code folds them; a null stays null."""
-    before = rows_of_0001()
+    before = rows_of_0001(MORE_THAN_TWO_BATCHES)
     async with migrated.empty_database() as settings:
         migrator = open_migrator(settings)
         await migrator.upgrade("0001")
@@ -180,7 +180,7 @@ async def test_upgrade_to_0002_keeps_every_row_and_gives_it_what_is_new(migrated
 
 async def test_search_after_an_upgrade_from_0001_finds_the_old_items(migrated: Provision) -> None:
     """The repositories take the old rows for their own, and the schema has not drifted."""
-    before = rows_of_0001()
+    before = rows_of_0001(FEW)
     async with migrated.empty_database() as settings:
         migrator = open_migrator(settings)
         await migrator.upgrade("0001")
@@ -198,7 +198,7 @@ async def test_search_after_an_upgrade_from_0001_finds_the_old_items(migrated: P
                     if fold_case(q) in fold_case(item["title"])
                     or fold_case(q) in fold_case(item["description"] or "")
                 }
-                page = await backend.items.list(where=ItemFilter(q=q), limit=ITEM_COUNT)
+                page = await backend.items.list(where=ItemFilter(q=q), limit=FEW)
                 assert expected
                 assert {item.id for item in page.data} == expected, q
                 assert page.count == len(expected)
@@ -206,7 +206,7 @@ async def test_search_after_an_upgrade_from_0001_finds_the_old_items(migrated: P
 
 async def test_downgrade_from_0002_keeps_every_row_and_can_be_upgraded_again(migrated: Provision) -> None:
     """Rows and schema are those of 0001 again; forth once more, they are those of 0002."""
-    before = rows_of_0001()
+    before = rows_of_0001(FEW)
     async with migrated.empty_database() as settings:
         migrator = open_migrator(settings)
         await migrator.upgrade("0001")
