@@ -12,11 +12,16 @@ from tests.provision import Provision, Servers, all_provisions
 
 BACKEND_NAMES = [provision.name for provision in all_provisions(Servers())]
 MIGRATED_NAMES = [name for name in BACKEND_NAMES if name != "mongomock"]
-# What stands on the repositories is tested on one driver a database. Tests with this mark run on all, as
-# the contract suite does, which proves the drivers alike and what a server without transactions refuses.
+# What stands on the repositories is tested on one driver a database. Tests with the one mark run on all, as
+# the contract suite does, which proves the drivers alike and what a server without transactions refuses;
+# those with the other on the first that is selected, because their calls are refused by HTTP's own rules,
+# before anything but the caller is looked up.
 ONE_DRIVER_NAMES = [name for name in MIGRATED_NAMES if name != "mongo-pymongo"]
-ON_ONE_DRIVER = ("tests/api/", "tests/cli/", "tests/clients/", "tests/fuzz/", "tests/proof/")
+ON_ONE_DRIVER = (
+    *("tests/api/", "tests/cli/", "tests/clients/", "tests/fuzz/", "tests/migrations/", "tests/proof/"),
+)
 EVERY_BACKEND = pytest.mark.every_backend
+ONE_BACKEND = pytest.mark.one_backend
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,10 +36,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         raise pytest.UsageError(f"--backends: {unknown} unknown; choose of {BACKEND_NAMES}")
     for fixture, names in (("provision", BACKEND_NAMES), ("migrated", MIGRATED_NAMES)):
         if fixture in metafunc.fixturenames:
-            on_one = metafunc.definition.nodeid.startswith(ON_ONE_DRIVER)
-            on_all = not on_one or metafunc.definition.get_closest_marker("every_backend")
-            chosen = [name for name in names if name in selected and (on_all or name in ONE_DRIVER_NAMES)]
+            chosen = on_its_drivers(metafunc, [name for name in names if name in selected])
+            if metafunc.definition.get_closest_marker("one_backend"):
+                chosen = chosen[:1]
             metafunc.parametrize(fixture, chosen, indirect=True, scope="session")
+
+
+def on_its_drivers(metafunc: pytest.Metafunc, names: list[str]) -> list[str]:
+    """Return those of the backends that the test runs on: one driver a database, or all."""
+    on_one = metafunc.definition.nodeid.startswith(ON_ONE_DRIVER)
+    if not on_one or metafunc.definition.get_closest_marker("every_backend"):
+        return names
+    return [name for name in names if name in ONE_DRIVER_NAMES]
 
 
 def find_provision(name: str, servers: Servers) -> Provision:

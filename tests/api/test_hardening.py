@@ -26,6 +26,7 @@ from tests.api.answers import (
 )
 from tests.api.routes import WITH_BODY, Route, Scene
 from tests.api.service import COSTLY_HASHER, PASSWORD, SECRET, Account, Service, as_json, serve
+from tests.conftest import ONE_BACKEND
 from tests.provision import Provision
 
 JSON = {"Content-Type": "application/json"}
@@ -43,6 +44,7 @@ OPERATORS: list[Any] = [
 # -- sizes ---------------------------------------------------------------------------------------
 
 
+@ONE_BACKEND
 @pytest.mark.parametrize("route", WITH_BODY, ids=str)
 async def test_body_that_is_too_large_is_a_413(scene: Scene, route: Route) -> None:
     """Whether it says its length or comes in pieces; nothing is stored."""
@@ -71,6 +73,7 @@ async def test_body_as_large_as_allowed_is_read(service: Service, user: Account)
     assert answer.status_code == 200
 
 
+@ONE_BACKEND
 async def test_query_and_headers_that_are_too_long_are_refused(user: Account) -> None:
     """414 and 431, before anything else is looked at."""
     assert_refused(await user.http.get("/items/", params={"q": "x" * 9_000}), QUERY_TOO_LONG)
@@ -130,6 +133,7 @@ async def test_path_with_a_line_feed_is_no_list(user: Account) -> None:
 # -- injection -----------------------------------------------------------------------------------
 
 
+@ONE_BACKEND
 async def test_operator_in_a_field_is_a_422(scene: Scene) -> None:
     """No field of any operation takes an object, so none reaches a query."""
     before = await scene.stored()
@@ -271,6 +275,7 @@ async def test_every_answer_has_the_security_headers(service: Service, user: Acc
         assert "Server" not in answer.headers
 
 
+@ONE_BACKEND
 async def test_deployment_demands_tls_and_shows_no_docs(provision: Provision, service: Service) -> None:
     """Outside `local`; the documentation is there where it is asked for."""
     del service
@@ -285,6 +290,7 @@ async def test_deployment_demands_tls_and_shows_no_docs(provision: Provision, se
         assert (await asked.anyone.get("/openapi.json")).status_code == 200
 
 
+@ONE_BACKEND
 async def test_docs_page_needs_nothing_from_elsewhere(service: Service) -> None:
     """All it loads is served here, and it may load nothing else."""
     page = await service.anyone.get("http://eitherdb.example/docs")

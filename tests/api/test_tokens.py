@@ -28,6 +28,7 @@ from tests.api.answers import (
 )
 from tests.api.routes import FOR_SUPERUSERS, PROTECTED, WITH_BODY, Route, Scene
 from tests.api.service import PASSWORD, SECRET, Account, Service, as_json
+from tests.conftest import ONE_BACKEND
 
 PROTECTED_WITH_BODY = [route for route in WITH_BODY if route.access != "anyone"]
 FOR_SUPERUSERS_WITH_BODY = [route for route in FOR_SUPERUSERS if route.body]
@@ -82,6 +83,7 @@ invalid_and_unreadable_bodies = pytest.mark.parametrize("bodies", BODIES.values(
 JSON = {"Content-Type": "application/json"}
 
 
+@ONE_BACKEND
 @invalid_and_unreadable_bodies
 @pytest.mark.parametrize("route", PROTECTED_WITH_BODY, ids=str)
 async def test_every_route_authenticates_before_it_validates(
@@ -97,6 +99,7 @@ async def test_every_route_authenticates_before_it_validates(
             assert_refused(answer, refusal)
 
 
+@ONE_BACKEND
 @invalid_and_unreadable_bodies
 @pytest.mark.parametrize("route", FOR_SUPERUSERS_WITH_BODY, ids=str)
 async def test_every_superuser_route_checks_the_privilege_before_it_validates(
@@ -154,6 +157,7 @@ GARBAGE = [
 ]
 
 
+@ONE_BACKEND
 async def test_token_garbage_is_refused(service: Service, user: Account) -> None:
     """What is no token at all is a 403, never a 500."""
     for garbage in GARBAGE:
@@ -162,6 +166,7 @@ async def test_token_garbage_is_refused(service: Service, user: Account) -> None
     assert_ok(await user.http.get("/users/me"), shown_user(user.user))
 
 
+@ONE_BACKEND
 async def test_token_forged_with_another_key_is_refused(service: Service, user: Account) -> None:
     """The same claims are accepted with the right key only."""
     key = service.settings.secret_key.get_secret_value()
@@ -185,6 +190,7 @@ HEADERS: list[object] = [
 ]
 
 
+@ONE_BACKEND
 async def test_token_with_another_algorithm_is_refused(service: Service, user: Account) -> None:
     """The header has no say in how a token is checked: with and without the right signature."""
     key = service.settings.secret_key.get_secret_value()
@@ -194,6 +200,7 @@ async def test_token_with_another_algorithm_is_refused(service: Service, user: A
             assert_refused(await service.client(forged).get("/users/me"), INVALID_TOKEN)
 
 
+@ONE_BACKEND
 async def test_token_with_a_changed_part_is_refused(service: Service, user: Account) -> None:
     """A signature belongs to one header and one set of claims."""
     other = await service.user()

@@ -10,6 +10,7 @@ import pytest
 from tests.api.answers import INCORRECT_PASSWORD, assert_invalid, assert_refused
 from tests.api.routes import SOURCE, TARGET, WITH_BODY, Route, Scene
 from tests.api.service import PASSWORD, SECRET, Service, as_json
+from tests.conftest import ONE_BACKEND
 
 JSON = {"Content-Type": "application/json"}
 ASTRAL = "😀"  # one code point: two UTF-16 units, four bytes
@@ -81,6 +82,7 @@ BOUNDARIES: dict[str, list[Any]] = {
 }
 
 
+@ONE_BACKEND
 @every_route
 async def test_fields_refuse_what_they_can_not_be(scene: Scene, route: Route) -> None:
     """Wrong types, operators, NUL, lone surrogates, lengths: a 422 for the field; nothing is stored."""
@@ -148,6 +150,7 @@ async def send_raw(
     )
 
 
+@ONE_BACKEND
 @every_route
 async def test_body_that_is_no_object_is_refused(scene: Scene, route: Route) -> None:
     """Arrays, texts, numbers, null and nothing: 422 for the body as a whole."""
@@ -157,6 +160,7 @@ async def test_body_that_is_no_object_is_refused(scene: Scene, route: Route) -> 
     assert await scene.stored() == before
 
 
+@ONE_BACKEND
 @every_route
 async def test_body_that_is_no_json_is_refused(scene: Scene, route: Route) -> None:
     """Broken, endless, too deep, of bytes that are no text: a 4xx in the common form, never a 500."""
@@ -179,6 +183,7 @@ async def test_body_that_is_no_json_is_refused(scene: Scene, route: Route) -> No
     assert await scene.stored() == before
 
 
+@ONE_BACKEND
 @every_route
 async def test_body_of_another_type_is_refused(scene: Scene, route: Route) -> None:
     """JSON is only JSON when it says so: forms and texts of other sites' pages change nothing."""

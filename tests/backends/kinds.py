@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.conftest import find_provision
+from tests.conftest import find_provision, on_its_drivers
 from tests.provision import Provision, Servers
 
 KINDS = {"sql": ("sqlite", "postgres"), "mongo": ("mongo-motor", "mongo-pymongo")}
@@ -17,7 +17,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     selected = metafunc.config.getoption("--backends").split(",")
     for fixture, names in KINDS.items():
         if fixture in metafunc.fixturenames:
-            chosen = [name for name in names if name in selected]
+            chosen = on_its_drivers(metafunc, [name for name in names if name in selected])
             metafunc.parametrize(fixture, chosen, indirect=True, scope="session")
 
 

@@ -20,8 +20,11 @@ from migrations.mongo.steps import m0001_users_and_items as first_step
 from migrations.sql.migrator import SqlMigrator
 from tests.backends.raw import failing_commands, mongo_database, opened, sql_connection
 from tests.cli.command import ROOT, TIMEOUT_SECONDS, environment
+from tests.conftest import EVERY_BACKEND
 from tests.migrations.numbers import every_number, next_number
 from tests.provision import Provision, make_settings
+
+pytestmark = EVERY_BACKEND
 
 NEWEST = every_number(make_settings())[-1]
 NEXT = next_number(make_settings())

@@ -17,8 +17,11 @@ from migrations import open_migrator
 from migrations.mongo import lock
 from migrations.mongo.lock import migration_lock
 from tests.backends.raw import MongoDatabase, failing_commands, mongo_database
+from tests.conftest import EVERY_BACKEND
 from tests.migrations.numbers import every_number
 from tests.provision import Provision
+
+pytestmark = EVERY_BACKEND
 
 SHORT_LEASE_SECONDS = 0.9
 
