@@ -59,16 +59,36 @@ async def open_another(provision: Provision, backend: Backend) -> AsyncIterator[
     assert backend.connections_in_use == 0, "the test left a connection checked out"
 
 
-@pytest.fixture
-def ids() -> ManualIds:
-    """Return the id source of `given_ids`."""
-    return ManualIds()
+@pytest.fixture(scope="session")
+async def shared_with_ids(
+    provision: Provision, shared: tuple[Backend, ManualClock]
+) -> AsyncIterator[tuple[Backend, ManualIds]]:
+    """Return a second backend that the tests of one provision share, and the source of its ids."""
+    _, clock = shared
+    ids = ManualIds()
+    backend = await provision.open(clock=clock, id_source=ids)
+    yield backend, ids
+    await backend.close()
 
 
 @pytest.fixture
-async def given_ids(open_another: Opener, clock: ManualClock, ids: ManualIds) -> Backend:
+def ids(shared_with_ids: tuple[Backend, ManualIds]) -> ManualIds:
+    """Return the id source of `given_ids`, without any id in it."""
+    _, ids = shared_with_ids
+    ids.upcoming = []
+    return ids
+
+
+@pytest.fixture
+async def given_ids(
+    shared_with_ids: tuple[Backend, ManualIds],
+    backend: Backend,  # noqa: ARG001 - empties the database
+    ids: ManualIds,  # noqa: ARG001 - empties it
+) -> AsyncIterator[Backend]:
     """Return a backend on the same database that takes its ids from `ids` and its time from `clock`."""
-    return await open_another(clock=clock, id_source=ids)
+    given_ids, _ = shared_with_ids
+    yield given_ids
+    assert given_ids.connections_in_use == 0, "the test left a connection checked out"
 
 
 @pytest.fixture
