@@ -50,7 +50,9 @@ class PostgresConnections(Connections):
         if "prepared_statement_cache_size" in options:
             options["statement_cache_size"] = options.pop("prepared_statement_cache_size")
         self._options = {**options, **postgres_options(settings)}
+        self._connect_timeout_seconds = settings.db_connect_timeout_seconds
         self._idle: list[asyncpg.Connection] = []
+        self._retiring: set[asyncio.Task[None]] = set()
         self._in_use = 0
 
     @property
@@ -72,9 +74,9 @@ class PostgresConnections(Connections):
 
     async def close(self) -> None:
         """See `Connections`."""
-        closing = [connection.close(timeout=self._wait_timeout_seconds) for connection in self._idle]
-        self._idle.clear()
-        await asyncio.gather(*closing, return_exceptions=True)
+        while self._idle:
+            self._retire(self._idle.pop())
+        await asyncio.gather(*self._retiring, return_exceptions=True)
 
     async def _fetch(self, sql: str, arguments: list[Any]) -> Iterable[Iterable[Any]]:
         async with self._connection() as connection:
@@ -90,9 +92,7 @@ class PostgresConnections(Connections):
                 result = await self._walk(connection, steps)
                 await connection.execute("COMMIT")
             except _BROKEN:
-                # A time limit, too: ROLLBACK would wait as long again. Closed, it is rolled back.
-                connection.terminate()
-                raise
+                raise  # closing the connection rolls back, where ROLLBACK would wait as long again
             except BaseException:
                 await _roll_back(connection)
                 raise
@@ -122,20 +122,37 @@ class PostgresConnections(Connections):
                 error = translated(exc)
                 if isinstance(error, ConnectionLost):
                     connection.terminate()  # the server says that it is going to
+                else:
+                    self._give_back(connection)
                 raise error from exc
             except _BROKEN as exc:
-                # An internal error is what asyncpg meets when a server goes away in the middle of its words.
+                # An internal error is what asyncpg meets when a server is gone in the middle of its words.
                 lost = connection.is_closed() or isinstance(exc, asyncpg.InternalClientError)
-                connection.terminate()
+                self._retire(connection)
                 raise translated(exc, lost=lost) from exc
-            except asyncio.CancelledError:
-                connection.terminate()  # what it was sent may still run
+            except BaseException as exc:
+                if isinstance(exc, asyncio.CancelledError):
+                    self._retire(connection)
+                else:
+                    self._give_back(connection)
                 raise
-            finally:
-                if not connection.is_closed():
-                    self._idle.append(connection)
+            self._give_back(connection)
         finally:
             self._in_use -= 1
+
+    def _give_back(self, connection: asyncpg.Connection) -> None:
+        if not connection.is_closed():
+            self._idle.append(connection)
+
+    def _retire(self, connection: asyncpg.Connection) -> None:
+        """Close a connection behind the caller's back: what the server still does for it is called off."""
+        retiring = asyncio.create_task(connection.close(timeout=self._connect_timeout_seconds))
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retired)
+
+    def _retired(self, retiring: asyncio.Task[None]) -> None:
+        self._retiring.discard(retiring)
+        retiring.exception()  # looked at; asyncpg hangs up in any case
 
     async def _take(self) -> asyncpg.Connection:
         """Return the connection that was used last, or a new one."""
