@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -117,7 +118,12 @@ def create_app(settings: Settings, *, opener: BackendOpener = open_backend) -> F
 
 def create_app_from_environment() -> FastAPI:
     """Make the application from the environment's settings: what a server's workers call."""
-    return create_app(Settings.load())
+    app = create_app(Settings.load())
+    # What was imported and made until now stays for ever: the garbage collector need not look at it again,
+    # which it would do in the middle of requests.
+    gc.collect()
+    gc.freeze()
+    return app
 
 
 def _lifespan(

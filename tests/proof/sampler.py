@@ -11,6 +11,8 @@ from tests.proof.connection import Connection, Lost, get
 from tests.proof.load import LONGEST_PAUSE_SECONDS, TIMEOUT_SECONDS, Load, Unexpected
 
 ANSWERS_BETWEEN = 5
+SAMPLES = 500
+"""Enough of a long load, which waits for what is read meanwhile."""
 
 
 class Sampler:
@@ -36,7 +38,7 @@ class Sampler:
             for connection in cycle(connections):
                 answered = load.answered
                 if await self._sample(connection):
-                    await load.reached(answered + ANSWERS_BETWEEN)
+                    await load.reached(answered + max(ANSWERS_BETWEEN, load.total // SAMPLES))
                 else:
                     await asyncio.sleep(LONGEST_PAUSE_SECONDS)
         finally:
