@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-cac
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 # -- set-up: a stamp a lock file, so that a second run costs nothing ------------------------------
 
@@ -88,7 +88,7 @@ run: $(STAMPS)/runtime ## Serve on http://127.0.0.1:8000 (PORT=8001, HOST=0.0.0.
 
 # Each test process and command would else compile all that it imports, where the environment says to keep
 # none of it: packages are installed without bytecode, because most modules are never imported.
-test fuzz: export PYTHONDONTWRITEBYTECODE :=
+test fuzz differential: export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: test
 test: install-dev ## Run every test on every backend (PYTEST_ARGS="-k name" for some)
@@ -101,6 +101,14 @@ FUZZ_SEED ?=
 fuzz: install-dev ## Call the API with made-up requests (FUZZ_MINUTES=10 in all, BACKENDS=sqlite, FUZZ_SEED=1)
 	@FUZZ_MINUTES=$(FUZZ_MINUTES) FUZZ_SEED=$(FUZZ_SEED) $(BIN)/python -m pytest tests/fuzz -n0 -s --tb=line \
 		$(if $(BACKENDS),--backends $(BACKENDS))
+
+# -n0: all backends in one process, because each answer is compared with the others'.
+DIFFERENTIAL_MINUTES ?= 10
+DIFFERENTIAL_SEED ?=
+.PHONY: differential
+differential: install-dev ## Compare all backends over made-up histories (DIFFERENTIAL_MINUTES=10, DIFFERENTIAL_SEED=1)
+	@DIFFERENTIAL_MINUTES=$(DIFFERENTIAL_MINUTES) DIFFERENTIAL_SEED=$(DIFFERENTIAL_SEED) \
+		$(BIN)/python -m pytest tests/differential -n0 --log-cli-level=INFO $(if $(BACKENDS),--backends $(BACKENDS))
 
 # -n0: one load at a time. PROOF_SEED repeats what a failure names.
 PROOF_TRANSFERS ?= 10000

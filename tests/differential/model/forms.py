@@ -1,0 +1,194 @@
+"""What may be said in a body or a query: plain predicates, in the order in which faults are named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.differential.model.answers import Location
+from tests.differential.model.calls import ABSENT
+from tests.differential.traps import EMAILS
+
+MAX_MINOR = 2**63 - 1
+CURRENCIES = {"EUR", "USD", "JPY"}
+
+Check = Callable[[Any], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a form."""
+
+    is_valid: Check
+    required: bool = False
+    nullable: bool = False
+
+    def accepts(self, value: object) -> bool:
+        """Tell whether the field may have this value; ABSENT for none."""
+        if value is ABSENT:
+            return not self.required
+        if value is None:
+            return self.nullable
+        return self.is_valid(value)
+
+
+Form = Mapping[str, Field]
+
+
+def _text(least: int, most: int, *, nul: bool = False) -> Check:
+    """Text of so many code points, without lone surrogates, and without NUL unless that is allowed."""
+
+    def is_valid(value: object) -> bool:
+        return (
+            isinstance(value, str)
+            and least <= len(value) <= most
+            and (nul or "\0" not in value)
+            and not re.search("[\ud800-\udfff]", value)
+        )
+
+    return is_valid
+
+
+def _email(value: object) -> bool:
+    return isinstance(value, str) and EMAILS.get(value) is not None
+
+
+def _bool(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _amount(value: object) -> bool:
+    return type(value) is int and 1 <= value <= MAX_MINOR
+
+
+def _currency(value: object) -> bool:
+    return isinstance(value, str) and value in CURRENCIES
+
+
+_PASSWORD, _NAME, _TITLE, _ID = _text(8, 128), _text(0, 255), _text(1, 255), _text(0, 2**20, nul=True)
+
+SIGN_UP: Form = {
+    "email": Field(_email, required=True),
+    "password": Field(_PASSWORD, required=True),
+    "full_name": Field(_NAME, nullable=True),
+}
+NEW_USER: Form = {**SIGN_UP, "is_active": Field(_bool), "is_superuser": Field(_bool)}
+PRIVATE_USER: Form = {**SIGN_UP, "full_name": Field(_NAME, required=True), "is_verified": Field(_bool)}
+USER_ME: Form = {"full_name": Field(_NAME, nullable=True), "email": Field(_email)}
+USER: Form = {
+    **USER_ME,
+    "password": Field(_PASSWORD),
+    "is_active": Field(_bool),
+    "is_superuser": Field(_bool),
+}
+PASSWORDS: Form = {
+    "current_password": Field(_PASSWORD, required=True),
+    "new_password": Field(_PASSWORD, required=True),
+}
+RESET: Form = {
+    "token": Field(_text(0, 4096, nul=True), required=True),
+    "new_password": Field(_PASSWORD, required=True),
+}
+NEW_ITEM: Form = {"title": Field(_TITLE, required=True), "description": Field(_NAME, nullable=True)}
+ITEM: Form = {"title": Field(_TITLE), "description": Field(_NAME, nullable=True)}
+NEW_ACCOUNT: Form = {"name": Field(_TITLE, required=True), "currency": Field(_currency, required=True)}
+ENTRY: Form = {"amount_minor": Field(_amount, required=True), "note": Field(_NAME, nullable=True)}
+TRANSFER: Form = {
+    **ENTRY,
+    "from_account_id": Field(_ID, required=True),
+    "to_account_id": Field(_ID, required=True),
+}
+
+
+def faults_of(body: object, form: Form) -> list[Location]:
+    """Return where a body does not fit its form."""
+    if not isinstance(body, dict):
+        return [["body"]]
+    faults: list[Location] = [
+        ["body", name] for name, field in form.items() if not field.accepts(body.get(name, ABSENT))
+    ]
+    if not faults and form is TRANSFER and body["from_account_id"] == body["to_account_id"]:
+        return [["body"]]
+    return faults
+
+
+def values_of(body: dict[str, Any], form: Form) -> dict[str, Any]:
+    """Return what a body that fits says; nothing of what nobody knows."""
+    values = {name: body[name] for name in form if name in body}
+    if "email" in values:
+        values["email"] = EMAILS[values["email"]]
+    return values
+
+
+def is_key(key: str) -> bool:
+    """Tell whether it may be an idempotency key: 1 to 255 visible ASCII characters."""
+    return 1 <= len(key) <= 255 and all("!" <= character <= "~" for character in key)
+
+
+def time_of(text: str) -> datetime | None:
+    """Return the moment that a text of a query stands for; None where it is none."""
+    if not re.match(r"[0-9]{4}-", text):
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+        return None if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _number(most: int) -> Check:
+    return lambda text: re.fullmatch("-?[0-9]+", text) is not None and 0 <= int(text) <= most
+
+
+def _one_of(*words: str) -> Check:
+    return lambda text: text in words
+
+
+def _time(text: str) -> bool:
+    return time_of(text) is not None
+
+
+_ANY = _text(0, 2**20, nul=True)
+_SEARCH = _text(0, 255)
+_WINDOW: dict[str, Check] = {
+    "skip": _number(2**31 - 1),
+    "limit": _number(1000),
+    "cursor": _ANY,
+    "count": _one_of("exact", "none"),
+    "created_after": _time,
+    "created_before": _time,
+}
+
+
+def _sort(*fields: str) -> Check:
+    return _one_of(*fields, *(f"-{field}" for field in fields))
+
+
+QUERIES: dict[str, dict[str, Check]] = {
+    "users": {**_WINDOW, "sort": _sort("created_at", "email"), "is_active": _one_of("true", "false")},
+    "items": {
+        **_WINDOW,
+        "sort": _sort("created_at", "title"),
+        "title": _SEARCH,
+        "q": _SEARCH,
+        "owner_id": _ANY,
+    },
+    "accounts": {
+        **_WINDOW,
+        "sort": _sort("created_at", "name"),
+        "currency": _SEARCH,
+        "owner_id": _ANY,
+    },
+    "transfers": {**_WINDOW, "sort": _sort("created_at"), "owner_id": _ANY},
+}
+
+
+def faults_of_query(query: Mapping[str, str], name: str) -> list[Location]:
+    """Return where the query of a list does not fit: which list it is, is its name."""
+    checks = QUERIES[name]
+    if query.keys() - checks.keys():
+        return [["query"]]
+    return [["query", key] for key, is_valid in checks.items() if key in query and not is_valid(query[key])]

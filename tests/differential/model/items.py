@@ -1,0 +1,55 @@
+"""Items: one's own, or everybody's for a superuser."""
+
+from __future__ import annotations
+
+from tests.differential.model.answers import Expected, message, refused, success
+from tests.differential.model.calls import Call
+from tests.differential.model.forms import ITEM, NEW_ITEM
+from tests.differential.model.pages import page_for
+from tests.differential.model.state import Item, State, answers
+
+NOT_FOUND = refused(404, "not_found", "Item not found")
+
+
+@answers("items-create_item")
+def create(state: State, call: Call) -> Expected:
+    """Make an item of one's own."""
+    caller = state.caller(call)
+    item = Item(**state.body(call, NEW_ITEM), **state.new(), owner_id=caller.id)
+    state.items[item.id] = item
+    return success(item.shown, etag=item.etag)
+
+
+@answers("items-read_item")
+def read(state: State, call: Call) -> Expected:
+    """Show an item."""
+    caller = state.caller(call)
+    return state.show(state.find(state.items, call.path[0], caller, NOT_FOUND), call)
+
+
+@answers("items-patch_item", "items-update_item")
+def update(state: State, call: Call) -> Expected:
+    """Change what the body has."""
+    caller = state.caller(call)
+    values = state.body(call, ITEM)
+    item = state.find(state.items, call.path[0], caller, NOT_FOUND)
+    state.expect_version(item, call)
+    vars(item).update(values)
+    item.version += bool(values)
+    return success(item.shown, etag=item.etag)
+
+
+@answers("items-delete_item")
+def delete(state: State, call: Call) -> Expected:
+    """Delete an item."""
+    caller = state.caller(call)
+    item = state.find(state.items, call.path[0], caller, NOT_FOUND)
+    state.expect_version(item, call)
+    del state.items[item.id]
+    return message("Item deleted successfully")
+
+
+@answers("items-read_items")
+def list_items(state: State, call: Call) -> Expected:
+    """Show a part of the items."""
+    return page_for(state, call, "items", list(state.items.values()))

@@ -1,0 +1,83 @@
+"""Every backend answers every history as the model does, and as every other backend, byte for byte.
+
+`make test` repeats the same histories each time; `make differential` goes on making up others for
+DIFFERENTIAL_MINUTES and shows what it covered. A failure shows the shortest history that Hypothesis finds
+and names its seed; DIFFERENTIAL_SEED repeats it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import time
+from contextlib import AsyncExitStack
+from itertools import count
+from typing import cast
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+
+from tests.conftest import MIGRATED_NAMES, find_provision
+from tests.differential.coverage import report_of
+from tests.differential.machine import Machine
+from tests.differential.world import World, one_world
+from tests.provision import Servers
+
+logger = logging.getLogger(__name__)
+
+MINUTES = float(os.environ.get("DIFFERENTIAL_MINUTES") or 0)
+SEED = int(os.environ.get("DIFFERENTIAL_SEED") or (secrets.randbelow(2**32) if MINUTES else 20261123))
+# Without it a failure is known at once, by a longer history.
+SHRINKS = os.environ.get("DIFFERENTIAL_SHRINK") != "0"
+PROFILE = settings(
+    phases=[Phase.generate, *([Phase.shrink] if SHRINKS else [])],
+    max_examples=10,
+    stateful_step_count=80,
+    database=None,
+    deadline=None,
+    report_multiple_bugs=False,
+    print_blob=False,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Take all selected backends at once; only those whose schema comes from migrations have servers."""
+    selected = metafunc.config.getoption("--backends").split(",")
+    names = [name for name in MIGRATED_NAMES if name in selected]
+    metafunc.parametrize("names", [names] if names else [], ids=["-".join(names)] if names else None)
+
+
+@pytest.mark.timeout(0 if MINUTES else 600)  # a failure is shrunk, for five minutes at most
+async def test_histories_are_the_same_on_every_backend(
+    names: list[str], servers: Servers, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Status, headers and body of every answer, whatever was asked before."""
+    for chatty in ("httpx2", "api"):  # a line for each request, and a letter for each mail
+        caplog.set_level(logging.WARNING, chatty)
+    async with AsyncExitStack() as stack:
+        provisions = {name: find_provision(name, servers) for name in names}
+        for provision in provisions.values():
+            await provision.start()
+            stack.push_async_callback(provision.stop)
+        world = await stack.enter_async_context(one_world(provisions))
+        await asyncio.to_thread(run, world)
+        logger.info("%s", report_of(world))
+
+
+def run(world: World) -> None:
+    """Run histories until the time is over; at least a round of them."""
+    begun = time.monotonic()
+    for number in count():
+        make = seed(SEED + number)(lambda: Machine(world))
+        try:
+            run_state_machine_as_test(cast("type[RuleBasedStateMachine]", make), settings=PROFILE)
+        except AssertionError as exc:
+            exc.add_note(f"DIFFERENTIAL_SEED={SEED + number} repeats it")
+            raise
+        logger.info("seed %s: %s calls so far", SEED + number, world.coverage.total())
+        if time.monotonic() - begun >= MINUTES * 60:
+            return

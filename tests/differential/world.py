@@ -1,0 +1,252 @@
+"""The same application on every backend, with one time and the same ids, and the comparison of answers."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random
+from typing import Any, TypeVar
+
+import httpx2
+import pytest
+from argon2 import PasswordHasher
+
+from api import security, throttle
+from backends.models import NewUser
+from tests.api.service import Service, serve
+from tests.conftest import ManualClock
+from tests.differential.model.answers import Expected
+from tests.differential.model.calls import Call
+from tests.differential.model.state import (
+    LIMIT_SECONDS,
+    LOGIN_LIMIT,
+    MAX_BODY_BYTES,
+    RECOVERY_LIMIT,
+    State,
+    User,
+)
+from tests.differential.model.users import note_reset
+from tests.provision import SECRET_KEY, Provision
+
+T = TypeVar("T")
+
+BEGINNING = datetime(2100, 2, 28, 23, 59, 59, 990_000, tzinfo=UTC)
+"""Far ahead, because the library that reads tokens goes by the real time."""
+
+ROOT, ROOT_PASSWORD = "root@example.com", "s3cret-root"
+SETTINGS: dict[str, Any] = {
+    "max_body_bytes": MAX_BODY_BYTES,
+    "login_limit": f"{LOGIN_LIMIT} per {LIMIT_SECONDS} second",
+    "recovery_limit": f"{RECOVERY_LIMIT} per {LIMIT_SECONDS} second",
+    "login_limit_per_client": "1000000/second",
+    "recovery_limit_per_client": "1000000/second",
+}
+OF_THE_CALL = ("etag", "retry-after", "www-authenticate", "allow", "subject")
+"""The headers that the model says; all are compared among the backends."""
+
+
+class SaltlessHasher(PasswordHasher):
+    """Hashes cheaply, and the same password the same way: tokens for a new one are made of the hash."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=8, parallelism=1)
+
+    def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+        """Hash with a salt that is the password's own."""
+        assert salt is None
+        text = password.encode("utf-8", "surrogatepass") if isinstance(password, str) else password
+        return super().hash(password, salt=hashlib.sha256(text).digest()[:16])
+
+
+class StepIds:
+    """Ids that a step and the number of the id within it decide, in no order: those of every backend."""
+
+    def __init__(self) -> None:
+        self.begin(0)
+
+    def begin(self, step: int) -> None:
+        """Begin with the first id of a step."""
+        self._step, self._number = step, 0
+
+    def __call__(self) -> str:
+        """Return the next id."""
+        self._number += 1
+        return hashlib.sha256(f"{self._step} {self._number}".encode()).hexdigest()[:24]
+
+
+@dataclass
+class World:
+    """All that a run's histories share.
+
+    Attributes:
+        services: The applications, by the names of their backends.
+        coverage: How often each operation was answered with each status and code.
+        comparisons: How many answers were compared with another, or with the model's.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    clock: ManualClock
+    services: dict[str, Service] = field(default_factory=dict)
+    provisions: list[Provision] = field(default_factory=list)
+    ids: list[StepIds] = field(default_factory=list)
+    coverage: Counter[tuple[str, int, str]] = field(default_factory=Counter)
+    comparisons: int = 0
+    clients: dict[str, httpx2.AsyncClient] = field(default_factory=dict)
+
+    def run(self, body: Coroutine[Any, Any, T]) -> T:
+        """Run the body in the applications' event loop; wait here, in the thread of Hypothesis."""
+        return asyncio.run_coroutine_threadsafe(body, self.loop).result()
+
+    async def begin(self) -> State:
+        """Empty every database but for a superuser; return the model of that."""
+        await asyncio.gather(*(provision.clean() for provision in self.provisions))
+        self.clock.now = BEGINNING
+        for ids in self.ids:
+            ids.begin(0)
+        hashed_password = security._hasher.hash(ROOT_PASSWORD)
+        new = NewUser(email=ROOT, hashed_password=hashed_password, is_superuser=True)
+        added = [await service.backend.users.add(new) for service in self.services.values()]
+        assert added == [added[0]] * len(added)
+        settings = next(iter(self.services.values())).settings
+        state = State(SECRET_KEY, settings.access_token_expire_minutes, self.clock.now)
+        root = User(
+            id=added[0].id,
+            created_at=added[0].created_at,
+            email=ROOT,
+            password=ROOT_PASSWORD,
+            is_superuser=True,
+        )
+        state.users[root.id] = root
+        return state
+
+    async def send(self, call: Call, step: int) -> dict[str, httpx2.Response]:
+        """Send the call to every backend."""
+        for ids in self.ids:
+            ids.begin(step)
+        answers = await asyncio.gather(*(self._answer(client, call) for client in self.clients.values()))
+        return dict(zip(self.clients, answers, strict=True))
+
+    async def _answer(self, client: httpx2.AsyncClient, call: Call) -> httpx2.Response:
+        return await client.request(call.method, call.url, content=call.content, headers=call.headers)
+
+
+class Conversation:
+    """One history: what was said so far, by the applications and by the model alike.
+
+    Attributes:
+        steps: How many calls were made.
+    """
+
+    def __init__(self, world: World) -> None:
+        """Begin with empty databases."""
+        self._world = world
+        self.state = world.run(world.begin())
+        self.steps = 0
+        self._donors = Random(0)  # noqa: S311 - no secret
+
+    def pass_by(self, *, milliseconds: int) -> None:
+        """Let time pass; otherwise it stands still."""
+        self._world.clock.pass_by(seconds=milliseconds / 1000)
+
+    def send(self, call: Call) -> httpx2.Response:
+        """Send the call, hold all answers against the model's and each other; return one backend's.
+
+        Whose it is changes by chance: what it issued is sent to the others from then on.
+        """
+        self.steps += 1
+        self.state.now = self._world.clock.now
+        ids = StepIds()
+        ids.begin(self.steps)
+        self.state.next_id = ids()
+        expected = self.state.answer(call)
+        answers = self._world.run(self._world.send(call, self.steps))
+        first = next(iter(answers.values()))
+        self._world.coverage[call.operation, first.status_code, _code_of(first)] += 1
+        for name, answer in answers.items():
+            self._world.comparisons += 1
+            differences = differences_of(answer, expected)
+            assert not differences, f"{name} answers {call} unlike the model: {differences}"
+            if answer is not first:
+                self._world.comparisons += 1
+                assert _whole(answer) == _whole(first), (
+                    f"{name} answers {call} unlike {next(iter(answers))}"
+                )
+        if call.operation == "login-recover_password_html_content" and first.status_code == 200:
+            note_reset(self.state, call, reset_token_of(first))
+        return self._donors.choice(list(answers.values()))
+
+
+def _whole(answer: httpx2.Response) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    return answer.status_code, answer.headers.raw, answer.content
+
+
+def _code_of(answer: httpx2.Response) -> str:
+    return str(answer.json()["code"]) if answer.is_error else ""
+
+
+def reset_token_of(page: httpx2.Response) -> str:
+    """Return the token of the link in a mail for a new password."""
+    found = re.search(r"token=([\w.-]+)", page.text)
+    assert found is not None
+    return found[1]
+
+
+def differences_of(answer: httpx2.Response, expected: Expected) -> dict[str, tuple[object, object]]:
+    """Return what is otherwise than the model says, each as it is and as it should be."""
+    headers = answer.headers
+    pairs: dict[str, tuple[object, object]] = {
+        "status": (answer.status_code, expected.status),
+        "headers": (
+            {name: headers[name] for name in OF_THE_CALL if name in headers},
+            dict(expected.headers),
+        ),
+        "cache": (
+            headers.get("cache-control"),
+            "private, no-cache" if "etag" in expected.headers else "no-store",
+        ),
+    }
+    if expected.body is not None:
+        pairs["body"] = (answer.content, expected.body)
+        kind = "application/json" if expected.body else None
+        pairs["type"] = (headers.get("content-type"), kind)
+    if answer.is_error:
+        pairs["code"] = (_code_of(answer), expected.code)
+        if expected.faults is not None and answer.status_code == 422:
+            pairs["faults"] = ([each["loc"] for each in answer.json()["detail"]], expected.faults)
+    return {name: (is_, should) for name, (is_, should) in pairs.items() if is_ != should}
+
+
+@asynccontextmanager
+async def one_world(provisions: Mapping[str, Provision]) -> AsyncIterator[World]:
+    """Serve the application on all of these until the end of the block."""
+    clock = ManualClock()
+    clock.stop()
+    clock.now = BEGINNING
+    world = World(asyncio.get_running_loop(), clock)
+    async with AsyncExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(security, "_hasher", SaltlessHasher())
+        patch.setattr(security, "utc_now", clock)
+        patch.setattr(throttle, "utc_now", clock)
+        patch.setattr(throttle, "time", lambda: clock().timestamp())
+        for name, provision in provisions.items():
+            ids = StepIds()
+            service = await stack.enter_async_context(
+                serve(provision, clock=clock, id_source=ids, **SETTINGS)
+            )
+            world.provisions.append(provision)
+            world.ids.append(ids)
+            world.services[name] = service
+            client = httpx2.AsyncClient(
+                transport=httpx2.ASGITransport(service.app),
+                base_url="http://eitherdb.example",
+                trust_env=False,
+            )
+            world.clients[name] = await stack.enter_async_context(client)
+        yield world
