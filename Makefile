@@ -88,7 +88,7 @@ run: $(STAMPS)/runtime ## Serve on http://127.0.0.1:8000 (PORT=8001, HOST=0.0.0.
 
 # Each test process and command would else compile all that it imports, where the environment says to keep
 # none of it: packages are installed without bytecode, because most modules are never imported.
-test fuzz differential: export PYTHONDONTWRITEBYTECODE :=
+test fuzz differential faults: export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: test
 test: install-dev ## Run every test on every backend (PYTEST_ARGS="-k name" for some)
@@ -109,6 +109,11 @@ DIFFERENTIAL_SEED ?=
 differential: install-dev ## Compare all backends over made-up histories (DIFFERENTIAL_MINUTES=10, DIFFERENTIAL_SEED=1)
 	@DIFFERENTIAL_MINUTES=$(DIFFERENTIAL_MINUTES) DIFFERENTIAL_SEED=$(DIFFERENTIAL_SEED) \
 		$(BIN)/python -m pytest tests/differential -n0 --log-cli-level=INFO $(if $(BACKENDS),--backends $(BACKENDS))
+
+FAULTS ?=
+.PHONY: faults
+faults: install-dev ## Plant faults in copies of the project; each must be caught (FAULTS=cursor for some)
+	@$(BIN)/python -m tests.faults $(FAULTS)
 
 # -n0: one load at a time. PROOF_SEED repeats what a failure names.
 PROOF_TRANSFERS ?= 10000

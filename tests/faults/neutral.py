@@ -1,0 +1,209 @@
+"""Faults of what all backends share, and of the API that stands on it."""
+
+from __future__ import annotations
+
+from tests.faults.fault import DIFFERENTIAL, Fault
+
+
+def _in(
+    file: str, what: str, *edits: tuple[str, str], first: str = DIFFERENTIAL, backends: str = "sqlite"
+) -> Fault:
+    first = first if first == DIFFERENTIAL else f"tests/contract/test_{first}.py"
+    return Fault(what, file, edits, first, backends)
+
+
+_MODELS, _LEDGER, _IDEMPOTENCY = "backends/models.py", "backends/ledger.py", "api/idempotency.py"
+_BOTH = "sqlite,mongo-motor"
+
+FAULTS = [
+    _in(
+        _MODELS,
+        "addresses told apart by case",
+        ('address = normalize("NFC", checked.lower())', 'address = normalize("NFC", checked)'),
+        first="emails",
+    ),
+    _in(
+        _MODELS,
+        "addresses told apart by their normal form",
+        ('address = normalize("NFC", checked.lower())', "address = checked.lower()"),
+        ("check_deliverability=False).normalized", "check_deliverability=False).original"),
+        first="emails",
+    ),
+    _in(_MODELS, "NUL in a text", ('if "\\x00" in text:', "if not isinstance(text, str):"), first="forms"),
+    _in(
+        _MODELS,
+        "search by lower case in place of folded case",
+        ('normalize("NFC", text).casefold())', 'normalize("NFC", text).lower())'),
+        first="search",
+    ),
+    _in(
+        _MODELS,
+        "search that tells normal forms apart",
+        ('return normalize("NFC", normalize("NFC", text).casefold())', "return text.casefold()"),
+        first="search",
+    ),
+    _in(
+        _MODELS,
+        "microseconds kept in a bound of time",
+        (
+            "    whole = _after(time)\n    return whole if whole == time else",
+            "    whole = _in_utc(time)\n    return whole if whole == time else",
+        ),
+        first="filters",
+        backends=_BOTH,
+    ),
+    _in(
+        _MODELS,
+        "a bound of time that is rounded down",
+        ("return whole if whole == time else _shifted(whole, _MILLISECOND)", "return whole"),
+        first="forms",
+    ),
+    _in(
+        _MODELS,
+        "entries that who ordered them may not read",
+        (
+            "return {self.ordered_by, *(side.owner_id",
+            "return {*(side.owner_id",
+        ),
+        first="transfers",
+    ),
+    _in(
+        "backends/ids.py",
+        "microseconds kept",
+        ("return now.replace(microsecond=now.microsecond // 1000 * 1000)", "return now"),
+        first="time",
+    ),
+    _in("backends/ids.py", "ids in capitals are ids", ("[0-9a-f]{24}", "[0-9a-fA-F]{24}"), first="items"),
+    _in(
+        "backends/retry.py",
+        "a conflict that is not tried again",
+        ("        except passing:\n", "        except passing:\n            raise\n"),
+        first="transfer_races",
+        backends="mongo-motor",
+    ),
+    _in(
+        "backends/idempotency.py",
+        "a key that is good for any request",
+        ("if kept_fingerprint != idempotency.fingerprint:", "if not kept_fingerprint:"),
+        first="idempotency",
+    ),
+    _in(
+        _LEDGER,
+        "a refusal that is not kept",
+        ("await self._keep(refusal, posting.ordered_by, posting.idempotency)", "pass"),
+        first="idempotent_refusals",
+    ),
+    _in(
+        _LEDGER,
+        "a refused posting whose key is forgotten when it is taken",
+        (
+            "return await self._posted_before(posting, taken)\n        raise refusal",
+            "raise refusal from taken\n        raise refusal",
+        ),
+        first="idempotent_refusals",
+    ),
+    _in(
+        _LEDGER,
+        "an overflow that is never named",
+        ("target.balance_minor > MAX_MINOR - posting.amount_minor", "target.balance_minor > MAX_MINOR"),
+        first="transfers",
+    ),
+    _in(
+        _LEDGER,
+        "a currency that is looked at before the owner",
+        (
+            "if posting.owner_id not in {None, source.owner_id}:\n",
+            "if posting.to_account_id is None and posting.owner_id not in {None, source.owner_id}:\n",
+        ),
+        first="transfers",
+    ),
+    _in(
+        _LEDGER,
+        "a statement with the wrong sign",
+        ("amount_minor=-transfer.amount_minor if takes", "amount_minor=transfer.amount_minor if takes"),
+        first="statement",
+    ),
+    _in(
+        _LEDGER,
+        "a statement in the order of the database",
+        ("yield sorted(entries, key=lambda entry: entry.version)", "yield entries[::-1]"),
+        first="statement",
+    ),
+    _in(
+        _LEDGER,
+        "a statement whose lists overlap",
+        (
+            "last = min(first + STATEMENT_BATCH - 1, account.version)",
+            "last = min(first + STATEMENT_BATCH, account.version)",
+        ),
+        first="statement",
+    ),
+    _in(
+        _LEDGER,
+        "an entry that a stranger reads",
+        (
+            "if owner_id is not None and owner_id not in transfer.parties:",
+            "if owner_id is not None and not transfer.parties:",
+        ),
+        first="transfers",
+    ),
+    _in(
+        "api/cursors.py",
+        "cursors in whole seconds",
+        (
+            "key if isinstance(key, str) else (key - _EPOCH) // _MILLISECOND",
+            "key if isinstance(key, str) else (key - _EPOCH) // (1000 * _MILLISECOND) * 1000",
+        ),
+    ),
+    _in(
+        "api/cursors.py",
+        "a cursor of one list that is good for another",
+        ('(claims["list"], claims["sort"]) == (name, sort)', 'claims["sort"] == sort'),
+    ),
+    _in(
+        "api/preconditions.py",
+        "an ETag without the version",
+        ("f'\"{resource.id}-{resource.version}\"'", "f'\"{resource.id}-1\"'"),
+    ),
+    _in(
+        "api/preconditions.py",
+        "a weak tag that lets a change through",
+        ('for tag in tags if not tag["weak"] and', "for tag in tags if"),
+    ),
+    _in(
+        _IDEMPOTENCY,
+        "a key that is good for any body",
+        ('f"{self.target}\\n{body.model_dump_json()}"', "self.target"),
+    ),
+    _in(_IDEMPOTENCY, "a key that is good for any path", ('f"{self.target}\\n{body', 'f"{body')),
+    _in("api/schemas.py", "times in whole seconds", ('timespec="milliseconds"', 'timespec="seconds"')),
+    _in(
+        "api/deps.py",
+        "sessions that outlive their end",
+        ("user.session_version != session.version", "user.session_version < session.version"),
+    ),
+    _in(
+        "api/deps.py",
+        "users without rights who list everything",
+        (
+            "raise ApiError(NOT_PRIVILEGED)\n    return user.id",
+            "raise ApiError(NOT_PRIVILEGED)\n    return owner_id",
+        ),
+    ),
+    _in(
+        "api/routes/users.py",
+        "deactivation that ends no session",
+        ("end_sessions = body.is_active is False or (", "end_sessions = ("),
+    ),
+    _in(
+        "api/throttle.py",
+        "a throttle that never counts",
+        ('await self._limiter.hit(limit, "login", key)', "pass"),
+    ),
+    _in(
+        "api/errors.py",
+        "an error with the code of another",
+        ('"insufficient_funds", "The account', '"conflict", "The account'),
+    ),
+    _in("api/headers.py", "answers that anybody may keep", ('b"no-store"', 'b"public"')),
+]

@@ -1,0 +1,224 @@
+"""Faults of the SQL backend and its migrations."""
+
+from __future__ import annotations
+
+from tests.faults.fault import DIFFERENTIAL, Fault
+
+
+def _in(file: str, what: str, *edits: tuple[str, str], first: str, backends: str = "sqlite") -> Fault:
+    first = first if first == DIFFERENTIAL else f"tests/contract/test_{first}.py"
+    return Fault(what, file, edits, first, backends)
+
+
+_PAGES, _ITEMS, _USERS = (f"backends/sql/{name}.py" for name in ("pages", "items", "users"))
+_MONEY, _ACCOUNTS, _ERRORS = (f"backends/sql/{name}.py" for name in ("transfers", "accounts", "errors"))
+_FIRST = "migrations/sql/versions/0001_users_and_items.py"
+
+FAULTS = [
+    _in(
+        _PAGES,
+        "sql: a sort without its tie-breaker",
+        (
+            "return [table.c[self.column]] if self.unique else [table.c[self.column], table.c.id]",
+            "return [table.c[self.column]]",
+        ),
+        first="pages",
+    ),
+    _in(
+        _PAGES,
+        "sql: a cursor that shows its own row again",
+        ("tuple_(*keys) < tuple_(*place)", "tuple_(*keys) <= tuple_(*place)"),
+        first="pages",
+    ),
+    _in(
+        _PAGES,
+        "sql: an ascending cursor that shows its own row again",
+        ("tuple_(*keys) > tuple_(*place)", "tuple_(*keys) >= tuple_(*place)"),
+        first="sorts",
+    ),
+    _in(
+        _PAGES,
+        "sql: an order in one direction only",
+        (
+            "key.desc() if self.descending else key.asc()",
+            "key.desc() if self.descending and key.key != 'id' else key.asc()",
+        ),
+        first="pages",
+    ),
+    _in(
+        _PAGES,
+        "sql: a next page after the last one",
+        ("if len(rows) > limit > 0:", "if len(rows) >= limit > 0:"),
+        first="pages",
+    ),
+    _in(
+        _PAGES,
+        "sql: a page that is one row too long",
+        ("for row in rows[:limit]]", "for row in rows]"),
+        first="pages",
+    ),
+    _in(
+        _ITEMS,
+        "sql: search that leaves out descriptions",
+        (
+            "searched = (ITEMS.c.title_folded, ITEMS.c.description_folded)",
+            "searched = (ITEMS.c.title_folded,)",
+        ),
+        first="search",
+    ),
+    _in(
+        _ITEMS,
+        "sql: search that does not fold case",
+        ("q=fold_case(where.q) if", "q=where.q if"),
+        first="search",
+    ),
+    _in(
+        _ITEMS,
+        "sql: an inclusive bound of time",
+        (
+            'ITEMS.c.created_at > bindparam("created_after")',
+            'ITEMS.c.created_at >= bindparam("created_after")',
+        ),
+        first="filters",
+    ),
+    _in(
+        _ITEMS,
+        "sql: a change of an item that is no new version",
+        ('values["version"] = ITEMS.c.version + 1', 'values["version"] = ITEMS.c.version'),
+        first="versions",
+    ),
+    _in(
+        _ITEMS,
+        "sql: items that a stranger changes",
+        ('matches.append(ITEMS.c.owner_id == bindparam("of_owner_id"))', "pass"),
+        first="owners",
+    ),
+    _in(
+        _ITEMS,
+        "sql: an item of nobody is reported as one that exists",
+        ('if violation.kind == "foreign_key":', 'if violation.kind == "check":'),
+        first="items",
+    ),
+    _in(
+        _USERS,
+        "sql: sessions that do not end",
+        (
+            'values["session_version"] = USERS.c.session_version + 1',
+            'values["session_version"] = USERS.c.session_version',
+        ),
+        first="versions",
+    ),
+    _in(
+        _USERS,
+        "sql: an address in use is reported as an id",
+        ('"id" if violation.kind == "primary_key" else "email"', '"id"'),
+        first="users",
+    ),
+    _in(
+        _USERS,
+        "sql: a change of a user by another version",
+        ('is_one_of(USERS.c.version, "of_versions")] if of_versions else', "*()] if of_versions else"),
+        first="versions",
+    ),
+    _in(
+        _USERS,
+        "sql: a user is deleted with money",
+        ("ACCOUNTS.c.balance_minor == 0\n", "ACCOUNTS.c.balance_minor >= 0\n"),
+        first="account_owners",
+    ),
+    _in(
+        _USERS,
+        "sql: a deleted user's accounts stay",
+        ("yield _DELETE_EMPTY_ACCOUNTS, values", "pass"),
+        first="account_owners",
+    ),
+    _in(
+        _MONEY,
+        "sql: a debit without its guard",
+        ("guards.append(ACCOUNTS.c.balance_minor >= amount)", "pass"),
+        first="transfers",
+    ),
+    _in(
+        _MONEY,
+        "sql: a credit without its guard",
+        ("guards.append(ACCOUNTS.c.balance_minor <= MAX_MINOR - amount)", "pass"),
+        first="transfers",
+        backends="postgres",
+    ),
+    _in(
+        _MONEY,
+        "sql: money is taken from a stranger's account",
+        ('guards.append(ACCOUNTS.c.owner_id == bindparam("of_user"))', "pass"),
+        first="transfers",
+    ),
+    _in(
+        _MONEY,
+        "sql: money moves between currencies",
+        ("guards.append(ACCOUNTS.c.currency == currency)", "pass"),
+        first="transfers",
+    ),
+    _in(
+        _MONEY,
+        "sql: the outcome of a posting is not kept",
+        (
+            "yield KEEP_OUTCOME, self._kept(EntryId(posting.id), posting.ordered_by, posting.idempotency)",
+            "pass",
+        ),
+        first="idempotency",
+    ),
+    _in(
+        _MONEY,
+        "sql: the outcome of a posting in one statement is not kept",
+        ("        keyed=posting.idempotency is not None,", "        keyed=False,"),
+        first="idempotency",
+        backends="postgres",
+    ),
+    _in(
+        _MONEY,
+        "sql: a transfer between one's own accounts listed twice",
+        ('TRANSFERS.c.from_owner_id.is_distinct_from(bindparam("owner_id")),', ""),
+        first="moves",
+    ),
+    _in(
+        _MONEY,
+        "sql: a statement without what came in",
+        ('for side in ("from", "to")', 'for side in ("from", "from")'),
+        first="statement",
+    ),
+    _in(
+        "backends/sql/schema.py",
+        "sql: times without a zone",
+        (
+            "return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value",
+            "return value",
+        ),
+        first="users",
+    ),
+    _in(
+        _ERRORS,
+        "sql: a wrong class for a broken reference",
+        ('"SQLITE_CONSTRAINT_FOREIGNKEY": "foreign_key"', '"SQLITE_CONSTRAINT_FOREIGNKEY": "unique"'),
+        first="items",
+    ),
+    _in(
+        _ERRORS,
+        "sql: a refusal by the entry's checks that is taken for a key in use",
+        ('"23514": "check"', '"23514": "unique"'),
+        first="transfers",
+        backends="postgres",
+    ),
+    _in(
+        _FIRST,
+        "sql: an index of addresses that is not unique",
+        ('        sa.UniqueConstraint("email", name="uq_users_email"),\n', ""),
+        first="users",
+    ),
+    _in(_FIRST, "sql: a cascade forgotten", (', ondelete="CASCADE"', ""), first="integrity"),
+    _in(
+        _FIRST,
+        "sql: the collation of a locale",
+        ('collation="C"', 'collation="en-x-icu"'),
+        first="sorts",
+        backends="postgres",
+    ),
+]
