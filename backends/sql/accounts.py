@@ -105,7 +105,7 @@ class SqlAccountRepository(SqlLedger):
 
     async def get(self, id: str, *, owner_id: str | None = None) -> Account:
         """See the protocol."""
-        rows = await self._connections.run(_GET, {"of_id": id})
+        rows = await self._connections.look_up(_GET, {"of_id": id})
         if not rows:
             raise NotFound("account", id)
         if owner_id is not None and rows[0].owner_id != owner_id:

@@ -80,6 +80,10 @@ class Connections(ABC):
             found = await self._fetch(compiled.sql, arguments)
         return compiled.rows(found)
 
+    async def look_up(self, statement: Statement, values: Values) -> list[Row]:
+        """Run a query that finds what it returns, a row or none, by a unique key."""
+        return await self.run(statement, values)
+
     async def write(self, statement: Statement, values: Values) -> list[Row]:
         """Run a statement that changes rows, again where it collided; return what its RETURNING gives.
 

@@ -65,7 +65,7 @@ class SqlCounterRepository:
 
     async def get(self, key: str) -> Count | None:
         """See the protocol."""
-        rows = await self._connections.run(_GET, {"of_key": key, "now": self._clock()})
+        rows = await self._connections.look_up(_GET, {"of_key": key, "now": self._clock()})
         return _to_count(rows[0]) if rows else None
 
     async def delete(self, key: str) -> None:

@@ -120,7 +120,7 @@ class SqlItemRepository:
 
     async def get(self, id: str, *, owner_id: str | None = None) -> Item:
         """See the protocol."""
-        rows = await self._connections.run(_GET, {"of_id": id})
+        rows = await self._connections.look_up(_GET, {"of_id": id})
         if not rows:
             raise NotFound("item", id)
         if owner_id is not None and rows[0].owner_id != owner_id:
@@ -187,7 +187,7 @@ class SqlItemRepository:
 
     async def _refusal(self, id: str, owner_id: str | None) -> NotFound | NotOwner | VersionMismatch:
         """Say why a guarded write matched no row: a second look, on the way to an error only."""
-        rows = await self._connections.run(_OWNER, {"of_id": id})
+        rows = await self._connections.look_up(_OWNER, {"of_id": id})
         if not rows:
             return NotFound("item", id)
         if owner_id is not None and rows[0].owner_id != owner_id:

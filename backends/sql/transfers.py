@@ -288,7 +288,7 @@ class SqlLedger(Ledger):
             raise Taken from violation
 
     async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Account | EntryId | None:
-        rows = await self._connections.run(_OUTCOME, {"owner_id": owner_id, "key": idempotency.key})
+        rows = await self._connections.look_up(_OUTCOME, {"owner_id": owner_id, "key": idempotency.key})
         return read_outcome(rows[0].outcome, rows[0].fingerprint, idempotency) if rows else None
 
     async def _find_accounts(self, ids: Sequence[str]) -> list[Account]:
@@ -296,7 +296,7 @@ class SqlLedger(Ledger):
         return [to_account(row) for row in rows]
 
     async def _find_transfer(self, id: str) -> Transfer | None:
-        rows = await self._connections.run(_TRANSFER, {"of_id": id})
+        rows = await self._connections.look_up(_TRANSFER, {"of_id": id})
         return _to_transfer(rows[0]) if rows else None
 
     async def transfers(

@@ -126,7 +126,7 @@ class SqlUserRepository:
 
     async def get(self, id: str) -> User:
         """See the protocol."""
-        rows = await self._connections.run(_GET, {"of_id": id})
+        rows = await self._connections.look_up(_GET, {"of_id": id})
         if not rows:
             raise NotFound("user", id)
         return _to_user(rows[0])
@@ -137,7 +137,7 @@ class SqlUserRepository:
             address = normalise_email(email)
         except ValueError:
             return None
-        rows = await self._connections.run(_FIND, {"email": address})
+        rows = await self._connections.look_up(_FIND, {"email": address})
         return _to_user(rows[0]) if rows else None
 
     async def list(
@@ -204,5 +204,5 @@ class SqlUserRepository:
 
     async def _refusal(self, id: str) -> NotFound | VersionMismatch:
         """Say why a guarded write matched no row: a second look, on the way to an error only."""
-        rows = await self._connections.run(_EXISTS, {"of_id": id})
+        rows = await self._connections.look_up(_EXISTS, {"of_id": id})
         return VersionMismatch("user", id) if rows else NotFound("user", id)

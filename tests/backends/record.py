@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -13,6 +12,8 @@ from pymongo import monitoring
 from backends.protocols import Backend
 from backends.sql.backend import SqlBackend
 from backends.sql.connections import Connections
+from backends.sql.postgres import PostgresConnections
+from backends.sql.sqlite import SqliteConnections
 from config import Settings
 from tests.provision import Provision
 
@@ -27,28 +28,25 @@ def connections_of(backend: Backend) -> Connections:
     return cast("SqlBackend", backend)._connections
 
 
-def driver_connection_of(backend: Backend) -> Any:
-    """Return the connection that an SQL backend uses next: asyncpg's or sqlite3's own."""
-    idle = cast("Any", connections_of(backend))._idle[-1]
-    return getattr(idle, "_made", idle)
-
-
 @asynccontextmanager
 async def statements(backend: Backend) -> AsyncIterator[list[Statement]]:
-    """Collect what the backend sends to its database, one thing after the other, on one connection."""
+    """Collect what the backend sends to its database, one thing after the other."""
     found: list[Statement] = []
-    connection = driver_connection_of(backend)
-    if isinstance(connection, sqlite3.Connection):
+    connections = connections_of(backend)
+    if isinstance(connections, SqliteConnections):
 
         def note(sql: str) -> None:
             # It tells of a deletion once more for the cascade. Parameters are filled in.
             if found[-1:] != [(sql, ())]:
                 found.append((sql, ()))
 
-        connection.set_trace_callback(note)
+        for each in (connections._idle[-1], connections._look_up):
+            each.do(lambda connection: connection.set_trace_callback(note))
         yield found
-        connection.set_trace_callback(None)
+        for each in (connections._idle[-1], connections._look_up):
+            each.do(lambda connection: connection.set_trace_callback(None))
     else:
+        connection = cast("PostgresConnections", connections)._idle[-1]
         with connection.query_logger(lambda query: found.append((query.query, query.args))):
             yield found
             await asyncio.sleep(0)  # asyncpg tells a little later

@@ -25,8 +25,7 @@ from tests.proof.sampler import Sampler
 
 logger = logging.getLogger(__name__)
 
-TRANSFERS = 400
-"""As many as `make test` has time for; `make proof` makes ten thousand, and kills processes meanwhile."""
+TRANSFERS = 10_000
 
 OWNERS = 5
 ACCOUNTS_EACH = 4
