@@ -7,12 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 
-# The load without a fault runs with Motor (`ONE_DRIVER_NAMES`), the crashes with its successor.
-CHOICES = {"crashing": ("sqlite", "postgres", "mongo-pymongo"), "electing": ("mongo-motor",)}
+# On each database; MongoDB's crashes with one driver, its election and its plain load with the other.
+CHOICES = {
+    "loaded": ("sqlite", "postgres", "mongo-pymongo"),
+    "crashing": ("sqlite", "postgres", "mongo-motor"),
+    "electing": ("mongo-pymongo",),
+}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test of faults once a selected backend of those that it is about."""
+    """Run each test once a selected backend of those that it is about."""
     selected = metafunc.config.getoption("--backends").split(",")
     for argument, names in CHOICES.items():
         if argument in metafunc.fixturenames:

@@ -8,14 +8,13 @@ from migrations import open_migrator
 from tests.proof.faults import alternately
 from tests.proof.processes import own_database, two_servers
 from tests.proof.stage import Stage
-from tests.provision import Provision
 
 pytestmark = [pytest.mark.timeout(1800), pytest.mark.usefixtures("machine")]
 
 
-async def test_transfers_add_up(migrated: Provision) -> None:
+async def test_transfers_add_up(loaded: str) -> None:
     """Without a fault."""
-    async with migrated.empty_database() as settings:
+    async with own_database(loaded) as (settings, _):
         await open_migrator(settings).upgrade()
         async with two_servers(settings) as servers:
             await Stage(settings, servers).prove()
