@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
 from backends.models import Idempotency
@@ -49,6 +50,11 @@ async def _keyed(
         ),
     ] = None,
 ) -> KeyedRequest:
+    if len(request.headers.getlist("idempotency-key")) > 1:
+        # Which of them counts would be chance, and a repetition might be paid again.
+        message = "There should be one Idempotency-Key"
+        error = {"type": "too_many_keys", "loc": ("header", "idempotency-key"), "msg": message}
+        raise RequestValidationError([error])
     return KeyedRequest(idempotency_key, f"{request.method} {request.url.path}")
 
 

@@ -291,6 +291,18 @@ async def test_key_for_another_request_is_a_422(bank: Bank) -> None:
     assert await bank.balances() == (998, 2)
 
 
+async def test_two_keys_in_one_request_are_a_422(bank: Bank) -> None:
+    """Whichever counted: a repetition with the other one first would be paid again."""
+    answer = await bank.ada.http.post(
+        "/accounts/",
+        json={"name": "New", "currency": "EUR"},
+        headers=[("Idempotency-Key", "k"), ("Idempotency-Key", "l")],
+    )
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation_error")
+    ((fault,),) = (answer.json()["detail"],)
+    assert (fault["loc"], fault["type"]) == (["header", "idempotency-key"], "too_many_keys")
+
+
 async def test_key_that_is_sent_twenty_times_at_once_is_carried_out_once(bank: Bank) -> None:
     """All get the one answer."""
     answers = await asyncio.gather(*(bank.transfer(10, key="once") for _ in range(20)))

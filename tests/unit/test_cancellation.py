@@ -1,0 +1,41 @@
+"""What must not stop in the middle does not, however often its caller is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+
+import anyio
+import pytest
+
+from backends.cancellation import to_its_end
+
+
+@pytest.fixture
+def done() -> list[str]:
+    """Return what has been done so far."""
+    return []
+
+
+async def work(done: list[str]) -> None:
+    """Take a moment, with many waits in it."""
+    for _ in range(20):
+        await asyncio.sleep(0.005)
+    done.append("work")
+
+
+async def test_cancelled_once_it_ends_first(done: list[str]) -> None:
+    """The caller is told of the cancellation afterwards."""
+    caller = asyncio.create_task(to_its_end(work(done)))
+    await asyncio.sleep(0.01)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert done == ["work"]
+
+
+async def test_cancelled_again_and_again_it_ends_first(done: list[str]) -> None:
+    """As in a scope of anyio's, in which Starlette streams answers."""
+    with anyio.move_on_after(0.01) as scope:
+        await to_its_end(work(done))
+    assert scope.cancelled_caught
+    assert done == ["work"]
