@@ -42,6 +42,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(fixture, chosen, indirect=True, scope="session")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the loads, which take a minute or two each: the other workers do the rest meanwhile."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/proof/test_load"))
+
+
 def on_its_drivers(metafunc: pytest.Metafunc, names: list[str]) -> list[str]:
     """Return those of the backends that the test runs on: one driver a database, or all."""
     on_one = metafunc.definition.nodeid.startswith(ON_ONE_DRIVER)
