@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, cast
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request, Response, params
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import request_params_to_args
 from fastapi.exceptions import RequestValidationError
@@ -154,7 +154,7 @@ class _Plan:
     def suits(route: APIRoute) -> bool:
         """Tell whether the route asks for nothing else."""
         dependant = route.dependant
-        takes_json = route.body_field is None or type(route.body_field.field_info).__name__ == "Body"
+        takes_json = route.body_field is None or type(route.body_field.field_info) is params.Body
         return (
             _Call.suits(dependant)
             and takes_json

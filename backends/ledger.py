@@ -132,26 +132,26 @@ _SIDES = (("from", "source"), ("to", "target"))
 
 def fields_of(transfer: Transfer) -> dict[str, Any]:
     """Return an entry as one row or document: `from_account_id` and so on, None for a side it lacks."""
-    fields = {name: getattr(transfer, name) for name in _PLAIN_FIELDS}
+    fields = {name: getattr(transfer, name) for name in ENTRY_FIELDS}
     for prefix, name in _SIDES:
         side = getattr(transfer, name)
-        fields |= {f"{prefix}_{field}": side and getattr(side, field) for field in _SIDE_FIELDS}
+        fields |= {f"{prefix}_{field}": side and getattr(side, field) for field in SIDE_FIELDS}
     return fields
 
 
 def transfer_of(fields: Mapping[str, Any]) -> Transfer:
     """Return the entry of such a row or document."""
     sides: dict[str, Any] = {
-        name: Side(**{field: fields[f"{prefix}_{field}"] for field in _SIDE_FIELDS})
+        name: Side(**{field: fields[f"{prefix}_{field}"] for field in SIDE_FIELDS})
         if fields[f"{prefix}_account_id"] is not None
         else None
         for prefix, name in _SIDES
     }
-    return Transfer(**{name: fields[name] for name in _PLAIN_FIELDS}, **sides)
+    return Transfer(**{name: fields[name] for name in ENTRY_FIELDS}, **sides)
 
 
-_PLAIN_FIELDS = ("id", "ordered_by", "idempotency_key", "amount_minor", "note", "created_at")
-_SIDE_FIELDS = ("account_id", "owner_id", "balance_minor", "version")
+ENTRY_FIELDS = ("id", "ordered_by", "idempotency_key", "amount_minor", "note", "created_at")
+SIDE_FIELDS = ("account_id", "owner_id", "balance_minor", "version")
 
 
 def entry_of(account_id: str, transfer: Transfer) -> StatementEntry:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from backends.errors import BackendError
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
     from config import Settings
+
+T = TypeVar("T")
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgres": "postgresql+asyncpg"}
 
@@ -76,15 +78,19 @@ def postgres_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-async def first_connection(engine: AsyncEngine, settings: Settings) -> AsyncConnection:
-    """Connect, and wait for a lock where SQLite itself does not: see `backends.sql.sqlite`."""
+async def first_connection(connect: Callable[[], Awaitable[T]], *, timeout_seconds: float) -> T:
+    """Connect, and wait for a lock where SQLite itself does not: when it changes a new file to WAL.
+
+    Two instances that start on one new file meet there. Later connections find it changed.
+    """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + settings.db_command_timeout_seconds
+    deadline = loop.time() + timeout_seconds
     while True:
         try:
-            return await engine.connect()
-        except OperationalError as exc:
-            if getattr(exc.orig, "sqlite_errorname", "") != "SQLITE_BUSY" or loop.time() > deadline:
+            return await connect()
+        except (OperationalError, sqlite3.OperationalError) as exc:
+            error = exc.orig if isinstance(exc, OperationalError) else exc
+            if getattr(error, "sqlite_errorname", "") != "SQLITE_BUSY" or loop.time() > deadline:
                 raise
             await asyncio.sleep(0.02)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from backends.cancellation import to_its_end
 from backends.errors import BackendError
 from backends.sql.connections import Connections, Steps
-from backends.sql.engine import database_url, make_folder, set_pragmas
+from backends.sql.engine import database_url, first_connection, make_folder, set_pragmas
 from backends.sql.errors import connect_errors, translate_errors
 from backends.sql.statements import Row, Statement, Values
 
@@ -62,28 +62,18 @@ class SqliteConnections(Connections):
         return len(self._all) - len(self._idle)
 
     async def open(self) -> str:
-        """See `Connections`.
-
-        The change of a new file to WAL is the one lock that SQLite does not wait for. Two instances that
-        start on one new file meet there; later connections find it changed.
-        """
+        """See `Connections`."""
         if sqlite3.sqlite_version_info < MIN_VERSION:
             needed = ".".join(map(str, MIN_VERSION))
             raise BackendError(
                 f"SQLite {sqlite3.sqlite_version} is too old: EitherDB needs {needed} or newer"
             )
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._time_limit_seconds
         with connect_errors():
-            while True:
-                try:
-                    await self._visit(lambda connection: connection.execute("SELECT 1").fetchall())
-                except sqlite3.OperationalError as exc:
-                    if exc.sqlite_errorname != "SQLITE_BUSY" or loop.time() > deadline:
-                        raise
-                    await asyncio.sleep(0.02)
-                else:
-                    return sqlite3.sqlite_version
+            await first_connection(
+                lambda: self._visit(partial(_fetch, "SELECT 1", [])),
+                timeout_seconds=self._time_limit_seconds,
+            )
+        return sqlite3.sqlite_version
 
     async def has_table(self, name: str) -> bool:
         """See `Connections`."""
@@ -109,8 +99,8 @@ class SqliteConnections(Connections):
         compiled = self._compiled(statement)
         try:
             found = self._look_up.do(partial(_fetch, compiled.sql, compiled.arguments(values)))
-        except sqlite3.OperationalError:
-            return await self.run(statement, values)
+        except sqlite3.Error:
+            return await self.run(statement, values)  # which waits, or says what is wrong
         return compiled.rows(found)
 
     async def _fetch(self, sql: str, arguments: list[Any]) -> Iterable[Iterable[Any]]:

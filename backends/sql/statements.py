@@ -41,10 +41,9 @@ class Compiled:
         """Compile it."""
         compiled: SQLCompiler = statement.compile(dialect=dialect)
         self.sql = compiled.string
-        self._parameters = [
-            (name, compiled.params[name], _to_driver(compiled.binds[name].type, dialect))
-            for name in compiled.positiontup or ()
-        ]
+        parameters = [compiled.binds[name] for name in compiled.positiontup or ()]
+        self._constants = {each.key: each.effective_value for each in parameters if not each.required}
+        self._parameters = [(each.key, _to_driver(each.type, dialect)) for each in parameters]
         columns = list(
             statement.exported_columns if isinstance(statement, UpdateBase) else statement.selected_columns
         )
@@ -54,10 +53,14 @@ class Compiled:
         self._converts = [(place, convert) for place, convert in enumerate(converts) if convert]
 
     def arguments(self, values: Values) -> list[Any]:
-        """Return the parameters in the order in which the driver takes them."""
+        """Return the parameters in the order in which the driver takes them.
+
+        Raises:
+            KeyError: One has no value; null would find nothing, and nobody would know why.
+        """
         arguments = []
-        for name, default, convert in self._parameters:
-            value = values.get(name, default)
+        for name, convert in self._parameters:
+            value = self._constants[name] if name in self._constants else values[name]
             arguments.append(value if convert is None else convert(value))
         return arguments
 

@@ -12,6 +12,8 @@ from backends.capabilities import Capability
 from backends.idempotency import EntryId, Outcome, read_outcome, write_outcome
 from backends.ids import Clock, IdSource
 from backends.ledger import (
+    ENTRY_FIELDS,
+    SIDE_FIELDS,
     Ledger,
     Posting,
     Refused,
@@ -36,7 +38,7 @@ from backends.sql.schema import ACCOUNTS, IDEMPOTENCY_KEYS, TRANSFERS
 from backends.sql.statements import Row, Statement
 
 if TYPE_CHECKING:
-    from sqlalchemy import CTE, ColumnElement, FromClause
+    from sqlalchemy import ColumnElement, FromClause
     from sqlalchemy.sql.dml import ReturningUpdate
 
     from backends.sql.connections import Connections, Steps
@@ -129,11 +131,8 @@ def _step(*, takes: bool, of_owner: bool, in_currency: bool) -> Statement:
     return _change(takes=takes, of_owner=of_owner, account="of_account", currency=currency)
 
 
-_POSTED = ("id", "ordered_by", "idempotency_key", "amount_minor", "note", "created_at")
-
-
 @cache
-def _post(*, takes_first: bool | None, gives_first: bool | None, of_owner: bool, keyed: bool) -> Statement:
+def _post(sides: tuple[str, ...], *, of_owner: bool, keyed: bool) -> Statement:
     """Return the statement that is a whole posting.
 
     It changes the accounts one after the other, because the second change asks for what the first one
@@ -141,32 +140,25 @@ def _post(*, takes_first: bool | None, gives_first: bool | None, of_owner: bool,
     refuse: then nothing is done.
 
     Args:
-        takes_first: Whether the account that the money comes from has the lower id; None without one.
-        gives_first: The same of the account that it goes to.
-        of_owner: Whether that account must be the parameter `of_user`'s.
+        sides: `from`, `to` or both, in the order of their accounts' ids.
+        of_owner: Whether the account that the money comes from must be the parameter `of_user`'s.
         keyed: Whether the outcome is kept under a key.
     """
-    sides: dict[str, CTE] = {}
-    is_first = {"from": takes_first, "to": gives_first}
-    names = [name for name, first in is_first.items() if first is not None]
-    for name in sorted(names, key=lambda name: not is_first[name]):
-        before = next(iter(sides.values()), None)
-        change = _change(
-            takes=name == "from",
-            of_owner=of_owner and name == "from",
-            account=f"{name}_account_id",
-            currency=None if before is None else before.c.currency,
-        )
-        sides[name] = change.cte(f"the_{name}")
     values: dict[str, ColumnElement[Any]] = {
-        name: bindparam(name, type_=TRANSFERS.c[name].type) for name in _POSTED
+        name: bindparam(name, type_=TRANSFERS.c[name].type) for name in ENTRY_FIELDS
     }
     found: FromClause = select(literal(1)).subquery("posting")
-    for name, side in sides.items():
-        found = found.outerjoin(side, true())
-        account_id = f"{name}_account_id"
+    currency = None
+    for side in sides:
+        account_id = f"{side}_account_id"
+        takes = side == "from"
+        changed = _change(
+            takes=takes, of_owner=of_owner and takes, account=account_id, currency=currency
+        ).cte(f"the_{side}")
+        currency = changed.c.currency
+        found = found.outerjoin(changed, true())
+        values |= {f"{side}_{field}": changed.c[field] for field in SIDE_FIELDS if field != "account_id"}
         values[account_id] = bindparam(account_id, type_=TRANSFERS.c[account_id].type)
-        values |= {f"{name}_{field}": side.c[field] for field in ("owner_id", "balance_minor", "version")}
     entry = insert(TRANSFERS).from_select(list(values), select(*values.values()).select_from(found))
     if keyed:
         kept = {
@@ -209,23 +201,15 @@ class SqlLedger(Ledger):
 
     async def _post_at_once(self, posting: Posting) -> Transfer:
         """Do all in one statement: accounts stay locked for no round trip."""
-        first = posting.account_ids[0]
-        source, target = posting.from_account_id, posting.to_account_id
         statement = _post(
-            takes_first=None if source is None else source == first,
-            gives_first=None if target is None else target == first,
+            tuple("from" if id_ == posting.from_account_id else "to" for id_ in posting.account_ids),
             of_owner=posting.owner_id is not None,
             keyed=posting.idempotency is not None,
         )
-        values: dict[str, Any] = {
-            "id": posting.id,
-            "ordered_by": posting.ordered_by,
-            "idempotency_key": posting.key,
-            "amount_minor": posting.amount_minor,
-            "note": posting.note,
-            "created_at": posting.created_at,
-            "from_account_id": source,
-            "to_account_id": target,
+        values = {
+            **fields_of(posting.entry(None, None)),
+            "from_account_id": posting.from_account_id,
+            "to_account_id": posting.to_account_id,
             "of_user": posting.owner_id,
         }
         if posting.idempotency is not None:

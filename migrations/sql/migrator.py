@@ -131,7 +131,9 @@ class SqlMigrator:
         engine = create_engine(self._settings)
         try:
             with connect_errors():
-                connection = await first_connection(engine, self._settings)
+                connection = await first_connection(
+                    engine.connect, timeout_seconds=self._settings.db_command_timeout_seconds
+                )
             try:
                 with translate_errors():
                     yield connection

@@ -18,7 +18,7 @@ from typing import cast
 import pytest
 
 from backends import open_backend
-from backends.errors import ConnectionLost, Unavailable
+from backends.errors import BackendError, ConnectionLost, Unavailable
 from backends.models import NewItem, NewUser
 from backends.mongo.backend import MongoBackend
 from backends.mongo.pages import Order, fetch_page
@@ -348,3 +348,15 @@ async def test_open_waits_for_a_writer_of_a_file_in_another_mode(tmp_path: Path)
         writer.execute("COMMIT")
     async with opened(opening) as backend:
         await backend.check_schema()
+
+
+async def test_damaged_file_is_told_as_an_error_of_the_backend(tmp_path: Path) -> None:
+    """By a look-up, which is not run in a thread, as by anything else."""
+    path = tmp_path / "damaged.db"
+    async with opened(sqlite_backend(path, timeout_seconds=1)) as backend:
+        rows = await add_rows(backend)
+    async with opened(sqlite_backend(path, timeout_seconds=1)) as backend:
+        path.write_bytes(b"x" * path.stat().st_size)
+        for call in (backend.items.get(rows.item.id), backend.items.list()):
+            with pytest.raises(BackendError):
+                await call
