@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from backends.ids import Clock, IdSource, new_id, utc_now
+from config.installed import load_installed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,6 +38,7 @@ async def open_backend(
         Unavailable: The database can't be reached.
         BackendError: It answered, but can't be used (version too old, wrong password, …).
     """
-    module = import_module(_MODULES[settings.db_backend])
+    name = settings.db_backend
+    module = import_module(_MODULES[name]) if name in _MODULES else load_installed(name)
     opener = cast("Callable[..., Awaitable[Backend]]", module.open_backend)
     return await opener(settings, clock=clock, id_source=id_source)

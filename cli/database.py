@@ -9,9 +9,10 @@ from urllib.parse import parse_qs
 from backends import open_backend
 from backends.errors import BackendError
 from backends.protocols import Backend
-from config import DbBackend, Settings
+from config import Settings
+from config.settings import url_schemes
 
-_VALID: dict[DbBackend, str] = {
+_VALID = {
     "sqlite": "sqlite:///path/to/file.db in a folder that can be written",
     "postgres": "postgresql://user:password@host:5432/name of a server that runs",
     "mongo": "mongodb://user:password@host:27017/name of a server that runs",
@@ -31,7 +32,7 @@ async def opened_backend(settings: Settings, *, check_schema: bool = True) -> As
     except BackendError as exc:
         raise BackendError(
             f"DATABASE_URL: can't use the {settings.db_backend} database at {shown_url(settings)}: {exc}; "
-            f"give {_VALID[settings.db_backend]}"
+            f"give {_VALID.get(settings.db_backend) or url_schemes(settings.db_backend)[0] + '://…'}"
         ) from exc
     try:
         if check_schema:

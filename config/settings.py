@@ -25,18 +25,23 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from config.installed import installed_backends, load_installed
+
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-DbBackend = Literal["sqlite", "postgres", "mongo"]
 MongoDriver = Literal["motor", "pymongo"]
 Environment = Literal["local", "staging", "production"]
 
-SCHEMES: dict[DbBackend, tuple[str, ...]] = {
+SCHEMES: dict[str, tuple[str, ...]] = {
     "sqlite": ("sqlite", "sqlite+aiosqlite"),
     "postgres": ("postgresql", "postgresql+asyncpg", "postgres"),
     "mongo": ("mongodb", "mongodb+srv"),
 }
+"""Of EitherDB's own backends; those that are installed besides say theirs (`config.installed`)."""
+
+LOCAL_SERVERS = ("postgres", "mongo")
+"""What `eitherdb dev` can start a server of."""
 
 DEFAULT_SQLITE_URL = "sqlite:///.data/eitherdb.db"
 DEFAULT_LOCAL_SUPERUSER = "admin@example.com"
@@ -63,6 +68,22 @@ def _check_rate_limit(value: str) -> str:
 
 
 RateLimit = Annotated[str, AfterValidator(_check_rate_limit)]
+
+
+def _check_backend(name: str) -> str:
+    if name not in SCHEMES:
+        if name not in (installed := installed_backends()):
+            raise ValueError(f"not a valid value; choose one of: {', '.join([*SCHEMES, *installed])}")
+        load_installed(name)
+    return name
+
+
+DbBackend = Annotated[str, AfterValidator(_check_backend)]
+
+
+def url_schemes(backend: str) -> tuple[str, ...]:
+    """Return the schemes that DATABASE_URL may have with a backend that was found valid."""
+    return SCHEMES.get(backend) or tuple(load_installed(backend).URL_SCHEMES)
 
 
 class SettingsError(Exception):
@@ -104,7 +125,7 @@ class DatabaseChoice(BaseSettings):
     @property
     def needs_local_server(self) -> bool:
         """True if `eitherdb dev` has to start a database server first."""
-        return self.db_backend != "sqlite" and self.database_url is None
+        return self.db_backend in LOCAL_SERVERS and self.database_url is None
 
 
 class Settings(DatabaseChoice):
@@ -219,13 +240,11 @@ class Settings(DatabaseChoice):
         scheme = _scheme(self.url)
         if self.database_url is None:
             if self.db_backend != "sqlite":
-                yield (
-                    f"DATABASE_URL: needed with DB_BACKEND={self.db_backend}; give {forms} "
-                    "(`make run` starts a local server without it)"
-                )
+                hint = " (`make run` starts a local server without it)" if self.needs_local_server else ""
+                yield f"DATABASE_URL: needed with DB_BACKEND={self.db_backend}; give {forms}{hint}"
         elif not scheme:
             yield f"DATABASE_URL: has no scheme; with DB_BACKEND={self.db_backend} give {forms}"
-        elif scheme not in SCHEMES[self.db_backend]:
+        elif scheme not in url_schemes(self.db_backend):
             yield (
                 f"DATABASE_URL: the scheme {scheme!r} does not fit DB_BACKEND={self.db_backend}; "
                 f"give {forms}"
@@ -368,8 +387,8 @@ def _is_in_memory(url: str) -> bool:
     return not path.strip("/") or ":memory:" in path or "mode=memory" in path
 
 
-def _url_forms(backend: DbBackend) -> str:
-    return " or ".join(f"{scheme}://…" for scheme in SCHEMES[backend])
+def _url_forms(backend: str) -> str:
+    return " or ".join(f"{scheme}://…" for scheme in url_schemes(backend))
 
 
 def _bounded_number(field: FieldInfo) -> str | None:

@@ -12,6 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
+from config.installed import load_installed
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -88,7 +90,8 @@ class Migrator(Protocol):
 
 def open_migrator(settings: Settings) -> Migrator:
     """Return the migrator of the backend that the settings name; it connects when it is used."""
-    module = import_module(_MODULES[settings.db_backend])
+    name = settings.db_backend
+    module = import_module(_MODULES[name]) if name in _MODULES else load_installed(name)
     return cast("Callable[[Settings], Migrator]", module.open_migrator)(settings)
 
 

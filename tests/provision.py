@@ -15,7 +15,6 @@ import secrets
 import shutil
 import sqlite3
 import tempfile
-from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from functools import cached_property
@@ -26,7 +25,8 @@ import asyncpg
 from pymongo import AsyncMongoClient
 from sqlalchemy import make_url
 
-from backends import open_backend
+import eitherdb_contract.provision
+from backends.capabilities import Capability
 from backends.ids import Clock, IdSource, new_id, utc_now
 from backends.mongo.backend import MongoBackend
 from backends.mongo.driver import MOTOR_THREADS
@@ -88,38 +88,14 @@ class Servers:
         self._stack.close()
 
 
-class Provision(ABC):
-    """One backend's place in a test run."""
+class Provision(eitherdb_contract.provision.Provision):
+    """One backend's place in a test run, with databases to migrate besides the shared one."""
 
-    name: str
-    settings: Settings
-    """Of the migrated database that the tests share, one after the other."""
-
-    @abstractmethod
-    async def start(self) -> None:
-        """Start what is needed and migrate the shared database."""
-
-    @abstractmethod
-    async def stop(self) -> None:
-        """Remove everything that `start` made."""
-
-    @abstractmethod
-    async def clean(self) -> None:
-        """Remove every row from the shared database."""
+    capabilities = frozenset(Capability)
 
     def empty_database(self) -> AbstractAsyncContextManager[Settings]:
         """Make a database that was never migrated, and remove it at the end."""
         raise NotImplementedError(f"{self.name} has no migrations")
-
-    async def open(
-        self,
-        settings: Settings | None = None,
-        *,
-        clock: Clock = utc_now,
-        id_source: IdSource = new_id,
-    ) -> Backend:
-        """Open the shared database, or that of other settings."""
-        return await open_backend(settings or self.settings, clock=clock, id_source=id_source)
 
 
 def make_settings(**values: Any) -> Settings:
@@ -266,6 +242,7 @@ class MongomockProvision(Provision):
     """mongomock-motor: MongoDB's API without a server, without transactions and validators."""
 
     name = "mongomock"
+    capabilities = frozenset[Capability]()
 
     async def start(self) -> None:
         """See `Provision`."""
@@ -299,7 +276,7 @@ class MongomockProvision(Provision):
         return MongoBackend(
             MongomockDriver(self._database),
             server=ServerInfo(product="mongomock", version="0", driver="mongomock-motor"),
-            capabilities=frozenset(),
+            capabilities=self.capabilities,
             wait_timeout_seconds=(settings or self.settings).db_pool_timeout_seconds,
             retry_deadline_seconds=(settings or self.settings).db_command_timeout_seconds,
             clock=clock,

@@ -8,9 +8,9 @@ from contextlib import AsyncExitStack
 import pytest
 
 from api import security
+from eitherdb_contract.clock import ManualClock
 from tests.api.routes import Scene
 from tests.api.service import CHEAP_HASHER, COSTLY_HASHER, Account, Service, serve
-from tests.conftest import ManualClock
 from tests.provision import Provision
 
 

@@ -25,7 +25,7 @@ from backends.ids import IdSource, new_id
 from backends.models import Item, NewItem, NewUser, User
 from backends.protocols import Backend
 from config import Settings
-from tests.conftest import ManualClock
+from eitherdb_contract.clock import ManualClock
 from tests.provision import Provision
 
 SECRET = "s3cret"

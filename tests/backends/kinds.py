@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.conftest import find_provision, on_its_drivers
+from eitherdb_contract.selection import run_on_backends
+from tests.conftest import find_provision, not_on_its_drivers
 from tests.provision import Provision, Servers
 
 KINDS = {"sql": ("sqlite", "postgres"), "mongo": ("mongo-motor", "mongo-pymongo")}
@@ -14,11 +15,9 @@ KINDS = {"sql": ("sqlite", "postgres"), "mongo": ("mongo-motor", "mongo-pymongo"
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test that asks for a kind once a selected backend of that kind."""
-    selected = metafunc.config.getoption("--backends").split(",")
     for fixture, names in KINDS.items():
         if fixture in metafunc.fixturenames:
-            chosen = on_its_drivers(metafunc, [name for name in names if name in selected])
-            metafunc.parametrize(fixture, chosen, indirect=True, scope="session")
+            run_on_backends(metafunc, fixture, names, left_out=not_on_its_drivers(metafunc, names))
 
 
 async def _started(name: str, servers: Servers) -> AsyncIterator[Provision]:

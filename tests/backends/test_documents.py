@@ -12,10 +12,10 @@ from pymongo.errors import WriteError
 
 from backends.models import ItemChanges, NewItem, NewUser
 from backends.mongo.schema import COLLECTIONS
+from eitherdb_contract.clock import ManualClock
 from tests.backends.methods import METHODS, add_rows
 from tests.backends.raw import mongo_database, opened
 from tests.backends.record import Command, recorded
-from tests.conftest import ManualClock
 from tests.provision import Provision
 
 VALIDATION_FAILED = 121

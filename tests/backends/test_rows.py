@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import text
 
 from backends.models import NewItem, NewUser
+from eitherdb_contract.clock import ManualClock
 from tests.backends.raw import opened, sql_connection
 from tests.backends.record import connections_of
-from tests.conftest import ManualClock
 from tests.provision import Provision
 
 

@@ -27,7 +27,8 @@ from backends.models import (
     User,
 )
 from backends.protocols import MAX_LIMIT, Backend
-from tests.contract.expectations import refused_without
+
+from .expectations import refused_without
 
 T = TypeVar("T")
 Test = Callable[..., Coroutine[Any, Any, None]]

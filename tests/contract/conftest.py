@@ -12,12 +12,13 @@ from backends.ids import Clock, IdSource, new_id, utc_now
 from backends.models import User
 from backends.protocols import Backend
 from config import Settings
-from tests.conftest import ManualClock
-from tests.contract.bank import money
-from tests.contract.expectations import refused_without
-from tests.contract.samples import UNKNOWN_ID, new_user
-from tests.contract.shelves import KINDS, Shelf
-from tests.provision import Provision
+from eitherdb_contract.clock import ManualClock
+from eitherdb_contract.provision import Provision
+
+from .bank import money
+from .expectations import refused_without
+from .samples import UNKNOWN_ID, new_user
+from .shelves import KINDS, Shelf
 
 
 class ManualIds:

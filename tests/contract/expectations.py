@@ -14,6 +14,7 @@ from backends.capabilities import Capability
 from backends.errors import BackendError, Conflict, NotSupported
 from backends.models import Item, User
 from backends.protocols import MAX_LIMIT, Backend
+from eitherdb_contract.refusals import note_refusal
 
 T = TypeVar("T")
 Row = TypeVar("Row", User, Item)
@@ -37,6 +38,8 @@ def raises(expected: BackendError) -> Iterator[None]:
         yield
     assert facts(caught.value) == facts(expected)
     assert str(caught.value) == str(expected)
+    if isinstance(expected, NotSupported):
+        note_refusal(expected.capability)
 
 
 @contextmanager

@@ -20,9 +20,10 @@ from backends.models import (
     UserSort,
 )
 from backends.protocols import Backend
-from tests.contract.bank import money, order_of
-from tests.contract.expectations import delete_user
-from tests.contract.samples import new_account, new_item, new_user
+
+from .bank import money, order_of
+from .expectations import delete_user
+from .samples import new_account, new_item, new_user
 
 Row = User | Item | Account | Transfer
 Kind = Literal["users", "items", "items of an owner", "accounts of an owner", "transfers of an owner"]

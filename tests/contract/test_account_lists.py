@@ -7,11 +7,12 @@ from itertools import product
 
 from backends.models import Account, AccountFilter, AccountSort, NewAccount, Page, User
 from backends.protocols import MAX_LIMIT, Backend
-from tests.conftest import ManualClock
-from tests.contract.expectations import race
-from tests.contract.samples import UNKNOWN_ID, new_account
-from tests.contract.shelves import order, position, sorted_by
-from tests.contract.test_sorts import TEXTS
+from eitherdb_contract.clock import ManualClock
+
+from .expectations import race
+from .samples import UNKNOWN_ID, new_account
+from .shelves import order, position, sorted_by
+from .test_sorts import TEXTS
 
 MILLISECOND = timedelta(milliseconds=1)
 SORTS: list[AccountSort] = ["-created_at", "created_at", "name", "-name"]

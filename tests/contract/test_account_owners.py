@@ -9,7 +9,8 @@ import pytest
 from backends.errors import AccountNotEmpty, NotFound, VersionMismatch
 from backends.models import Account, Page, Transfer, User, UserChanges
 from backends.protocols import Backend
-from tests.contract.bank import (
+
+from .bank import (
     after,
     books,
     checked_books,
@@ -19,8 +20,8 @@ from tests.contract.bank import (
     open_account,
     order_of,
 )
-from tests.contract.conftest import Opener
-from tests.contract.expectations import (
+from .conftest import Opener
+from .expectations import (
     changed,
     delete_user,
     delete_user_in_the_end,
@@ -29,7 +30,7 @@ from tests.contract.expectations import (
     race,
     raises,
 )
-from tests.contract.samples import new_account, new_item, new_user
+from .samples import new_account, new_item, new_user
 
 
 @pytest.fixture

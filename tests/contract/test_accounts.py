@@ -12,11 +12,12 @@ from backends.errors import AccountNotEmpty, AlreadyExists, NotFound, NotOwner, 
 from backends.ids import is_id
 from backends.models import Account, NewAccount, Page, User
 from backends.protocols import Backend
-from tests.conftest import ManualClock
-from tests.contract.bank import after, books, checked_books, money, needs_transactions, open_account
-from tests.contract.conftest import ManualIds
-from tests.contract.expectations import everything, facts, race, raises
-from tests.contract.samples import (
+from eitherdb_contract.clock import ManualClock
+
+from .bank import after, books, checked_books, money, needs_transactions, open_account
+from .conftest import ManualIds
+from .expectations import everything, facts, race, raises
+from .samples import (
     FULL_ACCOUNT,
     OTHER_ACCOUNT,
     UNKNOWN_ID,
@@ -24,8 +25,8 @@ from tests.contract.samples import (
     malformed_ids,
     new_account,
 )
-from tests.contract.test_text import TEXTS
-from tests.contract.test_time import TIMES
+from .test_text import TEXTS
+from .test_time import TIMES
 
 NONE_OF_THEM: list[Collection[int]] = [[], (2,), {0, -1}, frozenset({2**31, 2**63 - 1, -(2**63)})]
 

@@ -12,10 +12,11 @@ from backends.capabilities import Capability
 from backends.errors import BackendError, NotFound
 from backends.models import Item, ItemChanges, NewItem, Page, User, UserChanges
 from backends.protocols import Backend
-from tests.contract.conftest import Opener
-from tests.contract.expectations import changed, everything, facts, race
-from tests.contract.samples import UNKNOWN_ID, new_item, new_user
-from tests.provision import Provision
+from eitherdb_contract.provision import Provision
+
+from .conftest import Opener
+from .expectations import changed, everything, facts, race
+from .samples import UNKNOWN_ID, new_item, new_user
 
 T = TypeVar("T")
 

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from backends.protocols import Backend, Count
-from tests.conftest import ManualClock
-from tests.contract.conftest import Opener
-from tests.contract.expectations import everything, race
+from eitherdb_contract.clock import ManualClock
+
+from .conftest import Opener
+from .expectations import everything, race
 
 MILLISECOND = timedelta(milliseconds=1)
 MINUTE = timedelta(minutes=1)

@@ -7,9 +7,10 @@ from itertools import product
 from backends.errors import AlreadyExists
 from backends.models import NewUser, UserChanges
 from backends.protocols import Backend
-from tests.contract.conftest import Opener
-from tests.contract.expectations import everything, facts, race, raises
-from tests.contract.samples import new_user
+
+from .conftest import Opener
+from .expectations import everything, facts, race, raises
+from .samples import new_user
 
 # Each line: spellings of one address, of which the first is how it is stored.
 SPELLINGS = {

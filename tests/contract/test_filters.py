@@ -21,9 +21,10 @@ from backends.models import (
     UserSort,
 )
 from backends.protocols import Backend
-from tests.conftest import ManualClock
-from tests.contract.samples import UNKNOWN_ID, new_item, new_user
-from tests.contract.shelves import Row, position, sorted_by
+from eitherdb_contract.clock import ManualClock
+
+from .samples import UNKNOWN_ID, new_item, new_user
+from .shelves import Row, position, sorted_by
 
 MILLISECOND = timedelta(milliseconds=1)
 MICROSECOND = timedelta(microseconds=1)

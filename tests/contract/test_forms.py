@@ -27,7 +27,8 @@ from backends.models import (
     UserChanges,
     UserFilter,
 )
-from tests.contract.samples import (
+
+from .samples import (
     ACCOUNT_FILTER,
     FULL_ACCOUNT,
     FULL_ENTRY,

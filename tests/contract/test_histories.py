@@ -30,10 +30,11 @@ from backends.capabilities import Capability
 from backends.errors import BackendError
 from backends.models import MAX_MINOR, Account, AccountFilter, Idempotency, NewAccount, Transfer, User
 from backends.protocols import Backend
-from tests.contract.bank import entries_of, key, money, order_of
-from tests.contract.expectations import facts
-from tests.contract.model import Addition, Call, Model, Move, Outcome, blank
-from tests.contract.samples import new_user
+
+from .bank import entries_of, key, money, order_of
+from .expectations import facts
+from .model import Addition, Call, Model, Move, Outcome, blank
+from .samples import new_user
 
 T = TypeVar("T")
 

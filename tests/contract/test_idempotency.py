@@ -18,7 +18,8 @@ from backends.errors import (
 )
 from backends.models import Account, Idempotency, Transfer, User
 from backends.protocols import Backend
-from tests.contract.bank import (
+
+from .bank import (
     books,
     checked_books,
     in_the_end,
@@ -28,9 +29,9 @@ from tests.contract.bank import (
     open_account,
     order_of,
 )
-from tests.contract.conftest import ManualIds, Opener
-from tests.contract.expectations import race, raises
-from tests.contract.samples import UNKNOWN_ID, hex_id, new_account, new_user
+from .conftest import ManualIds, Opener
+from .expectations import race, raises
+from .samples import UNKNOWN_ID, hex_id, new_account, new_user
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from backends.errors import IdempotencyKeyReused
 from backends.models import User
 from backends.protocols import Backend
-from tests.contract.bank import after, checked_books, key, money, needs_transactions, open_account
-from tests.contract.expectations import raises
-from tests.contract.samples import hex_id, new_account
+
+from .bank import after, checked_books, key, money, needs_transactions, open_account
+from .expectations import raises
+from .samples import hex_id, new_account
 
 
 @needs_transactions("accounts.deposit")

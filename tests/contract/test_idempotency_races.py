@@ -7,9 +7,10 @@ from functools import partial
 from backends.errors import IdempotencyKeyReused, InsufficientFunds
 from backends.models import Account, User
 from backends.protocols import Backend
-from tests.contract.bank import checked_books, in_the_end, key, money, needs_transactions, open_account
-from tests.contract.conftest import Opener
-from tests.contract.expectations import facts, race
+
+from .bank import checked_books, in_the_end, key, money, needs_transactions, open_account
+from .conftest import Opener
+from .expectations import facts, race
 
 
 @needs_transactions("accounts.deposit")

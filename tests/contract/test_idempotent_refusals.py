@@ -19,7 +19,8 @@ from backends.errors import (
 )
 from backends.models import MAX_MINOR, Idempotency, Transfer, User
 from backends.protocols import Backend
-from tests.contract.bank import (
+
+from .bank import (
     books,
     checked_books,
     in_the_end,
@@ -29,9 +30,9 @@ from tests.contract.bank import (
     open_account,
     order_of,
 )
-from tests.contract.conftest import ManualIds, Opener
-from tests.contract.expectations import facts, race, raises
-from tests.contract.samples import hex_id, malformed_ids
+from .conftest import ManualIds, Opener
+from .expectations import facts, race, raises
+from .samples import hex_id, malformed_ids
 
 
 @dataclass(frozen=True)

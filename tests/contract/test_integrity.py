@@ -8,7 +8,8 @@ from backends.capabilities import Capability
 from backends.errors import NotFound
 from backends.models import ItemChanges, Page, User, UserChanges
 from backends.protocols import Backend
-from tests.contract.expectations import (
+
+from .expectations import (
     delete_user,
     delete_user_in_the_end,
     everything,
@@ -16,7 +17,7 @@ from tests.contract.expectations import (
     race,
     raises,
 )
-from tests.contract.samples import UNKNOWN_ID, new_item, new_user
+from .samples import UNKNOWN_ID, new_item, new_user
 
 
 async def test_delete_takes_all_items_of_the_user_and_no_others(

@@ -12,10 +12,11 @@ from backends.errors import AlreadyExists, NotFound
 from backends.ids import is_id
 from backends.models import Item, ItemChanges, NewItem, Page, User
 from backends.protocols import Backend
-from tests.conftest import ManualClock
-from tests.contract.conftest import ManualIds
-from tests.contract.expectations import changed, everything, facts, race, raises
-from tests.contract.samples import FULL_ITEM, OTHER_ITEM, UNKNOWN_ID, hex_id, malformed_ids, new_item
+from eitherdb_contract.clock import ManualClock
+
+from .conftest import ManualIds
+from .expectations import changed, everything, facts, race, raises
+from .samples import FULL_ITEM, OTHER_ITEM, UNKNOWN_ID, hex_id, malformed_ids, new_item
 
 NULLABLE = [name for name, field in NewItem.model_fields.items() if field.default is None]
 ALL_NULL: dict[str, Any] = {**FULL_ITEM, **dict.fromkeys(NULLABLE)}

@@ -9,11 +9,12 @@ import pytest
 from backends.errors import NotFound, NotOwner
 from backends.models import Account, Page, Transfer, TransferFilter, TransferSort, User
 from backends.protocols import Backend
-from tests.conftest import ManualClock
-from tests.contract.bank import money, needs_transactions, open_account, order_of
-from tests.contract.conftest import ManualIds
-from tests.contract.expectations import raises
-from tests.contract.samples import UNKNOWN_ID, malformed_ids, new_user
+from eitherdb_contract.clock import ManualClock
+
+from .bank import money, needs_transactions, open_account, order_of
+from .conftest import ManualIds
+from .expectations import raises
+from .samples import UNKNOWN_ID, malformed_ids, new_user
 
 MILLISECOND = timedelta(milliseconds=1)
 SORTS: list[TransferSort] = ["-created_at", "created_at"]

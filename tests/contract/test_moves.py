@@ -11,7 +11,8 @@ from backends.capabilities import Capability
 from backends.errors import InsufficientFunds, NotFound
 from backends.models import Account, Transfer, User
 from backends.protocols import Backend
-from tests.contract.bank import (
+
+from .bank import (
     after,
     books,
     checked_books,
@@ -21,8 +22,8 @@ from tests.contract.bank import (
     order_of,
     side,
 )
-from tests.contract.expectations import raises, refused_without
-from tests.contract.samples import UNKNOWN_ID
+from .expectations import raises, refused_without
+from .samples import UNKNOWN_ID
 
 Move = Callable[[Backend, Account, Account, User], Awaitable[Transfer]]
 # What takes 3 out of the first account or brings them into the second, ordered by the user.

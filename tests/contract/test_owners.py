@@ -9,8 +9,9 @@ import pytest
 from backends.errors import NotFound, NotOwner
 from backends.models import Item, ItemChanges, Page, User
 from backends.protocols import Backend
-from tests.contract.expectations import changed, delete_user, everything, facts, race, raises
-from tests.contract.samples import UNKNOWN_ID, malformed_ids, new_item
+
+from .expectations import changed, delete_user, everything, facts, race, raises
+from .samples import UNKNOWN_ID, malformed_ids, new_item
 
 Guarded = Callable[[Backend, str, str | None], Awaitable[object]]
 

@@ -8,11 +8,12 @@ import pytest
 
 from backends.models import Item, Page, Position, User
 from backends.protocols import MAX_LIMIT, Backend
-from tests.conftest import ManualClock
-from tests.contract.conftest import ManualIds
-from tests.contract.expectations import race
-from tests.contract.samples import hex_id, new_item
-from tests.contract.shelves import Row, Shelf, order, position
+from eitherdb_contract.clock import ManualClock
+
+from .conftest import ManualIds
+from .expectations import race
+from .samples import hex_id, new_item
+from .shelves import Row, Shelf, order, position
 
 # Of a list of five: none, one, all but one, all, and as many as can be asked for.
 SKIPS = [0, 1, 4, 5, 2**31 - 1]

@@ -9,10 +9,11 @@ from backends.capabilities import Capability
 from backends.errors import BackendError, NotFound
 from backends.models import Account, Item, ItemChanges, Page, User, UserChanges
 from backends.protocols import Backend
-from tests.contract.bank import books, in_the_end
-from tests.contract.conftest import Opener
-from tests.contract.expectations import Facts, changed, delete_user_in_the_end, everything, facts
-from tests.contract.samples import new_account, new_item, new_user
+
+from .bank import books, in_the_end
+from .conftest import Opener
+from .expectations import Facts, changed, delete_user_in_the_end, everything, facts
+from .samples import new_account, new_item, new_user
 
 ADDERS = 8
 

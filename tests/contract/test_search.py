@@ -6,7 +6,8 @@ import pytest
 
 from backends.models import Item, ItemChanges, ItemFilter, NewItem, Page, User
 from backends.protocols import Backend
-from tests.contract.expectations import changed
+
+from .expectations import changed
 
 _I_DOT, _DOTLESS_I, _LONG_S, _KELVIN = "\u0130", "\u0131", "\u017f", "\u212a"
 _NFC, _NFD, _CAPITAL_NFC = "\u00e9", "e\u0301", "\u00c9"

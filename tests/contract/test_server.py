@@ -10,9 +10,10 @@ from backends.capabilities import Capability
 from backends.errors import NotSupported
 from backends.models import Item, ItemChanges, NewItem, NewUser, User, UserChanges
 from backends.protocols import Backend, ServerInfo
-from tests.contract.conftest import Opener
-from tests.contract.expectations import delete_user, everything
-from tests.contract.samples import FULL_ITEM, FULL_USER, OTHER_ITEM, OTHER_USER, new_item, new_user
+
+from .conftest import Opener
+from .expectations import delete_user, everything
+from .samples import FULL_ITEM, FULL_USER, OTHER_ITEM, OTHER_USER, new_item, new_user
 
 
 def test_server_names_product_version_and_driver(backend: Backend) -> None:

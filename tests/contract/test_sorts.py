@@ -8,11 +8,12 @@ import pytest
 
 from backends.models import Item, ItemSort, NewItem, Page, Position, User
 from backends.protocols import Backend
-from tests.conftest import ManualClock
-from tests.contract.conftest import ManualIds
-from tests.contract.expectations import race
-from tests.contract.samples import hex_id, new_user
-from tests.contract.shelves import Row, Shelf, position, sorted_by
+from eitherdb_contract.clock import ManualClock
+
+from .conftest import ManualIds
+from .expectations import race
+from .samples import hex_id, new_user
+from .shelves import Row, Shelf, position, sorted_by
 
 # In the order of their code points, which is no locale's, no UTF-16's and no number's.
 TEXTS = [

@@ -10,7 +10,8 @@ from backends import ledger
 from backends.errors import NotFound, NotOwner
 from backends.models import Account, Statement, StatementEntry, Transfer, User
 from backends.protocols import Backend
-from tests.contract.bank import (
+
+from .bank import (
     after,
     books,
     entries_of,
@@ -19,9 +20,9 @@ from tests.contract.bank import (
     open_account,
     order_of,
 )
-from tests.contract.conftest import Opener
-from tests.contract.expectations import race, raises
-from tests.contract.samples import UNKNOWN_ID, malformed_ids
+from .conftest import Opener
+from .expectations import race, raises
+from .samples import UNKNOWN_ID, malformed_ids
 
 
 @pytest.fixture

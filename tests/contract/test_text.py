@@ -8,7 +8,8 @@ import pytest
 
 from backends.models import ItemChanges, NewItem, NewUser, User, UserChanges
 from backends.protocols import Backend
-from tests.contract.expectations import changed, everything, race
+
+from .expectations import changed, everything, race
 
 _NFC, _NFD = "\u00e9", "e\u0301"
 

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 from backends.models import ItemChanges, Page, User, UserChanges
 from backends.protocols import Backend
-from tests.conftest import ManualClock
-from tests.contract.conftest import Opener
-from tests.contract.expectations import everything
-from tests.contract.samples import new_item, new_user
-from tests.contract.shelves import Shelf, position
+from eitherdb_contract.clock import ManualClock
+
+from .conftest import Opener
+from .expectations import everything
+from .samples import new_item, new_user
+from .shelves import Shelf, position
 
 MILLISECOND = timedelta(milliseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -11,7 +11,8 @@ import pytest
 from backends.errors import AccountNotEmpty, BackendError, BalanceOverflow, InsufficientFunds, NotFound
 from backends.models import MAX_MINOR, Account, Transfer, User
 from backends.protocols import Backend
-from tests.contract.bank import (
+
+from .bank import (
     checked_books,
     in_the_end,
     money,
@@ -20,9 +21,9 @@ from tests.contract.bank import (
     order_of,
     side,
 )
-from tests.contract.conftest import Opener
-from tests.contract.expectations import delete_user_in_the_end, facts, race
-from tests.contract.samples import new_user
+from .conftest import Opener
+from .expectations import delete_user_in_the_end, facts, race
+from .samples import new_user
 
 WORKERS, ROUNDS = 6, 8
 

@@ -16,8 +16,9 @@ from backends.errors import (
 from backends.ids import is_id
 from backends.models import MAX_MINOR, Account, NewEntry, NewTransfer, Page, User
 from backends.protocols import Backend
-from tests.conftest import ManualClock
-from tests.contract.bank import (
+from eitherdb_contract.clock import ManualClock
+
+from .bank import (
     after,
     checked_books,
     key,
@@ -27,10 +28,10 @@ from tests.contract.bank import (
     order_of,
     side,
 )
-from tests.contract.expectations import raises
-from tests.contract.samples import FULL_ENTRY, UNKNOWN_ID, malformed_ids
-from tests.contract.test_text import TEXTS
-from tests.contract.test_time import TIMES
+from .expectations import raises
+from .samples import FULL_ENTRY, UNKNOWN_ID, malformed_ids
+from .test_text import TEXTS
+from .test_time import TIMES
 
 
 async def _accounts(backend: Backend, owner: User, *balances: int, currency: str = "EUR") -> list[Account]:

@@ -12,10 +12,11 @@ from backends.errors import AlreadyExists, NotFound
 from backends.ids import is_id
 from backends.models import NewUser, Page, User
 from backends.protocols import Backend
-from tests.conftest import ManualClock
-from tests.contract.conftest import ManualIds
-from tests.contract.expectations import delete_user, everything, raises, refused_without
-from tests.contract.samples import (
+from eitherdb_contract.clock import ManualClock
+
+from .conftest import ManualIds
+from .expectations import delete_user, everything, raises, refused_without
+from .samples import (
     FULL_USER,
     OTHER_USER,
     UNKNOWN_ID,

@@ -10,9 +10,10 @@ import pytest
 from backends.errors import AlreadyExists, NotFound
 from backends.models import NewUser, User, UserChanges
 from backends.protocols import Backend
-from tests.conftest import ManualClock
-from tests.contract.expectations import changed, everything, facts, race, raises
-from tests.contract.samples import FULL_USER, OTHER_USER, UNKNOWN_ID, malformed_ids, new_user
+from eitherdb_contract.clock import ManualClock
+
+from .expectations import changed, everything, facts, race, raises
+from .samples import FULL_USER, OTHER_USER, UNKNOWN_ID, malformed_ids, new_user
 
 NULLABLE = [name for name, field in NewUser.model_fields.items() if field.default is None]
 

@@ -12,8 +12,9 @@ from backends.capabilities import Capability
 from backends.errors import AlreadyExists, NotFound, NotOwner, VersionMismatch
 from backends.models import Item, ItemChanges, User, UserChanges
 from backends.protocols import Backend
-from tests.contract.conftest import Opener
-from tests.contract.expectations import (
+
+from .conftest import Opener
+from .expectations import (
     changed,
     delete_user,
     delete_user_in_the_end,
@@ -23,7 +24,7 @@ from tests.contract.expectations import (
     raises,
     refused_without,
 )
-from tests.contract.samples import OTHER_ITEM, OTHER_USER, UNKNOWN_ID, malformed_ids, new_item, new_user
+from .samples import OTHER_ITEM, OTHER_USER, UNKNOWN_ID, malformed_ids, new_item, new_user
 
 Versions = Collection[int] | None
 

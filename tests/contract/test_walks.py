@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 
 from backends.models import Page, Position
-from tests.conftest import ManualClock
-from tests.contract.conftest import ManualIds
-from tests.contract.samples import hex_id
-from tests.contract.shelves import Row, Shelf, position, sorted_by
+from eitherdb_contract.clock import ManualClock
+
+from .conftest import ManualIds
+from .samples import hex_id
+from .shelves import Row, Shelf, position, sorted_by
 
 SHUFFLED = [5, 1, 9, 3, 7, 2, 8, 4, 10, 6, 11]
 

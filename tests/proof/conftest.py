@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from eitherdb_contract.selection import run_on_backends
+
 # On each database; MongoDB's crashes with one driver, its election and its plain load with the other.
 CHOICES = {
     "loaded": ("sqlite", "postgres", "mongo-pymongo"),
@@ -17,10 +19,9 @@ CHOICES = {
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test once a selected backend of those that it is about."""
-    selected = metafunc.config.getoption("--backends").split(",")
     for argument, names in CHOICES.items():
         if argument in metafunc.fixturenames:
-            metafunc.parametrize(argument, [name for name in names if name in selected])
+            run_on_backends(metafunc, argument, names, indirect=False)
 
 
 @pytest.fixture

@@ -17,7 +17,10 @@ from backends.sql import schema as sql_schema
 from tests.provision import Servers
 
 ROOT = Path(__file__).parents[2]
-PARTS = ["api", "backends", "cli", "config", "migrations", "tests", "pyproject.toml", "README.md"]
+PARTS = [
+    *("api", "backends", "cli", "config", "eitherdb_contract", "migrations", "tests"),
+    *("pyproject.toml", "README.md"),
+]
 
 
 class Copy:

@@ -1,0 +1,138 @@
+"""The pytest plugin: backends from `pytest_contract_provisions`, fixtures, a summary that hides nothing.
+
+Without a provision it does nothing but to say so where a test of the suite asks for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from eitherdb_contract import hooks
+from eitherdb_contract.clock import ManualClock
+from eitherdb_contract.refusals import take_refusals
+from eitherdb_contract.selection import CHOICES, backend_of, provisions_of, run_on_backends
+from eitherdb_contract.summary import Summary
+
+if TYPE_CHECKING:
+    from backends.protocols import Backend
+    from eitherdb_contract.provision import Provision
+
+_SETTINGS = {
+    "asyncio_mode": "auto",
+    "asyncio_default_fixture_loop_scope": "session",
+    "asyncio_default_test_loop_scope": "session",
+}
+"""Of pytest-asyncio: a backend belongs to one event loop, and the tests share backends."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a developer run on some backends only."""
+    group = parser.getgroup("eitherdb_contract")
+    group.addoption("--backends", help="Comma-separated names of backends to test; default: all.")
+    parser.addini(
+        "may_leave_out",
+        "Markers whose tests a run may leave out: the marker's description says why.",
+        type="args",
+        default=[],
+    )
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add the hook that gives the backends."""
+    pluginmanager.add_hookspecs(hooks)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Check what the tests need of pytest; begin the summary."""
+    names = [provision.name for provision in provisions_of(config)]
+    if not names:
+        return
+    if config.option.backends is None:
+        config.option.backends = ",".join(names)
+    if wrong := [f"{name} = {value}" for name, value in _SETTINGS.items() if _ini(config, name) != value]:
+        raise pytest.UsageError(f"the contract suite needs in pytest's configuration: {'; '.join(wrong)}")
+    config.pluginmanager.register(Summary(config), "eitherdb_contract_summary")
+
+
+def _ini(config: pytest.Config, name: str) -> object:
+    try:
+        return config.getini(name)
+    except ValueError:
+        raise pytest.UsageError("the contract suite needs pytest-asyncio") from None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that asks for a provision once a selected backend, unless a conftest has chosen."""
+    names = [provision.name for provision in provisions_of(metafunc.config)]
+    chosen = metafunc.config.stash.get(CHOICES, {})
+    if names and "provision" in metafunc.fixturenames and metafunc.definition.nodeid not in chosen:
+        run_on_backends(metafunc, "provision", names)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Write into the report which capabilities were refused, in the test or in its fixtures."""
+    try:
+        return (yield)
+    finally:
+        item.user_properties += [("refused", str(capability)) for capability in sorted(take_refusals())]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Write into the report which backend it is about."""
+    take_refusals()
+    backend = backend_of(item)
+    if backend is not None:
+        item.user_properties.append(("backend", backend))
+
+
+@pytest.fixture(scope="session")
+async def provision(request: pytest.FixtureRequest) -> AsyncIterator[Provision]:
+    """Return one backend's migrated database, ready to be opened."""
+    name = getattr(request, "param", None)
+    found = [provision for provision in provisions_of(request.config) if provision.name == name]
+    if not found:
+        pytest.fail("no backend to test: implement the hook pytest_contract_provisions", pytrace=False)
+    (provision,) = found
+    await provision.start()
+    yield provision
+    await provision.stop()
+
+
+@pytest.fixture(scope="session")
+async def shared(provision: Provision) -> AsyncIterator[tuple[Backend, ManualClock]]:
+    """Return the backend that the tests of one provision share, and the clock it was opened with."""
+    clock = ManualClock()
+    backend = await provision.open(clock=clock)
+    yield backend, clock
+    await backend.close()
+
+
+@pytest.fixture
+def clock(shared: tuple[Backend, ManualClock]) -> ManualClock:
+    """Return the clock that `backend` was opened with, set back."""
+    _, clock = shared
+    clock.reset()
+    return clock
+
+
+@pytest.fixture
+async def backend(
+    provision: Provision,
+    shared: tuple[Backend, ManualClock],
+    clock: ManualClock,  # noqa: ARG001 - sets it back
+) -> AsyncIterator[Backend]:
+    """Return an open backend without a row in it; afterwards no connection may be in use."""
+    await provision.clean()
+    backend, _ = shared
+    if backend.capabilities != provision.capabilities:
+        declared, has = sorted(provision.capabilities), sorted(backend.capabilities)
+        pytest.fail(f"{provision.name} declares {declared}, and has {has}", pytrace=False)
+    yield backend
+    assert backend.connections_in_use == 0, "the test left a connection checked out"

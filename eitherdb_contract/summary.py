@@ -1,0 +1,192 @@
+"""What ran where, what did not and why; without a declared reason the run fails.
+
+Declared are: what the developer asked for on the command line, what `run_on_backends` was told, and markers
+in `may_leave_out`. A skip is never declared, nor is an expected failure.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections import Counter
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any, TypedDict
+
+import pytest
+
+from eitherdb_contract.selection import NOWHERE, backend_of, choice_of, provisions_of
+
+SUITE = Path(__file__).parent / "suite"
+NO_BACKEND = "(none)"
+
+_TAKING_A_VALUE = ("-k", "-m", "--deselect", "--ignore", "--ignore-glob")
+_NARROWING = (*_TAKING_A_VALUE, "--lf", "--last-failed", "--sw", "--stepwise")
+
+
+class Collection(TypedDict):
+    """What a process collected and left out, in the types that test processes can send each other.
+
+    Attributes:
+        left_out: Backend, reason, number of tests.
+        deselected: Of the tests that something took out of the run: name, names of its markers.
+        missing: Files of the suite of which no test was collected.
+    """
+
+    left_out: list[tuple[str, str, int]]
+    deselected: list[tuple[str, list[str]]]
+    missing: list[str]
+
+
+class Summary:
+    """Counts a run. With pytest-xdist the workers collect, and the controller counts and judges."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        provisions = provisions_of(config)
+        self._declared = {provision.name: provision.capabilities for provision in provisions}
+        self._collection: Collection = {"left_out": [], "deselected": [], "missing": []}
+        self._outcomes: dict[str, tuple[str, str]] = {}
+        """Backend and what became of it, by the test's node id."""
+        self._skipped: dict[str, str] = {}
+        self._refused_though_declared: set[str] = set()
+
+    # -- what is collected -------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> Generator[None, object, object]:
+        """Note what is left out, after all others have taken out theirs; take out what runs nowhere."""
+        suite = SUITE.resolve()
+        collected = {path for item in items if (path := item.path.resolve()).parent == suite}
+        if collected:
+            missing = set(suite.glob("test_*.py")) - collected
+            self._collection["missing"] = sorted(path.name for path in missing)
+        result = yield
+        left_out: Counter[tuple[str, str]] = Counter()
+        for item in items:
+            choice = choice_of(item)
+            if choice is not None and backend_of(item) == (choice.chosen or [NOWHERE])[0]:
+                left_out.update(choice.left_out.items())
+        self._collection["left_out"] = [(*key, number) for key, number in left_out.items()]
+        items[:] = [item for item in items if backend_of(item) != NOWHERE]
+        if hasattr(config, "workeroutput"):
+            config.workeroutput["eitherdb_contract"] = self._collection
+        return result
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        """Note what something takes out of the run."""
+        self._collection["deselected"] += [
+            (item.nodeid, sorted({mark.name for mark in item.iter_markers()})) for item in items
+        ]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take over what a worker collected: all collect the same."""
+        self._collection = getattr(node, "workeroutput", {}).get("eitherdb_contract", self._collection)
+
+    # -- what runs ---------------------------------------------------------------------------------
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note a module that skips itself."""
+        if report.skipped:
+            self._skipped[report.nodeid] = _reason(report)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note what became of a test."""
+        properties = dict(report.user_properties)
+        backend = str(properties.get("backend", NO_BACKEND))
+        refused = {str(value) for name, value in report.user_properties if name == "refused"}
+        if report.failed:
+            self._outcomes[report.nodeid] = backend, "failed"
+        elif report.skipped or hasattr(report, "wasxfail"):
+            self._skipped[report.nodeid] = _reason(report)
+        elif report.when == "call":
+            self._outcomes[report.nodeid] = backend, "refused" if refused else "passed"
+            if refused & self._declared.get(backend, frozenset()):
+                self._refused_though_declared.add(report.nodeid)
+
+    # -- the verdict -------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Fail the run if something was left out without a declared reason."""
+        if session.exitstatus == pytest.ExitCode.OK and any(self._faults()):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Show backends x tests, and what was left out."""
+        if self._config.option.collectonly:
+            return
+        counts: Counter[tuple[str, str]] = Counter(self._outcomes.values())
+        columns = ("passed", "refused", "failed")
+        terminalreporter.section("backends x tests")
+        terminalreporter.line(
+            f"{'':<16}{columns[0]:>10}{'refused by declared capability':>34}{columns[2]:>10}"
+        )
+        for backend in (*self._declared, NO_BACKEND):
+            passed, refused, failed = (counts[backend, column] for column in columns)
+            terminalreporter.line(f"{backend:<16}{passed:>10}{refused:>34}{failed:>10}", red=bool(failed))
+        for backend, why, number in self._collection["left_out"]:
+            terminalreporter.line(f"left out: {number} on {backend}: {why}")
+        deselected = Counter(reason for _, reason in self._deselected() if reason)
+        for reason, number in deselected.items():
+            terminalreporter.line(f"left out: {number}: {reason}")
+        for fault in self._faults():
+            terminalreporter.line(f"LEFT OUT WITHOUT A DECLARED REASON: {fault}", red=True, bold=True)
+
+    def _faults(self) -> Iterator[str]:
+        """Say what was left out without a declared reason."""
+        if self._config.option.collectonly:
+            return
+        for nodeid, why in self._skipped.items():
+            yield f"{nodeid}: {why}"
+        for nodeid in sorted(self._refused_though_declared):
+            yield f"{nodeid}: refused, though the backend declares the capability"
+        for nodeid, reason in self._deselected():
+            if reason is None:
+                yield f"{nodeid}: deselected"
+        if self._choices():
+            return
+        for name in self._collection["missing"]:
+            yield f"{name}: a file of the contract suite, not collected"
+        ran = {backend for backend, _ in self._outcomes.values()}
+        reasons = {backend for backend, _, _ in self._collection["left_out"]}
+        for backend in self._declared:
+            if backend not in ran | reasons:
+                yield f"{backend}: no test ran on it"
+
+    def _deselected(self) -> Iterator[tuple[str, str | None]]:
+        """Return the tests that were taken out, each with the declared reason if there is one."""
+        markers = dict(line.split(":", 1) for line in self._config.getini("markers") if ":" in line)
+        may = self._config.getini("may_leave_out")
+        chosen = " ".join(self._choices()) or None
+        for nodeid, names in self._collection["deselected"]:
+            declared = next((f"{name}:{markers.get(name, '')}" for name in names if name in may), None)
+            yield nodeid, declared or chosen
+
+    def _choices(self) -> list[str]:
+        """Return what the developer asked for that makes the run less than whole."""
+        arguments = [
+            *self._config.invocation_params.args,
+            *shlex.split(os.environ.get("PYTEST_ADDOPTS", "")),
+        ]
+        texts = [str(argument) for argument in arguments]
+        given = [
+            " ".join(texts[place : place + 2]) if text in _TAKING_A_VALUE else text
+            for place, text in enumerate(texts)
+            if text.partition("=")[0] in _NARROWING or text.startswith(("-k", "-m"))
+        ]
+        if self._config.args_source is pytest.Config.ArgsSource.ARGS:
+            whole = {str(SUITE.parent), SUITE.parent.name}
+            given += [argument for argument in self._config.args if argument not in whole]
+        return given
+
+
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    if hasattr(report, "wasxfail"):
+        return f"expected to fail: {report.wasxfail}"
+    if isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2])
+    return "skipped"

@@ -1,0 +1,281 @@
+"""A run that leaves something out without a declared reason fails, and its summary says what."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+CONFTEST = """
+from types import SimpleNamespace
+import pytest
+from eitherdb_contract.selection import run_on_backends
+
+def pytest_contract_provisions():
+    return [
+        SimpleNamespace(name="one", capabilities=frozenset({"transactions"})),
+        SimpleNamespace(name="two", capabilities=frozenset()),
+    ]
+
+@pytest.fixture(scope="session")
+def provision(request):
+    return request.param
+"""
+SETTINGS = """
+[pytest]
+asyncio_mode = auto
+asyncio_default_fixture_loop_scope = session
+asyncio_default_test_loop_scope = session
+markers = slow: takes minutes
+"""
+SOUND = """
+def test_on_each(provision):
+    pass
+
+def test_of_none():
+    pass
+"""
+UNDECLARED = "LEFT OUT WITHOUT A DECLARED REASON: "
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run of pytest said."""
+
+    exit_code: int
+    output: str
+
+    @property
+    def table(self) -> dict[str, list[int]]:
+        """Passed, refused and failed tests by backend."""
+        rows = re.findall(r"^(\S+) +(\d+) +(\d+) +(\d+)$", self.output, re.MULTILINE)
+        return {name: [int(number) for number in numbers] for name, *numbers in rows}
+
+    @property
+    def faults(self) -> list[str]:
+        """What was left out without a declared reason."""
+        lines = self.output.splitlines()
+        return [line.removeprefix(UNDECLARED) for line in lines if line.startswith(UNDECLARED)]
+
+    @property
+    def left_out(self) -> list[str]:
+        """What was left out with one."""
+        lines = self.output.splitlines()
+        return [line.removeprefix("left out: ") for line in lines if line.startswith("left out: ")]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project of somebody else's, with two backends."""
+
+    folder: Path
+
+    def run(self, tests: str, *arguments: str, conftest: str = "", settings: str = "") -> Run:
+        """Run its tests as they are here."""
+        (self.folder / "conftest.py").write_text(CONFTEST + dedent(conftest))
+        (self.folder / "pytest.ini").write_text(SETTINGS + settings)
+        (self.folder / "test_it.py").write_text("import pytest\n" + dedent(tests))
+        plugins = ("-p", "no:schemathesis", "-p", "no:cacheprovider")
+        done = subprocess.run(  # noqa: S603 - this test's own words
+            [sys.executable, "-m", "pytest", *plugins, *arguments],
+            cwd=self.folder,
+            env={"PATH": os.environ["PATH"], "COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return Run(done.returncode, done.stdout + done.stderr)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Return the project, in a folder of its own."""
+    return Project(tmp_path)
+
+
+def test_whole_run_shows_backends_and_tests(project: Project) -> None:
+    """Each test counts once a backend; what knows no backend counts by itself."""
+    run = project.run(SOUND)
+
+    assert (run.exit_code, run.faults, run.left_out) == (0, [], []), run.output
+    assert run.table == {"one": [1, 0, 0], "two": [1, 0, 0], "(none)": [1, 0, 0]}
+
+
+@pytest.mark.parametrize(
+    ("test", "reason"),
+    [
+        ("def test_a(provision):\n    if provision == 'two':\n        pytest.skip('no time')\n", "no time"),
+        ("@pytest.mark.skip('no time')\ndef test_a(provision):\n    pass\n", "no time"),
+        ("@pytest.mark.skipif(True, reason='no time')\ndef test_a():\n    pass\n", "no time"),
+        (
+            "@pytest.mark.xfail(reason='no time')\ndef test_a():\n    assert False\n",
+            "expected to fail: no time",
+        ),
+        ("@pytest.mark.parametrize('n', [])\ndef test_a(n):\n    pass\n", "got empty parameter set"),
+    ],
+    ids=["skip", "mark", "skipif", "xfail", "empty"],
+)
+def test_skipped_test_fails_the_run(test: str, reason: str, project: Project) -> None:
+    """However a test is skipped, and on whichever backend."""
+    run = project.run(SOUND + test)
+
+    assert run.exit_code == 1, run.output
+    assert run.faults
+    assert all(fault.startswith("test_it.py::test_a") and reason in fault for fault in run.faults)
+
+
+def test_skipped_module_fails_the_run(project: Project) -> None:
+    """A module that skips itself hides all that is in it."""
+    run = project.run("pytest.skip('no time', allow_module_level=True)", conftest="collect_ignore = []")
+
+    assert run.faults == ["test_it.py: Skipped: no time", *(f"{name}: no test ran on it" for name in NAMES)]
+
+
+NAMES = ("one", "two")
+
+DESELECT = """
+def pytest_collection_modifyitems(config, items):
+    config.hook.pytest_deselected(items=[items.pop()])
+"""
+
+
+def test_deselected_test_fails_the_run(project: Project) -> None:
+    """What a hook takes out of the run was nobody's choice."""
+    run = project.run(SOUND, conftest=DESELECT)
+
+    assert (run.exit_code, len(run.faults)) == (1, 1), run.output
+    assert run.faults[0].endswith(": deselected")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("-k", "none"), ("-knone",), ("--deselect=test_it.py::test_on_each",)]
+)
+def test_choice_on_the_command_line_is_shown(arguments: tuple[str, ...], project: Project) -> None:
+    """A developer may run some tests: the summary names the option."""
+    run = project.run(SOUND, *arguments)
+
+    assert (run.exit_code, run.faults) == (0, []), run.output
+    assert run.left_out == [f"2: {' '.join(arguments)}"]
+
+
+SLOW = "@pytest.mark.slow\ndef test_slow(provision):\n    pass\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "faults", "left_out"),
+    [
+        ("addopts = -m 'not slow'\nmay_leave_out = slow\n", 0, ["2: slow: takes minutes"]),
+        ("addopts = -m 'not slow'\n", 2, []),
+        ("addopts = -k 'not slow'\n", 2, []),
+    ],
+)
+def test_configuration_leaves_out_what_is_declared(
+    settings: str, faults: int, left_out: list[str], project: Project
+) -> None:
+    """An option in a file hides what is not declared there too."""
+    run = project.run(SOUND + SLOW, settings=settings)
+
+    assert (run.exit_code, len(run.faults), run.left_out) == (1 if faults else 0, faults, left_out), (
+        run.output
+    )
+
+
+ONLY = """
+def pytest_generate_tests(metafunc):
+    if "only" in metafunc.definition.name:
+        run_on_backends(metafunc, "provision", ["two"])
+"""
+
+
+def test_backends_option_is_a_declared_reason(project: Project) -> None:
+    """What runs on none of the chosen backends is left out, not skipped."""
+    run = project.run(
+        SOUND + "def test_only_two(provision):\n    pass\n", "--backends", "one", conftest=ONLY
+    )
+
+    assert (run.exit_code, run.faults) == (0, []), run.output
+    assert run.table == {"one": [1, 0, 0], "two": [0, 0, 0], "(none)": [1, 0, 0]}
+    assert run.left_out == ["2 on two: not in --backends"]
+    assert "skipped" not in run.output
+
+
+def test_unknown_backend_is_refused(project: Project) -> None:
+    """A misspelt name would leave out everything."""
+    run = project.run(SOUND, "--backends", "three")
+
+    assert run.exit_code not in {0, 5}
+    assert "--backends: ['three'] unknown; choose of ['one', 'two']" in run.output
+
+
+def test_backend_without_a_test_fails_the_run(project: Project) -> None:
+    """A backend takes part or somebody says why not."""
+    run = project.run("def test_only(provision):\n    pass\n", conftest=ONLY)
+
+    assert (run.exit_code, run.faults) == (1, ["one: no test ran on it"]), run.output
+
+
+REFUSED = """
+from eitherdb_contract.refusals import note_refusal
+
+def test_refused(provision):
+    note_refusal("transactions")
+"""
+
+
+def test_refusal_of_a_declared_capability_fails_the_run(project: Project) -> None:
+    """It counts as refused where the capability is not declared, and nowhere else."""
+    run = project.run(REFUSED)
+
+    assert run.exit_code == 1, run.output
+    assert run.faults == [
+        "test_it.py::test_refused[one]: refused, though the backend declares the capability"
+    ]
+    assert run.table["two"] == [0, 1, 0]
+
+
+def test_workers_of_a_run_hide_nothing(project: Project) -> None:
+    """What was collected and left out in other processes counts as in one."""
+    skipped = "\ndef test_skipped():\n    pytest.skip('no time')\n"
+
+    run = project.run(REFUSED + skipped + SOUND, "-n2", "--backends", "one", conftest=DESELECT)
+
+    assert run.exit_code == 1, run.output
+    assert [fault.partition(": ")[2] for fault in run.faults] == [
+        "Skipped: no time",
+        "refused, though the backend declares the capability",
+        "deselected",
+    ]
+    assert run.left_out == ["2 on two: not in --backends"]
+    assert run.table == {"one": [1, 1, 0], "two": [0, 0, 0], "(none)": [0, 0, 0]}
+
+
+IGNORE = """
+def pytest_ignore_collect(collection_path):
+    return True if collection_path.match("test_*.py") and collection_path.name != "test_forms.py" else None
+"""
+
+
+def test_file_of_the_suite_that_is_ignored_fails_the_run(project: Project) -> None:
+    """Whatever keeps pytest from looking into a file: all of the suite is run, or the summary says what."""
+    run = project.run(
+        SOUND, "--pyargs", "eitherdb_contract", conftest=IGNORE, settings="addopts = -p conftest\n"
+    )
+
+    assert run.exit_code == 1, run.output
+    assert "test_items.py: a file of the contract suite, not collected" in run.faults
+    assert not [fault for fault in run.faults if fault.startswith("test_forms.py")]
+
+
+def test_settings_that_the_suite_needs_are_demanded(project: Project) -> None:
+    """pytest-asyncio's defaults give each test a loop of its own, in which no shared backend works."""
+    run = project.run(SOUND, "-o", "asyncio_mode=strict", "-o", "asyncio_default_test_loop_scope=function")
+
+    assert run.exit_code == 4
+    assert "needs in pytest's configuration: asyncio_mode = auto; asyncio_default_test_loop" in run.output
