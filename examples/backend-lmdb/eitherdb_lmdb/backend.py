@@ -1,0 +1,72 @@
+"""Opens LMDB: the store and its repositories."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import lmdb
+
+from backends.capabilities import Capability
+from backends.errors import SchemaMismatch
+from backends.ids import Clock, IdSource
+from backends.protocols import (
+    AccountRepository,
+    Backend,
+    CounterRepository,
+    ItemRepository,
+    ServerInfo,
+    UserRepository,
+)
+from config import Settings
+from eitherdb_lmdb.accounts import LmdbAccountRepository
+from eitherdb_lmdb.counters import LmdbCounterRepository
+from eitherdb_lmdb.items import LmdbItemRepository
+from eitherdb_lmdb.store import REVISION, REVISION_KEY, Store, value_at
+from eitherdb_lmdb.users import LmdbUserRepository
+
+
+class LmdbBackend:
+    """`backends.protocols.Backend` on an open store."""
+
+    capabilities = frozenset({Capability.TRANSACTIONS})
+
+    def __init__(self, store: Store, settings: Settings, *, clock: Clock, id_source: IdSource) -> None:
+        """Take over the store: `close` closes it."""
+        self._store = store
+        self.server = ServerInfo(
+            product="LMDB",
+            version=".".join(str(part) for part in lmdb.version()),
+            driver=f"lmdb {version('lmdb')}",
+        )
+        self.users: UserRepository = LmdbUserRepository(store, clock=clock, id_source=id_source)
+        self.items: ItemRepository = LmdbItemRepository(store, clock=clock, id_source=id_source)
+        self.accounts: AccountRepository = LmdbAccountRepository(
+            store,
+            capabilities=self.capabilities,
+            wait_timeout_seconds=settings.db_pool_timeout_seconds,
+            retry_deadline_seconds=settings.db_command_timeout_seconds,
+            clock=clock,
+            id_source=id_source,
+        )
+        self.counters: CounterRepository = LmdbCounterRepository(store, clock=clock)
+
+    @property
+    def connections_in_use(self) -> int:
+        """See the protocol: threads."""
+        return self._store.in_use
+
+    async def check_schema(self) -> None:
+        """See the protocol."""
+        kept = await self._store.read(lambda transaction: value_at(transaction, REVISION_KEY))
+        applied = None if kept is None else kept.decode()
+        if applied != REVISION:
+            raise SchemaMismatch(applied, REVISION)
+
+    async def close(self) -> None:
+        """See the protocol."""
+        await self._store.close()
+
+
+async def open_backend(settings: Settings, *, clock: Clock, id_source: IdSource) -> Backend:
+    """See `backends.open_backend`."""
+    return LmdbBackend(Store(settings), settings, clock=clock, id_source=id_source)

@@ -1,0 +1,71 @@
+"""The tables, and what all repositories ask of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict
+from datetime import datetime
+from typing import Protocol
+
+from backends.errors import VersionMismatch
+from backends.ledger import fields_of, transfer_of
+from backends.models import Account, Item, Transfer, User
+from eitherdb_lmdb.tables import Table, from_json, to_json
+
+USERS = Table[User](
+    name="users",
+    sorts=("created_at", "email"),
+    owners=lambda _: (),
+    dump=lambda user: to_json(asdict(user)),
+    load=lambda text: User(**from_json(text)),
+)
+ITEMS = Table[Item](
+    name="items",
+    sorts=("created_at", "title"),
+    owners=lambda item: [item.owner_id],
+    dump=lambda item: to_json(asdict(item)),
+    load=lambda text: Item(**from_json(text)),
+)
+ACCOUNTS = Table[Account](
+    name="accounts",
+    sorts=("created_at", "name"),
+    owners=lambda account: [account.owner_id],
+    dump=lambda account: to_json(asdict(account)),
+    load=lambda text: Account(**from_json(text)),
+)
+TRANSFERS = Table[Transfer](
+    name="transfers",
+    sorts=("created_at",),
+    owners=lambda entry: {side.owner_id for side in (entry.source, entry.target) if side},
+    dump=lambda entry: to_json(fields_of(entry)),
+    load=lambda text: transfer_of(from_json(text)),
+)
+
+
+class Times(Protocol):
+    """The part of every filter that is about time."""
+
+    @property
+    def created_after(self) -> datetime | None:
+        """Later than this."""
+        ...
+
+    @property
+    def created_before(self) -> datetime | None:
+        """Earlier than this."""
+        ...
+
+
+def fits_times(created_at: datetime, where: Times) -> bool:
+    """Tell whether a time is within the filter's."""
+    return (where.created_after is None or created_at > where.created_after) and (
+        where.created_before is None or created_at < where.created_before
+    )
+
+
+def check_version(row: User | Item | Account, versions: Collection[int] | None) -> None:
+    """Raise VersionMismatch unless the row has one of these versions, or None is given."""
+    if versions is not None and row.version not in versions:
+        if isinstance(row, User):
+            raise VersionMismatch("user", row.id)
+        raise VersionMismatch("item" if isinstance(row, Item) else "account", row.id)

@@ -1,0 +1,208 @@
+"""Rows and their indexes, as keys of one ordered map.
+
+`items:<id>` holds a row as JSON. `items#title@<owner's id><title><id>` is one of the keys under which it is
+listed: by an order, among all rows (`*`) or those of one owner (`@`). Ids and times have a fixed length,
+and NUL, which no text contains, ends a text: so the keys sort as the rows do. Of a long text only the
+beginning is in the key, which LMDB limits to 511 bytes; rows that share it are sorted when they are read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby, islice, takewhile
+from operator import itemgetter
+from typing import Any, Generic, Protocol, TypeVar
+
+import lmdb
+
+from backends.ids import is_id
+from backends.models import Page, Position
+from eitherdb_lmdb.store import value_at
+
+ID_BYTES = 12
+TEXT_BYTES = 400
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Row(Protocol):
+    """What every row has."""
+
+    @property
+    def id(self) -> str:
+        """24 hex digits."""
+        ...
+
+    @property
+    def created_at(self) -> datetime:
+        """Aware, UTC, whole milliseconds."""
+        ...
+
+
+R = TypeVar("R", bound=Row)
+
+
+def to_milliseconds(time: datetime) -> int:
+    """Return the time as JSON holds it: milliseconds since 1970."""
+    return (time - _EPOCH) // _MILLISECOND
+
+
+def to_time(milliseconds: int) -> datetime:
+    """Return the time of `to_milliseconds`."""
+    return _EPOCH + milliseconds * _MILLISECOND
+
+
+def to_json(values: Mapping[str, Any]) -> bytes:
+    """Return a row's values, of which `created_at` is a time."""
+    return json.dumps({**values, "created_at": to_milliseconds(values["created_at"])}).encode()
+
+
+def from_json(text: bytes) -> dict[str, Any]:
+    """Return the values of `to_json`."""
+    values: dict[str, Any] = json.loads(text)
+    values["created_at"] = to_time(values["created_at"])
+    return values
+
+
+def _sortable(value: datetime | str) -> bytes:
+    if isinstance(value, datetime):
+        return (to_milliseconds(value) + 2**63).to_bytes(8)
+    return value.encode("utf-8", "surrogatepass")[:TEXT_BYTES] + b"\0"
+
+
+def walk(
+    transaction: lmdb.Transaction, prefix: bytes, *, start: bytes = b""
+) -> Iterator[tuple[bytes, bytes]]:
+    """Return the keys with this prefix and their values, from `start` on, ascending."""
+    cursor = transaction.cursor()
+    if cursor.set_range(prefix + start):
+        yield from _within(prefix, cursor.iternext())
+
+
+def walk_back(
+    transaction: lmdb.Transaction, prefix: bytes, *, end: bytes = b"\xff"
+) -> Iterator[tuple[bytes, bytes]]:
+    """Return the keys with this prefix and their values, from the last one before `end` on, descending."""
+    cursor = transaction.cursor()
+    if cursor.prev() if cursor.set_range(prefix + end) else cursor.last():
+        yield from _within(prefix, cursor.iterprev())
+
+
+def _within(prefix: bytes, found: Iterator[Any]) -> Iterator[tuple[bytes, bytes]]:
+    return takewhile(lambda pair: pair[0].startswith(prefix), found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table(Generic[R]):
+    """The rows of one entity.
+
+    Attributes:
+        name: What its keys begin with.
+        sorts: The fields that it is listed by.
+        owners: The ids under which a row is listed besides the list of all.
+        dump: The row as JSON.
+        load: The row of that.
+    """
+
+    name: str
+    sorts: tuple[str, ...]
+    owners: Callable[[R], Iterable[str]]
+    dump: Callable[[R], bytes]
+    load: Callable[[bytes], R]
+
+    def get(self, transaction: lmdb.Transaction, id: str) -> R | None:
+        """Return the row; None if there is none, or the text is no id."""
+        text = value_at(transaction, self._key(id)) if is_id(id) else None
+        return None if text is None else self.load(text)
+
+    def put(self, transaction: lmdb.Transaction, row: R) -> None:
+        """Store the row, in place of an older one with its id."""
+        self.delete(transaction, row.id)
+        transaction.put(self._key(row.id), self.dump(row))
+        for key in self._listed(row):
+            transaction.put(key, b"")
+
+    def delete(self, transaction: lmdb.Transaction, id: str) -> None:
+        """Remove the row, if there is one."""
+        row = self.get(transaction, id)
+        if row is not None:
+            transaction.delete(self._key(id))
+            for key in self._listed(row):
+                transaction.delete(key)
+
+    def of_owner(self, transaction: lmdb.Transaction, owner_id: str) -> list[R]:
+        """Return the rows of an owner, oldest first."""
+        keys = walk(transaction, self._list("created_at", owner_id))
+        return [self._at(transaction, key) for key, _ in list(keys)]
+
+    def page(
+        self,
+        transaction: lmdb.Transaction,
+        *,
+        owner_id: str | None = None,
+        fits: Callable[[R], bool],
+        sort: str,
+        skip: int,
+        limit: int,
+        after: Position | None,
+        count: bool,
+    ) -> Page[R]:
+        """Return a page, as `backends.protocols.UserRepository.list` describes it."""
+        if owner_id is not None and not is_id(owner_id):
+            return Page(data=[], count=0 if count else None, next=None)
+        field = sort.removeprefix("-")
+        keys = self._list(field, owner_id)
+        rows = self._sorted(transaction, field, keys, descends=sort.startswith("-"), after=after)
+        found = list(islice((row for row in rows if fits(row)), skip, skip + limit + 1)) if limit else []
+        data = found[:limit]
+        everything = walk(transaction, self._list("created_at", owner_id))
+        return Page(
+            data=data,
+            count=sum(fits(self._at(transaction, key)) for key, _ in everything) if count else None,
+            next=Position(getattr(data[-1], field), data[-1].id) if len(found) > limit else None,
+        )
+
+    def _sorted(
+        self,
+        transaction: lmdb.Transaction,
+        field: str,
+        prefix: bytes,
+        *,
+        descends: bool,
+        after: Position | None,
+    ) -> Iterator[R]:
+        def place(row: R) -> tuple[Any, str]:
+            return getattr(row, field), row.id
+
+        start = b"" if after is None else _sortable(after.key)
+        if descends:
+            keys = walk_back(transaction, prefix, end=start + b"\xff" * (ID_BYTES + 1))
+        else:
+            keys = walk(transaction, prefix, start=start)
+        behind = None if after is None else (after.key, after.id)
+        for _, alike in groupby((key for key, _ in keys), itemgetter(slice(-ID_BYTES))):
+            for row in sorted((self._at(transaction, key) for key in alike), key=place, reverse=descends):
+                if behind is None or (place(row) < behind if descends else place(row) > behind):
+                    yield row
+
+    def _at(self, transaction: lmdb.Transaction, key: bytes) -> R:
+        row = self.get(transaction, key[-ID_BYTES:].hex())
+        assert row is not None  # noqa: S101 - for the type checker: what is listed is there
+        return row
+
+    def _key(self, id: str) -> bytes:
+        return f"{self.name}:".encode() + bytes.fromhex(id)
+
+    def _list(self, field: str, owner_id: str | None) -> bytes:
+        of = b"*" if owner_id is None else b"@" + bytes.fromhex(owner_id)
+        return f"{self.name}#{field}".encode() + of
+
+    def _listed(self, row: R) -> Iterator[bytes]:
+        for field in self.sorts:
+            place = _sortable(getattr(row, field)) + bytes.fromhex(row.id)
+            for owner_id in (None, *self.owners(row)):
+                yield self._list(field, owner_id) + place
