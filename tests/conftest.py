@@ -22,7 +22,6 @@ ON_ONE_DRIVER = (
 EVERY_BACKEND = pytest.mark.every_backend
 ONE_BACKEND = pytest.mark.one_backend
 
-
 SERVERS = Servers()
 
 
@@ -38,14 +37,13 @@ def pytest_sessionfinish() -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test that asks for a provision once a selected backend that it runs on."""
-    for fixture, names in (("provision", BACKEND_NAMES), ("migrated", MIGRATED_NAMES)):
+    for fixture, left_out in (("provision", {}), ("migrated", {"mongomock": "has no migrations"})):
         if fixture in metafunc.fixturenames:
-            left_out = not_on_its_drivers(metafunc, names)
+            reasons = not_on_its_drivers(metafunc, BACKEND_NAMES) | left_out
             if metafunc.definition.get_closest_marker("one_backend"):
-                selected = selected_backends(metafunc.config)
-                chosen = [name for name in names if name in selected and name not in left_out]
-                left_out |= dict.fromkeys(chosen[1:], "one backend is enough, whichever")
-            run_on_backends(metafunc, fixture, names, left_out=left_out)
+                chosen = [name for name in selected_backends(metafunc.config) if name not in reasons]
+                reasons |= dict.fromkeys(chosen[1:], "one backend is enough, whichever")
+            run_on_backends(metafunc, fixture, BACKEND_NAMES, left_out=reasons)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

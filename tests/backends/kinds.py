@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from eitherdb_contract.selection import run_on_backends
-from tests.conftest import find_provision, not_on_its_drivers
+from tests.conftest import BACKEND_NAMES, find_provision, not_on_its_drivers
 from tests.provision import Provision, Servers
 
 KINDS = {"sql": ("sqlite", "postgres"), "mongo": ("mongo-motor", "mongo-pymongo")}
@@ -17,7 +17,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test that asks for a kind once a selected backend of that kind."""
     for fixture, names in KINDS.items():
         if fixture in metafunc.fixturenames:
-            run_on_backends(metafunc, fixture, names, left_out=not_on_its_drivers(metafunc, names))
+            others = {name: f"is about {fixture} alone" for name in BACKEND_NAMES if name not in names}
+            reasons = others | not_on_its_drivers(metafunc, names)
+            run_on_backends(metafunc, fixture, BACKEND_NAMES, left_out=reasons)
 
 
 async def _started(name: str, servers: Servers) -> AsyncIterator[Provision]:
