@@ -29,5 +29,5 @@ _REMEDIES = {
         "make the MongoDB server a replica set; one node is enough "
         "(start mongod with --replSet rs0 and run rs.initiate() once)"
     ),
-    Capability.SCHEMA_VALIDATION: "use a real MongoDB server, 5.0 or newer",
+    Capability.SCHEMA_VALIDATION: "use a database that checks rows itself; MongoDB does from 5.0 on",
 }

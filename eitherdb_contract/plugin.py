@@ -132,7 +132,7 @@ async def backend(
     await provision.clean()
     backend, _ = shared
     if backend.capabilities != provision.capabilities:
-        declared, has = sorted(provision.capabilities), sorted(backend.capabilities)
-        pytest.fail(f"{provision.name} declares {declared}, and has {has}", pytrace=False)
+        declared, has = (", ".join(sorted(one.capabilities)) or "none" for one in (provision, backend))
+        pytest.fail(f"{provision.name} declares {declared}; it has {has}", pytrace=False)
     yield backend
     assert backend.connections_in_use == 0, "the test left a connection checked out"

@@ -102,6 +102,29 @@ def test_example_passes_the_whole_contract_suite(stranger: Stranger) -> None:
     assert row.groups()[1:] == ("0", "0")
 
 
+LIAR = """
+from backends.capabilities import Capability
+from eitherdb_lmdb.contract import LmdbProvision
+
+def pytest_contract_provisions():
+    provision = LmdbProvision()
+    provision.name, provision.capabilities = "liar", frozenset(Capability)
+    return [provision]
+"""
+
+
+def test_capability_that_is_declared_in_vain_fails_the_tests(stranger: Stranger) -> None:
+    """What a backend says of itself when it is opened is held against what its author declared."""
+    (stranger.folder / "liar.py").write_text(LIAR)
+
+    plugins = ("-p", "liar", "-p", "no:schemathesis", "-p", "no:cacheprovider")
+    chosen = ("--pyargs", "eitherdb_contract", "-k", "test_server_names and liar")
+    done = stranger.run("python", "-m", "pytest", *plugins, *chosen)
+
+    assert done.returncode == 1
+    assert "liar declares schema_validation, transactions; it has transactions" in done.stdout
+
+
 def test_commands_work_on_the_example(stranger: Stranger) -> None:
     """`migrate`, `check` and `serve`, selected by its name."""
     lmdb = {"DB_BACKEND": "lmdb", "DATABASE_URL": f"lmdb://{stranger.folder}/data"}
