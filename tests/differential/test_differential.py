@@ -20,6 +20,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
+from eitherdb_contract.selection import run_on_backends, selected_backends
 from tests.conftest import MIGRATED_NAMES, find_provision
 from tests.differential.coverage import report_of
 from tests.differential.machine import Machine
@@ -46,9 +47,11 @@ PROFILE = settings(
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Take all selected backends at once; only those whose schema comes from migrations have servers."""
-    selected = metafunc.config.getoption("--backends").split(",")
-    names = [name for name in MIGRATED_NAMES if name in selected]
-    metafunc.parametrize("names", [names] if names else [], ids=["-".join(names)] if names else None)
+    names = [name for name in selected_backends(metafunc.config) if name in MIGRATED_NAMES]
+    if names:
+        metafunc.parametrize("names", [names], ids=["-".join(names)])
+    else:
+        run_on_backends(metafunc, "names", MIGRATED_NAMES, indirect=False)
 
 
 @pytest.mark.timeout(0 if MINUTES else 600)  # a failure is shrunk, for five minutes at most

@@ -19,8 +19,8 @@ from argon2 import PasswordHasher
 
 from api import security, throttle
 from backends.models import NewUser
+from eitherdb_contract.clock import ManualClock
 from tests.api.service import Service, serve
-from tests.conftest import ManualClock
 from tests.differential.model.answers import Expected
 from tests.differential.model.calls import Call
 from tests.differential.model.state import (

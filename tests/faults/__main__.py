@@ -26,7 +26,10 @@ from tests.faults.fault import DIFFERENTIAL, ROOT, Fault
 from tests.provision import Servers
 
 CATALOGUE = [*mongo.FAULTS, *neutral.FAULTS, *sql.FAULTS]
-PARTS = ("api", "backends", "cli", "config", "docs", "migrations", "tests", "pyproject.toml", "README.md")
+PARTS = (
+    *("api", "backends", "cli", "config", "docs", "eitherdb_contract", "migrations", "tests"),
+    *("pyproject.toml", "README.md"),
+)
 SUITES = ("tests/contract", DIFFERENTIAL)
 JOBS = int(os.environ.get("FAULTS_JOBS") or 2)
 LIMIT_SECONDS = 1800
@@ -46,7 +49,7 @@ def copy_project(target: Path) -> None:
     for part in PARTS:
         source = ROOT / part
         if source.is_dir():
-            shutil.copytree(source, target / part)
+            shutil.copytree(source, target / part, symlinks=True)
         else:
             shutil.copy2(source, target / part)
 
