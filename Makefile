@@ -122,6 +122,10 @@ proof: install-dev ## Move money under load while processes are killed (PROOF_TR
 	@PROOF_TRANSFERS=$(PROOF_TRANSFERS) $(BIN)/python -m pytest tests/proof -n0 -m "" --log-cli-level=INFO \
 		$(if $(BACKENDS),--backends $(BACKENDS))
 
+.PHONY: conformance
+conformance: install-dev ## Try every rule on a database of yours (DB_BACKEND=…, DATABASE_URL=…), and write a report
+	@$(BIN)/eitherdb conformance
+
 .PHONY: check
 check: install-dev ## Format, lint, types, import rules, deployment files
 	$(BIN)/ruff format --check .

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from urllib.parse import parse_qs
 
 from backends import open_backend
@@ -27,19 +27,30 @@ async def opened_backend(settings: Settings, *, check_schema: bool = True) -> As
         BackendError: DATABASE_URL leads to no usable database; the message says where it leads.
         SchemaMismatch: The schema is not the code's.
     """
-    try:
+    with naming_the_url(settings):
         backend = await open_backend(settings)
-    except BackendError as exc:
-        raise BackendError(
-            f"DATABASE_URL: can't use the {settings.db_backend} database at {shown_url(settings)}: {exc}; "
-            f"give {_VALID.get(settings.db_backend) or url_schemes(settings.db_backend)[0] + '://…'}"
-        ) from exc
     try:
         if check_schema:
             await backend.check_schema()
         yield backend
     finally:
         await backend.close()
+
+
+@contextmanager
+def naming_the_url(settings: Settings) -> Iterator[None]:
+    """Say of what fails while connecting where DATABASE_URL leads, and what would be right.
+
+    Raises:
+        BackendError: With that text.
+    """
+    try:
+        yield
+    except BackendError as exc:
+        raise BackendError(
+            f"DATABASE_URL: can't use the {settings.db_backend} database at {shown_url(settings)}: {exc}; "
+            f"give {_VALID.get(settings.db_backend) or url_schemes(settings.db_backend)[0] + '://…'}"
+        ) from exc
 
 
 def shown_url(settings: Settings) -> str:

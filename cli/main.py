@@ -13,6 +13,7 @@ import typer
 
 from backends.errors import BackendError
 from cli import check, migrate, openapi, serve, user
+from cli.conformance import command as conformance
 from cli.server_folder import LocalServerError
 from config import SettingsError
 from migrations import MigrationError
@@ -48,6 +49,7 @@ def _options(
 app.command("dev")(serve.dev)
 app.command("serve")(serve.serve)
 app.command("check")(check.check)
+app.command("conformance")(conformance.conformance)
 app.command("openapi")(openapi.openapi)
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(user.app, name="user")

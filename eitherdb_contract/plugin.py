@@ -13,8 +13,9 @@ import pytest
 from eitherdb_contract import hooks
 from eitherdb_contract.clock import ManualClock
 from eitherdb_contract.refusals import take_refusals
+from eitherdb_contract.rules import DOCUMENT, all_rules, rules_of
 from eitherdb_contract.selection import CHOICES, backend_of, provisions_of, run_on_backends
-from eitherdb_contract.summary import Summary
+from eitherdb_contract.summary import SUITE, Summary
 
 if TYPE_CHECKING:
     from backends.protocols import Backend
@@ -32,6 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a developer run on some backends only."""
     group = parser.getgroup("eitherdb_contract")
     group.addoption("--backends", help="Comma-separated names of backends to test; default: all.")
+    group.addoption("--rules", help="Comma-separated names of the rules whose tests to run; default: all.")
     parser.addini(
         "may_leave_out",
         "Markers whose tests a run may leave out: the marker's description says why.",
@@ -48,6 +50,9 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Check what the tests need of pytest; begin the summary."""
+    config.addinivalue_line(
+        "markers", "rule(*names): the rules of docs/semantics.md that a test of the contract suite holds"
+    )
     names = [provision.name for provision in provisions_of(config)]
     if not names:
         return
@@ -83,10 +88,33 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         item.user_properties += [("refused", str(capability)) for capability in sorted(take_refusals())]
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """See that each test of the suite says which rules it holds; leave those that `--rules` names.
+
+    Raises:
+        pytest.UsageError: One says none, or there is no such rule.
+    """
+    known = {rule.name for rule in all_rules()}
+    for item in items:
+        rules = rules_of(item)
+        if unknown := set(rules) - known:
+            raise pytest.UsageError(f"{item.nodeid}: no rules of {DOCUMENT.name}: {sorted(unknown)}")
+        if not rules and item.path.resolve().parent == SUITE.resolve():
+            raise pytest.UsageError(f"{item.nodeid}: holds no rule; mark it with pytest.mark.rule")
+    if config.option.rules is None:
+        return
+    chosen = set(config.option.rules.split(","))
+    if unknown := chosen - known:
+        raise pytest.UsageError(f"--rules: {sorted(unknown)} unknown; choose of {sorted(known)}")
+    config.hook.pytest_deselected(items=[item for item in items if chosen.isdisjoint(rules_of(item))])
+    items[:] = [item for item in items if not chosen.isdisjoint(rules_of(item))]
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Write into the report which backend it is about."""
+    """Write into the report which backend and which rules it is about."""
     take_refusals()
+    item.user_properties += [("rule", name) for name in rules_of(item)]
     backend = backend_of(item)
     if backend is not None:
         item.user_properties.append(("backend", backend))

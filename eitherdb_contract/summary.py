@@ -20,7 +20,7 @@ from eitherdb_contract.selection import NOWHERE, backend_of, choice_of, provisio
 SUITE = Path(__file__).parent / "suite"
 NO_BACKEND = "(none)"
 
-_TAKING_A_VALUE = ("-k", "-m", "--deselect", "--ignore", "--ignore-glob")
+_TAKING_A_VALUE = ("-k", "-m", "--deselect", "--ignore", "--ignore-glob", "--rules")
 _NARROWING = (*_TAKING_A_VALUE, "--lf", "--last-failed", "--sw", "--stepwise")
 
 
@@ -112,7 +112,7 @@ class Summary:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Fail the run if something was left out without a declared reason."""
-        if session.exitstatus == pytest.ExitCode.OK and any(self._faults()):
+        if session.exitstatus == pytest.ExitCode.OK and any(self.faults()):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -133,10 +133,10 @@ class Summary:
         deselected = Counter(reason for _, reason in self._deselected() if reason)
         for reason, number in deselected.items():
             terminalreporter.line(f"left out: {number}: {reason}")
-        for fault in self._faults():
+        for fault in self.faults():
             terminalreporter.line(f"LEFT OUT WITHOUT A DECLARED REASON: {fault}", red=True, bold=True)
 
-    def _faults(self) -> Iterator[str]:
+    def faults(self) -> Iterator[str]:
         """Say what was left out without a declared reason."""
         if self._config.option.collectonly:
             return

@@ -32,7 +32,7 @@ from backends.mongo.backend import MongoBackend
 from backends.mongo.driver import MOTOR_THREADS
 from backends.mongo.schema import COLLECTIONS, MIGRATIONS, REVISION
 from backends.protocols import Backend, ServerInfo
-from backends.sql.schema import Base
+from backends.sql.scratch import EMPTY_TABLES
 from cli.local_servers import LocalServer, start_mongo, start_postgres
 from config import MongoDriver, Settings
 from migrations import open_migrator
@@ -110,13 +110,6 @@ def make_settings(**values: Any) -> Settings:
     return Settings(_env_file=None, **{**defaults, **values})
 
 
-# Accounts and items before their owners.
-_EMPTY_TABLES = ";".join(
-    f"DELETE FROM {table.name}"  # noqa: S608 - names of ours
-    for table in reversed(Base.metadata.sorted_tables)
-)
-
-
 class SqliteProvision(Provision):
     """SQLite: a file in a temporary folder."""
 
@@ -131,7 +124,7 @@ class SqliteProvision(Provision):
 
     async def clean(self) -> None:
         """See `Provision`."""
-        self._cleaner.executescript(f"BEGIN IMMEDIATE;{_EMPTY_TABLES};COMMIT")
+        self._cleaner.executescript(f"BEGIN IMMEDIATE;{EMPTY_TABLES};COMMIT")
 
     async def stop(self) -> None:
         """See `Provision`."""
@@ -168,7 +161,7 @@ class PostgresProvision(Provision):
 
     async def clean(self) -> None:
         """See `Provision`."""
-        await self._cleaner.execute(_EMPTY_TABLES)
+        await self._cleaner.execute(EMPTY_TABLES)
 
     async def stop(self) -> None:
         """See `Provision`."""

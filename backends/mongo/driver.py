@@ -101,7 +101,9 @@ class Collection(Protocol):
     ) -> Document | None:
         """Find a document."""
 
-    def find(self, where: Filter, /, *, max_time_ms: int | None = None) -> Cursor:
+    def find(
+        self, where: Filter, /, *, max_time_ms: int | None = None, session: Session | None = None
+    ) -> Cursor:
         """Find many."""
 
     async def find_one_and_update(

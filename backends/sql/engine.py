@@ -40,7 +40,8 @@ def database_url(settings: Settings) -> URL:
     # libpq's name, which people paste from their provider; asyncpg calls the same thing `ssl`.
     if "sslmode" in url.query:
         url = url.update_query_dict({"ssl": url.query["sslmode"]}).difference_update_query(["sslmode"])
-    return url
+    # A setting of the server's sessions, not an option of the driver: see `postgres_options`.
+    return url.difference_update_query(["search_path"])
 
 
 def create_engine(settings: Settings) -> AsyncEngine:
@@ -70,11 +71,15 @@ def create_engine(settings: Settings) -> AsyncEngine:
 
 
 def postgres_options(settings: Settings) -> dict[str, Any]:
-    """Return what asyncpg is told besides the URL."""
+    """Return what asyncpg is told besides the URL: among it the schema that `?search_path=` names."""
+    session = {"application_name": "eitherdb"}
+    search_path = make_url(settings.url).query.get("search_path")
+    if search_path is not None:
+        session["search_path"] = str(search_path)
     return {
         "timeout": settings.db_connect_timeout_seconds,
         "command_timeout": settings.db_command_timeout_seconds,
-        "server_settings": {"application_name": "eitherdb"},
+        "server_settings": session,
     }
 
 

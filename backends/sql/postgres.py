@@ -23,6 +23,8 @@ T = TypeVar("T")
 _BROKEN = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 """After these, a time limit among them, nobody knows in which state a connection is."""
 
+BEGIN = "BEGIN"
+
 _TABLE = "SELECT to_regclass($1) IS NOT NULL"
 
 
@@ -36,20 +38,14 @@ class PostgresConnections(Connections):
 
     def __init__(self, settings: Settings) -> None:
         """See `Connections`."""
-        url = database_url(settings)
-        dialect = url.get_dialect()()
         super().__init__(
-            dialect,
+            database_url(settings).get_dialect()(),
             size=settings.db_pool_size,
             writers=settings.db_pool_size,
             wait_timeout_seconds=settings.db_pool_timeout_seconds,
             retry_deadline_seconds=settings.db_command_timeout_seconds,
         )
-        _, options = dialect.create_connect_args(url)
-        # SQLAlchemy's name for asyncpg's own option: 0 for a connection pooler that shares sessions.
-        if "prepared_statement_cache_size" in options:
-            options["statement_cache_size"] = options.pop("prepared_statement_cache_size")
-        self._options = {**options, **postgres_options(settings)}
+        self._options = _options(settings)
         self._connect_timeout_seconds = settings.db_connect_timeout_seconds
         self._idle: list[asyncpg.Connection] = []
         self._retiring: set[asyncio.Task[None]] = set()
@@ -87,7 +83,7 @@ class PostgresConnections(Connections):
 
     async def _run(self, steps: Steps[T]) -> T:
         async with self._connection() as connection:
-            await connection.execute("BEGIN")
+            await connection.execute(BEGIN)
             try:
                 result = await self._walk(connection, steps)
                 await connection.execute("COMMIT")
@@ -164,6 +160,25 @@ class PostgresConnections(Connections):
             return await asyncpg.connect(**self._options)
         except (asyncpg.PostgresError, *_BROKEN) as exc:
             raise translated(exc) from exc
+
+
+async def connect(settings: Settings) -> asyncpg.Connection:
+    """Connect as the repositories do.
+
+    Raises:
+        Exception: asyncpg's own, for the caller to translate.
+    """
+    return await asyncpg.connect(**_options(settings))
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    """Return all that asyncpg is told."""
+    url = database_url(settings)
+    _, options = url.get_dialect()().create_connect_args(url)
+    # SQLAlchemy's name for asyncpg's own option: 0 for a connection pooler that shares sessions.
+    if "prepared_statement_cache_size" in options:
+        options["statement_cache_size"] = options.pop("prepared_statement_cache_size")
+    return {**options, **postgres_options(settings)}
 
 
 async def _roll_back(connection: asyncpg.Connection) -> None:

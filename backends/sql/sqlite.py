@@ -24,6 +24,9 @@ T = TypeVar("T")
 # RETURNING came with SQLite 3.35 (https://www.sqlite.org/lang_returning.html).
 MIN_VERSION = (3, 35, 0)
 
+# A transaction that reads first and writes later can't wait for another writer.
+BEGIN = "BEGIN IMMEDIATE"
+
 _TABLE = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
 
 
@@ -112,8 +115,7 @@ class SqliteConnections(Connections):
             return await self._visit(partial(self._run, steps))
 
     def _run(self, steps: Steps[T], connection: sqlite3.Connection) -> T:
-        # A transaction that reads first and writes later can't wait for another writer.
-        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(BEGIN)
         try:
             result = self._walk(steps, connection)
             connection.execute("COMMIT")

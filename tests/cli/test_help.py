@@ -33,6 +33,7 @@ LEAVES = [
     "dev",
     "serve",
     "check",
+    "conformance",
     "openapi",
     "migrate upgrade",
     "migrate downgrade",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import product
 
+import pytest
+
 from backends.models import Account, AccountFilter, AccountSort, NewAccount, Page, User
 from backends.protocols import MAX_LIMIT, Backend
 from eitherdb_contract.clock import ManualClock
@@ -14,11 +16,14 @@ from .samples import UNKNOWN_ID, new_account
 from .shelves import order, position, sorted_by
 from .test_sorts import TEXTS
 
+pytestmark = pytest.mark.rule("Order", "Pages")
+
 MILLISECOND = timedelta(milliseconds=1)
 SORTS: list[AccountSort] = ["-created_at", "created_at", "name", "-name"]
 NOTHING: Page[Account] = Page(data=[], count=0, next=None)
 
 
+@pytest.mark.rule("Counts")
 async def test_list_fits_all_conditions(
     backend: Backend, clock: ManualClock, owner: User, stranger: User
 ) -> None:

@@ -32,6 +32,8 @@ from .expectations import (
 )
 from .samples import new_account, new_item, new_user
 
+pytestmark = pytest.mark.rule("Cascade")
+
 
 @pytest.fixture
 async def account(backend: Backend, owner: User) -> Account:
@@ -63,6 +65,7 @@ async def test_delete_of_user_takes_all_its_empty_accounts_and_no_others(
         assert await books(backend) == (kept[::-1], [])
 
 
+@pytest.mark.rule("Deletion of money")
 @needs_transactions("accounts.deposit")
 async def test_delete_of_user_with_money_raises_account_not_empty(
     backend: Backend, owner: User, stranger: User, account: Account
@@ -83,6 +86,7 @@ async def test_delete_of_user_with_money_raises_account_not_empty(
     assert await everything(backend) == ([stranger, owner], [item])
 
 
+@pytest.mark.rule("Deletion of money")
 @needs_transactions("accounts.deposit")
 async def test_delete_of_user_after_the_money_has_gone_is_done(
     backend: Backend, owner: User, stranger: User
@@ -160,6 +164,7 @@ async def test_delete_of_user_racing_deletions_of_its_accounts_takes_them_all(
         assert await books(backend) == ([], [])
 
 
+@pytest.mark.rule("Deletion of money")
 @needs_transactions("accounts.deposit")
 async def test_delete_of_user_racing_deposits_loses_no_money(
     backend: Backend, open_another: Opener, stranger: User

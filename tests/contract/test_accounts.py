@@ -37,6 +37,7 @@ async def full(backend: Backend, owner: User) -> Account:
     return await backend.accounts.add(NewAccount.model_validate(FULL_ACCOUNT), owner_id=owner.id)
 
 
+@pytest.mark.rule("Null")
 @pytest.mark.parametrize("sample", [FULL_ACCOUNT, OTHER_ACCOUNT], ids=["full", "other"])
 async def test_add_returns_what_get_returns(
     backend: Backend, owner: User, clock: ManualClock, sample: dict[str, Any]
@@ -62,6 +63,7 @@ async def test_add_returns_what_get_returns(
     assert (await backend.accounts.statement(account.id)).account == expected
 
 
+@pytest.mark.rule("Identity")
 async def test_add_makes_fresh_ids(backend: Backend, owner: User) -> None:
     """Ids are well-formed and no two accounts share one, though all else of them be equal."""
     accounts = [await backend.accounts.add(new_account(), owner_id=owner.id) for _ in range(5)]
@@ -71,6 +73,7 @@ async def test_add_makes_fresh_ids(backend: Backend, owner: User) -> None:
     assert await books(backend) == (accounts[::-1], [])
 
 
+@pytest.mark.rule("Uniqueness")
 async def test_add_refuses_id_in_use(
     given_ids: Backend, ids: ManualIds, owner: User, stranger: User
 ) -> None:
@@ -84,6 +87,7 @@ async def test_add_refuses_id_in_use(
     assert await books(given_ids) == ([first], [])
 
 
+@pytest.mark.rule("Identity")
 async def test_add_lets_an_account_have_the_id_of_a_user(
     given_ids: Backend, ids: ManualIds, owner: User
 ) -> None:
@@ -96,6 +100,7 @@ async def test_add_lets_an_account_have_the_id_of_a_user(
     assert await books(given_ids) == ([account], [])
 
 
+@pytest.mark.rule("References")
 async def test_add_for_unknown_owner_raises_not_found(backend: Backend, full: Account, owner: User) -> None:
     """An account needs an owner who exists; without one no row is left behind."""
     for id_ in [UNKNOWN_ID, full.id, *malformed_ids(owner.id)]:
@@ -105,6 +110,7 @@ async def test_add_for_unknown_owner_raises_not_found(backend: Backend, full: Ac
     assert await books(backend) == ([full], [])
 
 
+@pytest.mark.rule("Text", "Time")
 async def test_add_keeps_text_and_time_as_they_are(
     backend: Backend, clock: ManualClock, owner: User
 ) -> None:
@@ -118,6 +124,7 @@ async def test_add_keeps_text_and_time_as_they_are(
         assert await backend.accounts.get(account.id) == account, ascii(name)
 
 
+@pytest.mark.rule("Text")
 async def test_add_takes_every_currency_as_it_is_written(backend: Backend, owner: User) -> None:
     """With no minor unit, with three digits of it or with four: an account keeps its code."""
     for currency in ("JPY", "KWD", "CLF", "CHF"):
@@ -126,6 +133,7 @@ async def test_add_takes_every_currency_as_it_is_written(backend: Backend, owner
         assert await backend.accounts.get(account.id) == account
 
 
+@pytest.mark.rule("Identity")
 async def test_get_and_delete_of_unknown_id_raise_not_found(backend: Backend, full: Account) -> None:
     """An unknown id and every malformed one are answered alike, whoever asks; nothing is deleted."""
     for id_ in [UNKNOWN_ID, full.owner_id, *malformed_ids(full.id)]:
@@ -139,6 +147,7 @@ async def test_get_and_delete_of_unknown_id_raise_not_found(backend: Backend, fu
     assert await books(backend) == ([full], [])
 
 
+@pytest.mark.rule("Ownership")
 async def test_get_and_delete_of_a_stranger_or_nobody_raise_not_owner(
     backend: Backend, full: Account, stranger: User
 ) -> None:
@@ -154,6 +163,7 @@ async def test_get_and_delete_of_a_stranger_or_nobody_raise_not_owner(
     assert await books(backend) == ([full], [])
 
 
+@pytest.mark.rule("Ownership")
 async def test_list_of_an_owner_contains_only_its_accounts(
     backend: Backend, owner: User, stranger: User
 ) -> None:
@@ -170,6 +180,7 @@ async def test_list_of_an_owner_contains_only_its_accounts(
         assert await backend.accounts.list(owner_id=owner_id) == Page(data=[], count=0, next=None)
 
 
+@pytest.mark.rule("Atomicity")
 async def test_delete_removes_the_account_alone(backend: Backend, full: Account, owner: User) -> None:
     """A deleted account can't be read in any way; its owner and the others can."""
     neighbour = await backend.accounts.add(new_account(), owner_id=owner.id)
@@ -183,6 +194,7 @@ async def test_delete_removes_the_account_alone(backend: Backend, full: Account,
     assert await everything(backend) == ([owner], [])
 
 
+@pytest.mark.rule("Versions")
 async def test_delete_of_another_version_raises_version_mismatch(backend: Backend, full: Account) -> None:
     """Where the account's version is none of those that are named it stays."""
     for versions in NONE_OF_THEM:
@@ -195,6 +207,7 @@ async def test_delete_of_another_version_raises_version_mismatch(backend: Backen
     assert await books(backend) == ([], [])
 
 
+@pytest.mark.rule("Versions")
 @needs_transactions("accounts.deposit")
 async def test_every_entry_is_a_version_that_delete_can_name(backend: Backend, full: Account) -> None:
     """Who knows the account as it was before an entry does not delete it; who knows it now does."""
@@ -213,6 +226,7 @@ async def test_every_entry_is_a_version_that_delete_can_name(backend: Backend, f
     assert (await checked_books(backend))[0] == []
 
 
+@pytest.mark.rule("Deletion of money")
 @needs_transactions("accounts.deposit")
 async def test_delete_of_an_account_with_money_raises_account_not_empty(
     backend: Backend, full: Account, stranger: User
@@ -233,6 +247,7 @@ async def test_delete_of_an_account_with_money_raises_account_not_empty(
     assert await checked_books(backend) == before
 
 
+@pytest.mark.rule("Atomicity")
 async def test_concurrent_deletes_of_one_account_let_one_win(backend: Backend, full: Account) -> None:
     """Exactly one call deletes; the others find nothing, whether or not they name owner and version."""
     for versions in (None, {1}):

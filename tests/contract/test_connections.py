@@ -18,6 +18,8 @@ from .conftest import Opener
 from .expectations import changed, everything, facts, race
 from .samples import UNKNOWN_ID, new_item, new_user
 
+pytestmark = pytest.mark.rule("Failures")
+
 T = TypeVar("T")
 
 POOL_SIZE = 2
@@ -129,6 +131,7 @@ async def test_failed_calls_keep_no_connection(small: Backend, owner: User, stra
     assert await everything(small) == ([stranger, owner], [item])
 
 
+@pytest.mark.rule("Atomicity")
 async def test_cancelled_calls_keep_no_connection(small: Backend, owner: User) -> None:
     """Calls that are cancelled anywhere on their way leave the pool whole and the backend usable."""
     items = [await small.items.add(new_item(n), owner_id=owner.id) for n in range(4)]
@@ -152,6 +155,7 @@ async def test_cancelled_calls_keep_no_connection(small: Backend, owner: User) -
         assert await small.items.list() == Page(data=items[::-1], count=4, next=None)
 
 
+@pytest.mark.rule("Atomicity", "Lost connections")
 async def test_cancelled_writes_happen_whole_or_not_at_all(small: Backend, owner: User) -> None:
     """A cancelled write did all of it or nothing, keeps no connection, and blocks nobody."""
     item = await small.items.add(_pair(0), owner_id=owner.id)
@@ -185,6 +189,7 @@ async def _all_that_came(backend: Backend) -> tuple[list[User], list[Item]]:
         return await everything(backend)
 
 
+@pytest.mark.rule("Atomicity")
 async def test_cancelled_deletes_happen_whole_or_not_at_all(small: Backend) -> None:
     """After a cancelled deletion the user is there with all items, or neither is."""
     for number in range(12):
@@ -206,6 +211,7 @@ async def test_cancelled_deletes_happen_whole_or_not_at_all(small: Backend) -> N
         assert await everything(small) == ([], [])
 
 
+@pytest.mark.rule("References", "Atomicity")
 async def test_cancelled_adds_for_unknown_owner_leave_nothing(small: Backend) -> None:
     """No item without an owner stays, even if the call that would have refused it was cut short."""
     for number in range(12):

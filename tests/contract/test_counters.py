@@ -13,6 +13,8 @@ from eitherdb_contract.clock import ManualClock
 from .conftest import Opener
 from .expectations import everything, race
 
+pytestmark = pytest.mark.rule("Counters")
+
 MILLISECOND = timedelta(milliseconds=1)
 MINUTE = timedelta(minutes=1)
 
@@ -184,6 +186,7 @@ async def test_key_is_any_text(backend: Backend, at: datetime) -> None:
     assert left == [found[n] if n % 2 else None for n in range(len(KEYS))]
 
 
+@pytest.mark.rule("Conflicts")
 @pytest.mark.parametrize("before", [None, "running", "ended"])
 async def test_concurrent_adds_lose_none(
     backend: Backend, open_another: Opener, clock: ManualClock, at: datetime, before: str | None
@@ -208,6 +211,7 @@ async def test_concurrent_adds_lose_none(
     assert await backend.counters.get("a") == await another.counters.get("a") == expected
 
 
+@pytest.mark.rule("Atomicity", "Conflicts")
 async def test_concurrent_adds_to_many_keys_do_not_mix(backend: Backend, at: datetime) -> None:
     """Each key is counted by itself, fresh ones too."""
     counts, errors = await race(
@@ -219,6 +223,7 @@ async def test_concurrent_adds_to_many_keys_do_not_mix(backend: Backend, at: dat
         assert await backend.counters.get(f"key {n}") == Count(10 * (n + 1), at + MINUTE)
 
 
+@pytest.mark.rule("Conflicts")
 async def test_concurrent_adds_and_deletes_leave_what_was_added_since(
     backend: Backend, at: datetime
 ) -> None:
@@ -250,6 +255,7 @@ async def test_counters_are_shared_by_all_backends_on_a_database(
     assert await backend.counters.get("a") is None
 
 
+@pytest.mark.rule("Durability")
 async def test_counter_outlives_the_backend_that_began_it(
     backend: Backend, open_another: Opener, clock: ManualClock
 ) -> None:

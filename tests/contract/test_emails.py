@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import product
 
+import pytest
+
 from backends.errors import AlreadyExists
 from backends.models import NewUser, UserChanges
 from backends.protocols import Backend
@@ -11,6 +13,8 @@ from backends.protocols import Backend
 from .conftest import Opener
 from .expectations import everything, facts, race, raises
 from .samples import new_user
+
+pytestmark = pytest.mark.rule("E-mail")
 
 # Each line: spellings of one address, of which the first is how it is stored.
 SPELLINGS = {
@@ -81,6 +85,7 @@ async def test_find_by_email_finds_any_spelling(backend: Backend) -> None:
             assert found == [None] * len(spellings), topic
 
 
+@pytest.mark.rule("Uniqueness")
 async def test_add_and_update_refuse_any_spelling_of_a_taken_address(backend: Backend) -> None:
     """Two spellings of one address can't become two users, neither new nor by a change."""
     other = await backend.users.add(_user("other@example.com"))
@@ -121,6 +126,7 @@ async def test_find_by_email_tells_similar_addresses_apart(backend: Backend) -> 
     assert [await backend.users.find_by_email(address) for address in addresses] == users
 
 
+@pytest.mark.rule("Uniqueness")
 async def test_find_by_email_of_unknown_address_returns_none(backend: Backend) -> None:
     """An address that nobody has is no error."""
     await backend.users.add(_user("a@x.io"))
@@ -144,6 +150,7 @@ def _thousand_spellings() -> list[str]:
     return spellings
 
 
+@pytest.mark.rule("Uniqueness")
 async def test_add_of_one_address_a_thousand_times_at_once_succeeds_once(backend: Backend) -> None:
     """The database decides in the moment of the write: one user, and an exact refusal for all others."""
     forms = [_user(spelling) for spelling in _thousand_spellings()[:1000]]
@@ -155,6 +162,7 @@ async def test_add_of_one_address_a_thousand_times_at_once_succeeds_once(backend
     assert [user.email for user in users] == ["sign.up@ex.io"]
 
 
+@pytest.mark.rule("Uniqueness")
 async def test_add_of_one_address_through_two_backends_succeeds_once(
     backend: Backend, open_another: Opener
 ) -> None:

@@ -26,6 +26,8 @@ from eitherdb_contract.clock import ManualClock
 from .samples import UNKNOWN_ID, new_item, new_user
 from .shelves import Row, position, sorted_by
 
+pytestmark = pytest.mark.rule("Pages")
+
 MILLISECOND = timedelta(milliseconds=1)
 MICROSECOND = timedelta(microseconds=1)
 USER_SORTS: list[UserSort] = ["-created_at", "created_at", "email", "-email"]
@@ -58,6 +60,7 @@ def _expected(rows: list[Any], sort: str, *, skip: int = 0, limit: int = 100, st
     return Page(data=data, count=len(rows), next=position(data[-1], sort) if more else None)
 
 
+@pytest.mark.rule("Counts")
 async def test_list_of_items_fits_all_conditions(
     backend: Backend, clock: ManualClock, owner: User, stranger: User
 ) -> None:
@@ -95,6 +98,7 @@ async def test_list_of_items_fits_all_conditions(
         assert page == _expected(fitting, "title", skip=1, limit=1, start=1), where
 
 
+@pytest.mark.rule("Counts")
 async def test_list_of_users_fits_all_conditions(backend: Backend, clock: ManualClock) -> None:
     """Every combination of the filter, in every sort, and pages of it; the count is the list's."""
     clock.now = START
@@ -139,6 +143,7 @@ async def test_walk_through_a_filtered_list_meets_what_fits(backend: Backend, ow
         assert [*met, *page.data] == sorted_by(sort, items[::2])
 
 
+@pytest.mark.rule("Counts")
 async def test_list_without_rows_is_a_count(backend: Backend, owner: User) -> None:
     """`limit=0` counts what fits, `count=False` does not, and a position does not change the count."""
     items = [await backend.items.add(new_item(n), owner_id=owner.id) for n in range(4)]
@@ -233,6 +238,7 @@ async def test_list_takes_times_as_exclusive_bounds(
             )
 
 
+@pytest.mark.rule("Numbers")
 async def test_list_takes_times_of_the_first_and_the_last_year(
     backend: Backend, clock: ManualClock
 ) -> None:

@@ -111,6 +111,7 @@ def _fault(form: Form, **values: object) -> tuple[str, tuple[int | str, ...]]:
     return error["type"], error["loc"]
 
 
+@pytest.mark.rule("Null")
 def test_samples_set_every_field() -> None:
     """A field that is added to the domain must be added to the samples, and so to every round trip."""
     made_here = {"id", "created_at", "version"}
@@ -124,6 +125,7 @@ def test_samples_set_every_field() -> None:
         assert set(form.model_fields) == set(sample)
 
 
+@pytest.mark.rule("Null")
 def test_samples_differ_in_every_field_from_each_other_and_from_the_defaults() -> None:
     """A sample's value can't be there by chance."""
     for form, sample, other in (
@@ -139,6 +141,7 @@ def test_samples_differ_in_every_field_from_each_other_and_from_the_defaults() -
             assert value is not None
 
 
+@pytest.mark.rule("Text")
 @pytest.mark.parametrize(("form", "name"), TEXT_FIELDS)
 def test_form_refuses_nul(form: Form, name: str) -> None:
     """NUL, which not every database can store, is refused in every text."""
@@ -146,6 +149,7 @@ def test_form_refuses_nul(form: Form, name: str) -> None:
         assert _fault(form, **{name: text}) == ("string_nul", (name,)), repr(text)
 
 
+@pytest.mark.rule("Text")
 @pytest.mark.parametrize(("form", "name"), TEXT_FIELDS)
 def test_form_refuses_lone_surrogates(form: Form, name: str) -> None:
     """Half a character, which UTF-8 can't express, is refused in every text."""
@@ -153,6 +157,7 @@ def test_form_refuses_lone_surrogates(form: Form, name: str) -> None:
         assert _fault(form, **{name: text}) == ("string_unicode", (name,)), repr(text)
 
 
+@pytest.mark.rule("Text")
 @pytest.mark.parametrize(("form", "name"), TEXT_FIELDS)
 def test_form_refuses_256_characters(form: Form, name: str) -> None:
     """255 code points is the most that any text may have."""
@@ -160,6 +165,7 @@ def test_form_refuses_256_characters(form: Form, name: str) -> None:
         assert _fault(form, **{name: character * 256}) == ("string_too_long", (name,)), repr(character)
 
 
+@pytest.mark.rule("Text")
 @pytest.mark.parametrize(
     ("form", "name"),
     [(NewItem, "title"), (ItemChanges, "title"), (NewUser, "hashed_password"), (NewAccount, "name")],
@@ -169,6 +175,7 @@ def test_form_refuses_empty_text(form: Form, name: str) -> None:
     assert _fault(form, **{name: ""}) == ("string_too_short", (name,))
 
 
+@pytest.mark.rule("E-mail")
 @pytest.mark.parametrize("form", USER_FORMS)
 def test_form_refuses_what_is_no_email(form: Form) -> None:
     """An address that no mail could reach is refused."""
@@ -176,6 +183,7 @@ def test_form_refuses_what_is_no_email(form: Form) -> None:
         assert _fault(form, email=text) == ("value_error", ("email",)), repr(text)
 
 
+@pytest.mark.rule("E-mail")
 @pytest.mark.parametrize("form", USER_FORMS)
 def test_form_refuses_email_that_grows_too_long(form: Form) -> None:
     """What counts is the length of the normalised address: lower-casing can lengthen it."""
@@ -183,6 +191,7 @@ def test_form_refuses_email_that_grows_too_long(form: Form) -> None:
     assert _fault(form, email=grows) == ("value_error", ("email",))
 
 
+@pytest.mark.rule("Null")
 @pytest.mark.parametrize(
     ("form", "name"),
     [
@@ -199,12 +208,14 @@ def test_form_refuses_null_where_a_text_must_be(form: Form, name: str) -> None:
     assert _fault(form, **{name: None}) == ("string_type", (name,))
 
 
+@pytest.mark.rule("Null")
 @pytest.mark.parametrize("name", ["is_active", "is_superuser"])
 def test_new_user_refuses_null_flags(name: str) -> None:
     """A flag is true or false."""
     assert _fault(NewUser, **{name: None}) == ("bool_type", (name,))
 
 
+@pytest.mark.rule("Null")
 @pytest.mark.parametrize(
     ("form", "name"),
     [
@@ -220,6 +231,7 @@ def test_changes_refuse_null_where_a_field_can_not_be_cleared(form: Form, name: 
     assert _fault(form, **{name: None}) == ("not_null", (name,))
 
 
+@pytest.mark.rule("Null")
 @pytest.mark.parametrize("form", SAMPLES)
 def test_form_can_not_be_changed(form: Form) -> None:
     """What was checked once stays what was checked."""
@@ -230,6 +242,7 @@ def test_form_can_not_be_changed(form: Form) -> None:
     assert [error["type"] for error in caught.value.errors()] == ["frozen_instance"]
 
 
+@pytest.mark.rule("Null")
 @pytest.mark.parametrize("form", ITEM_FORMS)
 def test_item_form_has_no_owner(form: Form) -> None:
     """An item's owner is an argument of `add`, and nothing changes it."""
@@ -237,6 +250,7 @@ def test_item_form_has_no_owner(form: Form) -> None:
     assert filled.model_dump() == SAMPLES[form]
 
 
+@pytest.mark.rule("Numbers")
 def test_new_account_refuses_what_is_no_currency_with_a_minor_unit() -> None:
     """Codes of ISO 4217 as they are written there, and none of metals, tests or nothing."""
     for code in NO_CURRENCIES:
@@ -245,6 +259,7 @@ def test_new_account_refuses_what_is_no_currency_with_a_minor_unit() -> None:
         assert NewAccount(name="a", currency=code).currency == code
 
 
+@pytest.mark.rule("Numbers")
 @pytest.mark.parametrize("form", ENTRY_FORMS)
 def test_entry_form_refuses_what_is_no_amount(form: Form) -> None:
     """A whole number from 1 to the most that an account holds, and nothing that only looks like one."""
@@ -255,12 +270,14 @@ def test_entry_form_refuses_what_is_no_amount(form: Form) -> None:
         assert filled.model_dump() == {**SAMPLES[form], "amount_minor": amount}
 
 
+@pytest.mark.rule("Numbers")
 def test_new_transfer_refuses_one_account_twice() -> None:
     """Money does not move from an account to itself; texts that are no ids are not told apart."""
     for id_ in ("0" * 24, "", "x"):
         assert _fault(NewTransfer, from_account_id=id_, to_account_id=id_) == ("same_account", ())
 
 
+@pytest.mark.rule("Time")
 @pytest.mark.parametrize("form", FILTERS)
 @pytest.mark.parametrize("name", ["created_after", "created_before"])
 def test_filter_refuses_times_without_a_zone(form: Form, name: str) -> None:
@@ -269,6 +286,7 @@ def test_filter_refuses_times_without_a_zone(form: Form, name: str) -> None:
         assert _fault(form, **{name: time}) == ("timezone_aware", (name,)), time
 
 
+@pytest.mark.rule("Time")
 @pytest.mark.parametrize("form", FILTERS)
 def test_filter_refuses_times_out_of_range(form: Form) -> None:
     """Seen from UTC the moment must be one of the years 1 to 9999, which every database can compare."""
@@ -285,6 +303,7 @@ def test_filter_refuses_times_out_of_range(form: Form) -> None:
     assert form(created_after=beyond) == form(created_after=last)
 
 
+@pytest.mark.rule("Time")
 @pytest.mark.parametrize("form", FILTERS)
 def test_filter_keeps_whole_milliseconds_in_utc(form: Form) -> None:
     """A bound is moved to the millisecond that leaves the same rows out, and to UTC."""
@@ -298,6 +317,7 @@ def test_filter_keeps_whole_milliseconds_in_utc(form: Form) -> None:
         assert [bound.tzinfo for bound in bounds.values()] == [UTC, UTC]
 
 
+@pytest.mark.rule("Null")
 @pytest.mark.parametrize("form", FILTERS)
 def test_filter_without_fields_has_none(form: Form) -> None:
     """None is no restriction, whether it is left out or said."""
@@ -306,12 +326,14 @@ def test_filter_without_fields_has_none(form: Form) -> None:
     assert form.model_validate(nothing) == form()
 
 
+@pytest.mark.rule("Text")
 @pytest.mark.parametrize("name", ["title", "q"])
 def test_filter_takes_texts_that_no_item_has(name: str) -> None:
     """Empty text is no fault: no item has it as its title, and every item has it as a part."""
     assert ItemFilter.model_validate({name: ""}).model_dump(exclude_unset=True) == {name: ""}
 
 
+@pytest.mark.rule("Text", "Numbers")
 def test_filter_takes_texts_that_are_no_currency() -> None:
     """No account has it: that is an empty list and no fault."""
     for text in ("", "eur", "XXX", "EUR "):

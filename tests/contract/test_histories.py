@@ -36,6 +36,8 @@ from .expectations import facts
 from .model import Addition, Call, Model, Move, Outcome, blank
 from .samples import new_user
 
+pytestmark = pytest.mark.rule("Atomicity", "Money")
+
 T = TypeVar("T")
 
 PROFILE = settings(

@@ -33,6 +33,8 @@ from .conftest import ManualIds, Opener
 from .expectations import race, raises
 from .samples import UNKNOWN_ID, hex_id, new_account, new_user
 
+pytestmark = pytest.mark.rule("Idempotency")
+
 
 @dataclass(frozen=True)
 class Desk:
@@ -75,6 +77,7 @@ async def _desk(backend: Backend, owner: User) -> Desk:
     return Desk(owner, full, await open_account(backend, owner, name="empty"))
 
 
+@pytest.mark.rule("Lost connections")
 @needs_transactions("accounts.deposit")
 async def test_repeated_call_returns_the_first_outcome_and_does_nothing(
     backend: Backend, open_another: Opener, owner: User
@@ -96,6 +99,7 @@ async def test_repeated_call_returns_the_first_outcome_and_does_nothing(
     assert (len(accounts), len(entries)) == (3, 4)
 
 
+@pytest.mark.rule("Lost connections")
 @needs_transactions("accounts.deposit")
 async def test_outcome_is_kept_when_everything_has_changed(backend: Backend, owner: User) -> None:
     """What was done stays the answer when the accounts have changed, and when they are gone."""
@@ -120,6 +124,7 @@ async def test_outcome_is_kept_when_everything_has_changed(backend: Backend, own
         await assert_kept()
 
 
+@pytest.mark.rule("Lost connections")
 @needs_transactions("accounts.deposit")
 async def test_outcome_is_kept_when_its_user_is_gone(backend: Backend, owner: User, stranger: User) -> None:
     """Who ordered it may be deleted: a repetition that comes late still does nothing and says the same."""

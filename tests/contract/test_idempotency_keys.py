@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from backends.errors import IdempotencyKeyReused
 from backends.models import User
 from backends.protocols import Backend
@@ -9,6 +11,8 @@ from backends.protocols import Backend
 from .bank import after, checked_books, key, money, needs_transactions, open_account
 from .expectations import raises
 from .samples import hex_id, new_account
+
+pytestmark = pytest.mark.rule("Idempotency")
 
 
 @needs_transactions("accounts.deposit")

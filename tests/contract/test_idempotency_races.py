@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import pytest
+
 from backends.errors import IdempotencyKeyReused, InsufficientFunds
 from backends.models import Account, User
 from backends.protocols import Backend
@@ -11,6 +13,8 @@ from backends.protocols import Backend
 from .bank import checked_books, in_the_end, key, money, needs_transactions, open_account
 from .conftest import Opener
 from .expectations import facts, race
+
+pytestmark = pytest.mark.rule("Idempotency", "Conflicts")
 
 
 @needs_transactions("accounts.deposit")

@@ -34,6 +34,8 @@ from .conftest import ManualIds, Opener
 from .expectations import facts, race, raises
 from .samples import hex_id, malformed_ids
 
+pytestmark = pytest.mark.rule("Idempotency")
+
 
 @dataclass(frozen=True)
 class Teller:
@@ -192,6 +194,7 @@ async def test_refusal_is_raised_again_though_the_call_would_go_now(
         assert done.amount_minor == 5, name
 
 
+@pytest.mark.rule("Identity")
 @needs_transactions("accounts.deposit")
 async def test_refusal_of_a_malformed_id_is_raised_again(backend: Backend, owner: User) -> None:
     """Whatever stood for the id, the repetition names it as the first call did."""

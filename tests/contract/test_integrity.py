@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from backends.capabilities import Capability
 from backends.errors import NotFound
 from backends.models import ItemChanges, Page, User, UserChanges
@@ -18,6 +20,8 @@ from .expectations import (
     raises,
 )
 from .samples import UNKNOWN_ID, new_item, new_user
+
+pytestmark = pytest.mark.rule("References", "Cascade")
 
 
 async def test_delete_takes_all_items_of_the_user_and_no_others(
@@ -70,6 +74,7 @@ async def test_delete_of_the_same_address_again_does_not_touch_the_new_users_ite
         assert await everything(backend) == ([successor], [item])
 
 
+@pytest.mark.rule("Atomicity")
 async def test_concurrent_deletes_of_one_user_let_one_win(
     backend: Backend, owner: User, stranger: User
 ) -> None:
@@ -88,6 +93,7 @@ async def test_concurrent_deletes_of_one_user_let_one_win(
             assert (done, errors) == ([False] * 6, [])
 
 
+@pytest.mark.rule("Atomicity")
 async def test_concurrent_deletes_of_different_users_all_succeed(backend: Backend) -> None:
     """Users who have nothing in common are deleted without a conflict."""
     users = [await backend.users.add(new_user(n)) for n in range(10)]
@@ -100,6 +106,7 @@ async def test_concurrent_deletes_of_different_users_all_succeed(backend: Backen
     assert await everything(backend) == (([], []) if deleted else (users[::-1], items[::-1]))
 
 
+@pytest.mark.rule("Atomicity")
 async def test_concurrent_adds_by_one_owner_all_succeed(backend: Backend, owner: User) -> None:
     """Items of one owner don't get in each other's way, though all refer to the same user."""
     items, errors = await race(backend.items.add(new_item(n), owner_id=owner.id) for n in range(200))
@@ -111,6 +118,7 @@ async def test_concurrent_adds_by_one_owner_all_succeed(backend: Backend, owner:
     assert len(stored) == 200
 
 
+@pytest.mark.rule("Atomicity")
 async def test_concurrent_adds_and_updates_of_the_owner_all_succeed(backend: Backend, owner: User) -> None:
     """A user who changes can have items added meanwhile."""
     calls = [backend.items.add(new_item(n), owner_id=owner.id) for n in range(30)]

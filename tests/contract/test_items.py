@@ -32,6 +32,7 @@ def _changes(**values: Any) -> ItemChanges:
     return ItemChanges.model_validate(values)
 
 
+@pytest.mark.rule("Null")
 @pytest.mark.parametrize("sample", [FULL_ITEM, OTHER_ITEM, ALL_NULL], ids=["full", "other", "nulls"])
 async def test_add_returns_what_get_returns(
     backend: Backend, owner: User, clock: ManualClock, sample: dict[str, Any]
@@ -55,6 +56,7 @@ async def test_add_returns_what_get_returns(
     assert await backend.items.list(owner_id=owner.id) == Page(data=[expected], count=1, next=None)
 
 
+@pytest.mark.rule("Null")
 async def test_add_fills_in_defaults(backend: Backend, owner: User) -> None:
     """What is left out is null."""
     item = await backend.items.add(NewItem(title="only"), owner_id=owner.id)
@@ -70,6 +72,7 @@ async def test_add_fills_in_defaults(backend: Backend, owner: User) -> None:
     assert await backend.items.get(item.id) == item
 
 
+@pytest.mark.rule("Identity")
 async def test_add_makes_fresh_ids(backend: Backend, owner: User) -> None:
     """Ids are well-formed and no two items share one, though all else of them be equal."""
     items = [await backend.items.add(new_item(), owner_id=owner.id) for _ in range(5)]
@@ -79,6 +82,7 @@ async def test_add_makes_fresh_ids(backend: Backend, owner: User) -> None:
     assert await everything(backend) == ([owner], items[::-1])
 
 
+@pytest.mark.rule("Uniqueness")
 async def test_add_refuses_id_in_use(
     given_ids: Backend, ids: ManualIds, owner: User, stranger: User
 ) -> None:
@@ -92,6 +96,7 @@ async def test_add_refuses_id_in_use(
     assert await everything(given_ids) == ([stranger, owner], [first])
 
 
+@pytest.mark.rule("Identity")
 async def test_add_lets_an_item_have_the_id_of_a_user(
     given_ids: Backend, ids: ManualIds, owner: User
 ) -> None:
@@ -104,6 +109,7 @@ async def test_add_lets_an_item_have_the_id_of_a_user(
     assert await everything(given_ids) == ([owner], [item])
 
 
+@pytest.mark.rule("References")
 async def test_add_for_unknown_owner_raises_not_found(backend: Backend, owner: User) -> None:
     """An item needs an owner who exists; without one no row is left behind."""
     item = await backend.items.add(new_item(), owner_id=owner.id)
@@ -115,6 +121,7 @@ async def test_add_for_unknown_owner_raises_not_found(backend: Backend, owner: U
     assert await everything(backend) == ([owner], [item])
 
 
+@pytest.mark.rule("Null")
 @pytest.mark.parametrize("name", OTHER_ITEM)
 async def test_update_of_one_field_leaves_the_others(backend: Backend, full: Item, name: str) -> None:
     """Only the field that is set changes, and only of this item."""
@@ -127,6 +134,7 @@ async def test_update_of_one_field_leaves_the_others(backend: Backend, full: Ite
     assert await backend.items.list() == Page(data=[neighbour, updated], count=2, next=None)
 
 
+@pytest.mark.rule("Null")
 async def test_update_of_all_fields_keeps_identity(backend: Backend, full: Item) -> None:
     """All that can change changes at once; id, owner and time of creation stay."""
     updated = await backend.items.update(full.id, _changes(**OTHER_ITEM))
@@ -135,6 +143,7 @@ async def test_update_of_all_fields_keeps_identity(backend: Backend, full: Item)
     assert await backend.items.get(full.id) == updated
 
 
+@pytest.mark.rule("Null")
 @pytest.mark.parametrize("name", NULLABLE)
 async def test_update_to_none_clears_the_field(backend: Backend, full: Item, name: str) -> None:
     """An explicit None clears; it is not the same as leaving the field out."""
@@ -150,12 +159,14 @@ async def test_update_to_none_clears_the_field(backend: Backend, full: Item, nam
     assert await backend.items.get(full.id) == restored
 
 
+@pytest.mark.rule("Null")
 async def test_update_with_no_field_set_returns_the_item(backend: Backend, full: Item) -> None:
     """No field set: nothing changes."""
     assert await backend.items.update(full.id, ItemChanges()) == full
     assert await backend.items.list() == Page(data=[full], count=1, next=None)
 
 
+@pytest.mark.rule("Versions")
 async def test_update_to_equal_values_is_a_new_version(backend: Backend, full: Item) -> None:
     """The same values again: the item is found though nothing differs, and has the next version."""
     updated = await backend.items.update(full.id, _changes(**FULL_ITEM), owner_id=full.owner_id)
@@ -164,6 +175,7 @@ async def test_update_to_equal_values_is_a_new_version(backend: Backend, full: I
     assert await backend.items.list() == Page(data=[updated], count=1, next=None)
 
 
+@pytest.mark.rule("Atomicity")
 async def test_delete_removes_the_item_alone(backend: Backend, full: Item, owner: User) -> None:
     """A deleted item can't be read in any way; its owner and the others can."""
     neighbour = await backend.items.add(new_item(), owner_id=owner.id)
@@ -175,6 +187,7 @@ async def test_delete_removes_the_item_alone(backend: Backend, full: Item, owner
     assert await everything(backend) == ([owner], [neighbour])
 
 
+@pytest.mark.rule("Identity")
 async def test_get_of_unknown_id_raises_not_found(backend: Backend, full: Item) -> None:
     """An unknown id and every malformed one are answered alike, whoever asks."""
     for id_ in [UNKNOWN_ID, full.owner_id, *malformed_ids(full.id)]:
@@ -183,6 +196,7 @@ async def test_get_of_unknown_id_raises_not_found(backend: Backend, full: Item) 
                 await backend.items.get(id_, owner_id=owner_id)
 
 
+@pytest.mark.rule("Identity")
 @pytest.mark.parametrize("changes", [{}, OTHER_ITEM], ids=["no field", "every field"])
 async def test_update_of_unknown_id_raises_not_found(
     backend: Backend, full: Item, changes: dict[str, Any]
@@ -196,6 +210,7 @@ async def test_update_of_unknown_id_raises_not_found(
     assert await backend.items.list() == Page(data=[full], count=1, next=None)
 
 
+@pytest.mark.rule("Identity")
 async def test_delete_of_unknown_id_raises_not_found(backend: Backend, full: Item) -> None:
     """An unknown id and every malformed one are answered alike; nothing is deleted."""
     for id_ in [UNKNOWN_ID, full.owner_id, *malformed_ids(full.id)]:
@@ -206,6 +221,7 @@ async def test_delete_of_unknown_id_raises_not_found(backend: Backend, full: Ite
     assert await backend.items.list() == Page(data=[full], count=1, next=None)
 
 
+@pytest.mark.rule("Atomicity")
 async def test_concurrent_deletes_of_one_item_let_one_win(backend: Backend, full: Item) -> None:
     """Exactly one call deletes; the others find nothing, whether or not they name the owner."""
     for _ in range(5):
@@ -220,6 +236,7 @@ async def test_concurrent_deletes_of_one_item_let_one_win(backend: Backend, full
     assert await backend.items.list() == Page(data=[full], count=1, next=None)
 
 
+@pytest.mark.rule("Atomicity")
 async def test_concurrent_updates_of_different_fields_all_survive(backend: Backend, full: Item) -> None:
     """No update writes back what it read before: none is lost."""
     version = full.version
@@ -235,6 +252,7 @@ async def test_concurrent_updates_of_different_fields_all_survive(backend: Backe
             assert asdict(result)[name] == target[name]
 
 
+@pytest.mark.rule("Atomicity")
 async def test_concurrent_updates_of_the_same_fields_do_not_mix(backend: Backend, full: Item) -> None:
     """Each update is one step: what it set is in its own result, and the last one's is what stays."""
     forms = [_changes(title=f"t{n}", description=f"t{n}") for n in range(30)]
@@ -250,6 +268,7 @@ async def test_concurrent_updates_of_the_same_fields_do_not_mix(backend: Backend
     assert await backend.items.get(full.id) == max(results, key=lambda item: item.version)
 
 
+@pytest.mark.rule("Atomicity")
 async def test_concurrent_updates_and_a_delete_end_without_the_item(backend: Backend, full: Item) -> None:
     """An update that comes too late finds nothing and brings nothing back."""
     updates = [backend.items.update(full.id, _changes(title=f"t{n}")) for n in range(20)]

@@ -16,6 +16,8 @@ from .conftest import ManualIds
 from .expectations import raises
 from .samples import UNKNOWN_ID, malformed_ids, new_user
 
+pytestmark = pytest.mark.rule("Money")
+
 MILLISECOND = timedelta(milliseconds=1)
 SORTS: list[TransferSort] = ["-created_at", "created_at"]
 NOTHING: Page[Transfer] = Page(data=[], count=0, next=None)
@@ -42,6 +44,7 @@ async def test_ledger_without_entries_is_empty(backend: Backend, mine: Account) 
                 await backend.accounts.get_transfer(id_, owner_id=owner_id)
 
 
+@pytest.mark.rule("Ownership")
 @needs_transactions("accounts.deposit")
 async def test_entry_is_shown_to_its_owners_and_to_who_ordered_it(
     backend: Backend, owner: User, stranger: User, mine: Account, theirs: Account
@@ -68,6 +71,7 @@ async def test_entry_is_shown_to_its_owners_and_to_who_ordered_it(
         assert await accounts.get_transfer(entry.id) == entry
 
 
+@pytest.mark.rule("Ownership")
 @needs_transactions("accounts.deposit")
 async def test_transfers_of_an_owner_are_those_of_its_accounts(
     backend: Backend, owner: User, stranger: User, mine: Account, theirs: Account
@@ -134,6 +138,7 @@ async def test_transfers_fit_all_conditions(
                         assert first.data + rest.data == rows, (where, owner_id, sort)
 
 
+@pytest.mark.rule("Identity")
 @needs_transactions("accounts.deposit")
 async def test_entry_may_have_the_id_of_an_account(
     backend: Backend, given_ids: Backend, ids: ManualIds, owner: User, mine: Account

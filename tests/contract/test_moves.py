@@ -25,6 +25,8 @@ from .bank import (
 from .expectations import raises, refused_without
 from .samples import UNKNOWN_ID
 
+pytestmark = pytest.mark.rule("Money")
+
 Move = Callable[[Backend, Account, Account, User], Awaitable[Transfer]]
 # What takes 3 out of the first account or brings them into the second, ordered by the user.
 MOVES: dict[str, Move] = {
@@ -57,6 +59,7 @@ async def test_versions_and_balances_of_an_account_have_no_gap(
     await checked_books(backend)
 
 
+@pytest.mark.rule("Atomicity")
 @pytest.mark.parametrize("name", MOVES)
 async def test_move_without_transactions_is_refused_before_anything_else(
     backend: Backend, owner: User, name: str

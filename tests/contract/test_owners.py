@@ -13,6 +13,8 @@ from backends.protocols import Backend
 from .expectations import changed, delete_user, everything, facts, race, raises
 from .samples import UNKNOWN_ID, malformed_ids, new_item
 
+pytestmark = pytest.mark.rule("Ownership")
+
 Guarded = Callable[[Backend, str, str | None], Awaitable[object]]
 
 GUARDED: dict[str, Guarded] = {
@@ -112,6 +114,7 @@ async def test_list_of_an_owner_contains_only_its_items(
     assert await backend.items.list() == Page(data=newest_first, count=9, next=None)
 
 
+@pytest.mark.rule("Identity")
 async def test_list_of_unknown_owner_is_empty(backend: Backend, owner: User, item: Item) -> None:
     """An owner who does not exist, or whose id is malformed, has no items."""
     for owner_id in [UNKNOWN_ID, item.id, *malformed_ids(owner.id)]:

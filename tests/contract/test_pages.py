@@ -15,6 +15,8 @@ from .expectations import race
 from .samples import hex_id, new_item
 from .shelves import Row, Shelf, order, position
 
+pytestmark = pytest.mark.rule("Pages")
+
 # Of a list of five: none, one, all but one, all, and as many as can be asked for.
 SKIPS = [0, 1, 4, 5, 2**31 - 1]
 LIMITS = [0, 1, 4, 5, MAX_LIMIT]
@@ -50,6 +52,7 @@ def _next(rows: list[Row], *, skip: int, limit: int) -> Position | None:
     return position(rows[skip + limit - 1]) if more else None
 
 
+@pytest.mark.rule("Counts")
 async def test_list_of_no_rows_is_empty(shelf: Shelf, clock: ManualClock) -> None:
     """An empty list has a page too, for every limit and place."""
     for skip in SKIPS:
@@ -59,11 +62,13 @@ async def test_list_of_no_rows_is_empty(shelf: Shelf, clock: ManualClock) -> Non
                 assert page == Page(data=[], count=0, next=None)
 
 
+@pytest.mark.rule("Order")
 async def test_list_is_newest_first(shelf: Shelf, five: list[Row]) -> None:
     """Without arguments it is the newest rows, all counted."""
     assert await shelf.list() == Page(data=five, count=5, next=None)
 
 
+@pytest.mark.rule("Order")
 async def test_list_orders_by_time_before_id(shelf: Shelf, ids: ManualIds) -> None:
     """The time decides, however the ids stand."""
     ids.upcoming = list(SHUFFLED_IDS)
@@ -72,6 +77,7 @@ async def test_list_orders_by_time_before_id(shelf: Shelf, ids: ManualIds) -> No
     assert await shelf.list() == Page(data=rows[::-1], count=len(rows), next=None)
 
 
+@pytest.mark.rule("Order")
 async def test_list_orders_by_stored_time_not_by_insertion(shelf: Shelf, clock: ManualClock) -> None:
     """A row that was stored later with an earlier time is older."""
     start = clock.now
@@ -84,6 +90,7 @@ async def test_list_orders_by_stored_time_not_by_insertion(shelf: Shelf, clock: 
     assert await shelf.list() == Page(data=newest_first, count=5, next=None)
 
 
+@pytest.mark.rule("Order")
 async def test_list_orders_equal_times_by_id(shelf: Shelf, clock: ManualClock, ids: ManualIds) -> None:
     """Among equal times the greater id comes first, by its bytes, whatever the order of insertion."""
     clock.stop()
@@ -96,6 +103,7 @@ async def test_list_orders_equal_times_by_id(shelf: Shelf, clock: ManualClock, i
     assert page == Page(data=sorted(rows, key=order, reverse=True), count=len(rows), next=None)
 
 
+@pytest.mark.rule("Counts")
 async def test_list_takes_skip_and_limit(shelf: Shelf, five: list[Row]) -> None:
     """A page is the slice of the list; `next` is set exactly if a row follows; the count is the whole."""
     for skip in SKIPS:
@@ -106,6 +114,7 @@ async def test_list_takes_skip_and_limit(shelf: Shelf, five: list[Row]) -> None:
             assert await shelf.list(skip=skip, limit=limit) == expected, (skip, limit)
 
 
+@pytest.mark.rule("Counts")
 async def test_list_without_count_differs_in_nothing_else(shelf: Shelf, five: list[Row]) -> None:
     """`count=False` gives None for the count and the same page."""
     for skip in SKIPS:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from backends.capabilities import Capability
 from backends.errors import BackendError, NotFound
 from backends.models import Account, Item, ItemChanges, Page, User, UserChanges
@@ -14,6 +16,8 @@ from .bank import books, in_the_end
 from .conftest import Opener
 from .expectations import Facts, changed, delete_user_in_the_end, everything, facts
 from .samples import new_account, new_item, new_user
+
+pytestmark = pytest.mark.rule("References", "Conflicts")
 
 ADDERS = 8
 
@@ -119,6 +123,7 @@ async def test_delete_racing_updates_of_its_items_takes_them_all(
         assert await everything(backend) == ([], [])
 
 
+@pytest.mark.rule("Atomicity")
 async def test_delete_racing_updates_of_the_user_removes_it(backend: Backend, open_another: Opener) -> None:
     """An update that comes too late finds nobody; none brings the user back."""
     another = await open_another()
@@ -148,6 +153,7 @@ async def test_delete_racing_updates_of_the_user_removes_it(backend: Backend, op
         assert await everything(backend) == ([], [])
 
 
+@pytest.mark.rule("Atomicity")
 async def test_delete_is_seen_whole_by_readers(backend: Backend, open_another: Opener) -> None:
     """While a user is deleted nobody sees the items without the user, nor the user without some of them.
 

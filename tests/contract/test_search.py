@@ -9,6 +9,8 @@ from backends.protocols import Backend
 
 from .expectations import changed
 
+pytestmark = pytest.mark.rule("Search")
+
 _I_DOT, _DOTLESS_I, _LONG_S, _KELVIN = "\u0130", "\u0131", "\u017f", "\u212a"
 _NFC, _NFD, _CAPITAL_NFC = "\u00e9", "e\u0301", "\u00c9"
 

@@ -16,6 +16,7 @@ from .expectations import delete_user, everything
 from .samples import FULL_ITEM, FULL_USER, OTHER_ITEM, OTHER_USER, new_item, new_user
 
 
+@pytest.mark.rule("Failures")
 def test_server_names_product_version_and_driver(backend: Backend) -> None:
     """An operator learns what stands behind the backend."""
     texts = {field.name: getattr(backend.server, field.name) for field in fields(ServerInfo)}
@@ -25,12 +26,14 @@ def test_server_names_product_version_and_driver(backend: Backend) -> None:
     assert backend.server.version[0].isdigit()
 
 
+@pytest.mark.rule("Atomicity")
 def test_capabilities_are_members_of_the_closed_set(backend: Backend) -> None:
     """What a server can do is said in the words of `Capability`, and can't be changed."""
     assert isinstance(backend.capabilities, frozenset)
     assert backend.capabilities <= set(Capability)
 
 
+@pytest.mark.rule("Atomicity")
 @pytest.mark.parametrize("capability", Capability)
 def test_capability_has_a_remedy(capability: Capability) -> None:
     """Where a capability is absent the refusal tells an operator what to do."""
@@ -41,6 +44,7 @@ def test_capability_has_a_remedy(capability: Capability) -> None:
     assert capability.remedy in str(error)
 
 
+@pytest.mark.rule("Atomicity")
 async def test_delete_of_user_is_refused_without_transactions(backend: Backend, owner: User) -> None:
     """Without transactions a user is not deleted half: the refusal changes nothing, again and again."""
     item = await backend.items.add(new_item(), owner_id=owner.id)
@@ -54,6 +58,7 @@ async def test_delete_of_user_is_refused_without_transactions(backend: Backend, 
         assert await backend.items.update(item.id, ItemChanges(), owner_id=owner.id) == item
 
 
+@pytest.mark.rule("Atomicity")
 async def test_capabilities_are_the_same_on_each_opening(backend: Backend, open_another: Opener) -> None:
     """What was probed once is probed alike the next time."""
     another = await open_another()
@@ -62,6 +67,7 @@ async def test_capabilities_are_the_same_on_each_opening(backend: Backend, open_
     assert another.server == backend.server
 
 
+@pytest.mark.rule("Failures")
 async def test_check_schema_accepts_the_migrated_database(backend: Backend, owner: User) -> None:
     """A database that the migrations made fits the code, and the check changes nothing."""
     await backend.check_schema()
@@ -70,6 +76,7 @@ async def test_check_schema_accepts_the_migrated_database(backend: Backend, owne
     assert await everything(backend) == ([owner], [])
 
 
+@pytest.mark.rule("Visibility")
 async def test_write_is_seen_by_another_backend_at_once(backend: Backend, open_another: Opener) -> None:
     """What one process wrote, another reads, equal in every field, in the next moment."""
     another = await open_another()
@@ -94,6 +101,7 @@ async def test_write_is_seen_by_another_backend_at_once(backend: Backend, open_a
         assert await everything(reader) == await everything(writer) == ([], [])
 
 
+@pytest.mark.rule("Visibility", "Durability")
 async def test_write_outlives_the_backend_that_made_it(backend: Backend, open_another: Opener) -> None:
     """What was returned is durable: it is there when the writer is closed and another is opened."""
     writer = await open_another()

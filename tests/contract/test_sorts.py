@@ -15,6 +15,8 @@ from .expectations import race
 from .samples import hex_id, new_user
 from .shelves import Row, Shelf, position, sorted_by
 
+pytestmark = pytest.mark.rule("Order")
+
 # In the order of their code points, which is no locale's, no UTF-16's and no number's.
 TEXTS = [
     *("\t", "\n", " ", " a", "!", "-", "0", "00", "01", "1", "10", "1a", "2", "9", "A", "AA", "Aa", "B"),
@@ -97,6 +99,7 @@ async def test_list_orders_equal_keys_by_id_in_the_same_direction(
             assert page.data == expected[index + 1 : index + 2], (sort, index)
 
 
+@pytest.mark.rule("Pages")
 async def test_list_takes_skip_limit_and_after_in_every_sort(shelf: Shelf) -> None:
     """A page is the slice of the list in its order, and so is the page behind each of its rows."""
     rows = await _add_shuffled(shelf)
@@ -124,6 +127,7 @@ async def test_list_without_sort_is_newest_first(shelf: Shelf) -> None:
     assert (await shelf.list(sort="created_at")).data == rows
 
 
+@pytest.mark.rule("Pages")
 async def test_list_after_a_key_without_row_begins_behind_it(shelf: Shelf) -> None:
     """A position is a place in the order of text, whether or not a row ever stood there."""
     rows = await _add_shuffled(shelf)
@@ -135,6 +139,7 @@ async def test_list_after_a_key_without_row_begins_behind_it(shelf: Shelf) -> No
             assert page == Page(data=sorted_by(sort, rows)[start:], count=5, next=None), (key, sort)
 
 
+@pytest.mark.rule("Pages")
 @pytest.mark.parametrize("sort", ["title", "-title"])
 async def test_list_after_a_place_among_equal_titles_begins_behind_it(
     given_ids: Backend, ids: ManualIds, owner: User, sort: ItemSort

@@ -24,6 +24,8 @@ from .conftest import Opener
 from .expectations import race, raises
 from .samples import UNKNOWN_ID, malformed_ids
 
+pytestmark = pytest.mark.rule("Money")
+
 
 @pytest.fixture
 async def account(backend: Backend, owner: User) -> Account:
@@ -58,6 +60,7 @@ async def test_statement_of_an_account_without_entries_is_the_account(
         assert await _read(statement) == []
 
 
+@pytest.mark.rule("Identity")
 async def test_statement_of_unknown_id_raises_not_found(
     backend: Backend, account: Account, owner: User
 ) -> None:
@@ -68,6 +71,7 @@ async def test_statement_of_unknown_id_raises_not_found(
                 await backend.accounts.statement(id_, owner_id=owner_id)
 
 
+@pytest.mark.rule("Ownership")
 async def test_statement_for_a_stranger_or_nobody_raises_not_owner(
     backend: Backend, account: Account, stranger: User
 ) -> None:
@@ -103,6 +107,7 @@ async def test_statement_has_all_entries_oldest_first(
     assert len(await entries_of(backend, unconcerned.id)) == 1
 
 
+@pytest.mark.rule("Atomicity")
 @needs_transactions("accounts.deposit")
 async def test_statement_is_of_the_moment_at_which_it_was_taken(
     backend: Backend, open_another: Opener, account: Account, owner: User
@@ -169,6 +174,7 @@ async def test_statement_that_is_not_read_to_its_end_keeps_nothing(
         assert backend.connections_in_use == 0
 
 
+@pytest.mark.rule("Atomicity")
 @needs_transactions("accounts.deposit")
 async def test_statements_taken_while_money_moves_add_up(
     backend: Backend, open_another: Opener, owner: User, account: Account

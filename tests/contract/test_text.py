@@ -11,6 +11,8 @@ from backends.protocols import Backend
 
 from .expectations import changed, everything, race
 
+pytestmark = pytest.mark.rule("Text")
+
 _NFC, _NFD = "\u00e9", "e\u0301"
 
 TEXTS = {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from backends.models import ItemChanges, Page, User, UserChanges
 from backends.protocols import Backend
 from eitherdb_contract.clock import ManualClock
@@ -12,6 +14,8 @@ from .conftest import Opener
 from .expectations import everything
 from .samples import new_item, new_user
 from .shelves import Shelf, position
+
+pytestmark = pytest.mark.rule("Time")
 
 MILLISECOND = timedelta(milliseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -78,6 +82,7 @@ async def test_created_at_is_aware_utc_from_every_method(backend: Backend, clock
     assert _is_aware_utc(*every, newer.created_at, page.next.key)
 
 
+@pytest.mark.rule("Numbers")
 async def test_created_at_of_any_year_is_kept(backend: Backend, clock: ManualClock) -> None:
     """The clock's time comes back to the millisecond, long before and after what 32 bits can count."""
     clock.stop()

@@ -25,6 +25,8 @@ from .conftest import Opener
 from .expectations import delete_user_in_the_end, facts, race
 from .samples import new_user
 
+pytestmark = pytest.mark.rule("Money", "Conflicts")
+
 WORKERS, ROUNDS = 6, 8
 
 
@@ -99,6 +101,7 @@ async def test_concurrent_entries_of_one_account_are_all_counted(
     assert await backend.accounts.get(account.id) in (await checked_books(backend))[0]
 
 
+@pytest.mark.rule("Atomicity")
 @needs_transactions("accounts.deposit")
 async def test_concurrent_claims_of_the_same_money_let_one_win(
     backend: Backend, open_another: Opener, owner: User
@@ -144,6 +147,7 @@ async def _work_until_refused(backend: Backend, account: Account, by: User) -> l
     return []
 
 
+@pytest.mark.rule("Deletion of money")
 @needs_transactions("accounts.deposit")
 @pytest.mark.parametrize("what", ["account", "user"])
 async def test_delete_racing_entries_loses_no_money(
@@ -186,6 +190,7 @@ async def test_delete_racing_entries_loses_no_money(
         assert [account.balance_minor for account in accounts] == [1]
 
 
+@pytest.mark.rule("Deletion of money")
 @needs_transactions("accounts.deposit")
 async def test_delete_of_both_ends_racing_a_transfer_keeps_the_money(
     backend: Backend, open_another: Opener, owner: User

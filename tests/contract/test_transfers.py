@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
 from backends.errors import (
     BackendError,
     BalanceOverflow,
@@ -32,6 +34,8 @@ from .expectations import raises
 from .samples import FULL_ENTRY, UNKNOWN_ID, malformed_ids
 from .test_text import TEXTS
 from .test_time import TIMES
+
+pytestmark = pytest.mark.rule("Money")
 
 
 async def _accounts(backend: Backend, owner: User, *balances: int, currency: str = "EUR") -> list[Account]:
@@ -82,6 +86,7 @@ async def test_entries_are_what_was_ordered(
     assert await checked_books(backend) == ([after(target, done[2]), account], newest_first)
 
 
+@pytest.mark.rule("Text", "Time")
 @needs_transactions("accounts.deposit")
 async def test_note_and_time_are_kept_as_they_are(
     backend: Backend, clock: ManualClock, owner: User
@@ -96,6 +101,7 @@ async def test_note_and_time_are_kept_as_they_are(
         assert await backend.accounts.get_transfer(entry.id) == entry, ascii(note)
 
 
+@pytest.mark.rule("Numbers")
 @needs_transactions("accounts.deposit")
 async def test_amounts_reach_from_nothing_to_the_most_an_account_holds(
     backend: Backend, owner: User
@@ -119,6 +125,7 @@ async def test_amounts_reach_from_nothing_to_the_most_an_account_holds(
     assert (await checked_books(backend))[0] == [target, after(source, out)]
 
 
+@pytest.mark.rule("Numbers")
 @needs_transactions("accounts.deposit")
 async def test_amounts_beyond_the_boundaries_are_refused(backend: Backend, owner: User) -> None:
     """One more than there is and one more than fits are refused; neither balance nor version changes."""

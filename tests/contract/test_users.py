@@ -33,6 +33,7 @@ REQUIRED: dict[str, Any] = {
 }
 
 
+@pytest.mark.rule("Null")
 @pytest.mark.parametrize("sample", [FULL_USER, OTHER_USER, ALL_NULL], ids=["full", "other", "nulls"])
 async def test_add_returns_what_get_returns(backend: Backend, sample: dict[str, Any]) -> None:
     """Every field comes back as it was given, from the call itself and from each way to read."""
@@ -51,6 +52,7 @@ async def test_add_returns_what_get_returns(backend: Backend, sample: dict[str, 
     assert await backend.users.list() == Page(data=[expected], count=1, next=None)
 
 
+@pytest.mark.rule("Null")
 async def test_add_fills_in_defaults(backend: Backend) -> None:
     """What is left out takes the form's defaults, not the database's."""
     user = await backend.users.add(NewUser.model_validate(REQUIRED))
@@ -66,6 +68,7 @@ async def test_add_fills_in_defaults(backend: Backend) -> None:
     assert await backend.users.get(user.id) == user
 
 
+@pytest.mark.rule("Identity")
 async def test_add_makes_fresh_ids(backend: Backend) -> None:
     """Ids are well-formed and no two users share one."""
     users = [await backend.users.add(new_user(n)) for n in range(5)]
@@ -74,6 +77,7 @@ async def test_add_makes_fresh_ids(backend: Backend) -> None:
     assert len({user.id for user in users}) == 5
 
 
+@pytest.mark.rule("Identity")
 @pytest.mark.parametrize("id_", [hex_id(0), hex_id(1), hex_id(2**96 - 1), "0a" * 12, "80" + "00" * 11])
 async def test_add_takes_its_id_from_the_source(given_ids: Backend, ids: ManualIds, id_: str) -> None:
     """The id is the source's, whatever its bytes, and finds the user."""
@@ -85,6 +89,7 @@ async def test_add_takes_its_id_from_the_source(given_ids: Backend, ids: ManualI
     assert await given_ids.users.get(id_) == user
 
 
+@pytest.mark.rule("Uniqueness")
 async def test_add_refuses_id_in_use(given_ids: Backend, ids: ManualIds) -> None:
     """An id that comes twice is an error about the id; the row that has it is left alone."""
     ids.upcoming = [hex_id(1), hex_id(1)]
@@ -97,6 +102,7 @@ async def test_add_refuses_id_in_use(given_ids: Backend, ids: ManualIds) -> None
     assert await given_ids.users.find_by_email("user2@example.com") is None
 
 
+@pytest.mark.rule("Uniqueness", "E-mail")
 async def test_add_refuses_address_in_use(backend: Backend) -> None:
     """A taken address is an error about the address; the user who has it is left alone."""
     first = await backend.users.add(NewUser.model_validate(FULL_USER))
@@ -107,6 +113,7 @@ async def test_add_refuses_address_in_use(backend: Backend) -> None:
     assert await everything(backend) == ([first], [])
 
 
+@pytest.mark.rule("Uniqueness", "E-mail")
 async def test_add_lets_users_share_all_but_the_address(backend: Backend) -> None:
     """Nothing else of a user is unique: not the name, not the hash, not the time."""
     first = await backend.users.add(NewUser.model_validate(FULL_USER))
@@ -115,6 +122,7 @@ async def test_add_lets_users_share_all_but_the_address(backend: Backend) -> Non
     assert await everything(backend) == ([second, first], [])
 
 
+@pytest.mark.rule("Identity")
 async def test_get_of_unknown_id_raises_not_found(backend: Backend, owner: User) -> None:
     """An unknown id and every malformed one are answered alike, with the id as it was given."""
     for id_ in [UNKNOWN_ID, *malformed_ids(owner.id)]:
@@ -122,6 +130,7 @@ async def test_get_of_unknown_id_raises_not_found(backend: Backend, owner: User)
             await backend.users.get(id_)
 
 
+@pytest.mark.rule("Identity")
 async def test_get_of_item_id_raises_not_found(backend: Backend, owner: User) -> None:
     """An item's id is no user's."""
     item = await backend.items.add(new_item(), owner_id=owner.id)
@@ -130,6 +139,7 @@ async def test_get_of_item_id_raises_not_found(backend: Backend, owner: User) ->
         await backend.users.get(item.id)
 
 
+@pytest.mark.rule("Atomicity")
 async def test_delete_removes_the_user(backend: Backend, owner: User, stranger: User) -> None:
     """A deleted user can't be read in any way, the others can."""
     deleted = await delete_user(backend, owner.id)
@@ -141,6 +151,7 @@ async def test_delete_removes_the_user(backend: Backend, owner: User, stranger: 
             await backend.users.get(owner.id)
 
 
+@pytest.mark.rule("Atomicity")
 async def test_delete_twice_raises_not_found(backend: Backend, owner: User) -> None:
     """The second deletion finds nobody."""
     if await delete_user(backend, owner.id):
@@ -148,6 +159,7 @@ async def test_delete_twice_raises_not_found(backend: Backend, owner: User) -> N
             await backend.users.delete(owner.id)
 
 
+@pytest.mark.rule("Uniqueness", "E-mail")
 async def test_delete_frees_the_address(backend: Backend, owner: User) -> None:
     """The address of a deleted user is free again, and who takes it is somebody new."""
     deleted = await delete_user(backend, owner.id)
@@ -161,6 +173,7 @@ async def test_delete_frees_the_address(backend: Backend, owner: User) -> None:
             await backend.users.add(new_user())
 
 
+@pytest.mark.rule("Identity")
 async def test_delete_of_unknown_id_raises_not_found(backend: Backend, owner: User) -> None:
     """An unknown id and every malformed one are answered alike; nobody is deleted."""
     for id_ in [UNKNOWN_ID, *malformed_ids(owner.id)]:
@@ -173,6 +186,7 @@ async def test_delete_of_unknown_id_raises_not_found(backend: Backend, owner: Us
     assert await everything(backend) == ([owner], [])
 
 
+@pytest.mark.rule("Time")
 async def test_add_uses_the_clock_once(backend: Backend, clock: ManualClock) -> None:
     """A user's time is the clock's at the call."""
     before = clock.now

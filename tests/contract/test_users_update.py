@@ -28,6 +28,7 @@ def _changes(**values: Any) -> UserChanges:
     return UserChanges.model_validate(values)
 
 
+@pytest.mark.rule("Null")
 @pytest.mark.parametrize("name", OTHER_USER)
 async def test_update_of_one_field_leaves_the_others(
     backend: Backend, full: User, stranger: User, name: str
@@ -40,6 +41,7 @@ async def test_update_of_one_field_leaves_the_others(
     assert await everything(backend) == ([stranger, updated], [])
 
 
+@pytest.mark.rule("Null")
 async def test_update_of_all_fields_keeps_identity(backend: Backend, full: User) -> None:
     """All that can change changes at once; id and time of creation stay."""
     updated = await backend.users.update(full.id, _changes(**OTHER_USER))
@@ -50,6 +52,7 @@ async def test_update_of_all_fields_keeps_identity(backend: Backend, full: User)
     assert await backend.users.find_by_email(full.email) is None
 
 
+@pytest.mark.rule("Null")
 @pytest.mark.parametrize("name", NULLABLE)
 async def test_update_to_none_clears_the_field(backend: Backend, full: User, name: str) -> None:
     """An explicit None clears; it is not the same as leaving the field out."""
@@ -65,6 +68,7 @@ async def test_update_to_none_clears_the_field(backend: Backend, full: User, nam
     assert await backend.users.get(full.id) == restored
 
 
+@pytest.mark.rule("Null")
 async def test_update_with_no_field_set_returns_the_user(
     backend: Backend, full: User, clock: ManualClock
 ) -> None:
@@ -75,6 +79,7 @@ async def test_update_with_no_field_set_returns_the_user(
     assert await everything(backend) == ([full], [])
 
 
+@pytest.mark.rule("Versions")
 async def test_update_to_equal_values_is_a_new_version(backend: Backend, full: User) -> None:
     """The same values again are no error: nothing differs but the version."""
     updated = await backend.users.update(full.id, _changes(**FULL_USER))
@@ -83,6 +88,7 @@ async def test_update_to_equal_values_is_a_new_version(backend: Backend, full: U
     assert await everything(backend) == ([updated], [])
 
 
+@pytest.mark.rule("Uniqueness")
 async def test_update_to_own_address_is_no_conflict(backend: Backend, full: User) -> None:
     """A user's own address, in any spelling, is not another's."""
     updated = await backend.users.update(full.id, _changes(email="ADA@Example.COM", full_name="Ada"))
@@ -91,6 +97,7 @@ async def test_update_to_own_address_is_no_conflict(backend: Backend, full: User
     assert await backend.users.get(full.id) == updated
 
 
+@pytest.mark.rule("Uniqueness")
 @pytest.mark.parametrize("email", ["user1@example.com", "USER1@EXAMPLE.com"])
 @pytest.mark.parametrize("more", [{}, {**OTHER_USER, "full_name": None}], ids=["alone", "with the others"])
 async def test_update_to_taken_address_changes_nothing(
@@ -103,6 +110,7 @@ async def test_update_to_taken_address_changes_nothing(
     assert await everything(backend) == ([stranger, full], [])
 
 
+@pytest.mark.rule("Uniqueness")
 async def test_update_frees_the_old_address(backend: Backend, full: User) -> None:
     """An address that a user gave up can be taken."""
     moved = await backend.users.update(full.id, _changes(email="new@example.com"))
@@ -112,6 +120,7 @@ async def test_update_frees_the_old_address(backend: Backend, full: User) -> Non
     assert await everything(backend) == ([taker, moved], [])
 
 
+@pytest.mark.rule("Identity")
 @pytest.mark.parametrize("changes", [{}, OTHER_USER], ids=["no field", "every field"])
 async def test_update_of_unknown_id_raises_not_found(
     backend: Backend, full: User, changes: dict[str, Any]
@@ -124,12 +133,14 @@ async def test_update_of_unknown_id_raises_not_found(
     assert await everything(backend) == ([full], [])
 
 
+@pytest.mark.rule("Identity", "Uniqueness")
 async def test_update_of_unknown_id_to_taken_address_raises_not_found(backend: Backend, full: User) -> None:
     """Who does not exist collides with nobody."""
     with raises(NotFound("user", UNKNOWN_ID)):
         await backend.users.update(UNKNOWN_ID, _changes(email=full.email))
 
 
+@pytest.mark.rule("Atomicity", "Conflicts")
 async def test_concurrent_updates_of_different_fields_all_survive(backend: Backend, full: User) -> None:
     """No update writes back what it read before: none is lost."""
     version = full.version
@@ -145,6 +156,7 @@ async def test_concurrent_updates_of_different_fields_all_survive(backend: Backe
             assert asdict(result)[name] == target[name]
 
 
+@pytest.mark.rule("Atomicity")
 async def test_concurrent_updates_of_the_same_fields_do_not_mix(backend: Backend, full: User) -> None:
     """Each update is one step: what it set is in its own result, and the last one's is what stays."""
     forms = [_changes(email=f"u{n}@example.com", full_name=f"u{n}") for n in range(30)]
@@ -160,6 +172,7 @@ async def test_concurrent_updates_of_the_same_fields_do_not_mix(backend: Backend
     assert await backend.users.get(full.id) == max(results, key=lambda user: user.version)
 
 
+@pytest.mark.rule("Atomicity")
 async def test_concurrent_updates_to_one_address_let_one_win(backend: Backend) -> None:
     """Of many users who want one free address one gets it; the others stay as they are."""
     users = [await backend.users.add(new_user(n)) for n in range(20)]
@@ -177,6 +190,7 @@ async def test_concurrent_updates_to_one_address_let_one_win(backend: Backend) -
     assert await everything(backend) == (users[::-1], [])
 
 
+@pytest.mark.rule("Atomicity")
 async def test_concurrent_adds_and_updates_to_one_address_let_one_win(backend: Backend) -> None:
     """It makes no difference whether an address is wanted by new users or by old ones."""
     users = [await backend.users.add(new_user(n)) for n in range(10)]

@@ -26,6 +26,8 @@ from .expectations import (
 )
 from .samples import OTHER_ITEM, OTHER_USER, UNKNOWN_ID, malformed_ids, new_item, new_user
 
+pytestmark = pytest.mark.rule("Versions")
+
 Versions = Collection[int] | None
 
 NONE_OF_THEM: list[Collection[int]] = [
@@ -237,6 +239,7 @@ async def test_item_not_found_and_not_owned_come_before_the_version(
     assert await everything(backend) == ([stranger, owner], [item])
 
 
+@pytest.mark.rule("Atomicity", "Conflicts")
 @pytest.mark.parametrize("callers", [2, 30])
 async def test_concurrent_updates_of_one_version_let_one_win(
     backend: Backend, open_another: Opener, user: User, item: Item, callers: int
@@ -265,6 +268,7 @@ async def test_concurrent_updates_of_one_version_let_one_win(
         user, item = winner, won
 
 
+@pytest.mark.rule("Atomicity", "Conflicts")
 async def test_concurrent_updates_that_follow_the_version_all_succeed(backend: Backend, item: Item) -> None:
     """Who reads again after a mismatch gets through in the end, and no change is lost."""
 
@@ -288,6 +292,7 @@ async def test_concurrent_updates_that_follow_the_version_all_succeed(backend: B
     assert sorted(end.title) == list("bcdefghijkl")
 
 
+@pytest.mark.rule("Atomicity", "Conflicts")
 async def test_update_racing_delete_of_one_version_lets_one_win(
     backend: Backend, open_another: Opener, owner: User
 ) -> None:
@@ -310,6 +315,7 @@ async def test_update_racing_delete_of_one_version_lets_one_win(
         assert await everything(backend) == ([owner], [])
 
 
+@pytest.mark.rule("Atomicity", "Conflicts")
 async def test_update_racing_delete_of_one_version_of_a_user_lets_one_win(
     backend: Backend, open_another: Opener
 ) -> None:
@@ -343,6 +349,7 @@ async def test_update_racing_delete_of_one_version_of_a_user_lets_one_win(
         assert await everything(backend) == ([], [])
 
 
+@pytest.mark.rule("Atomicity", "Conflicts")
 async def test_concurrent_deletes_of_one_version_let_one_win(backend: Backend, owner: User) -> None:
     """Exactly one deletes; for the others there is nothing left."""
     item = await backend.items.add(new_item(), owner_id=owner.id)
@@ -377,6 +384,7 @@ async def test_end_sessions_of_unknown_user_raises_not_found(backend: Backend, u
     assert await everything(backend) == ([user], [])
 
 
+@pytest.mark.rule("Conflicts")
 async def test_concurrent_ends_of_sessions_are_all_counted(
     backend: Backend, open_another: Opener, user: User
 ) -> None:

@@ -13,6 +13,8 @@ from .conftest import ManualIds
 from .samples import hex_id
 from .shelves import Row, Shelf, position, sorted_by
 
+pytestmark = pytest.mark.rule("Pages")
+
 SHUFFLED = [5, 1, 9, 3, 7, 2, 8, 4, 10, 6, 11]
 
 
@@ -110,6 +112,7 @@ async def test_list_next_is_none_when_the_rest_was_deleted(shelf: Shelf) -> None
     assert await shelf.list(limit=1, after=first.next) == Page(data=rest, count=2 - removed, next=None)
 
 
+@pytest.mark.rule("Visibility")
 async def test_list_sees_what_was_written_before_it(shelf: Shelf) -> None:
     """Each write is in the next page and in its count."""
     rows: list[Row] = []

@@ -159,6 +159,20 @@ def test_commands_work_on_the_example(stranger: Stranger) -> None:
             server.wait(15)
 
 
+def test_example_conforms(stranger: Stranger) -> None:
+    """`eitherdb conformance` works on it, because it makes scratch places; none is left."""
+    lmdb = {"DB_BACKEND": "lmdb", "DATABASE_URL": f"lmdb://{stranger.folder}/lmdb/data"}
+    (stranger.folder / "lmdb").mkdir()
+
+    done = stranger.run("eitherdb", "conformance", "--rule", "Durability", variables=lmdb)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((stranger.folder / "conformance.json").read_text())
+    assert [(rule["status"], rule["passed"]) for rule in found["rules"]] == [("passed", 2)]
+    assert [finding["in_eitherdb"] for finding in found["isolation"]] == ["prevented"] * 4
+    assert list((stranger.folder / "lmdb").iterdir()) == []
+
+
 def test_unknown_backend_names_the_example(stranger: Stranger) -> None:
     """What is installed is what may be chosen."""
     done = stranger.run("eitherdb", "migrate", "current", variables={"DB_BACKEND": "ldmb"})

@@ -108,6 +108,31 @@ def test_whole_run_shows_backends_and_tests(project: Project) -> None:
     assert run.table == {"one": [1, 0, 0], "two": [1, 0, 0], "(none)": [1, 0, 0]}
 
 
+def test_rules_choose_the_tests_that_hold_them(project: Project) -> None:
+    """Of a module or of a test alone; the summary says what was asked for; an unknown rule is refused."""
+    tests = """
+        pytestmark = pytest.mark.rule("Order")
+
+        def test_of_one_rule(provision):
+            pass
+
+        @pytest.mark.rule("Pages")
+        def test_of_two():
+            pass
+    """
+    both = project.run(tests, "--rules", "Order")
+    one = project.run(tests, "--rules", "Pages,Text")
+    none = project.run(tests, "--rules", "Odrer")
+    unknown = project.run(tests.replace("Pages", "Pgaes"))
+
+    assert (both.exit_code, sum(row[0] for row in both.table.values())) == (0, 3), both.output
+    assert (one.exit_code, one.faults, one.left_out) == (0, [], ["2: --rules Pages,Text"]), one.output
+    assert one.table["(none)"] == [1, 0, 0]
+    assert none.exit_code == unknown.exit_code == 4
+    assert "--rules: ['Odrer'] unknown; choose of ['Atomicity'," in none.output
+    assert "test_of_two: no rules of semantics.md: ['Pgaes']" in unknown.output
+
+
 @pytest.mark.parametrize(
     ("test", "reason"),
     [

@@ -9,7 +9,7 @@ from pathlib import Path
 from backends.capabilities import Capability
 from config import Settings
 from eitherdb_contract.provision import Provision
-from eitherdb_lmdb.store import REVISION, REVISION_KEY, close_environment, open_environment, path_of
+from eitherdb_lmdb.scratch import open_scratch
 from migrations import open_migrator
 
 
@@ -22,26 +22,25 @@ class LmdbProvision(Provision):
     async def start(self) -> None:
         """See `Provision`."""
         self._folder = Path(tempfile.mkdtemp(prefix="eitherdb-lmdb-"))
-        self.settings = Settings(
-            _env_file=None,
-            db_backend="lmdb",
-            database_url=f"lmdb://{self._folder}/shared",
-            db_pool_size=10,
-            db_pool_timeout_seconds=60,
+        self._scratch = await open_scratch(
+            Settings(
+                _env_file=None,
+                db_backend="lmdb",
+                database_url=f"lmdb://{self._folder}/data",
+                db_pool_size=10,
+                db_pool_timeout_seconds=60,
+            )
         )
+        self.settings = self._scratch.settings
         await open_migrator(self.settings).upgrade()
-        self._environment = open_environment(path_of(self.settings))
-        self._keys = self._environment.open_db()
 
     async def clean(self) -> None:
         """See `Provision`."""
-        with self._environment.begin(write=True) as transaction:
-            transaction.drop(self._keys, delete=False)
-            transaction.put(REVISION_KEY, REVISION.encode())
+        await self._scratch.clean()
 
     async def stop(self) -> None:
         """See `Provision`."""
-        close_environment(path_of(self.settings))
+        await self._scratch.drop()
         shutil.rmtree(self._folder)
 
 

@@ -1,0 +1,53 @@
+"""The configured database as the contract suite wants it: an empty, migrated place of its own."""
+
+from __future__ import annotations
+
+from backends import open_scratch
+from backends.capabilities import Capability
+from backends.errors import BackendError
+from backends.scratch import Scratch
+from config import Settings
+from eitherdb_contract.provision import Provision
+from migrations import open_migrator
+
+
+class ScratchProvision(Provision):
+    """A scratch place on the configured server.
+
+    Attributes:
+        scratch: There from `start` on.
+    """
+
+    scratch: Scratch
+
+    def __init__(self, settings: Settings, capabilities: frozenset[Capability] = frozenset()) -> None:
+        """Remember where, and what was probed there: that is what it declares."""
+        self.name = settings.db_backend
+        self.capabilities = capabilities
+        # As the suite wants it: a thousand calls at once wait for ten connections.
+        self._settings = settings.model_copy(update={"db_pool_size": 10, "db_pool_timeout_seconds": 60.0})
+
+    async def start(self) -> None:
+        """See `Provision`."""
+        self.scratch = await open_scratch(self._settings)
+        self.settings = self.scratch.settings
+        try:
+            self._check_backend()
+            await open_migrator(self.settings).upgrade()
+        except BaseException:
+            await self.scratch.drop()
+            raise
+
+    def _check_backend(self) -> None:
+        if self.settings.db_backend != self.name:
+            raise BackendError(
+                f"`open_scratch` of {self.name} gave settings with DB_BACKEND={self.settings.db_backend}"
+            )
+
+    async def stop(self) -> None:
+        """See `Provision`."""
+        await self.scratch.drop()
+
+    async def clean(self) -> None:
+        """See `Provision`."""
+        await self.scratch.clean()

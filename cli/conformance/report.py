@@ -1,0 +1,115 @@
+"""The report: what was found, as JSON for programs and as one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
+
+from cli.conformance.isolation import Finding
+from cli.conformance.latencies import Latency
+from cli.conformance.suite import Outcome, Verdict
+from eitherdb_contract.rules import all_rules
+
+FORMAT = 1
+"""Of the JSON; one more with every change that a program would have to know of."""
+
+BEYOND = {
+    "Lost connections": "Tried as far as a server in use allows. That it holds when a server is killed is "
+    "shown by EitherDB's own tests, which kill one.",
+    "Durability": "Tried as far as a server in use allows: what was written outlives its connections, and "
+    "the server's settings lose nothing. EitherDB's own tests kill a server.",
+}
+"""What is to be said of rules that a scratch place can't show whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All that was found. Times are UTC in ISO 8601."""
+
+    eitherdb: str
+    begun_at: str
+    seconds: float
+    database: dict[str, str]
+    capabilities: dict[str, bool]
+    isolation: list[Finding]
+    latencies: list[Latency]
+    outcome: Outcome
+
+    @property
+    def conforms(self) -> bool:
+        """Whether no rule is broken, nothing was left out, and no anomaly is possible in EitherDB."""
+        return not (
+            self.outcome.left_out
+            or any(verdict.status == "failed" for verdict in self.outcome.verdicts)
+            or any(finding.in_eitherdb == "possible" for finding in self.isolation)
+        )
+
+    @property
+    def verdict(self) -> str:
+        """What `conforms` says, in words; of a report on some rules no more than that."""
+        is_whole = len(self.outcome.verdicts) == len(all_rules())
+        words = "conforms" if self.conforms else "does not conform"
+        return words if is_whole else f"{words}, as far as it was tried"
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        """How many rules passed, were refused and failed."""
+        found = [verdict.status for verdict in self.outcome.verdicts]
+        return {status: found.count(status) for status in ("passed", "refused", "failed")}
+
+    def as_json(self) -> str:
+        """Return the report for programs; docs/conformance.md describes it."""
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "conforms": self.conforms,
+                "eitherdb": self.eitherdb,
+                "begun_at": self.begun_at,
+                "seconds": round(self.seconds, 1),
+                "database": self.database,
+                "capabilities": self.capabilities,
+                "rules": [_rule(verdict) for verdict in self.outcome.verdicts],
+                "left_out": self.outcome.left_out,
+                "isolation": [asdict(finding) for finding in self.isolation],
+                "latencies": [asdict(latency) for latency in self.latencies],
+            },
+            indent=2,
+            ensure_ascii=False,
+        )
+
+    def as_html(self) -> str:
+        """Return the report for people, as one page."""
+        templates = Environment(
+            loader=FileSystemLoader(Path(__file__).parent),
+            autoescape=select_autoescape(["html"]),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        templates.filters["code"] = _code
+        return templates.get_template("report.html").render(report=self, beyond=BEYOND)
+
+
+def _rule(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "name": verdict.rule.name,
+        "rule": verdict.rule.text,
+        "status": verdict.status,
+        "passed": verdict.passed,
+        "refused": verdict.refused,
+        "refused_for": sorted(verdict.capabilities),
+        "failed": len(verdict.failures),
+        "failures": [asdict(failure) for failure in verdict.failures],
+        "beyond": BEYOND.get(verdict.rule.name),
+    }
+
+
+def _code(text: str) -> Markup:
+    """Return a rule's Markdown as HTML: what is between backticks is code."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before

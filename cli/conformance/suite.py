@@ -1,0 +1,187 @@
+"""Runs the contract suite in this process, tells how far it is, and sorts what it finds by rule."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+from unittest.mock import patch
+
+import hypothesis
+import pytest
+
+from eitherdb_contract.provision import Provision
+from eitherdb_contract.rules import Rule
+from eitherdb_contract.summary import Summary
+
+EXAMPLE_CHARACTERS = 4000
+
+Say: TypeAlias = Callable[[int, int, str, bool], None]
+"""Is told after each test: how many are done, of how many, the test, whether it failed."""
+
+_ARGUMENTS = (*("--pyargs", "eitherdb_contract", "--quiet", "--capture=sys", "--tb=short", "--backends"),)
+_PLUGINS = ("pytest_asyncio.plugin", "pytest_timeout", "eitherdb_contract.plugin")
+_SETTINGS = (
+    *("asyncio_mode=auto", "asyncio_default_fixture_loop_scope=session"),
+    *("asyncio_default_test_loop_scope=session", "timeout=600", "verbosity_assertions=2"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A test that failed, and the smallest example of it that there is."""
+
+    test: str
+    example: str
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What the tests of one rule found."""
+
+    rule: Rule
+    passed: int = 0
+    refused: int = 0
+    capabilities: set[str] = field(default_factory=set)
+    """For want of which something was refused."""
+    failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def status(self) -> str:
+        """`failed`, `refused` (a part of it, by a declared capability) or `passed`."""
+        if self.failures or not self.passed + self.refused:
+            return "failed"
+        return "refused" if self.refused else "passed"
+
+
+class SuiteError(Exception):
+    """The suite could not be run to its end; the text is pytest's own."""
+
+
+class _Recorder:
+    """A plugin that gives the suite its backend and takes down what becomes of each test."""
+
+    def __init__(self, make_provision: Callable[[], Provision], rules: Collection[Rule], say: Say) -> None:
+        self._make_provision = make_provision
+        self._say = say
+        self._total = self._done = 0
+        self._failed: set[str] = set()
+        self.verdicts = {rule.name: Verdict(rule) for rule in rules}
+        self.left_out: list[str] = []
+        self._session: pytest.Session | None = None
+
+    def pytest_contract_provisions(self) -> list[Provision]:
+        return [self._make_provision()]
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self._session = session
+
+    def stop(self, *_: object) -> None:
+        """Stop behind the test that is running: a test that is cut off would leave connections behind."""
+        if self._session is not None:
+            self._session.shouldstop = "interrupted"
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._total = len(session.items)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        named = [(name, str(value)) for name, value in report.user_properties]
+        rules = [self.verdicts[value] for name, value in named if name == "rule" and value in self.verdicts]
+        refused = {value for name, value in named if name == "refused"}
+        name = report.nodeid.rpartition("/")[2]
+        if report.failed and name not in self._failed:
+            self._failed.add(name)
+            for verdict in rules:
+                verdict.failures.append(Failure(name, _example(report.longreprtext)))
+        elif report.when == "call" and report.passed:
+            for verdict in rules:
+                verdict.capabilities |= refused
+                verdict.passed += not refused
+                verdict.refused += bool(refused)
+        if report.when == "teardown":
+            self._done += 1
+            self._say(self._done, self._total, name, name in self._failed)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        summary = session.config.pluginmanager.get_plugin("eitherdb_contract_summary")
+        if isinstance(summary, Summary):
+            self.left_out = list(summary.faults())
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run of the suite found.
+
+    Attributes:
+        verdicts: One a rule, in the document's order.
+        left_out: What did not run though nobody declared why.
+    """
+
+    verdicts: list[Verdict]
+    left_out: list[str]
+
+
+def run_suite(
+    make_provision: Callable[[], Provision], name: str, rules: Collection[Rule], say: Say
+) -> Outcome:
+    """Run the contract suite on one backend. Not to be called in an event loop.
+
+    Args:
+        make_provision: Returns a new provision at each call.
+        name: Its name.
+        rules: Those whose tests are run.
+        say: Is told how far it is.
+
+    Raises:
+        SuiteError: pytest did not get through.
+        KeyboardInterrupt: It was interrupted; the scratch place is gone.
+    """
+    recorder = _Recorder(make_provision, rules, say)
+    told = io.StringIO()
+    # No example of this run is kept, so that nothing is left behind.
+    hypothesis.settings.register_profile("conformance", database=None, deadline=None)
+    hypothesis.settings.load_profile("conformance")
+    with tempfile.TemporaryDirectory(prefix="eitherdb-") as folder:
+        configuration = Path(folder) / "pytest.ini"
+        configuration.write_text("[pytest]\n")
+        # No configuration and no plugin of the folder that this is called in counts.
+        environment = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
+        environment["HYPOTHESIS_STORAGE_DIRECTORY"] = folder
+        with patch.dict(os.environ, environment), redirect_stdout(told), _on_signals(recorder.stop):
+            code = pytest.main(
+                [
+                    *(*_ARGUMENTS, name, "-c", str(configuration), "-p", "no:cacheprovider"),
+                    *("--rules", ",".join(rule.name for rule in rules)),
+                    *(word for plugin in _PLUGINS for word in ("-p", plugin)),
+                    *(word for setting in _SETTINGS for word in ("-o", setting)),
+                ],
+                plugins=[recorder],
+            )
+    if code == pytest.ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
+    if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+        raise SuiteError(f"the contract suite could not be run:\n{told.getvalue()}")
+    return Outcome(list(recorder.verdicts.values()), recorder.left_out)
+
+
+@contextmanager
+def _on_signals(stop: Callable[..., None]) -> Iterator[None]:
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _example(text: str) -> str:
+    """Return what a traceback says of the failure itself: pytest marks it with an E in the first column."""
+    lines = [line[1:].removeprefix("   ") for line in text.splitlines() if line.startswith("E")]
+    return "\n".join(lines or text.splitlines()[-5:])[:EXAMPLE_CHARACTERS]

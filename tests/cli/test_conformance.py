@@ -1,0 +1,339 @@
+"""`eitherdb conformance`: what it finds, what it writes, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import signal
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy import make_url
+
+from backends.scratch import SCRATCH_PREFIX
+from cli.conformance import command
+from cli.local_servers import start_mongo
+from config import Settings
+from eitherdb_contract.rules import all_rules
+from tests.backends.raw import mongo_database, sql_connection
+from tests.cli.command import EITHERDB, call, eitherdb, environment, run
+from tests.provision import Provision, Servers, make_settings
+
+ANOMALIES = ["lost update", "write skew", "dirty read", "phantom"]
+LETS_HAPPEN = {
+    "sqlite": set[str](),
+    "postgres": {"lost update", "write skew", "phantom"},
+    "mongo": {"write skew"},
+}
+"""What the databases' transactions are documented to let happen at their defaults.
+
+https://www.postgresql.org/docs/current/transaction-iso.html: read committed.
+https://www.mongodb.com/docs/manual/core/transactions/: snapshots; of two writes to one row one is refused.
+https://www.sqlite.org/isolation.html: one writer at a time.
+"""
+
+
+async def leftovers(settings: Settings) -> list[str]:
+    """Return the scratch places on the server that these settings lead to."""
+    if settings.db_backend == "mongo":
+        async with mongo_database(settings) as database:
+            names = await database.client.list_database_names()
+    elif settings.db_backend == "postgres":
+        async with sql_connection(settings) as connection:
+            names = list((await connection.exec_driver_sql("SELECT nspname FROM pg_namespace")).scalars())
+    else:
+        names = [path.name for path in Path(make_url(settings.url).database or "").parent.iterdir()]
+    return [name for name in names if name.startswith(SCRATCH_PREFIX)]
+
+
+class Page(HTMLParser):
+    """Takes down a page's words, and what it would fetch."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.words = ""
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note what it refers to, and that it is to be closed."""
+        self.fetched += [str(value) for name, value in attrs if name in {"src", "href", "srcset", "data"}]
+        if tag not in {"meta", "br", "link"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """See that it closes what was opened last."""
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        """Note what is read."""
+        self.words += data
+
+
+def report(folder: Path) -> dict[str, Any]:
+    """Return the report, after seeing that the page says what the JSON says and needs nothing else."""
+    found: dict[str, Any] = json.loads((folder / "conformance.json").read_text())
+    text = (folder / "conformance.html").read_text()
+    page = Page(text)
+    assert page.open == page.fetched == []
+    assert "url(" not in text
+    assert "@import" not in text
+    words = " ".join(page.words.split())
+    assert ("does not conform" in words.lower()) is not found["conforms"]
+    for rule in found["rules"]:
+        assert f"{rule['name']} {rule['status']} {rule['passed']} passed" in words
+        assert all(" ".join(failure["example"].split()) in words for failure in rule["failures"])
+    for finding in found["isolation"]:
+        assert finding["seen_in_eitherdb"] in words
+    assert all(latency["method"] in words for latency in found["latencies"])
+    return found
+
+
+def is_written(folder: Path) -> bool:
+    """Return whether there is any report."""
+    return any(folder.glob("conformance.*"))
+
+
+def rule_of(found: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return what was found of one rule."""
+    (rule,) = [rule for rule in found["rules"] if rule["name"] == name]
+    assert isinstance(rule, dict)
+    return rule
+
+
+@pytest.mark.timeout(240)
+async def test_conformance_writes_what_it_found(migrated: Provision, tmp_path: Path) -> None:
+    """Server, isolation, latencies and the rules that were asked for; no scratch place is left."""
+    async with migrated.empty_database() as settings:
+        rules = ("--rule", "Search", "--rule", "Durability")
+        done = await eitherdb(tmp_path, "conformance", *rules, settings=settings)
+        assert await leftovers(settings) == []
+
+    found = report(tmp_path)
+    assert done.exit_code == (0 if found["conforms"] else 1), done
+    assert done.err == ""
+    assert [rule["name"] for rule in found["rules"]] == ["Search", "Durability"]
+    search = rule_of(found, "Search")
+    assert (search["status"], search["passed"], search["failed"]) == ("passed", 5, 0)
+    assert "case folding" in search["rule"]
+    assert found["left_out"] == []
+    products = {"sqlite": "SQLite", "postgres": "PostgreSQL", "mongo": "MongoDB"}
+    assert found["database"]["product"] == products[settings.db_backend]
+    assert found["database"]["backend"] == settings.db_backend
+    assert set(found["capabilities"].values()) == {True}
+    assert f"{found['database']['product']} {found['database']['version']}" in done.out
+    assert "tests       7 of 7" in done.out
+
+    # What a server forgets is found out, setting by setting: those of the tests don't sync.
+    durability = rule_of(found, "Durability")
+    lapses = await forgetful_settings(settings, servers_url=migrated.settings.url)
+    assert durability["passed"] == 2
+    assert [failure["example"] for failure in durability["failures"]] == lapses
+    assert found["conforms"] is (not lapses)
+
+    assert [finding["anomaly"] for finding in found["isolation"]] == ANOMALIES
+    assert {finding["in_eitherdb"] for finding in found["isolation"]} == {"prevented"}
+    possible = {f["anomaly"] for f in found["isolation"] if f["in_transactions"] == "possible"}
+    assert possible == LETS_HAPPEN[settings.db_backend]
+    prevented = {f["anomaly"] for f in found["isolation"] if f["in_transactions"] == "prevented"}
+    assert prevented == set(ANOMALIES) - possible
+
+    assert len(found["latencies"]) == 7
+    for latency in found["latencies"]:
+        assert latency["calls"] == 100
+        assert 0 < latency["p50_ms"] <= latency["p99_ms"] <= latency["max_ms"]
+
+
+async def forgetful_settings(settings: Settings, *, servers_url: str) -> list[str]:
+    """Return what is to be said of a server that answers before a write is on its disk."""
+    if settings.db_backend != "postgres":
+        return []
+    connection = await asyncpg.connect(servers_url)
+    names = ("fsync", "full_page_writes", "synchronous_commit")
+    values = {name: await connection.fetchval(f"SHOW {name}") for name in names}
+    await connection.close()
+    return [f"{name} is off" for name, value in values.items() if value == "off"]
+
+
+FAULTY = """
+from dataclasses import replace
+
+import backends.sql.backend
+import backends.sql.scratch
+import migrations.sql.migrator
+
+URL_SCHEMES = ("faulty",)
+
+def in_words_of(name, settings):
+    scheme, _, rest = settings.url.partition("://")
+    url = type(settings.database_url)(f"{name}://{rest}")
+    return settings.model_copy(update={"db_backend": name, "database_url": url})
+
+async def open_backend(settings, **given):
+    backend = await backends.sql.backend.open_backend(in_words_of("sqlite", settings), **given)
+    right = backend.items.list
+
+    async def wrong(**asked):
+        page = await right(**asked)
+        return page if page.count is None else replace(page, count=page.count + 1)
+
+    backend.items.list = wrong
+    return backend
+
+async def open_scratch(settings):
+    scratch = await backends.sql.scratch.open_scratch(in_words_of("sqlite", settings))
+    scratch.settings = in_words_of("faulty", scratch.settings)
+    return scratch
+
+def open_migrator(settings):
+    return migrations.sql.migrator.open_migrator(in_words_of("sqlite", settings))
+"""
+DIST_INFO = {
+    "METADATA": "Metadata-Version: 2.1\nName: eitherdb-faulty\nVersion: 1.0\n",
+    "entry_points.txt": "[eitherdb.backends]\nfaulty = eitherdb_faulty\n",
+}
+
+
+def install_faulty(packages: Path, source: str, url: str) -> dict[str, Any]:
+    """Install a backend as a distribution of its own; return the variables that choose it."""
+    dist_info = packages / "eitherdb_faulty-1.0.dist-info"
+    dist_info.mkdir(parents=True)
+    for name, text in DIST_INFO.items():
+        (dist_info / name).write_text(text)
+    (packages / "eitherdb_faulty.py").write_text(source)
+    return {"PYTHONPATH": str(packages), "DB_BACKEND": "faulty", "DATABASE_URL": url}
+
+
+def test_broken_rule_fails_with_the_smallest_example(tmp_path: Path) -> None:
+    """Of a backend in another distribution, too: the rule, the test, and what was expected."""
+    chosen = install_faulty(tmp_path / "packages", FAULTY, f"faulty:///{tmp_path}/data/app.db")
+    done = run(tmp_path, "conformance", "--rule", "Counts", "--rule", "Search", **chosen)
+
+    found = report(tmp_path)
+    assert done.exit_code == 1, done
+    assert found["conforms"] is False
+    counts = rule_of(found, "Counts")
+    assert counts["status"] == "failed"
+    assert counts["passed"] > 0
+    assert counts["failed"] == len(counts["failures"]) > 5
+    name = "test_list_of_no_rows_is_empty[items-faulty]"
+    (empty,) = [failure for failure in counts["failures"] if failure["test"].endswith(name)]
+    assert "count=1" in empty["example"]
+    assert "count=0" in empty["example"]
+    assert f"FAILED      {empty['test']}" in done.out
+    assert "does not conform" in done.out
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+async def test_absent_capability_is_refused_and_no_failure(tmp_path: Path) -> None:
+    """On a standalone MongoDB money is refused, which the report says with the capability that it takes."""
+    with start_mongo(tmp_path / "server", replica_set=False) as server:
+        settings = make_settings(db_backend="mongo", database_url=server.url, mongo_driver="pymongo")
+        rules = ("--rule", "Deletion of money", "--rule", "Search")
+        done = await eitherdb(tmp_path, "conformance", *rules, settings=settings)
+        left = await leftovers(settings)
+
+    found = report(tmp_path)
+    assert (done.exit_code, found["conforms"], left) == (0, True, [])
+    money = rule_of(found, "Deletion of money")
+    assert (money["status"], money["refused_for"], money["failed"]) == ("refused", ["transactions"], 0)
+    assert rule_of(found, "Search")["status"] == "passed"
+    assert found["capabilities"]["transactions"] is False
+    assert {finding["in_transactions"] for finding in found["isolation"]} == {None}
+    assert [finding["in_eitherdb"] for finding in found["isolation"]] == ["prevented", None, None, None]
+
+
+async def test_interrupted_run_leaves_nothing_behind(migrated: Provision, tmp_path: Path) -> None:
+    """Not on the server and not in the folder, when it is ended in the middle of the tests."""
+    async with migrated.empty_database() as settings:
+        with subprocess.Popen(  # noqa: ASYNC220, S603 - returns at once; the installed command
+            [EITHERDB, "conformance"],
+            cwd=tmp_path,
+            env=environment(tmp_path, settings, PYTHONUNBUFFERED="1"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            lines = process.stdout or ()
+            await asyncio.to_thread(lambda: any(line.startswith("tests       50 of") for line in lines))
+            assert await leftovers(settings) != []
+            # Ctrl-C on one of them, what ends a container on the others.
+            process.send_signal(signal.SIGINT if settings.db_backend == "sqlite" else signal.SIGTERM)
+            _, err = await asyncio.to_thread(process.communicate, timeout=30)
+
+        line = "eitherdb: interrupted; the scratch place was removed, no report was written"
+        assert (process.returncode, err.splitlines()[-1]) == (2, line)
+        assert "Traceback" not in err
+        assert await leftovers(settings) == []
+    assert not is_written(tmp_path)
+
+
+# -- refusals ------------------------------------------------------------------------------------
+
+
+def refused(folder: Path, *arguments: str, **variables: Any) -> str:
+    """Return the one line with which the command refuses; no report is written."""
+    said = call(folder, "conformance", *arguments, **variables).refusal()
+    assert not is_written(folder)
+    return said
+
+
+def test_unknown_rule_is_refused_with_the_names_that_there_are(tmp_path: Path) -> None:
+    """All of them."""
+    names = ", ".join(rule.name for rule in all_rules())
+    said = refused(tmp_path, "--rule", "Serch")
+    assert said == f"--rule: there is no rule Serch; choose of: {names}"
+
+
+def test_file_that_can_not_be_written_is_refused_before_anything_is_tried(tmp_path: Path) -> None:
+    """A folder that is missing, or a folder where a file should be."""
+    for name in ("missing/report.html", "."):
+        assert refused(tmp_path, "--html", name) == f"{name} can't be written: give another file"
+
+
+def test_what_the_suite_needs_is_named_where_it_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the command that installs it."""
+    monkeypatch.setattr(command, "_NEEDED", ("pytest", "a_module_that_is_missing"))
+    line = "conformance needs a_module_that_is_missing: run `pip install 'eitherdb[contract]'`"
+    assert refused(tmp_path) == line
+
+
+def test_backend_that_makes_no_scratch_place_is_refused(tmp_path: Path) -> None:
+    """It is told what is missing; nothing is tried in the configured database instead."""
+    without = FAULTY[: FAULTY.index("async def open_scratch")]
+    without += FAULTY[FAULTY.index("def open_migrator") :]
+    chosen = install_faulty(tmp_path / "packages", without, f"faulty:///{tmp_path}/data/app.db")
+    done = run(tmp_path, "conformance", **chosen)
+    assert done.exit_code == 2
+    assert "the backend faulty makes no scratch databases: it has no `open_scratch`" in done.err
+    assert not (tmp_path / "data").exists()
+
+
+async def test_user_who_may_make_nothing_is_refused_with_the_privilege(
+    servers: Servers, tmp_path: Path
+) -> None:
+    """A PostgreSQL user that may use the database, and not make a schema in it."""
+    user = f"poor_{secrets.token_hex(6)}"
+    url = make_url(servers.postgres_url).set(drivername="postgresql")
+    connection = await asyncpg.connect(url.render_as_string(hide_password=False))
+    await connection.execute(f"CREATE USER {user} PASSWORD 'secret'")
+    try:
+        poor = url.set(username=user, password="secret").render_as_string(hide_password=False)
+        settings = make_settings(db_backend="postgres", database_url=poor)
+        done = await eitherdb(tmp_path, "conformance", settings=settings)
+    finally:
+        await connection.execute(f"DROP USER {user}")
+        await connection.close()
+    assert done.exit_code == 2
+    assert "permission denied for database" in done.err
+    assert "a user is needed that has the privilege CREATE on it" in done.err
+    assert "secret" not in done.out + done.err
