@@ -40,7 +40,7 @@ from backends.models import (
     UserFilter,
     UserSort,
 )
-from backends.protocols import MAX_LIMIT
+from backends.protocols import MAX_ADDED, MAX_LIMIT
 
 MAX_SKIP = 2**31 - 1
 
@@ -233,6 +233,23 @@ class ItemCreate(NewItem):
     """A new item; its owner is the caller."""
 
     model_config = _shown_as({"title": _ITEM["title"], "description": _ITEM["description"]})
+
+
+class ItemsCreate(BaseModel):
+    """New items of the caller, in their order."""
+
+    model_config = _shown_as({"data": [{"title": _ITEM["title"], "description": _ITEM["description"]}]})
+
+    data: Annotated[list[ItemCreate], Field(min_length=1, max_length=MAX_ADDED)]
+
+
+class ItemsCreated(BaseModel):
+    """The items that were made, in the order in which they were given; `count` is how many."""
+
+    model_config = _shown_as({"data": [_ITEM], "count": 1})
+
+    data: list[ItemPublic]
+    count: int
 
 
 class ItemUpdate(ItemChanges):

@@ -13,7 +13,7 @@ class Capability(StrEnum):
     """One question a member; the remedy is what an operator does to get it."""
 
     TRANSACTIONS = "transactions"
-    """Can several rows change in one atomic step? To move money, and to delete a user with its items."""
+    """Can several rows change in one step? To move money, add many items, delete a user with its items."""
 
     SCHEMA_VALIDATION = "schema_validation"
     """Does the database itself refuse a row that breaks the schema?"""

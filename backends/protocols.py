@@ -40,7 +40,7 @@ half-written row, no connection kept.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -74,6 +74,9 @@ from backends.models import (
 
 MAX_LIMIT = 1000
 """The most rows that a list method is asked for at once."""
+
+MAX_ADDED = 1000
+"""The most rows that one call adds."""
 
 COUNTER_SWEEP_INTERVAL = timedelta(minutes=10)
 """How often a process removes the counters that have ended."""
@@ -187,6 +190,24 @@ class ItemRepository(Protocol):
                 the same time either takes the new item along or makes this call raise; no
                 interleaving leaves an item without an owner.
             AlreadyExists: entity "item", field "id": the id source gave an id that is in use.
+        """
+        ...
+
+    async def add_many(self, new: Sequence[NewItem], *, owner_id: str) -> list[Item]:
+        """Store items of this owner, all or none, at the present time.
+
+        Args:
+            new: 1 to `MAX_ADDED` of them.
+            owner_id: As in `add`.
+
+        Returns:
+            The items in the order of `new`; their fresh ids ascend in it.
+
+        Raises:
+            NotFound: As in `add`: whoever deletes the owner finds all of the items or none.
+            AlreadyExists: As in `add`, also where the id source gave one id twice.
+            NotSupported: operation "items.add_many", capability TRANSACTIONS; before all others.
+            Conflict: Concurrent changes of the same rows collided in every try.
         """
         ...
 

@@ -10,6 +10,7 @@ from api.cursors import shown_page, window_of
 from api.deps import AppSettings, CurrentUser, Items, scope_of
 from api.errors import (
     ITEM_NOT_FOUND,
+    NO_TRANSACTIONS,
     NOT_OWNER,
     NOT_PRIVILEGED,
     TOKEN_PROBLEMS,
@@ -18,7 +19,16 @@ from api.errors import (
 )
 from api.preconditions import ETAG, NOT_MODIFIED, IfMatch, IfNoneMatch, tagged, unless_known
 from api.routing import make_router
-from api.schemas import ItemCreate, ItemListQuery, ItemPublic, ItemsPublic, ItemUpdate, Message
+from api.schemas import (
+    ItemCreate,
+    ItemListQuery,
+    ItemPublic,
+    ItemsCreate,
+    ItemsCreated,
+    ItemsPublic,
+    ItemUpdate,
+    Message,
+)
 from backends.models import Item
 
 router = make_router("items", "/items")
@@ -41,6 +51,13 @@ async def read_items(
 async def create_item(user: CurrentUser, body: ItemCreate, items: Items, response: Response) -> Item:
     """Make an item of one's own."""
     return tagged(await items.add(body, owner_id=user.id), response)
+
+
+@router.post("/bulk", response_model=ItemsCreated, responses=documented(*TOKEN_PROBLEMS, NO_TRANSACTIONS))
+async def create_items(user: CurrentUser, body: ItemsCreate, items: Items) -> dict[str, Any]:
+    """Make many items of one's own, all or none."""
+    made = await items.add_many(body.data, owner_id=user.id)
+    return {"data": made, "count": len(made)}
 
 
 @router.get(

@@ -54,7 +54,13 @@ class MongoBackend:
             id_source=id_source,
         )
         self.users: UserRepository = self._users
-        self.items: ItemRepository = MongoItemRepository(driver, clock=clock, id_source=id_source)
+        self.items: ItemRepository = MongoItemRepository(
+            driver,
+            capabilities=capabilities,
+            retry_deadline_seconds=retry_deadline_seconds,
+            clock=clock,
+            id_source=id_source,
+        )
         self.accounts: AccountRepository = MongoAccountRepository(
             driver,
             capabilities=capabilities,

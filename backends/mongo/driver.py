@@ -88,6 +88,9 @@ class Collection(Protocol):
     async def insert_one(self, document: Document, *, session: Session | None = None) -> object:
         """Insert a document."""
 
+    async def insert_many(self, documents: Sequence[Document], *, session: Session | None = None) -> object:
+        """Insert many; without a transaction, each atomically."""
+
     def with_options(self, *, read_concern: ReadConcern) -> Collection:
         """Return the same collection, read otherwise."""
 

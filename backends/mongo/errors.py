@@ -6,11 +6,13 @@ by the label that the server attaches, never by message text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from bson.errors import BSONError
 from pymongo.errors import (
+    BulkWriteError,
     ConnectionFailure,
     DuplicateKeyError,
     ExecutionTimeout,
@@ -23,6 +25,8 @@ from backends.errors import BackendError, Conflict, ConnectionLost, Unavailable
 
 TRANSIENT_TRANSACTION = "TransientTransactionError"
 UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
+
+DUPLICATE_KEY = 11000
 
 CONFLICT_CODES = {
     112,  # WriteConflict
@@ -63,9 +67,11 @@ def translate_errors() -> Iterator[None]:
     try:
         yield
     except DuplicateKeyError as exc:
-        pattern = (exc.details or {}).get("keyPattern", {"_id": 1})
-        field = next(iter(pattern))
-        raise DuplicateKey("id" if field == "_id" else field) from exc
+        raise _duplicate_key(exc.details or {}) from exc
+    except BulkWriteError as exc:
+        # What many inserts were refused for; the first that was ends a transaction.
+        error: Mapping[str, Any] = next(iter(exc.details["writeErrors"]), {})
+        raise (_duplicate_key(error) if error.get("code") == DUPLICATE_KEY else _translated(exc)) from exc
     except PyMongoError as exc:
         raise _translated(exc) from exc
     except (BSONError, OverflowError) as exc:
@@ -86,6 +92,11 @@ def connect_errors() -> Iterator[None]:
         raise type(_translated(exc))(words) from exc
     except ValueError as exc:
         raise BackendError(f"the URL can't be parsed: {exc}") from exc
+
+
+def _duplicate_key(details: Mapping[str, Any]) -> DuplicateKey:
+    field = next(iter(details.get("keyPattern", {"_id": 1})))
+    return DuplicateKey("id" if field == "_id" else field)
 
 
 def _translated(exc: PyMongoError) -> BackendError | Unavailable | Conflict:

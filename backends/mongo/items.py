@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC
 from typing import TYPE_CHECKING
 
 from backends.cancellation import to_its_end
-from backends.errors import AlreadyExists, NotFound, NotOwner, VersionMismatch
+from backends.capabilities import Capability
+from backends.errors import AlreadyExists, NotFound, NotOwner, NotSupported, VersionMismatch
 from backends.ids import Clock, IdSource
 from backends.models import (
     Item,
@@ -25,9 +26,10 @@ from backends.mongo.driver import Document
 from backends.mongo.errors import DuplicateKey, translate_errors
 from backends.mongo.pages import Order, created_between, fetch_page
 from backends.mongo.schema import ITEMS, USERS, object_id
+from backends.mongo.transactions import in_transaction
 
 if TYPE_CHECKING:
-    from backends.mongo.driver import Driver
+    from backends.mongo.driver import Driver, Session
 
 
 def _to_item(document: Document) -> Item:
@@ -64,12 +66,23 @@ def _fits(owner_id: str | None, where: ItemFilter) -> list[Document]:
 
 
 class MongoItemRepository:
-    """`backends.protocols.ItemRepository`: a method is one command, but for `add`."""
+    """`backends.protocols.ItemRepository`: a method is one command, but for what adds."""
 
-    def __init__(self, driver: Driver, *, clock: Clock, id_source: IdSource) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        *,
+        capabilities: frozenset[Capability],
+        retry_deadline_seconds: float,
+        clock: Clock,
+        id_source: IdSource,
+    ) -> None:
         """Use this driver, clock and source of ids."""
+        self._driver = driver
         self._users = driver.database[USERS.name]
         self._items = driver.database[ITEMS.name]
+        self._capabilities = capabilities
+        self._retry_deadline_seconds = retry_deadline_seconds
         self._max_time_ms = driver.max_time_ms
         self._clock = clock
         self._id_source = id_source
@@ -81,28 +94,67 @@ class MongoItemRepository:
         before, and whoever deletes that owner later sees the item. `MongoUserRepository.delete` has
         the other half. Both may run any number of times at once for one owner, as a foreign key allows.
         """
+        (item,) = await self._add([new], owner_id, self._insert_owned)
+        return item
+
+    async def add_many(self, new: Sequence[NewItem], *, owner_id: str) -> list[Item]:
+        """See the protocol; as `add`, each half a transaction."""
+        if Capability.TRANSACTIONS not in self._capabilities:
+            raise NotSupported("items.add_many", Capability.TRANSACTIONS)
+        return await self._add(new, owner_id, self._insert_all_owned)
+
+    async def _add(
+        self,
+        new: Sequence[NewItem],
+        owner_id: str,
+        insert_owned: Callable[[list[Document]], Awaitable[bool]],
+    ) -> list[Item]:
         owner = object_id(owner_id)
         if owner is None:
             raise NotFound("user", owner_id)
-        id_ = self._id_source()
-        values = {"created_at": self._clock(), "version": 1, **new.model_dump()}
-        document = {"_id": object_id(id_), "owner_id": owner, **with_folded(values)}
+        created_at = self._clock()
+        items: list[Item] = []
+        documents: list[Document] = []
+        for id_, form in zip(sorted(self._id_source() for _ in new), new, strict=True):
+            values = {"created_at": created_at, "version": 1, **form.model_dump()}
+            items.append(Item(id=id_, owner_id=owner_id, **values))
+            documents.append({"_id": object_id(id_), "owner_id": owner, **with_folded(values)})
         try:
             with translate_errors():
-                has_owner = await to_its_end(self._insert_owned(document))
+                has_owner = await to_its_end(insert_owned(documents))
         except DuplicateKey as duplicate:
             raise AlreadyExists("item", duplicate.field) from duplicate
         if not has_owner:
             raise NotFound("user", owner_id)
-        return Item(id=id_, owner_id=owner_id, **values)
+        return items
 
-    async def _insert_owned(self, document: Document) -> bool:
+    async def _insert_owned(self, documents: list[Document]) -> bool:
         """Insert the item; take it back and return False if it has no owner."""
+        (document,) = documents
         await self._items.insert_one(document)
-        if await self._users.find_one({"_id": document["owner_id"]}, {"_id": 1}) is not None:
+        if await self._has_owner(document):
             return True
         await self._items.delete_one({"_id": document["_id"]})
         return False
+
+    async def _insert_all_owned(self, documents: list[Document]) -> bool:
+        """Insert the items of one owner; take them back and return False if they have none."""
+
+        async def insert(session: Session) -> None:
+            await self._items.insert_many(documents, session=session)
+
+        async def take_back(session: Session) -> None:
+            ids = [document["_id"] for document in documents]
+            await self._items.delete_many({"_id": {"$in": ids}}, session=session)
+
+        await in_transaction(self._driver, insert, deadline_seconds=self._retry_deadline_seconds)
+        if await self._has_owner(documents[0]):
+            return True
+        await in_transaction(self._driver, take_back, deadline_seconds=self._retry_deadline_seconds)
+        return False
+
+    async def _has_owner(self, document: Document) -> bool:
+        return await self._users.find_one({"_id": document["owner_id"]}, {"_id": 1}) is not None
 
     async def get(self, id: str, *, owner_id: str | None = None) -> Item:
         """See the protocol."""

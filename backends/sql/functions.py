@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BindParameter, ColumnElement, bindparam
+from sqlalchemy import BindParameter, ColumnElement, bindparam, literal_column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -70,3 +71,54 @@ def _in_json(element: is_one_of, compiler: SQLCompiler, **options: Any) -> str:
 def _any(element: is_one_of, compiler: SQLCompiler, **options: Any) -> str:
     column, integers = (compiler.process(clause, **options) for clause in element.clauses)
     return f"{column} = ANY (CAST(string_to_array({integers}, ',') AS BIGINT[]))"
+
+
+class JsonRows(TypeDecorator[Sequence[Sequence[int | str | None]]]):
+    """A parameter of any number of rows, as JSON: one text of SQL, however many there are."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: Sequence[Sequence[int | str | None]] | None, _dialect: Dialect
+    ) -> str | None:
+        """Write an array of arrays."""
+        return None if value is None else json.dumps(value, ensure_ascii=False)
+
+
+class each_of(FunctionElement[str]):  # noqa: N801 - reads like the functions of SQL
+    """A table of what an array in JSON has: its column `value` is JSON again."""
+
+    inherit_cache = True
+
+
+@compiles(each_of, "sqlite")
+def _json_each(element: each_of, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **options)})"
+
+
+@compiles(each_of, "postgresql")
+def _json_array_elements(element: each_of, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_array_elements(CAST({compiler.process(element.clauses, **options)} AS JSON))"
+
+
+class text_in(FunctionElement[str]):  # noqa: N801 - reads like the functions of SQL
+    """What an array in JSON has at a place, counted from 0: text, or null."""
+
+    type = Text()
+    inherit_cache = True
+
+    def __init__(self, array: ColumnElement[str], place: int) -> None:
+        super().__init__(array, literal_column(str(place)))
+
+
+@compiles(text_in, "sqlite")
+def _json_extract(element: text_in, compiler: SQLCompiler, **options: Any) -> str:
+    array, place = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"json_extract({array}, '$[{place}]')"
+
+
+@compiles(text_in, "postgresql")
+def _arrow(element: text_in, compiler: SQLCompiler, **options: Any) -> str:
+    array, place = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"({array} ->> {place})"

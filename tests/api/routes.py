@@ -30,7 +30,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An operation, who may call it, and a body that it accepts."""
+    """An operation, who may call it, and a body that it accepts: by its fields, unless that is a list."""
 
     operation: str
     method: str
@@ -130,6 +130,7 @@ PROTECTED = [
         {"title": "New", "description": "New"},
         {"title": Field("title", required=True), "description": DESCRIPTION},
     ),
+    Route("items-create_items", "POST", "/items/bulk", "user", {"data": [{"title": "New"}]}),
     Route("items-read_item", "GET", "/items/{item_id}", "user"),
     Route("items-patch_item", "PATCH", "/items/{item_id}", "user", _CHANGED_ITEM, _CHANGED_ITEM_FIELDS),
     Route("items-update_item", "PUT", "/items/{item_id}", "user", _CHANGED_ITEM, _CHANGED_ITEM_FIELDS),
@@ -184,6 +185,7 @@ OPEN = [
 ]
 
 WITH_BODY = [route for route in (*PROTECTED, *OPEN) if route.body]
+WITH_FIELDS = [route for route in WITH_BODY if route.fields]
 OF_ONE_ITEM = [route for route in PROTECTED if "{item_id}" in route.path]
 FOR_SUPERUSERS = [route for route in PROTECTED if route.access == "superuser"]
 

@@ -51,6 +51,7 @@ ACCESS: dict[str, tuple[Verdict, Verdict, Verdict]] = {
     "users-delete_user": (NOT_PRIVILEGED, NOT_PRIVILEGED, YES),
     "items-read_items": (YES, YES, YES),
     "items-create_item": (YES, YES, YES),
+    "items-create_items": (YES, YES, YES),
     "items-read_item": (NOT_OWNER, YES, YES),
     "items-patch_item": (NOT_OWNER, YES, YES),
     "items-update_item": (NOT_OWNER, YES, YES),
@@ -82,6 +83,7 @@ FOR_ANYONE: dict[str, tuple[str, str, dict[str, Any]]] = {
 NEED_TRANSACTIONS = {
     "users-delete_user_me",
     "users-delete_user",
+    "items-create_items",
     "accounts-create_deposit",
     "accounts-create_withdrawal",
     "transfers-create_transfer",

@@ -100,6 +100,7 @@ ERRORS: dict[str, set[Refusal]] = {
     },
     "items-read_items": TOKEN | {NOT_PRIVILEGED},
     "items-create_item": TOKEN,
+    "items-create_items": TOKEN | {NO_TRANSACTIONS},
     "items-read_item": ONE_ITEM,
     "items-patch_item": CHANGE_OF_ITEM,
     "items-update_item": CHANGE_OF_ITEM,
@@ -131,6 +132,8 @@ SCHEMAS = {
     "ItemPublic": {"id", "title", "description", "owner_id", "created_at"},
     "ItemsPublic": {"data", "count", "next_cursor"},
     "ItemCreate": {"title", "description"},
+    "ItemsCreate": {"data"},
+    "ItemsCreated": {"data", "count"},
     "ItemUpdate": {"title", "description"},
     "AccountPublic": {"id", "owner_id", "name", "currency", "balance_minor", "created_at"},
     "AccountsPublic": {"data", "count", "next_cursor"},
@@ -160,6 +163,7 @@ ANSWERS = {
     "users-delete_user": "Message",
     "users-update_password_me": "Message",
     "items-read_items": "ItemsPublic",
+    "items-create_items": "ItemsCreated",
     "items-delete_item": "Message",
     "accounts-read_accounts": "AccountsPublic",
     "accounts-delete_account": "Message",
@@ -218,6 +222,8 @@ def test_document_states_the_limits(document: dict[str, Any]) -> None:
     properties = {name: schema["properties"] for name, schema in document["components"]["schemas"].items()}
     password = properties["UserRegister"]["password"]
     assert (password["minLength"], password["maxLength"]) == (8, 128)
+    bulk = properties["ItemsCreate"]["data"]
+    assert (bulk["minItems"], bulk["maxItems"]) == (1, 1000)
     title = properties["ItemCreate"]["title"]
     assert (title["minLength"], title["maxLength"]) == (1, 255)
     assert properties["UserRegister"]["email"]["format"] == "email"

@@ -8,13 +8,14 @@ import httpx2
 import pytest
 
 from tests.api.answers import INCORRECT_PASSWORD, assert_invalid, assert_refused
-from tests.api.routes import SOURCE, TARGET, WITH_BODY, Route, Scene
+from tests.api.routes import SOURCE, TARGET, WITH_BODY, WITH_FIELDS, Route, Scene
 from tests.api.service import PASSWORD, SECRET, Service, as_json
 from tests.conftest import ONE_BACKEND
 
 JSON = {"Content-Type": "application/json"}
 ASTRAL = "😀"  # one code point: two UTF-16 units, four bytes
 every_route = pytest.mark.parametrize("route", WITH_BODY, ids=str)
+every_route_with_fields = pytest.mark.parametrize("route", WITH_FIELDS, ids=str)
 
 
 def address(length: int) -> str:
@@ -83,7 +84,7 @@ BOUNDARIES: dict[str, list[Any]] = {
 
 
 @ONE_BACKEND
-@every_route
+@every_route_with_fields
 async def test_fields_refuse_what_they_can_not_be(scene: Scene, route: Route) -> None:
     """Wrong types, operators, NUL, lone surrogates, lengths: a 422 for the field; nothing is stored."""
     before = await scene.stored()
@@ -94,7 +95,7 @@ async def test_fields_refuse_what_they_can_not_be(scene: Scene, route: Route) ->
     assert await scene.stored() == before
 
 
-@every_route
+@every_route_with_fields
 async def test_fields_accept_their_boundaries(scene: Scene, route: Route) -> None:
     """The shortest and the longest values, counted in code points, all fields at once."""
     boundaries = {name: BOUNDARIES[field.kind] for name, field in route.fields.items()}
@@ -111,7 +112,7 @@ async def test_fields_accept_their_boundaries(scene: Scene, route: Route) -> Non
         assert {**sent, **answer.json()} == {**answer.json(), **sent}
 
 
-@every_route
+@every_route_with_fields
 async def test_fields_may_be_left_out_unless_they_are_required(scene: Scene, route: Route) -> None:
     """Without one the body is refused for it, or accepted."""
     for name, field in route.fields.items():
@@ -125,7 +126,7 @@ async def test_fields_may_be_left_out_unless_they_are_required(scene: Scene, rou
             assert answer.status_code == 200, answer.text
 
 
-@every_route
+@every_route_with_fields
 async def test_body_of_operators_is_refused_or_ignored(scene: Scene, route: Route) -> None:
     """A whole body that means something to a database means nothing to the API."""
     before = await scene.stored()

@@ -108,6 +108,11 @@ METHODS: dict[str, tuple[Call, Statements, list[str]]] = {
         ["aggregate", "find"],
     ),
     "items.add": (lambda b, r: b.items.add(NEW_ITEM, owner_id=r.owner.id), 1, ["insert", "find"]),
+    "items.add_many": (
+        lambda b, r: b.items.add_many([NEW_ITEM] * 100, owner_id=r.owner.id),
+        1,
+        ["insert", "commitTransaction", "find"],
+    ),
     "items.get": (lambda b, r: b.items.get(r.item.id), 1, ["find"]),
     "items.get of an owner": (lambda b, r: b.items.get(r.item.id, owner_id=r.owner.id), 1, ["find"]),
     "items.list": (lambda b, _: b.items.list(), 1, ["aggregate", "find"]),
@@ -270,6 +275,12 @@ REFUSALS: dict[str, tuple[Call, type[BackendError], Statements, list[str]]] = {
         NotFound,
         1,
         ["insert", "find", "delete"],
+    ),
+    "items.add_many of nobody": (
+        lambda b, _: b.items.add_many([NEW_ITEM] * 100, owner_id=new_id()),
+        NotFound,
+        1,
+        ["insert", "commitTransaction", "find", "delete", "commitTransaction"],
     ),
     "items.get of another": (
         lambda b, r: b.items.get(r.item.id, owner_id=r.other.id),

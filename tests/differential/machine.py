@@ -65,7 +65,7 @@ LIST = {
 WITH_BODY = [
     *("users-register_user", "users-create_user", "users-update_user_me", "users-update_user"),
     *("users-update_password_me", "login-reset_password", "private-create_user"),
-    *("items-create_item", "items-patch_item", "items-update_item"),
+    *("items-create_item", "items-create_items", "items-patch_item", "items-update_item"),
     *("accounts-create_account", "accounts-create_deposit", "accounts-create_withdrawal"),
     "transfers-create_transfer",
 ]
@@ -316,6 +316,16 @@ class Machine(RuleBasedStateMachine):
     def add_item(self, who: int, body: object) -> None:
         """Make an item."""
         self._send("items-create_item", "items", token=self._who(who), body=body)
+
+    @rule(
+        who=NUMBERS,
+        body=bodies({"data": traps.rows_of({"title": traps.texts}, {"description": traps.names})}, {}),
+    )
+    def add_items(self, who: int, body: object) -> None:
+        """Make many items at once."""
+        answer = self._send("items-create_items", token=self._who(who), body=body)
+        if answer.is_success:
+            self._made["items"] += [item["id"] for item in answer.json()["data"]]
 
     @rule(
         operation=sampled_from(["items-patch_item", "items-update_item"]),

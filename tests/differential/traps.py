@@ -11,6 +11,7 @@ from hypothesis.strategies import (
     fixed_dictionaries,
     integers,
     just,
+    lists,
     none,
     one_of,
     sampled_from,
@@ -127,6 +128,15 @@ amounts = choice(AMOUNTS, NO_AMOUNTS)
 flags = mostly(booleans(), sampled_from([None, 0, 1, "true", "no"]))
 keys = none() | choice(KEYS, NO_KEYS)
 no_bodies: SearchStrategy[object] = sampled_from([None, [], "text", 1, [{}], True])
+
+
+def rows_of(
+    required: dict[str, SearchStrategy[object]], optional: dict[str, SearchStrategy[object]]
+) -> SearchStrategy[object]:
+    """Return lists of a few objects with these fields; sometimes of others, of none, or of too many."""
+    row = fixed_dictionaries(required, optional=optional)
+    too_many = just([{"title": "a"}] * 1001)
+    return mostly(lists(row, min_size=1, max_size=5), one_of(lists(row | no_bodies), no_bodies, too_many))
 
 
 def bodies(

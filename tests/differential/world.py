@@ -163,7 +163,7 @@ class Conversation:
         self.state.now = self._world.clock.now
         ids = StepIds()
         ids.begin(self.steps)
-        self.state.next_id = ids()
+        self.state.next_id = ids
         expected = self.state.answer(call)
         answers = self._world.run(self._world.send(call, self.steps))
         first = next(iter(answers.values()))

@@ -152,11 +152,33 @@ FAULTS = [
     _in(
         _ITEMS,
         "mongo: items of nobody",
-        (
-            '{"_id": 1}) is not None:\n            return True',
-            '{"_id": 1}) is None or True:\n            return True',
-        ),
+        ("if await self._has_owner(document):", "if True:"),
         first="items",
+    ),
+    _in(
+        _ITEMS,
+        "mongo: many items of nobody",
+        ("if await self._has_owner(documents[0]):", "if True:"),
+        first="bulk",
+    ),
+    _in(
+        _ITEMS,
+        "mongo: many items whose owner is looked for before they are there",
+        (
+            "await in_transaction(self._driver, insert,",
+            "had = await self._has_owner(documents[0])\n        await in_transaction(self._driver, insert,",
+        ),
+        ("if await self._has_owner(documents[0]):", "if had:"),
+        first="bulk",
+    ),
+    _in(
+        _ITEMS,
+        "mongo: many items that are inserted one by one",
+        (
+            "await self._items.insert_many(documents, session=session)",
+            "await self._items.insert_many(documents)",
+        ),
+        first="bulk",
     ),
     _in(
         _USERS,

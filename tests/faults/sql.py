@@ -95,6 +95,22 @@ FAULTS = [
     ),
     _in(
         _ITEMS,
+        "sql: many items in the order of their ids",
+        ("ids = sorted(self._id_source() for _ in new)", "ids = [self._id_source() for _ in new]"),
+        first="bulk",
+    ),
+    _in(
+        _ITEMS,
+        "sql: many items in a statement each",
+        (
+            'await self._insert(_ADD_MANY, {**common, "ids": bytes.fromhex("".join(ids)), "rows": rows})',
+            """for id_, row in zip(map(bytes.fromhex, ids), rows, strict=True):
+            await self._insert(_ADD_MANY, {**common, "ids": id_, "rows": [[1, *row[1:]]]})""",
+        ),
+        first="bulk",
+    ),
+    _in(
+        _ITEMS,
         "sql: an item of nobody is reported as one that exists",
         ('if violation.kind == "foreign_key":', 'if violation.kind == "check":'),
         first="items",

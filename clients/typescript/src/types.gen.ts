@@ -209,6 +209,34 @@ export type ItemUpdate = {
 };
 
 /**
+ * ItemsCreate
+ *
+ * New items of the caller, in their order.
+ */
+export type ItemsCreate = {
+    /**
+     * Data
+     */
+    data: Array<ItemCreate>;
+};
+
+/**
+ * ItemsCreated
+ *
+ * The items that were made, in the order in which they were given; `count` is how many.
+ */
+export type ItemsCreated = {
+    /**
+     * Count
+     */
+    count: number;
+    /**
+     * Data
+     */
+    data: Array<ItemPublic>;
+};
+
+/**
  * ItemsPublic
  *
  * A page of items; `count` is the total, null with `count=none`.
@@ -1354,6 +1382,71 @@ export type ItemsCreateItemResponses = {
 };
 
 export type ItemsCreateItemResponse = ItemsCreateItemResponses[keyof ItemsCreateItemResponses];
+
+export type ItemsCreateItemsData = {
+    body: ItemsCreate;
+    path?: never;
+    query?: never;
+    url: '/api/v1/items/bulk';
+};
+
+export type ItemsCreateItemsErrors = {
+    /**
+     * Inactive user
+     */
+    400: ErrorBody;
+    /**
+     * Not authenticated
+     */
+    401: ErrorBody;
+    /**
+     * Could not validate credentials
+     */
+    403: ErrorBody;
+    /**
+     * User not found
+     */
+    404: ErrorBody;
+    /**
+     * Content Too Large
+     */
+    413: ErrorBody;
+    /**
+     * The query is longer than 8192 bytes
+     */
+    414: ErrorBody;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * The headers are larger than 16384 bytes
+     */
+    431: ErrorBody;
+    /**
+     * Internal server error (id 0123456789abcdef)
+     */
+    500: ErrorBody;
+    /**
+     * This server can't do that: it needs transactions: make the MongoDB server a replica set; one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
+     */
+    501: ErrorBody;
+    /**
+     * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
+     */
+    503: ErrorBody;
+};
+
+export type ItemsCreateItemsError = ItemsCreateItemsErrors[keyof ItemsCreateItemsErrors];
+
+export type ItemsCreateItemsResponses = {
+    /**
+     * Successful Response
+     */
+    200: ItemsCreated;
+};
+
+export type ItemsCreateItemsResponse = ItemsCreateItemsResponses[keyof ItemsCreateItemsResponses];
 
 export type ItemsDeleteItemData = {
     body?: never;

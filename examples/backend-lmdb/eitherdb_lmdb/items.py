@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import lmdb
@@ -25,17 +25,26 @@ class LmdbItemRepository:
 
     async def add(self, new: NewItem, *, owner_id: str) -> Item:
         """See the protocol."""
-        item = Item(
-            id=self._id_source(), created_at=self._clock(), owner_id=owner_id, version=1, **new.model_dump()
-        )
+        (item,) = await self.add_many([new], owner_id=owner_id)
+        return item
 
-        def work(transaction: lmdb.Transaction) -> Item:
+    async def add_many(self, new: Sequence[NewItem], *, owner_id: str) -> list[Item]:
+        """See the protocol."""
+        ids = sorted(self._id_source() for _ in new)
+        now = self._clock()
+        items = [
+            Item(id=id_, created_at=now, owner_id=owner_id, version=1, **form.model_dump())
+            for id_, form in zip(ids, new, strict=True)
+        ]
+
+        def work(transaction: lmdb.Transaction) -> list[Item]:
             if USERS.get(transaction, owner_id) is None:
                 raise NotFound("user", owner_id)
-            if ITEMS.get(transaction, item.id) is not None:
-                raise AlreadyExists("item", "id")
-            ITEMS.put(transaction, item)
-            return item
+            for item in items:
+                if ITEMS.get(transaction, item.id) is not None:
+                    raise AlreadyExists("item", "id")
+                ITEMS.put(transaction, item)
+            return items
 
         return await self._store.write(work)
 

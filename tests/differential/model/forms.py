@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from tests.differential.model.answers import Location
 from tests.differential.model.calls import ABSENT
@@ -34,8 +34,31 @@ class Field:
             return self.nullable
         return self.is_valid(value)
 
+    def faults_in(self, value: object, where: Location) -> list[Location]:
+        """Return where the field does not fit: at its own place, or nowhere."""
+        return [] if self.accepts(value) else [where]
 
-Form = Mapping[str, Field]
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A field that is a list of bodies of one form, and must be there."""
+
+    form: Form
+    least: int
+    most: int
+
+    def faults_in(self, value: object, where: Location) -> list[Location]:
+        """Return where the list does not fit: as a whole, or else where its bodies don't."""
+        if not isinstance(value, list) or not self.least <= len(value) <= self.most:
+            return [where]
+        return [
+            fault
+            for place, body in enumerate(value)
+            for fault in faults_of(body, self.form, (*where, place))
+        ]
+
+
+Form: TypeAlias = "Mapping[str, Field | Rows]"
 
 
 def _text(least: int, most: int, *, nul: bool = False) -> Check:
@@ -93,6 +116,7 @@ RESET: Form = {
     "new_password": Field(_PASSWORD, required=True),
 }
 NEW_ITEM: Form = {"title": Field(_TITLE, required=True), "description": Field(_NAME, nullable=True)}
+NEW_ITEMS: Form = {"data": Rows(NEW_ITEM, 1, 1000)}
 ITEM: Form = {"title": Field(_TITLE), "description": Field(_NAME, nullable=True)}
 NEW_ACCOUNT: Form = {"name": Field(_TITLE, required=True), "currency": Field(_currency, required=True)}
 ENTRY: Form = {"amount_minor": Field(_amount, required=True), "note": Field(_NAME, nullable=True)}
@@ -103,12 +127,14 @@ TRANSFER: Form = {
 }
 
 
-def faults_of(body: object, form: Form) -> list[Location]:
+def faults_of(body: object, form: Form, where: Sequence[str | int] = ("body",)) -> list[Location]:
     """Return where a body does not fit its form."""
     if not isinstance(body, dict):
-        return [["body"]]
-    faults: list[Location] = [
-        ["body", name] for name, field in form.items() if not field.accepts(body.get(name, ABSENT))
+        return [[*where]]
+    faults = [
+        fault
+        for name, field in form.items()
+        for fault in field.faults_in(body.get(name, ABSENT), [*where, name])
     ]
     if not faults and form is TRANSFER and body["from_account_id"] == body["to_account_id"]:
         return [["body"]]

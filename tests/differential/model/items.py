@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from tests.differential.model.answers import Expected, message, refused, success
 from tests.differential.model.calls import Call
-from tests.differential.model.forms import ITEM, NEW_ITEM
+from tests.differential.model.forms import ITEM, NEW_ITEM, NEW_ITEMS, values_of
 from tests.differential.model.pages import page_for
 from tests.differential.model.state import Item, State, answers
 
@@ -18,6 +20,20 @@ def create(state: State, call: Call) -> Expected:
     item = Item(**state.body(call, NEW_ITEM), **state.new(), owner_id=caller.id)
     state.items[item.id] = item
     return success(item.shown, etag=item.etag)
+
+
+@answers("items-create_items")
+def create_many(state: State, call: Call) -> Expected:
+    """Make many at once, whose ids ascend in their order."""
+    caller = state.caller(call)
+    bodies = state.body(call, NEW_ITEMS)["data"]
+    rows = sorted((state.new() for _ in bodies), key=itemgetter("id"))
+    items = [
+        Item(**values_of(body, NEW_ITEM), **row, owner_id=caller.id)
+        for body, row in zip(bodies, rows, strict=True)
+    ]
+    state.items.update({item.id: item for item in items})
+    return success({"data": [item.shown for item in items], "count": len(items)})
 
 
 @answers("items-read_item")

@@ -172,7 +172,7 @@ class State:
 
     Attributes:
         now: When the present call is answered.
-        next_id: The id that a row gets which the call makes.
+        next_id: Gives the ids of the rows that the call makes, one after the other.
         tokens: Each bearer token with its user and the session that it is of.
         resets: Each mailed token with its user, and the password and address for which it is good.
         cursors: Each cursor with its list and order, and the sort key and id behind which it goes on.
@@ -183,7 +183,7 @@ class State:
     secret: str
     token_minutes: int
     now: datetime
-    next_id: str = ""
+    next_id: Callable[[], str] = str
     users: dict[str, User] = field(default_factory=dict)
     items: dict[str, Item] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
@@ -254,7 +254,7 @@ class State:
 
     def new(self) -> dict[str, Any]:
         """Return id and time of a new row."""
-        return {"id": self.next_id, "created_at": self.now}
+        return {"id": self.next_id(), "created_at": self.now}
 
     def find(self, rows: dict[str, AnyRow], id: str, caller: User, missing: Expected) -> AnyRow:
         """Return one's own row, or for a superuser anybody's; or refuse."""

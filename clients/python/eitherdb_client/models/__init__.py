@@ -13,6 +13,8 @@ from .http_validation_error_code import HTTPValidationErrorCode
 from .item_create import ItemCreate
 from .item_public import ItemPublic
 from .item_update import ItemUpdate
+from .items_create import ItemsCreate
+from .items_created import ItemsCreated
 from .items_public import ItemsPublic
 from .items_read_items_count import ItemsReadItemsCount
 from .items_read_items_sort import ItemsReadItemsSort
@@ -51,6 +53,8 @@ __all__ = (
     "HTTPValidationErrorCode",
     "ItemCreate",
     "ItemPublic",
+    "ItemsCreate",
+    "ItemsCreated",
     "ItemsPublic",
     "ItemsReadItemsCount",
     "ItemsReadItemsSort",
