@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, cast
 
 from pymongo import monitoring
@@ -72,18 +72,25 @@ async def recorded(
     provision: Provision, settings: Settings | None = None
 ) -> AsyncIterator[tuple[Backend, list[Command]]]:
     """Open a MongoDB backend; give it and the list that its commands are added to."""
+    with commands_of_clients() as commands:
+        backend = await provision.open(settings)
+    commands.clear()
+    try:
+        yield backend, commands
+    finally:
+        await backend.close()
+
+
+@contextmanager
+def commands_of_clients() -> Iterator[list[Command]]:
+    """Collect, for as long as they live, the commands of all clients that are made in the block."""
     recorder = _Recorder()
     # Listeners of a client can be given only where it is made, or to all clients made from now on.
     monitoring.register(recorder)
     try:
-        backend = await provision.open(settings)
+        yield recorder.commands
     finally:
         monitoring._LISTENERS.command_listeners.remove(recorder)
-    recorder.commands.clear()
-    try:
-        yield backend, recorder.commands
-    finally:
-        await backend.close()
 
 
 def names(commands: list[Command]) -> list[str]:

@@ -3,15 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator
 
 import pytest
 
-from backends.protocols import Backend
+from backends.protocols import (
+    AccountRepository,
+    Backend,
+    CounterRepository,
+    ItemRepository,
+    UserRepository,
+)
 from tests.backends.methods import METHODS, REFUSALS, Rows, add_rows
 from tests.backends.raw import failing_commands, mongo_database, opened
 from tests.backends.record import Command, names, recorded, statements
 from tests.provision import Provision
+
+REPOSITORIES = {
+    "users": UserRepository,
+    "items": ItemRepository,
+    "accounts": AccountRepository,
+    "counters": CounterRepository,
+}
+
+
+def test_every_method_is_counted() -> None:
+    """A method that is added to a protocol is given its row here."""
+    methods = {
+        f"{repository}.{name}"
+        for repository, protocol in REPOSITORIES.items()
+        for name, value in vars(protocol).items()
+        if inspect.iscoroutinefunction(value) and not name.startswith("_")
+    }
+    assert methods == {name.partition(" ")[0] for name in METHODS}
+
 
 # -- SQL -----------------------------------------------------------------------------------------
 
