@@ -98,8 +98,9 @@ def _json_each(element: each_of, compiler: SQLCompiler, **options: Any) -> str:
 
 
 @compiles(each_of, "postgresql")
-def _json_array_elements(element: each_of, compiler: SQLCompiler, **options: Any) -> str:
-    return f"json_array_elements(CAST({compiler.process(element.clauses, **options)} AS JSON))"
+def _jsonb_array_elements(element: each_of, compiler: SQLCompiler, **options: Any) -> str:
+    # Not JSON, which would be parsed once more for each place that is asked for.
+    return f"jsonb_array_elements(CAST({compiler.process(element.clauses, **options)} AS JSONB))"
 
 
 class text_in(FunctionElement[str]):  # noqa: N801 - reads like the functions of SQL

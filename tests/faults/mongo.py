@@ -173,7 +173,7 @@ FAULTS = [
     ),
     _in(
         _ITEMS,
-        "mongo: many items that are inserted one by one",
+        "mongo: many items beside their transaction",
         (
             "await self._items.insert_many(documents, session=session)",
             "await self._items.insert_many(documents)",

@@ -95,7 +95,7 @@ FAULTS = [
     ),
     _in(
         _ITEMS,
-        "sql: many items in the order of their ids",
+        "sql: many items whose ids do not ascend",
         ("ids = sorted(self._id_source() for _ in new)", "ids = [self._id_source() for _ in new]"),
         first="bulk",
     ),
