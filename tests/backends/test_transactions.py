@@ -1,4 +1,4 @@
-"""Deleting a user with its items on MongoDB: what a transaction meets, and what a dead process leaves."""
+"""Transactions about items on MongoDB: what they meet, and what a dead process leaves."""
 
 from __future__ import annotations
 
@@ -174,6 +174,49 @@ async def test_commit_that_stays_unknown_is_unavailable(scene: Scene) -> None:
     assert await scene.is_deleted_once()
 
 
+# -- many items at once ----------------------------------------------------------------------------
+
+NEW = [NewItem(title=f"{n}") for n in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("command", "fault", "transactions"),
+    [
+        ("insert", {"errorCode": 112}, 2),
+        ("insert", {"closeConnection": True}, 2),
+        *(("commitTransaction", fault, 1) for fault in UNKNOWN.values()),
+    ],
+)
+async def test_add_many_that_is_tried_again_adds_them_once(
+    command: str, fault: dict[str, Any], transactions: int, scene: Scene
+) -> None:
+    """After a collision or a lost connection all of it, after an unknown commit the commit alone."""
+    async with failing_commands(scene.database, command, times=1, **fault):
+        items = await scene.backend.items.add_many(NEW, owner_id=scene.user.id)
+    assert scene.transactions == transactions
+    mine = (await scene.backend.items.list(owner_id=scene.user.id)).data
+    assert mine == [*items[::-1], scene.items[0]]
+
+
+async def test_add_many_that_always_collides_adds_nothing(scene: Scene) -> None:
+    """Conflict after five tries."""
+    async with failing_commands(scene.database, "insert", errorCode=112):
+        with pytest.raises(Conflict):
+            await scene.backend.items.add_many(NEW, owner_id=scene.user.id)
+    assert (scene.transactions, scene.commits) == (TRIES, 0)
+    assert await scene.is_untouched()
+
+
+@pytest.mark.parametrize("fault", [{"errorCode": 112}, {"closeConnection": True}])
+async def test_add_many_for_nobody_takes_back_all_of_it(fault: dict[str, Any], scene: Scene) -> None:
+    """Also where that fails at first; readers see all of it or none."""
+    async with failing_commands(scene.database, "delete", times=1, **fault):
+        with pytest.raises(NotFound):
+            await scene.backend.items.add_many(NEW, owner_id=str(ObjectId()))
+    assert (scene.transactions, scene.commits) == (3, 2)
+    assert await scene.is_untouched()
+
+
 # -- what a process that dies leaves ---------------------------------------------------------------
 
 
@@ -252,7 +295,7 @@ def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer
 async def test_standalone_refuses_only_what_needs_a_transaction(
     driver: MongoDriver, standalone: LocalServer
 ) -> None:
-    """The capability is absent; users.delete says so and deletes nothing; all else works."""
+    """The capability is absent; what needs it says so and does nothing; all else works."""
     settings = make_settings(
         db_backend="mongo", database_url=f"{standalone.url}alone_{driver}", mongo_driver=driver
     )
@@ -271,6 +314,9 @@ async def test_standalone_refuses_only_what_needs_a_transaction(
             Capability.TRANSACTIONS,
         )
         assert Capability.TRANSACTIONS.remedy in str(caught.value)
+
+        with pytest.raises(NotSupported, match=r"items\.add_many"):
+            await backend.items.add_many(NEW, owner_id=user.id)
 
         assert (await backend.users.list()).data == [user]
         assert (await backend.items.list(owner_id=user.id)).data == [item]
