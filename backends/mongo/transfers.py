@@ -145,7 +145,13 @@ class MongoLedger(Ledger):
             raise
 
     async def _write(self, session: Session, posting: Posting) -> Transfer:
-        """Change the accounts, add the entry, keep the outcome: all in the session's transaction."""
+        """Keep the outcome, change the accounts, add the entry: all in the session's transaction.
+
+        The key first: a call that was carried out before ends there, and nobody waits for its accounts.
+        """
+        if posting.idempotency is not None:
+            kept = self._kept(EntryId(posting.id), posting.ordered_by, posting.idempotency)
+            await self._keys.insert_one(kept, session=session)
         sides: dict[str | None, Side] = {}
         currency: str | None = None
         for account_id in posting.account_ids:
@@ -168,9 +174,6 @@ class MongoLedger(Ledger):
             )
         transfer = posting.entry(sides.get(posting.from_account_id), sides.get(posting.to_account_id))
         await self._transfers.insert_one(_to_document(transfer), session=session)
-        if posting.idempotency is not None:
-            kept = self._kept(EntryId(transfer.id), posting.ordered_by, posting.idempotency)
-            await self._keys.insert_one(kept, session=session)
         return transfer
 
     def _kept(self, outcome: Outcome, owner_id: str, idempotency: Idempotency) -> Document:

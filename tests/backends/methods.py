@@ -193,14 +193,14 @@ METHODS: dict[str, tuple[Call, Statements, list[str]]] = {
     "accounts.deposit with a key": (
         lambda b, r: b.accounts.deposit(r.full.id, MONEY, ordered_by=r.owner.id, idempotency=NEW_KEY),
         (5, 1),
-        ["findAndModify", "insert", "insert", "commitTransaction"],
+        ["insert", "findAndModify", "insert", "commitTransaction"],
     ),
     "accounts.deposit again": (
         lambda b, r: b.accounts.deposit(
             r.full.id, NewEntry(amount_minor=100), ordered_by=r.other.id, idempotency=USED
         ),
         (6, 3),
-        ["findAndModify", "insert", "abortTransaction", "find", "find"],
+        ["insert", "abortTransaction", "find", "find"],
     ),
     "accounts.withdraw": (
         lambda b, r: b.accounts.withdraw(r.full.id, MONEY, ordered_by=r.other.id),
@@ -217,7 +217,7 @@ METHODS: dict[str, tuple[Call, Statements, list[str]]] = {
             _order(r.full, r.empty), ordered_by=r.other.id, owner_id=r.other.id, idempotency=NEW_KEY
         ),
         (6, 1),
-        ["findAndModify", "findAndModify", "insert", "insert", "commitTransaction"],
+        ["insert", "findAndModify", "findAndModify", "insert", "commitTransaction"],
     ),
     "accounts.get_transfer": (
         lambda b, r: b.accounts.get_transfer(r.entry.id, owner_id=r.other.id),
@@ -373,7 +373,7 @@ REFUSALS: dict[str, tuple[Call, type[BackendError], Statements, list[str]]] = {
         lambda b, r: b.accounts.withdraw(r.empty.id, MONEY, ordered_by=r.owner.id, idempotency=NEW_KEY),
         InsufficientFunds,
         (6, 4),
-        ["findAndModify", "abortTransaction", "find", "find", "insert"],
+        ["insert", "findAndModify", "abortTransaction", "find", "find", "insert"],
     ),
     "accounts.transfer of another's": (
         lambda b, r: b.accounts.transfer(
@@ -389,7 +389,7 @@ REFUSALS: dict[str, tuple[Call, type[BackendError], Statements, list[str]]] = {
         ),
         IdempotencyKeyReused,
         (5, 2),
-        ["findAndModify", "insert", "abortTransaction", "find"],
+        ["insert", "abortTransaction", "find"],
     ),
     "accounts.statement of another": (
         lambda b, r: b.accounts.statement(r.full.id, owner_id=r.owner.id),
