@@ -126,6 +126,18 @@ proof: install-dev ## Move money under load while processes are killed (PROOF_TR
 conformance: install-dev ## Try every rule on a database of yours (DB_BACKEND=…, DATABASE_URL=…), and write a report
 	@$(BIN)/eitherdb conformance
 
+.PHONY: bench
+bench: install-dev ## Measure EitherDB next to the raw drivers, on every database (QUICK=1 for three minutes)
+	@QUICK=$(QUICK) $(BIN)/python -m bench
+
+.PHONY: bench-growth
+bench-growth: install-dev ## Measure what a request costs on 10^4, 10^5 and 10^6 rows, and with 1, 32 and 256 connections
+	@$(BIN)/python -m bench.growth
+
+.PHONY: bench-check
+bench-check: install-dev ## Fail where a ratio to the raw driver got 15 % worse (UPDATE=1 writes the reference)
+	@UPDATE=$(UPDATE) $(BIN)/python -m bench.check
+
 .PHONY: check
 check: install-dev ## Format, lint, types, import rules, deployment files
 	$(BIN)/ruff format --check .

@@ -1,0 +1,74 @@
+"""Draws the ratios as an SVG: a bar each, and a line where the raw driver in Starlette is."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from html import escape
+from itertools import groupby
+
+from bench.results import Result
+from bench.workloads import TITLES as WORKLOAD_TITLES
+
+WIDTH, LEFT, RIGHT = 860, 250, 60
+BAR, GAP, GROUP_GAP = 15, 3, 12
+COLOURS = ("#0b7a75", "#5fb49c", "#c9c5ba")
+"""Of EitherDB's one or two drivers, and of FastAPI."""
+STYLE = (
+    "text{font:13px system-ui,sans-serif;fill:#222}"
+    ".h{font-weight:600;font-size:15px}"
+    ".s{font-size:11px;fill:#555}"
+)
+
+
+def chart(results: Sequence[Result], titles: dict[str, str], caption: str) -> str:
+    """Return the picture.
+
+    Args:
+        results: Of all databases; the floor that ratios are to is a line and no bar.
+        titles: What each database is called.
+        caption: When and of what, in one line.
+    """
+    bars = [each for each in results if each.workload != "hello" and "Starlette" not in each.contender]
+    longest = max(1.0, *(each.ratio for each in bars))
+    scale = (WIDTH - LEFT - RIGHT) / longest
+    floor = LEFT + scale
+    parts = [_text(10, 24, "Requests a second, as a part of what the raw driver in Starlette serves", "h")]
+    top = 48.0
+    for database, of_database in groupby(bars, key=lambda each: each.database):
+        begin, top = top, top + 20
+        parts.append(_text(10, top, titles[database], "h"))
+        top += 8
+        for workload, of_workload in groupby(of_database, key=lambda each: each.workload):
+            top += GROUP_GAP
+            for place, result in enumerate(of_workload):
+                colour = COLOURS[-1] if result.contender.startswith("FastAPI") else COLOURS[place]
+                middle = top + BAR - 3
+                if place == 0:
+                    parts.append(_text(10, middle, WORKLOAD_TITLES[workload]))
+                parts.append(_text(LEFT - 8, middle, result.contender, "s", anchor="end"))
+                length = result.ratio * scale
+                parts.append(
+                    f'<rect x="{LEFT}" y="{top:.0f}" width="{length:.1f}" height="{BAR}" fill="{colour}"/>'
+                )
+                parts.append(_text(LEFT + length + 5, middle, f"{result.ratio:.2f}", "s"))
+                top += BAR + GAP
+        top += GROUP_GAP
+        parts.append(
+            f'<line x1="{floor:.1f}" x2="{floor:.1f}" y1="{begin + 22:.0f}" y2="{top - 8:.0f}" '
+            'stroke="#b3261e" stroke-dasharray="4 3"/>'
+        )
+    for line in textwrap.wrap(caption, 140):
+        top += 16
+        parts.append(_text(10, top, line, "s"))
+    height = top + 14
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" role="img">'
+        f'<style>{STYLE}</style><rect width="100%" height="100%" fill="#fff"/>\n'
+        + "\n".join(parts)
+        + "\n</svg>\n"
+    )
+
+
+def _text(x: float, y: float, words: str, kind: str = "", *, anchor: str = "start") -> str:
+    return f'<text x="{x:.0f}" y="{y:.0f}" class="{kind}" text-anchor="{anchor}">{escape(words)}</text>'

@@ -1,0 +1,140 @@
+"""The servers that are measured: EitherDB and the floors, each one process on a core of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.databases import Database
+from bench.machine import running_on
+from bench.workloads import SECRET_KEY
+
+ROOT = Path(__file__).parents[1]
+START_SECONDS = 60
+_HELLO = b"GET /api/v1/utils/health-check/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """What is measured on a database.
+
+    Attributes:
+        name: What the results call it.
+        database: As in DB_BACKEND.
+        framework: `bench.floors.__main__` takes it; None for EitherDB itself.
+        driver: As in MONGO_DRIVER.
+    """
+
+    name: str
+    database: str
+    framework: str | None = None
+    driver: str = "pymongo"
+
+
+def product(database: str, driver: str = "pymongo") -> Contender:
+    """Return EitherDB on a database."""
+    return Contender(f"EitherDB, {driver}" if database == "mongo" else "EitherDB", database, driver=driver)
+
+
+def floors(database: str) -> list[Contender]:
+    """Return the floors on a database, the one that ratios are of first."""
+    return [
+        Contender("Starlette, raw driver", database, "starlette"),
+        Contender("FastAPI, raw driver", database, "fastapi"),
+    ]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running contender.
+
+    Attributes:
+        start_seconds: From the start of the process to its first answer.
+    """
+
+    contender: Contender
+    pid: int
+    port: int
+    start_seconds: float
+
+
+@contextmanager
+def serving(
+    contender: Contender, database: Database, folder: Path, *, cores: tuple[int, ...], workers: int = 1
+) -> Iterator[Server]:
+    """Serve on these cores until the block ends.
+
+    Args:
+        contender: What.
+        database: On what.
+        folder: Where bytecode is kept from one start to the next, and what the server says.
+        cores: Where it may run.
+        workers: How many processes.
+
+    Raises:
+        RuntimeError: It does not answer.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    if contender.framework is None:
+        command = ["-m", "cli.main", "serve", "--port", str(port), "--workers", str(workers)]
+    else:
+        command = ["-m", "bench.floors", contender.database, contender.framework, str(port)]
+    log = folder / f"{port}.log"
+    began = time.perf_counter()
+    with log.open("wb") as output, running_on(*cores):
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=folder,
+            env=_environment(contender, database, folder),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        while not _answers(port):
+            if process.poll() is not None or time.perf_counter() - began > START_SECONDS:
+                raise RuntimeError(f"{contender.name} does not answer:\n{log.read_text()[-2000:]}")
+            time.sleep(0.002)
+        yield Server(contender, process.pid, port, time.perf_counter() - began)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _environment(contender: Contender, database: Database, folder: Path) -> dict[str, str]:
+    """Return the environment of a deployment, and nothing of ours that a setting could come from."""
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
+        "ENVIRONMENT": "production",
+        "SECRET_KEY": SECRET_KEY,
+        "DB_BACKEND": contender.database,
+        "DATABASE_URL": database.url,
+        "MONGO_DRIVER": contender.driver,
+    }
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            connection.sendall(_HELLO)
+            return b" 200 " in connection.recv(1024)
+    except OSError:
+        return False

@@ -1,0 +1,62 @@
+"""Databases to measure on: a real server each, migrated and filled, and gone afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.data import Data, fill
+from cli.local_servers import start_mongo, start_postgres
+from migrations import open_migrator
+from tests.provision import make_folder, make_settings
+
+TITLES = {"sqlite": "SQLite", "postgres": "PostgreSQL", "mongo": "MongoDB"}
+
+
+@dataclass(frozen=True)
+class Database:
+    """A running one.
+
+    Attributes:
+        name: As in DB_BACKEND.
+        pid: The server's; None where there is none.
+        data: What was filled in.
+    """
+
+    name: str
+    url: str
+    pid: int | None
+    data: Data
+
+
+@contextmanager
+def running(name: str, data: Data) -> Iterator[Database]:
+    """Start a server on the core that this thread is kept on, migrate, and fill it."""
+    folder = make_folder("edb-")
+    try:
+        with _server(name, folder) as (url, pid):
+            began = time.perf_counter()
+            asyncio.run(open_migrator(make_settings(db_backend=name, database_url=url)).upgrade())
+            fill(name, url, data.tables())
+            print(f"{TITLES[name]}: {len(data.items):,} items in {time.perf_counter() - began:.0f} s")
+            yield Database(name, url, pid, data)
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _server(name: str, folder: Path) -> Iterator[tuple[str, int | None]]:
+    """Return its URL and process id."""
+    if name == "sqlite":
+        yield f"sqlite:///{folder}/bench.db", None
+        return
+    start = start_postgres if name == "postgres" else start_mongo
+    with start(folder / "data") as server:
+        base, question_mark, options = server.url.partition("?")
+        # MongoDB's URL names no database, PostgreSQL's does.
+        yield (server.url if name == "postgres" else f"{base}bench{question_mark}{options}"), server.pid

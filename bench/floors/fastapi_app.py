@@ -1,0 +1,152 @@
+"""The raw driver in FastAPI as people write it: dependencies, pydantic's forms, a model for each answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Query, Request
+from fastapi.responses import JSONResponse
+from fastapi.security import OAuth2PasswordBearer
+from pydantic import BaseModel, Field
+
+from bench.floors.shared import API, BaseFloor, Refused, Shown, check, check_owner, session_of
+
+Text = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class NewItem(BaseModel):
+    """A new item."""
+
+    title: Text
+    description: Annotated[str, Field(max_length=255)] | None = None
+
+
+class Item(BaseModel):
+    """An item."""
+
+    id: str
+    title: str
+    description: str | None
+    owner_id: str
+    created_at: str
+
+
+class Items(BaseModel):
+    """A page of items."""
+
+    data: list[Item]
+    count: int
+    next_cursor: str | None = None
+
+
+class NewTransfer(BaseModel):
+    """A new transfer."""
+
+    from_account_id: str
+    to_account_id: str
+    amount_minor: Annotated[int, Field(gt=0)]
+    note: Annotated[str, Field(max_length=255)] | None = None
+
+
+class Transfer(BaseModel):
+    """A transfer."""
+
+    id: str
+    from_account_id: str
+    to_account_id: str
+    amount_minor: int
+    note: str | None
+    created_at: str
+    idempotency_key: str | None
+
+
+async def _floor(request: Request) -> BaseFloor[Any]:
+    floor: BaseFloor[Any] = request.app.state.floor
+    return floor
+
+
+Floor = Annotated[BaseFloor[Any], Depends(_floor)]
+Token = Annotated[str, Depends(OAuth2PasswordBearer(tokenUrl=f"{API}/login/access-token"))]
+
+
+async def _reader(floor: Floor) -> AsyncIterator[Any]:
+    async with floor.reader() as connection:
+        yield connection
+
+
+async def _writer(floor: Floor) -> AsyncIterator[Any]:
+    async with floor.writer() as connection:
+        yield connection
+
+
+Reader = Annotated[Any, Depends(_reader)]
+Writer = Annotated[Any, Depends(_writer)]
+
+
+async def _signed_in(floor: Floor, connection: Any, token: str) -> str:
+    user_id, session_version = session_of(token)
+    check(await floor.user(connection, user_id), session_version)
+    return user_id
+
+
+async def _reading_user(floor: Floor, connection: Reader, token: Token) -> str:
+    return await _signed_in(floor, connection, token)
+
+
+async def _writing_user(floor: Floor, connection: Writer, token: Token) -> str:
+    return await _signed_in(floor, connection, token)
+
+
+ReadingUser = Annotated[str, Depends(_reading_user)]
+WritingUser = Annotated[str, Depends(_writing_user)]
+
+
+async def _refuse(_: Request, exc: Exception) -> JSONResponse:
+    status, detail = exc.args
+    return JSONResponse({"detail": detail}, status)
+
+
+def create_app(floor: BaseFloor[Any]) -> FastAPI:
+    """Make the application."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await floor.open()
+        app.state.floor = floor
+        yield
+        await floor.close()
+
+    app = FastAPI(lifespan=lifespan, exception_handlers={Refused: _refuse})
+
+    @app.get(f"{API}/items/{{id}}", response_model=Item)
+    async def read_item(id: str, user_id: ReadingUser, connection: Reader, floor: Floor) -> Shown:
+        return check_owner(await floor.item(connection, id), user_id)
+
+    @app.get(f"{API}/items/", response_model=Items)
+    async def read_items(
+        user_id: ReadingUser,
+        connection: Reader,
+        floor: Floor,
+        limit: Annotated[int, Query(ge=0, le=100)] = 100,
+    ) -> dict[str, Any]:
+        page = await floor.page(connection, user_id, limit)
+        return {"data": page.items, "count": page.count}
+
+    @app.post(f"{API}/items/", response_model=Item)
+    async def create_item(new: NewItem, user_id: WritingUser, connection: Writer, floor: Floor) -> Shown:
+        return await floor.add_item(connection, user_id, new.title, new.description)
+
+    @app.post(f"{API}/transfers/", response_model=Transfer)
+    async def create_transfer(
+        new: NewTransfer, user_id: WritingUser, connection: Writer, floor: Floor
+    ) -> Shown:
+        sides = (new.from_account_id, new.to_account_id)
+        return await floor.transfer(connection, user_id, *sides, new.amount_minor, new.note)
+
+    @app.get(f"{API}/utils/health-check/")
+    async def hello() -> bool:
+        return True
+
+    return app

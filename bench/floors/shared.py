@@ -1,0 +1,180 @@
+"""What the floors of all databases have in common: tokens, forms of rows, and what a floor has to do."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Protocol, TypeVar
+from unicodedata import normalize
+
+import jwt
+from bson import ObjectId
+
+POOL_SIZE = 20
+"""As DB_POOL_SIZE is by default."""
+
+API = "/api/v1"
+
+Shown = dict[str, Any]
+"""An item or a transfer as the answer shows it."""
+
+_SECRET_KEY = os.environ.get("SECRET_KEY", "")
+
+C = TypeVar("C")
+
+
+class User(NamedTuple):
+    """What may have changed since a token was made."""
+
+    is_active: bool
+    session_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Items of an owner, the newest first, and how many there are in all."""
+
+    items: list[Shown]
+    count: int
+
+
+class Refused(Exception):
+    """The caller may not, or there is no such thing; its arguments are the status and the detail."""
+
+
+class BaseFloor(Protocol[C]):
+    """A database: Starlette's routes take the methods with `user_and`, FastAPI's the ones without."""
+
+    async def open(self) -> None:
+        """Connect."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+    def reader(self) -> AbstractAsyncContextManager[C]:
+        """Take a connection."""
+        ...
+
+    def writer(self) -> AbstractAsyncContextManager[C]:
+        """Take a connection that may write."""
+        ...
+
+    async def user(self, connection: C, id: str) -> User | None:
+        """Find the user."""
+        ...
+
+    async def item(self, connection: C, id: str) -> Shown | None:
+        """Find the item."""
+        ...
+
+    async def page(self, connection: C, owner_id: str, limit: int) -> Page:
+        """Find a page."""
+        ...
+
+    async def user_and_item(self, connection: C, user_id: str, id: str) -> tuple[User | None, Shown | None]:
+        """Do both in as few round trips as there need be."""
+        ...
+
+    async def user_and_page(self, connection: C, user_id: str, limit: int) -> tuple[User | None, Page]:
+        """Do both in as few round trips as there need be."""
+        ...
+
+    async def add_item(self, connection: C, owner_id: str, title: str, description: str | None) -> Shown:
+        """Add an item; return it."""
+        ...
+
+    async def transfer(
+        self, connection: C, user_id: str, from_id: str, to_id: str, amount: int, note: str | None
+    ) -> Shown:
+        """Move money in a transaction: both accounts, and the entry.
+
+        Raises:
+            Refused: An account's guard was against it.
+        """
+        ...
+
+
+def session_of(token: str) -> tuple[str, int]:
+    """Return the user's id and the session's version of a token that was signed here.
+
+    Raises:
+        Refused: It was not, or is expired.
+    """
+    try:
+        claims = jwt.decode(token, _SECRET_KEY, algorithms=["HS256"], audience="access", issuer="eitherdb")
+    except jwt.InvalidTokenError:
+        raise Refused(403, "Could not validate credentials") from None
+    return claims["sub"], claims["session"]
+
+
+def check(user: User | None, session_version: int) -> None:
+    """Refuse a user who is gone, not active, or signed out since.
+
+    Raises:
+        Refused: For these reasons.
+    """
+    if user is None:
+        raise Refused(404, "User not found")
+    if not user.is_active:
+        raise Refused(400, "Inactive user")
+    if user.session_version != session_version:
+        raise Refused(403, "Could not validate credentials")
+
+
+def check_owner(item: Shown | None, user_id: str) -> Shown:
+    """Return the item if it is there and the user's own.
+
+    Raises:
+        Refused: It is not.
+    """
+    if item is None:
+        raise Refused(404, "Item not found")
+    if item["owner_id"] != user_id:
+        raise Refused(403, "Not enough permissions")
+    return item
+
+
+def now() -> datetime:
+    """Return the time in whole milliseconds, aware."""
+    time = datetime.now(UTC)
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)
+
+
+def shown_time(time: datetime) -> str:
+    """Write a time in UTC as `2026-11-22T16:25:25.123Z`, aware or not."""
+    return time.isoformat(timespec="milliseconds")[:23] + "Z"
+
+
+def folded(text: str | None) -> str | None:
+    """Return the text as it is searched."""
+    return text and normalize("NFC", normalize("NFC", text).casefold())
+
+
+def shown_item(id: ObjectId, title: str, description: str | None, owner_id: str, time: datetime) -> Shown:
+    """Return a new item as the answer shows it."""
+    return {
+        "id": str(id),
+        "title": title,
+        "description": description,
+        "owner_id": owner_id,
+        "created_at": shown_time(time),
+    }
+
+
+def shown_transfer(
+    id: ObjectId, from_id: str, to_id: str, amount: int, note: str | None, time: datetime
+) -> Shown:
+    """Return a new transfer as the answer shows it."""
+    return {
+        "id": str(id),
+        "from_account_id": from_id,
+        "to_account_id": to_id,
+        "amount_minor": amount,
+        "note": note,
+        "created_at": shown_time(time),
+        "idempotency_key": None,
+    }

@@ -1,0 +1,71 @@
+"""Which core a process runs on, and what it takes of the machine. Linux only."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_LIBC = ctypes.CDLL(None)
+
+
+class MachineError(Exception):
+    """Nothing can be measured on this machine."""
+
+
+def two_cores() -> tuple[int, int]:
+    """Return the core for what is measured, and the one for the database and the load.
+
+    Raises:
+        MachineError: There are not two, or processes can't be kept on them.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        raise MachineError("Processes are kept on their cores on Linux only.")
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise MachineError("Two cores are needed: one for the server, one for the database and the load.")
+    return cores[0], cores[1]
+
+
+@contextmanager
+def running_on(*cores: int) -> Iterator[None]:
+    """Keep this thread, and processes that it starts meanwhile for ever, on these cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """Return the CPU time that processes have taken, by a clock that is finer than `/proc/<pid>/stat`."""
+    clock, seconds = ctypes.c_int(), 0.0
+    for pid in pids:
+        if _LIBC.clock_getcpuclockid(pid, ctypes.byref(clock)) == 0:  # else it has ended
+            with suppress(OSError):
+                seconds += time.clock_gettime(clock.value)
+    return seconds
+
+
+def resident_bytes(pid: int) -> int:
+    """Return the resident memory of the largest process of a family."""
+    return max(
+        int(Path(f"/proc/{member}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        for member in family(pid)
+    )
+
+
+def family(pid: int) -> set[int]:
+    """Return a process and its descendants."""
+    parents: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(") ")[2].split()[1])
+    members = {pid}
+    while more := {each for each, parent in parents.items() if parent in members} - members:
+        members |= more
+    return members

@@ -1,0 +1,113 @@
+"""Measures contenders in turns, so that what disturbs one disturbs all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from bench.contenders import Contender, Server, serving
+from bench.databases import Database
+from bench.load import load
+from bench.machine import cpu_seconds, family
+from bench.results import Result, Sample, compare
+from bench.workloads import Workloads
+from tests.proof.connection import Connection
+
+CONCURRENCY = 32
+
+Requests = Mapping[str, Sequence[bytes]]
+
+
+class Unequal(Exception):
+    """Contenders answer one request differently: nothing could be compared."""
+
+
+@contextmanager
+def all_serving(
+    contenders: Sequence[Contender], database: Database, folder: Path, core: int
+) -> Iterator[list[Server]]:
+    """Serve all on one core; only one is asked anything at a time."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(serving(each, database, folder, cores=(core,))) for each in contenders]
+
+
+def measure(
+    server: Server,
+    database: Database,
+    requests: Sequence[bytes],
+    *,
+    seconds: float,
+    concurrency: int = CONCURRENCY,
+) -> Sample:
+    """Load a server once."""
+    processes = family(server.pid)
+    of_database = set() if database.pid is None else family(database.pid)
+    gauges = [lambda: cpu_seconds(processes), time.process_time, lambda: cpu_seconds(of_database)]
+    found = load(server.port, requests, concurrency=concurrency, seconds=seconds, gauges=gauges)
+    cpu, load_cpu, database_cpu = (1000 * each / found.requests for each in found.used)
+    return Sample(
+        per_second=found.requests / found.seconds,
+        p50_ms=found.percentile(50),
+        p99_ms=found.percentile(99),
+        max_ms=found.milliseconds[-1],
+        cpu_ms=cpu,
+        database_cpu_ms=database_cpu,
+        load_cpu_ms=load_cpu,
+    )
+
+
+def in_turns(
+    servers: Sequence[Server], database: Database, requests: Requests, *, rounds: int, seconds: float
+) -> list[Result]:
+    """Measure all servers with all workloads; ratios are to the first server that is a floor."""
+    floor = next(each.contender.name for each in servers if each.contender.framework)
+    for server in servers:
+        for some in requests.values():  # connections are made, and whatever else is done once
+            measure(server, database, some, seconds=0.1)
+    samples: dict[str, dict[str, list[Sample]]] = {name: {} for name in requests}
+    for number in range(rounds):
+        for name, some in requests.items():
+            # Each goes first in turn.
+            for place in range(len(servers)):
+                server = servers[(place + number) % len(servers)]
+                sample = measure(server, database, some, seconds=seconds)
+                samples[name].setdefault(server.contender.name, []).append(sample)
+    names = [server.contender.name for server in servers]
+    return [
+        result
+        for name, found in samples.items()
+        for result in compare(database.name, name, {each: found[each] for each in names}, floor=floor)
+    ]
+
+
+def requests_for(database: Database, workloads: Sequence[str]) -> Requests:
+    """Return the requests of these workloads on what is in the database."""
+    made = Workloads(database.data)
+    return {name: made.requests(name) for name in workloads}
+
+
+def check_answers(servers: Sequence[Server], requests: Requests) -> None:
+    """See that all servers answer alike: byte for byte, but for what is new in each answer.
+
+    Raises:
+        Unequal: They don't.
+    """
+    for name, some in requests.items():
+        answers = {server.contender.name: asyncio.run(_ask(server.port, some[0])) for server in servers}
+        if len(set(answers.values())) > 1:
+            lines = "\n".join(f"{each}: {answer[:500]}" for each, answer in answers.items())
+            raise Unequal(f"{name} is answered differently:\n{lines}")
+
+
+async def _ask(port: int, request: bytes) -> str:
+    connection = Connection(f"http://127.0.0.1:{port}", timeout_seconds=30)
+    reply = await connection.ask(request)
+    await connection.close()
+    if request.startswith(b"GET"):
+        return f"{reply.status} {reply.body.decode()}"
+    shown = json.loads(reply.body) | {"id": "new", "created_at": "now"}
+    return f"{reply.status} {json.dumps(shown)}"
