@@ -31,11 +31,11 @@ from bench.startup import import_milliseconds, start_seconds
 from bench.workloads import WORKLOADS
 
 QUICK = os.environ.get("QUICK") == "1"
-ROUNDS = 3 if QUICK else 7
-SECONDS = 0.3 if QUICK else 2.0
+ROUNDS = 3 if QUICK else 5
+SECONDS = 0.25 if QUICK else 1.0
 USERS, ITEMS = 10_000, 100_000
 CROWD = 256
-CROWD_SECONDS = 1 if QUICK else 4
+CROWD_SECONDS = 1 if QUICK else 2
 
 RATIOS = {
     "postgres": {"read": 0.60, "list": 0.95, "create": 0.60, "transfer": 0.65},

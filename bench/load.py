@@ -11,7 +11,8 @@ import gc
 import itertools
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -49,24 +50,43 @@ class Load:
         return self.milliseconds[min(self.requests - 1, int(self.requests * percent / 100))]
 
 
+class _Run:
+    """What the connections share: what to send, what became of it, and whether to go on."""
+
+    def __init__(self, requests: Sequence[bytes]) -> None:
+        self.requests = itertools.cycle(requests)
+        self.milliseconds: list[float] = []
+        self.goes_on = False
+        self.on_their_way = 0
+        self.all_answered = asyncio.Event()
+        self.failure = ""
+
+    def answered(self, milliseconds: float) -> None:
+        self.milliseconds.append(milliseconds)
+        self.on_their_way -= 1
+        if not self.on_their_way:
+            self.all_answered.set()
+
+    def failed(self, reason: str) -> None:
+        self.failure = self.failure or reason
+        self.all_answered.set()
+
+
 class _Client(asyncio.Protocol):
     """One connection, with one request at a time on its way."""
 
-    def __init__(
-        self, requests: Iterator[bytes], milliseconds: list[float], failed: Callable[[str], None]
-    ) -> None:
-        self._requests, self._milliseconds, self._failed = requests, milliseconds, failed
+    def __init__(self, run: _Run) -> None:
+        self._run = run
         self._transport = cast("asyncio.Transport", None)  # there is one as soon as it is connected
         self._received = b""
         self._began = 0.0
-        self.stopped = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._send()
 
-    def _send(self) -> None:
-        request = next(self._requests)
+    def send(self) -> None:
+        request = next(self._run.requests)
+        self._run.on_their_way += 1
         self._began = time.perf_counter()
         self._transport.write(request)
 
@@ -77,19 +97,18 @@ class _Client(asyncio.Protocol):
             return
         length = _LENGTH.search(self._received, 0, end + 2)
         if not self._received.startswith(b"HTTP/1.1 200 ") or length is None:
-            self._failed(f"{self._received[:300]!r}")
+            self._run.failed(repr(self._received[:300]))
         elif len(self._received) >= end + 4 + int(length[1]):
-            self._milliseconds.append((time.perf_counter() - self._began) * 1000)
+            taken = (time.perf_counter() - self._began) * 1000
             self._received = b""
-            if not self.stopped:
-                self._send()
+            if self._run.goes_on:
+                self.send()
+            self._run.answered(taken)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self.stopped:
-            self._failed(f"the connection was lost: {exc}")
+        self._run.failed(f"a connection was lost: {exc}")
 
     def close(self) -> None:
-        self.stopped = True
         self._transport.close()
 
 
@@ -99,27 +118,25 @@ def load(
     *,
     concurrency: int,
     seconds: float,
-    warm_up_seconds: float = 0.1,
     gauges: Sequence[Callable[[], float]] = (),
 ) -> Load:
     """Send these requests, over and over, to a server on 127.0.0.1.
+
+    The gauges are read while nothing is on its way: what they rise by is of these requests alone.
 
     Args:
         port: The server's.
         requests: Each as its bytes.
         concurrency: How many connections, each with one request on its way.
-        seconds: How long to measure; longer until there are as many answers as connections.
-        warm_up_seconds: How long to wait before, while requests are sent already.
+        seconds: How long to send new ones; the last answers are waited for.
         gauges: Are read when the measurement begins and when it ends.
 
     Raises:
         LoadError: An answer was not 200.
     """
-    # A collection in the middle of a measurement would be the server's latency.
-    gc.collect()
-    gc.disable()
+    gc.disable()  # a collection in the middle would seem to be the server's latency
     try:
-        return uvloop.run(_load(port, requests, concurrency, seconds, warm_up_seconds, gauges))
+        return uvloop.run(_load(port, requests, concurrency, seconds, gauges))
     finally:
         gc.enable()
 
@@ -129,39 +146,44 @@ async def _load(
     requests: Sequence[bytes],
     concurrency: int,
     seconds: float,
-    warm_up_seconds: float,
     gauges: Sequence[Callable[[], float]],
 ) -> Load:
     loop = asyncio.get_running_loop()
-    failure: asyncio.Future[None] = loop.create_future()
-
-    def failed(reason: str) -> None:
-        if not failure.done():
-            failure.set_exception(LoadError(reason))
-
-    milliseconds: list[float] = []
-    endless = itertools.cycle(requests)
+    run = _Run(requests)
     clients: list[_Client] = []
     try:
         for _ in range(concurrency):
-            _, client = await loop.create_connection(
-                lambda: _Client(endless, milliseconds, failed), "127.0.0.1", port
-            )
+            _, client = await loop.create_connection(lambda: _Client(run), "127.0.0.1", port)
             clients.append(client)
-        await asyncio.wait([failure], timeout=warm_up_seconds)
-        milliseconds.clear()
+        await _send(run, clients, 0)  # a first one each: the server has accepted every connection
         before, began = [gauge() for gauge in gauges], time.perf_counter()
-        await asyncio.wait([failure], timeout=seconds)
-        end = time.perf_counter() + _GIVE_UP_SECONDS
-        while len(milliseconds) < concurrency and not failure.done() and time.perf_counter() < end:
-            await asyncio.wait([failure], timeout=0.1)
+        await _send(run, clients, seconds)
         lasted, after = time.perf_counter() - began, [gauge() for gauge in gauges]
-        measured = sorted(milliseconds)
     finally:
         for client in clients:
             client.close()
-    if failure.done():
-        await failure
-    if not measured:
-        raise LoadError(f"no answer within {_GIVE_UP_SECONDS} s")
-    return Load(lasted, measured, [now - then for now, then in zip(after, before, strict=True)])
+    return Load(
+        lasted, sorted(run.milliseconds), [now - then for now, then in zip(after, before, strict=True)]
+    )
+
+
+async def _send(run: _Run, clients: Sequence[_Client], seconds: float) -> None:
+    """Let every connection send for so long, at least once, and wait for the last answer.
+
+    Raises:
+        LoadError: An answer was not 200, or there was none.
+    """
+    run.milliseconds.clear()
+    run.all_answered.clear()
+    run.goes_on = seconds > 0
+    for client in clients:
+        client.send()
+    with suppress(TimeoutError):  # it is over early only where something failed
+        await asyncio.wait_for(run.all_answered.wait(), seconds)
+    run.goes_on = False
+    try:
+        await asyncio.wait_for(run.all_answered.wait(), _GIVE_UP_SECONDS)
+    except TimeoutError:
+        run.failed(f"no answer within {_GIVE_UP_SECONDS} s")
+    if run.failure:
+        raise LoadError(run.failure)

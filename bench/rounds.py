@@ -20,6 +20,8 @@ from tests.proof.connection import Connection
 CONCURRENCY = 32
 
 Requests = Mapping[str, Sequence[bytes]]
+Watched = tuple[set[int], set[int]]
+"""The processes of a server, and those of its database."""
 
 
 class Unequal(Exception):
@@ -35,6 +37,11 @@ def all_serving(
         yield [stack.enter_context(serving(each, database, folder, cores=(core,))) for each in contenders]
 
 
+def watch(server: Server, database: Database) -> Watched:
+    """Return the processes of both."""
+    return family(server.pid), set() if database.pid is None else family(database.pid)
+
+
 def measure(
     server: Server,
     database: Database,
@@ -42,12 +49,27 @@ def measure(
     *,
     seconds: float,
     concurrency: int = CONCURRENCY,
+    watched: Watched | None = None,
 ) -> Sample:
-    """Load a server once."""
-    processes = family(server.pid)
-    of_database = set() if database.pid is None else family(database.pid)
+    """Load a server once.
+
+    Args:
+        server: Which.
+        database: What it runs on.
+        requests: Sent over and over.
+        seconds: How long to measure.
+        concurrency: How many connections.
+        watched: What `watch` returned, if there are no new processes since.
+    """
+    processes, of_database = watched or watch(server, database)
     gauges = [lambda: cpu_seconds(processes), time.process_time, lambda: cpu_seconds(of_database)]
-    found = load(server.port, requests, concurrency=concurrency, seconds=seconds, gauges=gauges)
+    found = load(
+        server.port,
+        requests,
+        concurrency=concurrency,
+        seconds=seconds,
+        gauges=gauges,
+    )
     cpu, load_cpu, database_cpu = (1000 * each / found.requests for each in found.used)
     return Sample(
         per_second=found.requests / found.seconds,
@@ -68,14 +90,21 @@ def in_turns(
     for server in servers:
         for some in requests.values():  # connections are made, and whatever else is done once
             measure(server, database, some, seconds=0.1)
+    watched = [watch(server, database) for server in servers]
     samples: dict[str, dict[str, list[Sample]]] = {name: {} for name in requests}
     for number in range(rounds):
         for name, some in requests.items():
             # Each goes first in turn.
             for place in range(len(servers)):
-                server = servers[(place + number) % len(servers)]
-                sample = measure(server, database, some, seconds=seconds)
-                samples[name].setdefault(server.contender.name, []).append(sample)
+                turn = (place + number) % len(servers)
+                sample = measure(
+                    servers[turn],
+                    database,
+                    some,
+                    seconds=seconds,
+                    watched=watched[turn],
+                )
+                samples[name].setdefault(servers[turn].contender.name, []).append(sample)
     names = [server.contender.name for server in servers]
     return [
         result
