@@ -10,7 +10,6 @@ import json
 import os
 import platform
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ from bench.chart import chart
 from bench.contenders import ROOT, Contender, Server, floors, product, serving
 from bench.data import Data
 from bench.databases import TITLES, Database, running
-from bench.machine import MachineError, resident_bytes, two_cores
+from bench.machine import resident_bytes, run
 from bench.results import Result, Target, median, shown, table
 from bench.rounds import CONCURRENCY, Requests, all_serving, check_answers, in_turns, measure, requests_for
 from bench.startup import import_milliseconds, start_seconds
@@ -77,10 +76,8 @@ class Report:
         self.notes.append(text)
 
 
-def main() -> None:
+def main(core: int, other: int) -> None:
     """Measure everything, print it, write it."""
-    core, other = two_cores()
-    os.sched_setaffinity(0, {other})  # this is the load, and starts the databases
     report = Report()
     began = time.perf_counter()
     data = Data.of(users=USERS, items=ITEMS)
@@ -197,7 +194,4 @@ def caption_of(found: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except MachineError as exc:
-        sys.exit(f"make bench: {exc}")
+    run(main)

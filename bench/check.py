@@ -17,7 +17,7 @@ from pathlib import Path
 from bench.contenders import floors, product
 from bench.data import Data
 from bench.databases import TITLES, running
-from bench.machine import MachineError, two_cores
+from bench.machine import run
 from bench.results import Result, table, worsened
 from bench.rounds import all_serving, check_answers, in_turns, requests_for
 
@@ -28,10 +28,8 @@ SECONDS = 0.12
 USERS, ITEMS = 2_000, 10_000
 
 
-def main() -> None:
+def main(core: int, _: int) -> None:
     """Measure, compare, and exit with 1 where something got worse."""
-    core, other = two_cores()
-    os.sched_setaffinity(0, {other})
     update = os.environ.get("UPDATE") == "1"
     reference: dict[str, float] = {} if update else json.loads(REFERENCE.read_text())
     data = Data.of(users=USERS, items=ITEMS)
@@ -91,7 +89,4 @@ def _named(results: Sequence[Result]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except MachineError as exc:
-        sys.exit(f"make bench-check: {exc}")
+    run(main)

@@ -6,7 +6,6 @@ machine hardly shows. What reads a page or looks something up may not cost more 
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 from bench.contenders import product, serving
 from bench.data import ITEMS_OF_AN_OWNER, Data
 from bench.databases import TITLES, Database, running
-from bench.machine import MachineError, two_cores
+from bench.machine import run
 from bench.results import Sample, Target, median, table
 from bench.rounds import measure, requests_for
 
@@ -28,10 +27,8 @@ GROWTH = 1.5
 WORKLOADS = ("read", "list", "all", "create", "transfer")
 
 
-def main() -> None:
+def main(core: int, _: int) -> None:
     """Measure each database with each number of rows, and the smallest with each number of connections."""
-    core, other = two_cores()
-    os.sched_setaffinity(0, {other})
     targets: list[Target] = []
     with tempfile.TemporaryDirectory(prefix="edb-") as folder:
         for name in TITLES:
@@ -104,7 +101,4 @@ def _times(sample: Sample) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except MachineError as exc:
-        sys.exit(f"make bench-growth: {exc}")
+    run(main)

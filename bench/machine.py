@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
+import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,12 +18,24 @@ class MachineError(Exception):
     """Nothing can be measured on this machine."""
 
 
-def two_cores() -> tuple[int, int]:
-    """Return the core for what is measured, and the one for the database and the load.
+def run(measure: Callable[[int, int], None]) -> None:
+    """Call with the core for what is measured and the one for all else, on which it is called.
 
-    Raises:
-        MachineError: There are not two, or processes can't be kept on them.
+    However it ends, what it has started is ended by its own `with` blocks, also after SIGTERM; where
+    nothing can be measured, the process ends with a sentence that says why.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        core, other = _two_cores()
+        os.sched_setaffinity(0, {other})
+        measure(core, other)
+    except MachineError as exc:
+        sys.exit(str(exc))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _two_cores() -> tuple[int, int]:
     if not hasattr(os, "sched_getaffinity"):
         raise MachineError("Processes are kept on their cores on Linux only.")
     cores = sorted(os.sched_getaffinity(0))

@@ -34,7 +34,7 @@ def test_percentile_is_what_so_many_took_at_most(percent: float, milliseconds: f
 
 def test_median_is_of_each_figure_by_itself() -> None:
     """The round with the median throughput need not be the one with the median p99."""
-    found = median(rounds(per_second=[100, 300, 200], p99_ms=[9, 7, 8]))
+    found = median(rounds(per_second=[100, 900, 200], p99_ms=[9, 1, 8]))
     assert (found.per_second, found.p99_ms, found.cpu_ms) == (200, 8, 0.5)
 
 
