@@ -51,20 +51,8 @@ class _App(FastAPI):
         if self.openapi_schema:
             return self.openapi_schema
         document = super().openapi()
-        responses = [
-            response
-            for path in document["paths"].values()
-            for operation in path.values()
-            for status, response in operation["responses"].items()
-            if status >= "400"
-        ]
-        for response in responses:
-            # FastAPI believes that a route which returns a page answers errors with pages as well.
-            if "text/html" in response["content"]:
-                response["content"].setdefault("application/json", {}).update(
-                    response["content"].pop("text/html")
-                )
         schemas = document["components"]["schemas"]
+        schemas[errors.ErrorBody.__name__] = errors.ErrorBody.model_json_schema()
         error = schemas["HTTPValidationError"]
         error_codes = ["validation_error", *(fault.code for fault in errors.FAULTS.values())]
         error["properties"]["code"] = {"type": "string", "title": "Code", "enum": error_codes}

@@ -67,6 +67,9 @@ class ErrorBody(BaseModel):
     code: str
 
 
+ERROR_SCHEMA = {"$ref": f"#/components/schemas/{ErrorBody.__name__}"}
+
+
 def _not_supported(capability: Capability) -> Problem:
     return Problem(
         501, "not_supported", f"This server can't do that: it needs {capability}: {capability.remedy}"
@@ -222,12 +225,12 @@ def documented(*problems: Problem) -> dict[int | str, dict[str, Any]]:
     """Describe these problems for the OpenAPI document, an example each."""
     responses: dict[int | str, dict[str, Any]] = {}
     for problem in problems:
+        # Not as its `model`: FastAPI would make a validator of it for each of several hundred answers.
         response = responses.setdefault(
             problem.status,
             {
-                "model": ErrorBody,
                 "description": "",
-                "content": {"application/json": {"examples": {}}},
+                "content": {"application/json": {"examples": {}, "schema": ERROR_SCHEMA}},
             },
         )
         if headers := DOCUMENTED_HEADERS.get(problem.status):

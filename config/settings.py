@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
-import limits
 from pydantic import (
     AfterValidator,
     EmailStr,
@@ -56,8 +55,10 @@ SECRET_KEY_MIN_BYTES = 32
 
 
 def _check_rate_limit(value: str) -> str:
+    from limits import parse_many  # noqa: PLC0415 - slow to import, and most settings keep the defaults
+
     try:
-        (limit,) = limits.parse_many(value)
+        (limit,) = parse_many(value)
         if limit.amount < 1:
             raise ValueError  # noqa: TRY301 - the same words
     except ValueError:

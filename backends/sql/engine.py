@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from backends.errors import BackendError
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
     from config import Settings
 
@@ -50,6 +50,9 @@ def create_engine(settings: Settings) -> AsyncEngine:
     Every statement is its own transaction, unless one is begun. A command has no time limit; and SQLite
     has no foreign keys, because a migration that rebuilds a table drops the old one, which would cascade.
     """
+    # Imports SQLAlchemy's ORM, which a service that runs no migration can do without.
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
+
     url = database_url(settings)
     options: dict[str, Any] = {
         "isolation_level": "AUTOCOMMIT",

@@ -1,35 +1,37 @@
 """The tables, for PostgreSQL and SQLite alike. Every change here needs a revision in `migrations/sql`.
 
-The classes are declarative models, so that Alembic and readers see one definition with its relationship;
-the repositories run Core statements on their tables and never load an entity.
+Plain tables and not mapped classes: the repositories run Core statements and never load an entity, and a
+service that does not import SQLAlchemy's ORM starts sooner and is smaller.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
+    Column,
     DateTime,
     ForeignKey,
     Index,
     LargeBinary,
     MetaData,
     String,
+    Table,
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
 from backends.ids import is_id
 from backends.models import MAX_MINOR
 
 if TYPE_CHECKING:
-    from sqlalchemy import Table
     from sqlalchemy.engine import Dialect
+    from sqlalchemy.types import TypeEngine
 
 REVISION = "0003"
 """The revision of `migrations/sql` that these tables are the result of."""
@@ -83,90 +85,87 @@ def _text(length: int) -> String:
 _TEXT = Text().with_variant(Text(collation="C"), "postgresql")
 
 
-class Base(DeclarativeBase):
-    """Constraint names are fixed here: errors are told apart by them, and a downgrade can name them."""
-
-    metadata = MetaData(
-        naming_convention={
-            "pk": "pk_%(table_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-        }
-    )
+# Constraint names are fixed here: errors are told apart by them, and a downgrade can name them.
+METADATA = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
 
 
-class UserRow(Base):
-    """`backends.models.User`."""
+def _column(
+    name: str,
+    kind: TypeEngine[Any] | type[TypeEngine[Any]],
+    *references: ForeignKey,
+    nullable: bool = False,
+    primary_key: bool = False,
+    unique: bool = False,
+) -> Column[Any]:
+    """Return a column that is never null, unless it says so."""
+    return Column(name, kind, *references, nullable=nullable, primary_key=primary_key, unique=unique)
 
-    __tablename__ = "users"
 
-    id: Mapped[str] = mapped_column(ObjectIdBytes, primary_key=True)
-    email: Mapped[str] = mapped_column(_text(255), unique=True)
-    hashed_password: Mapped[str] = mapped_column(_text(255))
-    full_name: Mapped[str | None] = mapped_column(_text(255))
-    is_active: Mapped[bool]
-    is_superuser: Mapped[bool]
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    version: Mapped[int] = mapped_column(BigInteger)
-    session_version: Mapped[int] = mapped_column(BigInteger)
-
-    items: Mapped[list[ItemRow]] = relationship(back_populates="owner", passive_deletes=True)
-
+USERS = Table(
+    "users",
+    METADATA,
+    _column("id", ObjectIdBytes, primary_key=True),
+    _column("email", _text(255), unique=True),
+    _column("hashed_password", _text(255)),
+    _column("full_name", _text(255), nullable=True),
+    _column("is_active", Boolean),
+    _column("is_superuser", Boolean),
+    _column("created_at", UtcDateTime),
+    _column("version", BigInteger),
+    _column("session_version", BigInteger),
     # Serves the list of all users by time, either way round; the unique index serves it by address.
-    __table_args__ = (Index(None, "created_at", "id"),)
+    Index(None, "created_at", "id"),
+)
+"""`backends.models.User`."""
 
-
-class ItemRow(Base):
-    """`backends.models.Item`."""
-
-    __tablename__ = "items"
-
-    id: Mapped[str] = mapped_column(ObjectIdBytes, primary_key=True)
-    title: Mapped[str] = mapped_column(_text(255))
-    description: Mapped[str | None] = mapped_column(_text(255))
-    owner_id: Mapped[str] = mapped_column(ObjectIdBytes, ForeignKey("users.id", ondelete="CASCADE"))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    version: Mapped[int] = mapped_column(BigInteger)
+ITEMS = Table(
+    "items",
+    METADATA,
+    _column("id", ObjectIdBytes, primary_key=True),
+    _column("title", _text(255)),
+    _column("description", _text(255), nullable=True),
+    _column("owner_id", ObjectIdBytes, ForeignKey("users.id", ondelete="CASCADE")),
+    _column("created_at", UtcDateTime),
+    _column("version", BigInteger),
     # `models.fold_case` of the two texts, which may be longer than they are.
-    title_folded: Mapped[str] = mapped_column(_TEXT)
-    description_folded: Mapped[str | None] = mapped_column(_TEXT)
+    _column("title_folded", _TEXT),
+    _column("description_folded", _TEXT, nullable=True),
+    # Serve a superuser's list of all items, by time and by title, either way round.
+    Index(None, "created_at", "id"),
+    Index(None, "title", "id"),
+    # Serve an owner's list and its count, and find what a deleted owner takes along.
+    Index(None, "owner_id", "created_at", "id"),
+    Index(None, "owner_id", "title", "id"),
+)
+"""`backends.models.Item`."""
 
-    owner: Mapped[UserRow] = relationship(back_populates="items")
-
-    __table_args__ = (
-        # Serve a superuser's list of all items, by time and by title, either way round.
-        Index(None, "created_at", "id"),
-        Index(None, "title", "id"),
-        # Serve an owner's list and its count, and find what a deleted owner takes along.
-        Index(None, "owner_id", "created_at", "id"),
-        Index(None, "owner_id", "title", "id"),
-    )
-
-
-class AccountRow(Base):
-    """`backends.models.Account`."""
-
-    __tablename__ = "accounts"
-
-    id: Mapped[str] = mapped_column(ObjectIdBytes, primary_key=True)
+ACCOUNTS = Table(
+    "accounts",
+    METADATA,
+    _column("id", ObjectIdBytes, primary_key=True),
     # No cascade: an owner with money stays. `SqlUserRepository.delete` takes the empty accounts along.
-    owner_id: Mapped[str] = mapped_column(ObjectIdBytes, ForeignKey("users.id"))
-    name: Mapped[str] = mapped_column(_text(255))
-    currency: Mapped[str] = mapped_column(_text(3))
-    balance_minor: Mapped[int] = mapped_column(BigInteger)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    version: Mapped[int] = mapped_column(BigInteger)
-
-    __table_args__ = (
-        # SQLite makes a float of what no longer fits 64 bits: that is above the bound, too.
-        CheckConstraint(f"balance_minor BETWEEN 0 AND {MAX_MINOR}", name="balance"),
-        Index(None, "created_at", "id"),
-        Index(None, "name", "id"),
-        Index(None, "owner_id", "created_at", "id"),
-        Index(None, "owner_id", "name", "id"),
-    )
+    _column("owner_id", ObjectIdBytes, ForeignKey("users.id")),
+    _column("name", _text(255)),
+    _column("currency", _text(3)),
+    _column("balance_minor", BigInteger),
+    _column("created_at", UtcDateTime),
+    _column("version", BigInteger),
+    # SQLite makes a float of what no longer fits 64 bits: that is above the bound, too.
+    CheckConstraint(f"balance_minor BETWEEN 0 AND {MAX_MINOR}", name="balance"),
+    Index(None, "created_at", "id"),
+    Index(None, "name", "id"),
+    Index(None, "owner_id", "created_at", "id"),
+    Index(None, "owner_id", "name", "id"),
+)
+"""`backends.models.Account`."""
 
 
 def _side(name: str) -> str:
@@ -177,75 +176,61 @@ def _side(name: str) -> str:
     return f"({nothing}) OR ({everything} AND {name}_balance_minor >= 0)"
 
 
-class TransferRow(Base):
-    """`backends.models.Transfer`: the ledger. Rows are added and never changed.
+TRANSFERS = Table(
+    "transfers",
+    METADATA,
+    _column("id", ObjectIdBytes, primary_key=True),
+    _column("ordered_by", ObjectIdBytes),
+    _column("idempotency_key", _text(255), nullable=True),
+    _column("amount_minor", BigInteger),
+    _column("note", _text(255), nullable=True),
+    _column("created_at", UtcDateTime),
+    _column("from_account_id", ObjectIdBytes, nullable=True),
+    _column("from_owner_id", ObjectIdBytes, nullable=True),
+    _column("from_balance_minor", BigInteger, nullable=True),
+    _column("from_version", BigInteger, nullable=True),
+    _column("to_account_id", ObjectIdBytes, nullable=True),
+    _column("to_owner_id", ObjectIdBytes, nullable=True),
+    _column("to_balance_minor", BigInteger, nullable=True),
+    _column("to_version", BigInteger, nullable=True),
+    CheckConstraint(f"amount_minor BETWEEN 1 AND {MAX_MINOR}", name="amount"),
+    CheckConstraint(_side("from"), name="from"),
+    CheckConstraint(_side("to"), name="to"),
+    CheckConstraint("from_account_id IS NOT NULL OR to_account_id IS NOT NULL", name="sides"),
+    CheckConstraint("from_account_id <> to_account_id", name="accounts"),
+    # Forbids a second payment.
+    UniqueConstraint("ordered_by", "idempotency_key"),
+    # Forbid that two entries begin from one balance, and serve the statement.
+    UniqueConstraint("from_account_id", "from_version"),
+    UniqueConstraint("to_account_id", "to_version"),
+    # Serve a superuser's list of all entries, and the two halves of an owner's.
+    Index(None, "created_at", "id"),
+    Index(None, "from_owner_id", "created_at", "id"),
+    Index(None, "to_owner_id", "created_at", "id"),
+)
+"""`backends.models.Transfer`: the ledger. Rows are added and never changed.
 
-    Accounts and users are no foreign keys: they may go, and the history stays.
-    """
+Accounts and users are no foreign keys: they may go, and the history stays.
+"""
 
-    __tablename__ = "transfers"
+IDEMPOTENCY_KEYS = Table(
+    "idempotency_keys",
+    METADATA,
+    _column("owner_id", ObjectIdBytes, primary_key=True),
+    _column("key", _text(255), primary_key=True),
+    _column("fingerprint", _text(64)),
+    _column("outcome", _TEXT),
+    _column("created_at", UtcDateTime),
+)
+"""What became of a call that had an idempotency key: `backends.ledger.write_outcome`."""
 
-    id: Mapped[str] = mapped_column(ObjectIdBytes, primary_key=True)
-    ordered_by: Mapped[str] = mapped_column(ObjectIdBytes)
-    idempotency_key: Mapped[str | None] = mapped_column(_text(255))
-    amount_minor: Mapped[int] = mapped_column(BigInteger)
-    note: Mapped[str | None] = mapped_column(_text(255))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    from_account_id: Mapped[str | None] = mapped_column(ObjectIdBytes)
-    from_owner_id: Mapped[str | None] = mapped_column(ObjectIdBytes)
-    from_balance_minor: Mapped[int | None] = mapped_column(BigInteger)
-    from_version: Mapped[int | None] = mapped_column(BigInteger)
-    to_account_id: Mapped[str | None] = mapped_column(ObjectIdBytes)
-    to_owner_id: Mapped[str | None] = mapped_column(ObjectIdBytes)
-    to_balance_minor: Mapped[int | None] = mapped_column(BigInteger)
-    to_version: Mapped[int | None] = mapped_column(BigInteger)
-
-    __table_args__ = (
-        CheckConstraint(f"amount_minor BETWEEN 1 AND {MAX_MINOR}", name="amount"),
-        CheckConstraint(_side("from"), name="from"),
-        CheckConstraint(_side("to"), name="to"),
-        CheckConstraint("from_account_id IS NOT NULL OR to_account_id IS NOT NULL", name="sides"),
-        CheckConstraint("from_account_id <> to_account_id", name="accounts"),
-        # Forbids a second payment.
-        UniqueConstraint("ordered_by", "idempotency_key"),
-        # Forbid that two entries begin from one balance, and serve the statement.
-        UniqueConstraint("from_account_id", "from_version"),
-        UniqueConstraint("to_account_id", "to_version"),
-        # Serve a superuser's list of all entries, and the two halves of an owner's.
-        Index(None, "created_at", "id"),
-        Index(None, "from_owner_id", "created_at", "id"),
-        Index(None, "to_owner_id", "created_at", "id"),
-    )
-
-
-class IdempotencyKeyRow(Base):
-    """What became of a call that had an idempotency key: `backends.ledger.write_outcome`."""
-
-    __tablename__ = "idempotency_keys"
-
-    owner_id: Mapped[str] = mapped_column(ObjectIdBytes, primary_key=True)
-    key: Mapped[str] = mapped_column(_text(255), primary_key=True)
-    fingerprint: Mapped[str] = mapped_column(_text(64))
-    outcome: Mapped[str] = mapped_column(_TEXT)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-
-
-class CounterRow(Base):
-    """A counter of `backends.protocols.CounterRepository`."""
-
-    __tablename__ = "counters"
-
-    key: Mapped[str] = mapped_column(_text(255), primary_key=True)
-    value: Mapped[int] = mapped_column(BigInteger)
-    ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
-
+COUNTERS = Table(
+    "counters",
+    METADATA,
+    _column("key", _text(255), primary_key=True),
+    _column("value", BigInteger),
+    _column("ends_at", UtcDateTime),
     # Finds the ones that ended.
-    __table_args__ = (Index(None, "ends_at"),)
-
-
-USERS = cast("Table", UserRow.__table__)
-ITEMS = cast("Table", ItemRow.__table__)
-ACCOUNTS = cast("Table", AccountRow.__table__)
-TRANSFERS = cast("Table", TransferRow.__table__)
-IDEMPOTENCY_KEYS = cast("Table", IdempotencyKeyRow.__table__)
-COUNTERS = cast("Table", CounterRow.__table__)
+    Index(None, "ends_at"),
+)
+"""A counter of `backends.protocols.CounterRepository`."""

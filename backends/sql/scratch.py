@@ -16,7 +16,7 @@ from backends.errors import BackendError
 from backends.scratch import SCRATCH_PREFIX, Scratch, Transaction
 from backends.sql.engine import database_url, make_folder, set_pragmas
 from backends.sql.errors import connect_errors, translate_errors
-from backends.sql.schema import Base
+from backends.sql.schema import METADATA
 
 if TYPE_CHECKING:
     import asyncpg
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # Accounts and items before their owners.
 EMPTY_TABLES = ";".join(
     f"DELETE FROM {table.name}"  # noqa: S608 - names of ours
-    for table in reversed(Base.metadata.sorted_tables)
+    for table in reversed(METADATA.sorted_tables)
 )
 _NUMBERS = (
     "CREATE TABLE IF NOT EXISTS numbers (key integer PRIMARY KEY, number integer NOT NULL);"

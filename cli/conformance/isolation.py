@@ -21,7 +21,7 @@ from backends.scratch import Scratch, Transaction
 WAIT_SECONDS = 0.3
 """A step that takes longer waits for the other transaction, which goes on meanwhile."""
 END_SECONDS = 30
-ROUNDS = 20
+ROUNDS = 10
 """How often each race is run in EitherDB's methods."""
 HASH = "no password has this hash"
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from alembic import context
 
-from backends.sql.schema import Base, ObjectIdBytes, UtcDateTime
+from backends.sql.schema import METADATA, ObjectIdBytes, UtcDateTime
 
 if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def include_name(name: str | None, kind: str, _parents: object) -> bool:
     """Look at EitherDB's tables only: others may live in the same database."""
-    return kind != "table" or name in Base.metadata.tables
+    return kind != "table" or name in METADATA.tables
 
 
 def render_item(kind: str, item: Any, _autogen: AutogenContext) -> str | Literal[False]:
@@ -39,7 +39,7 @@ def compare_type(
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=Base.metadata,
+    target_metadata=METADATA,
     include_name=include_name,
     render_item=render_item,
     compare_type=compare_type,

@@ -15,7 +15,7 @@ from tests.provision import Provision, Servers, make_settings
 
 SQLITE = make_settings()
 VALID = f"base, {', '.join(every_number(SQLITE))}, head, -1"
-MODEL = "    full_name: Mapped[str | None] = mapped_column(_text(255))\n"
+MODEL = '    _column("full_name", _text(255), nullable=True),\n'
 
 
 def report(numbers: list[str], done: str) -> str:

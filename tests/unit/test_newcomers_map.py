@@ -92,7 +92,7 @@ def test_add_a_field_to_item_follows_the_map(copy: Copy, servers: Servers) -> No
         "api/schemas.py", "    title: str\n    description: str | None\n", "    colour: str | None\n"
     )
     # 3
-    column = "    description: Mapped[str | None] = mapped_column(_text(255))\n"
+    column = '    _column("description", _text(255), nullable=True),\n'
     copy.insert_after("backends/sql/schema.py", column, column.replace("description", "colour"))
     copy.insert_after(
         "backends/sql/items.py", "description=row.description,\n", "        colour=row.colour,\n"
