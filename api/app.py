@@ -124,7 +124,7 @@ def _lifespan(
         try:
             await backend.check_schema()
             for capability in set(Capability) - backend.capabilities:
-                logger.warning("no %s: what needs it answers 501; %s", capability, capability.remedy)
+                logger.warning("no %s: %s; %s", capability, capability.loss, capability.remedy)
             password = await ensure_first_superuser(backend.users, passwords, settings)
             if password is not None:
                 # To the terminal and not to the log, which others may keep.

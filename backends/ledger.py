@@ -180,7 +180,15 @@ class Ledger(ABC):
         clock: Clock,
         id_source: IdSource,
     ) -> None:
-        """Use this clock and this source of ids; wait for other postings and retry no longer than this."""
+        """Use this clock and this source of ids.
+
+        Args:
+            capabilities: Those of the backend.
+            wait_timeout_seconds: How long to wait for other postings: `db_pool_timeout_seconds`.
+            retry_deadline_seconds: How long to retry: `db_command_timeout_seconds`.
+            clock: The backend's.
+            id_source: The backend's.
+        """
         self._capabilities = capabilities
         self._turns = Turns(wait_timeout_seconds=wait_timeout_seconds)
         self._retry_deadline_seconds = retry_deadline_seconds
@@ -326,6 +334,8 @@ class Ledger(ABC):
     async def _post(self, posting: Posting) -> Transfer:
         """Change the accounts, add the entry and keep the outcome under the key, in one transaction.
 
+        If several of these hold, Taken comes before Refused.
+
         Raises:
             Taken: The id or the key is in use; nothing was changed.
             Refused: An account does not let it; nothing was changed.
@@ -343,7 +353,11 @@ class Ledger(ABC):
 
     @abstractmethod
     async def _keep(self, outcome: Outcome, owner_id: str, idempotency: Idempotency) -> None:
-        """Keep the outcome under the key; Taken if there is one."""
+        """Keep a refusal under the key, in a step of its own: nothing else is changed by it.
+
+        Raises:
+            Taken: There is an outcome under this key.
+        """
 
     @abstractmethod
     async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Account | EntryId | None:

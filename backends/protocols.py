@@ -1,7 +1,8 @@
-"""What a backend is. This file alone is enough to write another one.
+"""What a backend is: the whole contract of its methods, with what `backends.models` says of their values.
 
 A backend is an object that satisfies `Backend`: it holds one repository an entity and is opened in the
-event loop that uses it. `tests/contract/` holds every sentence below against every backend.
+event loop that uses it. `tests/contract/` holds what follows against every backend, as far as it shows on
+a server that runs; what takes a crash, a lost connection or a time limit is for a backend's own tests.
 
 Rules for all methods
 ---------------------
@@ -20,8 +21,8 @@ its bytes.
 
 *Versions*: a row has version 1 when it is added, and every change that sets a field adds 1 in the same
 step. Where a method takes `versions`, it does nothing unless the row's version is one of these at the
-moment of the write; None means whatever it is. Of any number of concurrent changes that name one
-version, exactly one is done.
+moment of the write, also where it would change nothing; None means whatever it is. Of any number of
+concurrent changes that name one version, exactly one is done.
 
 *Atomicity*: a method happens whole or not at all, also when the process or the connection dies in the
 middle. When it has returned, the change is durable and every later read sees it. What a server can't do
@@ -33,9 +34,12 @@ before it; any number of concurrent calls, in any number of processes, can't bre
 *Errors* are those of `backends.errors`, with `entity`, `id` and `field` as the methods name them. Every
 method may also raise `Unavailable` (connection lost, no connection free in time, time limit) and
 `BackendError` (an unknown failure); both chain the driver's error. A failed method leaves no trace: no
-half-written row, no connection kept.
+half-written row, no connection kept. Of several reasons the first of these is told: `NotSupported`,
+`NotFound`, `NotOwner`, `VersionMismatch`, and then what the rows themselves refuse (`AlreadyExists`,
+`AccountNotEmpty`); the methods that move money say their own order.
 
-*Concurrency*: all methods may be called concurrently from the one event loop.
+*Concurrency*: all methods may be called concurrently from the one event loop. A row of
+changes gives the loop its turns in between, so that it keeps nobody else from his.
 """
 
 from __future__ import annotations
@@ -79,7 +83,7 @@ MAX_ADDED = 1000
 """The most rows that one call adds."""
 
 COUNTER_SWEEP_INTERVAL = timedelta(minutes=10)
-"""How often a process removes the counters that have ended."""
+"""How often `CounterRepository.add` removes the counters that have ended, by the backend's clock."""
 
 
 class UserRepository(Protocol):
@@ -281,9 +285,10 @@ class AccountRepository(Protocol):
 
     *Idempotency*: where a method takes `idempotency`, the first call of a user with this key is carried
     out and its outcome kept for good, in the same atomic step; every later one returns that outcome or
-    raises that error again and does nothing, whatever has changed. Of any number of concurrent calls one
-    is carried out. A key that was used with another fingerprint raises IdempotencyKeyReused. Only
-    outcomes are kept: not `Unavailable`, `NotSupported` or `BackendError` itself.
+    raises that error again and does nothing, whatever has changed. The user is who ordered it
+    (`ordered_by`), or the owner of the new account. Of any number of concurrent calls one is carried out.
+    A key that was used with another fingerprint raises IdempotencyKeyReused. Only outcomes are kept: not
+    `Unavailable`, `NotSupported` or `BackendError` itself.
 
     *Lost connections*: a method that adds to the ledger tries again by itself, and finds out whether the
     try before was carried out. If it raises `Unavailable` nevertheless, a repetition with the same
@@ -456,6 +461,11 @@ class CounterRepository(Protocol):
         """Add to the counter, or begin it at `amount`; return what it is then.
 
         A running counter keeps its end. No concurrent addition is lost.
+
+        Args:
+            key: See the class.
+            amount: Any integer, as long as the sum has 64 bits.
+            lasts_seconds: 0 or more; a counter that lasts 0 has ended.
         """
         ...
 
@@ -524,5 +534,8 @@ class Backend(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give back every connection. A second call does nothing."""
+        """Give back every connection. A second call does nothing.
+
+        Nothing is called while it runs, or afterwards.
+        """
         ...

@@ -1,6 +1,6 @@
 """An empty place on the configured server in which the contract is tried, and nothing else is touched.
 
-Written by a backend that `eitherdb conformance` can be run on; the service itself never makes one.
+Made by a backend that `eitherdb conformance` can be run on; the service itself never makes one.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ class Scratch(Protocol):
     """A database, or a part of one, that was made empty a moment ago.
 
     Attributes:
-        settings: Those that it was made with, but for the URL.
+        settings: A copy of those that it was made with, whose URL leads to this place.
     """
 
     settings: Settings
 
     async def clean(self) -> None:
-        """Remove every row of a migrated schema; backends are open meanwhile."""
+        """Remove every row of the schema, once the caller has migrated it; backends are open meanwhile."""
         ...
 
     async def durability_faults(self) -> list[str]:
@@ -71,5 +71,5 @@ class Scratch(Protocol):
         ...
 
     async def drop(self) -> None:
-        """Remove the place with all that is in it, and close what was opened for it."""
+        """Remove the place with all that is in it, and close what was opened for it. Called once."""
         ...

@@ -103,6 +103,6 @@ def _capabilities(backend: Backend) -> list[Finding]:
     return [
         Finding(capability, "ok", "yes")
         if capability in backend.capabilities
-        else Finding(capability, "warning", "no: what needs it answers 501", capability.remedy)
+        else Finding(capability, "warning", f"no: {capability.loss}", capability.remedy)
         for capability in Capability
     ]

@@ -80,6 +80,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Quote below a failure the rules that the test holds."""
+    report = yield
+    if report.failed:
+        texts = {rule.name: rule.text for rule in all_rules()}
+        rules = [f"{name}: {texts[name]}" for name in rules_of(item) if name in texts]
+        if rules:
+            report.sections.append((f"Rules of {DOCUMENT.name}", "\n".join(rules)))
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Write into the report which capabilities were refused, in the test or in its fixtures."""
     try:
@@ -94,12 +106,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     Raises:
         pytest.UsageError: One says none, or there is no such rule.
     """
+    of_suite = [item for item in items if item.path.resolve().parent == SUITE.resolve()]
+    if of_suite and not provisions_of(config):
+        raise pytest.UsageError("no backend to test: implement the hook pytest_contract_provisions")
     known = {rule.name for rule in all_rules()}
     for item in items:
         rules = rules_of(item)
         if unknown := set(rules) - known:
             raise pytest.UsageError(f"{item.nodeid}: no rules of {DOCUMENT.name}: {sorted(unknown)}")
-        if not rules and item.path.resolve().parent == SUITE.resolve():
+        if not rules and item in of_suite:
             raise pytest.UsageError(f"{item.nodeid}: holds no rule; mark it with pytest.mark.rule")
     if config.option.rules is None:
         return

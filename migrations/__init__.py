@@ -51,7 +51,7 @@ class Migrator(Protocol):
         applies, the others find nothing to do. Interrupted anywhere, it can simply be run again.
 
         Raises:
-            MigrationError: There is no such revision.
+            MigrationError: There is no such revision: `resolve_target` says so.
             SchemaMismatch: The database has revisions that this code does not know.
         """
         ...
@@ -79,12 +79,16 @@ class Migrator(Protocol):
         """Compare the schema in the database with the one that the code declares.
 
         Returns:
-            A sentence a difference, none if they are the same.
+            A sentence a difference, none if they are the same; of a database that was never migrated that.
         """
         ...
 
     async def revision(self, message: str) -> Path:
-        """Write the file of a new revision, filled in as far as a machine can; return where it is."""
+        """Write the file of a new revision, filled in as far as a machine can; return where it is.
+
+        Raises:
+            MigrationError: This kind of database has none to write, or is not at the newest one.
+        """
         ...
 
 

@@ -20,10 +20,11 @@ FORMAT = 1
 """Of the JSON; one more with every change that a program would have to know of."""
 
 BEYOND = {
-    "Lost connections": "Tried as far as a server in use allows. That it holds when a server is killed is "
-    "shown by EitherDB's own tests, which kill one.",
+    "Lost connections": "Tried as far as a server in use allows: calls are cut off and repeated. That it "
+    "holds when a server dies is for the backend's own tests; those of EitherDB kill one.",
     "Durability": "Tried as far as a server in use allows: what was written outlives its connections, and "
-    "the server's settings lose nothing. EitherDB's own tests kill a server.",
+    "no setting of the server loses it. Crashes are for the backend's own tests; those of EitherDB cause "
+    "some.",
 }
 """What is to be said of rules that a scratch place can't show whole."""
 

@@ -22,9 +22,7 @@ async def test_start_says_what_the_server_can_not_do(
     async with serve(provision) as service:
         absent = set(Capability) - service.backend.capabilities
         told = {record.getMessage() for record in caplog.records if record.name == "api.app"}
-        assert told == {
-            f"no {capability}: what needs it answers 501; {capability.remedy}" for capability in absent
-        }
+        assert told == {f"no {capability}: {capability.loss}; {capability.remedy}" for capability in absent}
 
 
 async def test_money_moves_where_there_are_transactions_only(provision: Provision) -> None:

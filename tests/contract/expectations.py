@@ -16,6 +16,9 @@ from backends.models import Item, User
 from backends.protocols import MAX_LIMIT, Backend
 from eitherdb_contract.refusals import note_refusal
 
+MOST_TURNS = 2000
+"""How often a test tries again what should end by itself: without an end a fault would be a silence."""
+
 T = TypeVar("T")
 Row = TypeVar("Row", User, Item)
 Facts = tuple[type[BackendError], tuple[tuple[str, object], ...]]

@@ -17,7 +17,7 @@ from backends.protocols import MAX_ADDED, Backend
 from eitherdb_contract.clock import ManualClock
 
 from .conftest import ManualIds, Opener
-from .expectations import delete_user_in_the_end, everything, facts, race, raises
+from .expectations import MOST_TURNS, delete_user_in_the_end, everything, facts, race, raises
 from .samples import FULL_ITEM, OTHER_ITEM, UNKNOWN_ID, hex_id, malformed_ids, new_item, new_user
 from .test_text import TEXTS
 
@@ -201,7 +201,7 @@ async def test_delete_racing_add_many_leaves_no_orphan(backend: Backend, open_an
         ) -> None:
             chosen = (backend, another)[adder % 2]
             with raises(NotFound("user", user.id)):
-                while True:
+                for _ in range(MOST_TURNS):
                     await chosen.items.add_many([new_item(n) for n in range(SIZE)], owner_id=user.id)
                     begun.release()
 

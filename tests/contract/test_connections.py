@@ -108,6 +108,27 @@ async def test_small_pool_serves_many_concurrent_calls(small: Backend, owner: Us
     assert len(stored) == 20
 
 
+async def test_changes_give_others_a_turn(backend: Backend, owner: User) -> None:
+    """Who does nothing but change rows does not keep the event loop to himself."""
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count_turns())
+    for number in range(20):
+        before = turns
+        item = await backend.items.add(_pair(number), owner_id=owner.id)
+        await backend.items.update(item.id, ItemChanges(title="changed"))
+        await backend.counters.add("turns", 1, lasts_seconds=60)
+        await backend.items.delete(item.id)
+        assert turns > before, "none of four changes gave the event loop a turn"
+    counting.cancel()
+
+
 async def test_failed_calls_keep_no_connection(small: Backend, owner: User, stranger: User) -> None:
     """Many more failures than there are connections: each gives its own back."""
     item = await small.items.add(new_item(), owner_id=owner.id)

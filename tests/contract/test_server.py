@@ -41,6 +41,7 @@ def test_capability_has_a_remedy(capability: Capability) -> None:
 
     assert (error.operation, error.capability) == ("users.delete", capability)
     assert len(capability.remedy) > 20
+    assert len(capability.loss) > 20
     assert capability.remedy in str(error)
 
 

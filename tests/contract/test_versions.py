@@ -15,6 +15,7 @@ from backends.protocols import Backend
 
 from .conftest import Opener
 from .expectations import (
+    MOST_TURNS,
     changed,
     delete_user,
     delete_user_in_the_end,
@@ -273,7 +274,7 @@ async def test_concurrent_updates_that_follow_the_version_all_succeed(backend: B
     """Who reads again after a mismatch gets through in the end, and no change is lost."""
 
     async def append(letter: str) -> None:
-        while True:
+        for _ in range(MOST_TURNS):
             now = await backend.items.get(item.id)
             result, _ = await race(
                 [
@@ -284,6 +285,7 @@ async def test_concurrent_updates_that_follow_the_version_all_succeed(backend: B
             )
             if result:
                 return
+        raise AssertionError("it never got through: see Versions in backends.protocols")
 
     await asyncio.gather(*(append(letter) for letter in "cdefghijkl"))
 

@@ -133,6 +133,27 @@ def test_rules_choose_the_tests_that_hold_them(project: Project) -> None:
     assert "test_of_two: no rules of semantics.md: ['Pgaes']" in unknown.output
 
 
+def test_failure_quotes_the_rules(project: Project) -> None:
+    """What should hold stands below what was found."""
+    run = project.run(
+        "@pytest.mark.rule('Order')\ndef test_it(provision):\n    assert provision == 'one'\n"
+    )
+
+    assert run.exit_code == 1
+    assert run.table["two"] == [0, 0, 1]
+    assert "Order: By code point, the id always last" in run.output
+
+
+def test_suite_without_a_backend_says_what_is_missing(pytester: pytest.Pytester) -> None:
+    """Whoever has not yet written a provision is told of the hook, not of a fixture."""
+    scope = "asyncio_default_fixture_loop_scope=session"
+    plugins = ("-p", "no:schemathesis", "-o", scope)
+    done = pytester.runpytest_inprocess("--pyargs", "eitherdb_contract", *plugins)
+
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    assert "no backend to test: implement the hook pytest_contract_provisions" in done.stderr.str()
+
+
 @pytest.mark.parametrize(
     ("test", "reason"),
     [

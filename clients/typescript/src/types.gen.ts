@@ -794,7 +794,7 @@ export type AccountsCreateAccountErrors = {
      */
     500: ErrorBody;
     /**
-     * This server can't do that: it needs transactions: make the MongoDB server a replica set; one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
+     * This server can't do that: it needs transactions: use a server with transactions; MongoDB has them as a replica set, of which one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
      */
     501: ErrorBody;
     /**
@@ -1028,7 +1028,7 @@ export type AccountsCreateDepositErrors = {
      */
     500: ErrorBody;
     /**
-     * This server can't do that: it needs transactions: make the MongoDB server a replica set; one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
+     * This server can't do that: it needs transactions: use a server with transactions; MongoDB has them as a replica set, of which one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
      */
     501: ErrorBody;
     /**
@@ -1184,7 +1184,7 @@ export type AccountsCreateWithdrawalErrors = {
      */
     500: ErrorBody;
     /**
-     * This server can't do that: it needs transactions: make the MongoDB server a replica set; one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
+     * This server can't do that: it needs transactions: use a server with transactions; MongoDB has them as a replica set, of which one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
      */
     501: ErrorBody;
     /**
@@ -1428,7 +1428,7 @@ export type ItemsCreateItemsErrors = {
      */
     500: ErrorBody;
     /**
-     * This server can't do that: it needs transactions: make the MongoDB server a replica set; one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
+     * This server can't do that: it needs transactions: use a server with transactions; MongoDB has them as a replica set, of which one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
      */
     501: ErrorBody;
     /**
@@ -2247,7 +2247,7 @@ export type TransfersCreateTransferErrors = {
      */
     500: ErrorBody;
     /**
-     * This server can't do that: it needs transactions: make the MongoDB server a replica set; one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
+     * This server can't do that: it needs transactions: use a server with transactions; MongoDB has them as a replica set, of which one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
      */
     501: ErrorBody;
     /**
@@ -2567,7 +2567,7 @@ export type UsersDeleteUserMeErrors = {
      */
     500: ErrorBody;
     /**
-     * This server can't do that: it needs transactions: make the MongoDB server a replica set; one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
+     * This server can't do that: it needs transactions: use a server with transactions; MongoDB has them as a replica set, of which one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
      */
     501: ErrorBody;
     /**
@@ -2982,7 +2982,7 @@ export type UsersDeleteUserErrors = {
      */
     500: ErrorBody;
     /**
-     * This server can't do that: it needs transactions: make the MongoDB server a replica set; one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
+     * This server can't do that: it needs transactions: use a server with transactions; MongoDB has them as a replica set, of which one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
      */
     501: ErrorBody;
     /**
