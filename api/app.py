@@ -96,7 +96,8 @@ def create_app(settings: Settings, *, opener: BackendOpener = open_backend) -> F
         expose_headers=["ETag", "Retry-After"],
     )
     app.add_middleware(SecurityHeaders, strict_transport=not settings.is_local)
-    modules = [login, users, items, accounts, transfers, utils]
+    # What is called most comes first: the router tries one route after the other.
+    modules = [utils, items, transfers, accounts, users, login]
     if settings.is_local:
         modules.append(private)
     for module in modules:

@@ -11,7 +11,7 @@ from backends.capabilities import Capability
 from backends.models import ItemChanges, NewAccount, NewEntry, NewItem, NewTransfer, NewUser
 from backends.protocols import Backend
 
-ITEMS = 300
+ITEMS = 120
 CALLS = 100
 UNMEASURED_CALLS = 10
 """Made before, so that connections are open and statements prepared."""
