@@ -125,6 +125,8 @@ def mongod_command(programs: Path, db: Path, port: int) -> list[str]:
     """Return the words that start a standalone mongod on an existing folder."""
     command = [f"{programs}/mongod", "--dbpath", f"{db}", "--port", f"{port}"]
     command += ["--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]
+    # Measures itself every second for MongoDB's support, which is half of what an idle one does.
+    command += ["--setParameter", "diagnosticDataCollectionEnabled=false"]
     # A start reads the journal's files whole: 8 MB instead of 100 halves its time.
     return [*command, "--wiredTigerEngineConfigString", "log=(file_max=8MB)"]
 
