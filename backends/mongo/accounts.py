@@ -117,11 +117,9 @@ class MongoAccountRepository(MongoLedger):
 
     async def get(self, id: str, *, owner_id: str | None = None) -> Account:
         """See the protocol."""
-        with translate_errors():
-            document = await self._accounts.find_one({"_id": object_id(id)})
-        if document is None:
+        account = await self._by_id.get(id)
+        if account is None:
             raise NotFound("account", id)
-        account = to_account(document)
         if owner_id is not None and account.owner_id != owner_id:
             raise NotOwner("account", id)
         return account

@@ -105,7 +105,13 @@ class Collection(Protocol):
         """Find a document."""
 
     def find(
-        self, where: Filter, /, *, max_time_ms: int | None = None, session: Session | None = None
+        self,
+        where: Filter,
+        /,
+        projection: Filter | None = None,
+        *,
+        max_time_ms: int | None = None,
+        session: Session | None = None,
     ) -> Cursor:
         """Find many."""
 

@@ -24,6 +24,7 @@ from backends.models import (
 )
 from backends.mongo.driver import Document
 from backends.mongo.errors import DuplicateKey, translate_errors
+from backends.mongo.lookups import ById
 from backends.mongo.pages import Order, created_between, fetch_page
 from backends.mongo.schema import ITEMS, USERS, object_id
 from backends.mongo.transactions import in_transaction
@@ -41,6 +42,10 @@ def _to_item(document: Document) -> Item:
         created_at=document["created_at"].replace(tzinfo=UTC),
         version=document["version"],
     )
+
+
+def _exists(_: Document) -> bool:
+    return True
 
 
 def _matches(id: str, owner_id: str | None, versions: Collection[int] | None) -> Document:
@@ -86,6 +91,8 @@ class MongoItemRepository:
         self._max_time_ms = driver.max_time_ms
         self._clock = clock
         self._id_source = id_source
+        self._by_id = ById(self._items, _to_item)
+        self._owners = ById(self._users, _exists, projection={"_id": 1})
 
     async def add(self, new: NewItem, *, owner_id: str) -> Item:
         """See the protocol.
@@ -154,15 +161,13 @@ class MongoItemRepository:
         return False
 
     async def _has_owner(self, document: Document) -> bool:
-        return await self._users.find_one({"_id": document["owner_id"]}, {"_id": 1}) is not None
+        return await self._owners.get(str(document["owner_id"])) is not None
 
     async def get(self, id: str, *, owner_id: str | None = None) -> Item:
         """See the protocol."""
-        with translate_errors():
-            document = await self._items.find_one({"_id": object_id(id)})
-        if document is None:
+        item = await self._by_id.get(id)
+        if item is None:
             raise NotFound("item", id)
-        item = _to_item(document)
         if owner_id is not None and item.owner_id != owner_id:
             raise NotOwner("item", id)
         return item

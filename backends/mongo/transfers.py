@@ -35,6 +35,7 @@ from backends.models import (
 from backends.mongo.abandoned import AbandonedTransactions
 from backends.mongo.driver import Document
 from backends.mongo.errors import DuplicateKey, translate_errors
+from backends.mongo.lookups import ById
 from backends.mongo.pages import Order, created_between, fetch_page
 from backends.mongo.schema import ACCOUNTS, IDEMPOTENCY_KEYS, TRANSFERS, USERS, object_id
 from backends.mongo.transactions import transact
@@ -127,6 +128,8 @@ class MongoLedger(Ledger):
         self._users = driver.database[USERS.name]
         self._accounts = driver.database[ACCOUNTS.name]
         self._transfers = driver.database[TRANSFERS.name]
+        self._by_id = ById(self._accounts, to_account)
+        self._transfer_by_id = ById(self._transfers, _to_transfer)
         self._keys = driver.database[IDEMPOTENCY_KEYS.name]
         self._max_time_ms = driver.max_time_ms
 
@@ -204,9 +207,7 @@ class MongoLedger(Ledger):
             return [to_account(document) for document in await found.to_list(len(ids))]
 
     async def _find_transfer(self, id: str) -> Transfer | None:
-        with translate_errors():
-            document = await self._transfers.find_one({"_id": object_id(id)})
-        return _to_transfer(document) if document else None
+        return await self._transfer_by_id.get(id)
 
     async def transfers(
         self,

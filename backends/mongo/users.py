@@ -30,6 +30,7 @@ from backends.models import (
 )
 from backends.mongo.driver import Document
 from backends.mongo.errors import DuplicateKey, translate_errors
+from backends.mongo.lookups import ById
 from backends.mongo.pages import Order, created_between, fetch_page
 from backends.mongo.schema import ACCOUNTS, DELETED_USERS, ITEMS, USERS, object_id
 from backends.mongo.transactions import in_transaction
@@ -89,6 +90,7 @@ class MongoUserRepository:
         self._max_time_ms = driver.max_time_ms
         self._clock = clock
         self._id_source = id_source
+        self._by_id = ById(self._users, _to_user)
 
     async def add(self, new: NewUser) -> User:
         """See the protocol."""
@@ -103,11 +105,10 @@ class MongoUserRepository:
 
     async def get(self, id: str) -> User:
         """See the protocol."""
-        with translate_errors():
-            document = await self._users.find_one({"_id": object_id(id)})
-        if document is None:
+        user = await self._by_id.get(id)
+        if user is None:
             raise NotFound("user", id)
-        return _to_user(document)
+        return user
 
     async def find_by_email(self, email: str) -> User | None:
         """See the protocol."""

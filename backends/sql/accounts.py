@@ -7,7 +7,7 @@ from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, insert
 
 from backends.errors import AccountNotEmpty, AlreadyExists, NotFound, NotOwner, VersionMismatch
 from backends.models import (
@@ -44,7 +44,6 @@ _LISTS = Lists(
     },
 )
 _ADD = insert(ACCOUNTS)
-_GET = select(ACCOUNTS).where(_OF_ID)
 
 
 @cache
@@ -105,12 +104,12 @@ class SqlAccountRepository(SqlLedger):
 
     async def get(self, id: str, *, owner_id: str | None = None) -> Account:
         """See the protocol."""
-        rows = await self._connections.look_up(_GET, {"of_id": id})
-        if not rows:
+        account = await self._by_id.get(id)
+        if account is None:
             raise NotFound("account", id)
-        if owner_id is not None and rows[0].owner_id != owner_id:
+        if owner_id is not None and account.owner_id != owner_id:
             raise NotOwner("account", id)
-        return to_account(rows[0])
+        return account
 
     async def list(
         self,

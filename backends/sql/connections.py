@@ -35,6 +35,9 @@ class Connections(ABC):
     which they came.
     """
 
+    asks_a_server: bool
+    """Whether a statement is a round trip, which several look-ups had better share."""
+
     writes_in_queries: bool
     """Whether a statement may change one table by what it changed in another (`WITH … AS (UPDATE …)`)."""
 

@@ -10,7 +10,10 @@ from sqlalchemy import BindParameter, ColumnElement, bindparam, literal_column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import Boolean, Integer, Text, TypeDecorator
+from sqlalchemy.types import Boolean, Integer, LargeBinary, Text, TypeDecorator
+
+from backends.ids import is_id
+from backends.sql.schema import ID_LENGTH_BYTES
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
@@ -71,6 +74,38 @@ def _in_json(element: is_one_of, compiler: SQLCompiler, **options: Any) -> str:
 def _any(element: is_one_of, compiler: SQLCompiler, **options: Any) -> str:
     column, integers = (compiler.process(clause, **options) for clause in element.clauses)
     return f"{column} = ANY (CAST(string_to_array({integers}, ',') AS BIGINT[]))"
+
+
+class Ids(TypeDecorator[Collection[str]]):
+    """A parameter of several ids, as their bytes one after the other; no array, as above."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: Collection[str] | None, _dialect: Dialect) -> bytes | None:
+        """Join them, but for those that are none, which no row has."""
+        return None if value is None else bytes.fromhex("".join(filter(is_id, value)))
+
+
+class is_one_of_ids(FunctionElement[bool]):  # noqa: N801 - reads like the functions of SQL
+    """Whether a column is one of the `Ids` of a parameter. PostgreSQL only: SQLite is asked for each."""
+
+    type = Boolean()
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[str], parameter: str) -> None:
+        ids: BindParameter[Any] = bindparam(parameter, type_=Ids())
+        super().__init__(column, ids)
+
+
+@compiles(is_one_of_ids, "postgresql")
+def _any_id(element: is_one_of_ids, compiler: SQLCompiler, **options: Any) -> str:
+    column, ids = (compiler.process(clause, **options) for clause in element.clauses)
+    # An array and no join: of a join the planner would expect a thousand rows, and read the whole table.
+    places = f"generate_series(1, length(given.ids), {ID_LENGTH_BYTES}) AS place"
+    given = f"(SELECT {ids} AS ids) AS given"
+    each = f"SELECT substr(given.ids, place, {ID_LENGTH_BYTES}) FROM {given}, {places}"  # noqa: S608 - compiled
+    return f"{column} = ANY (ARRAY({each}))"
 
 
 class JsonRows(TypeDecorator[Sequence[Sequence[int | str | None]]]):

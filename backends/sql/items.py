@@ -25,6 +25,7 @@ from backends.models import (
 )
 from backends.sql.errors import ConstraintViolation
 from backends.sql.functions import JsonRows, each_of, is_one_of, place_of, text_in
+from backends.sql.lookups import ById
 from backends.sql.pages import Lists
 from backends.sql.schema import ID_LENGTH_BYTES, ITEMS
 from backends.sql.statements import Row, Statement
@@ -90,7 +91,6 @@ def _add_many() -> Statement:
 
 
 _ADD_MANY = _add_many()
-_GET = select(*_ITEM).where(_OF_ID)
 _OWNER = select(ITEMS.c.owner_id).where(_OF_ID)
 
 
@@ -125,6 +125,7 @@ class SqlItemRepository:
         self._connections = connections
         self._clock = clock
         self._id_source = id_source
+        self._by_id = ById(connections, ITEMS, _to_item, _COLUMNS)
 
     async def add(self, new: NewItem, *, owner_id: str) -> Item:
         """See the protocol."""
@@ -156,12 +157,12 @@ class SqlItemRepository:
 
     async def get(self, id: str, *, owner_id: str | None = None) -> Item:
         """See the protocol."""
-        rows = await self._connections.look_up(_GET, {"of_id": id})
-        if not rows:
+        item = await self._by_id.get(id)
+        if item is None:
             raise NotFound("item", id)
-        if owner_id is not None and rows[0].owner_id != owner_id:
+        if owner_id is not None and item.owner_id != owner_id:
             raise NotOwner("item", id)
-        return _to_item(rows[0])
+        return item
 
     async def list(
         self,

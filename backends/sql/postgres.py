@@ -34,6 +34,7 @@ class PostgresConnections(Connections):
     asyncpg's own pool makes a task for each release, and sends a reset. That costs as much as a query.
     """
 
+    asks_a_server = True
     writes_in_queries = True
 
     def __init__(self, settings: Settings) -> None:

@@ -36,6 +36,7 @@ class SqliteConnections(Connections):
     SQLite has one write lock and polls for it, so writers wait here, in order: that is faster and fair.
     """
 
+    asks_a_server = False
     writes_in_queries = False
 
     def __init__(self, settings: Settings) -> None:

@@ -33,6 +33,7 @@ from backends.models import (
     TransferSort,
 )
 from backends.sql.errors import ConstraintViolation
+from backends.sql.lookups import ById
 from backends.sql.pages import Lists
 from backends.sql.schema import ACCOUNTS, IDEMPOTENCY_KEYS, TRANSFERS
 from backends.sql.statements import Row, Statement
@@ -69,7 +70,6 @@ _OUTCOME = select(IDEMPOTENCY_KEYS).where(
 _ACCOUNTS = select(ACCOUNTS).where(
     or_(ACCOUNTS.c.id == bindparam("first"), ACCOUNTS.c.id == bindparam("last"))
 )
-_TRANSFER = select(TRANSFERS).where(TRANSFERS.c.id == bindparam("of_id"))
 _VERSIONS = union_all(
     *(
         select(TRANSFERS).where(
@@ -190,6 +190,8 @@ class SqlLedger(Ledger):
             id_source=id_source,
         )
         self._connections = connections
+        self._by_id = ById(connections, ACCOUNTS, to_account, ACCOUNTS.c.keys())
+        self._transfer_by_id = ById(connections, TRANSFERS, _to_transfer, TRANSFERS.c.keys())
 
     async def _post(self, posting: Posting) -> Transfer:
         try:
@@ -280,8 +282,7 @@ class SqlLedger(Ledger):
         return [to_account(row) for row in rows]
 
     async def _find_transfer(self, id: str) -> Transfer | None:
-        rows = await self._connections.look_up(_TRANSFER, {"of_id": id})
-        return _to_transfer(rows[0]) if rows else None
+        return await self._transfer_by_id.get(id)
 
     async def transfers(
         self,

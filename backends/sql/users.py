@@ -24,6 +24,7 @@ from backends.models import (
 from backends.retry import retry_conflicts
 from backends.sql.errors import ConstraintViolation
 from backends.sql.functions import is_one_of
+from backends.sql.lookups import ById
 from backends.sql.pages import Lists
 from backends.sql.schema import ACCOUNTS, USERS
 from backends.sql.statements import Row, Statement
@@ -61,7 +62,6 @@ _LISTS = Lists(
     unique=("email",),
 )
 _ADD = insert(USERS)
-_GET = select(USERS).where(_OF_ID)
 _FIND = select(USERS).where(USERS.c.email == bindparam("email"))
 _EXISTS = select(USERS.c.id).where(_OF_ID)
 _DELETE = delete(USERS).where(_OF_ID)
@@ -108,6 +108,7 @@ class SqlUserRepository:
         self._retry_deadline_seconds = retry_deadline_seconds
         self._clock = clock
         self._id_source = id_source
+        self._by_id = ById(connections, USERS, _to_user, USERS.c.keys())
 
     async def add(self, new: NewUser) -> User:
         """See the protocol."""
@@ -126,10 +127,10 @@ class SqlUserRepository:
 
     async def get(self, id: str) -> User:
         """See the protocol."""
-        rows = await self._connections.look_up(_GET, {"of_id": id})
-        if not rows:
+        user = await self._by_id.get(id)
+        if user is None:
             raise NotFound("user", id)
-        return _to_user(rows[0])
+        return user
 
     async def find_by_email(self, email: str) -> User | None:
         """See the protocol."""

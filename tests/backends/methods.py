@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -69,6 +70,11 @@ NEW_KEY, USED = Idempotency("new", "0" * 64), Idempotency("used", "0" * 64)
 METHODS: dict[str, tuple[Call, Statements, list[str]]] = {
     "users.add": (lambda b, _: b.users.add(NEW_USER), 1, ["insert"]),
     "users.get": (lambda b, r: b.users.get(r.owner.id), 1, ["find"]),
+    "users.get of several at once": (
+        lambda b, r: asyncio.gather(*(b.users.get(user.id) for user in (r.owner, r.other, r.owner))),
+        (3, 1),
+        ["find"],
+    ),
     "users.find_by_email": (lambda b, r: b.users.find_by_email(r.owner.email), 1, ["find"]),
     "users.find_by_email of nobody": (lambda b, _: b.users.find_by_email("x@example.com"), 1, ["find"]),
     "users.find_by_email of no address": (lambda b, _: b.users.find_by_email("nobody"), 0, []),

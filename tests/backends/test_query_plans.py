@@ -6,6 +6,7 @@ is the one thing that must look at all of it.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
@@ -78,6 +79,10 @@ READS: dict[str, tuple[Call, Index]] = {
         USERS_NEWEST,
     ),
     "items.get": (lambda b, f: b.items.get(f.items[700]["id"]), ITEMS_ID),
+    "items.get of several at once": (
+        lambda b, f: asyncio.gather(*(b.items.get(item["id"]) for item in f.items[700:800])),
+        (*ITEMS_ID[:2], "IXSCAN _id_"),
+    ),
     "items.list of all": (lambda b, _: b.items.list(count=False), ITEMS_NEWEST),
     "items.list of all, later page": (lambda b, _: b.items.list(skip=100, count=False), ITEMS_NEWEST),
     "items.list of all after": (

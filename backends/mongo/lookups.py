@@ -1,0 +1,44 @@
+"""Documents by their id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from backends.batches import Batches
+from backends.mongo.errors import translate_errors
+from backends.mongo.schema import object_id
+
+if TYPE_CHECKING:
+    from backends.mongo.driver import Collection, Document, Filter
+
+T = TypeVar("T")
+
+
+class ById(Generic[T]):
+    """Finds what a collection has under an id, several at once."""
+
+    def __init__(
+        self,
+        collection: Collection,
+        to_model: Callable[[Document], T],
+        *,
+        projection: Filter | None = None,
+    ) -> None:
+        """Look up in this collection; the projection leaves of a document what the model is made of."""
+        self._collection = collection
+        self._to_model = to_model
+        self._projection = projection
+        self._batches = Batches(self._find)
+
+    async def get(self, id: str) -> T | None:
+        """Return what has this id; None if nothing has."""
+        return await self._batches.get(id)
+
+    async def _find(self, ids: Sequence[str]) -> dict[str, T]:
+        # The server has a shorter way for a single id than for any condition.
+        where = object_id(ids[0]) if len(ids) == 1 else {"$in": [object_id(id_) for id_ in ids]}
+        with translate_errors():
+            found = self._collection.find({"_id": where}, self._projection)
+            documents = await found.to_list(len(ids))
+        return {str(document["_id"]): self._to_model(document) for document in documents}

@@ -1,0 +1,103 @@
+"""Look-ups that share a command: who shares it, and what one caller's end means to the others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from backends.batches import MAX_KEYS, Batches
+from backends.errors import Unavailable
+
+
+class Database:
+    """Has a value for each key that is a number, and answers when it may."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+        self.called_off = 0
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+        self.batches = Batches(self._find)
+
+    async def _find(self, keys: Sequence[str]) -> dict[str, int]:
+        self.asked.append(list(keys))
+        try:
+            await self.may_answer.wait()
+        except asyncio.CancelledError:
+            self.called_off += 1
+            raise
+        if "broken" in keys:
+            raise Unavailable("as planned")
+        return {key: int(key) for key in keys if key.isdigit()}
+
+
+async def a_few_turns() -> None:
+    """Let the loop do what is to be done next."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_who_asks_in_one_turn_shares_a_command() -> None:
+    """A key that several ask for is sent once, and who asks for an unknown one gets nothing."""
+    database = Database()
+    found = await asyncio.gather(*map(database.batches.get, ["1", "2", "unknown", "1"]))
+    assert found == [1, 2, None, 1]
+    assert database.asked == [["1", "2", "unknown"]]
+
+
+async def test_who_asks_later_has_a_command_of_his_own() -> None:
+    """What was sent before somebody asked may not see what he saw."""
+    database = Database()
+    database.may_answer.clear()
+    first = asyncio.create_task(database.batches.get("1"))
+    await a_few_turns()
+    second = asyncio.create_task(database.batches.get("1"))
+    await a_few_turns()
+    database.may_answer.set()
+    assert [await first, await second] == [1, 1]
+    assert database.asked == [["1"], ["1"]]
+
+
+async def test_commands_are_bounded() -> None:
+    """What is too much for one goes into the next."""
+    database = Database()
+    keys = [str(number) for number in range(2 * MAX_KEYS + 1)]
+    assert await asyncio.gather(*map(database.batches.get, keys)) == list(map(int, keys))
+    assert [len(asked) for asked in database.asked] == [MAX_KEYS, MAX_KEYS, 1]
+
+
+async def test_failure_is_everybodys() -> None:
+    """Those of the batch, and nobody later."""
+    database = Database()
+    failed = await asyncio.gather(*map(database.batches.get, ["1", "broken"]), return_exceptions=True)
+    assert [type(each) for each in failed] == [Unavailable, Unavailable]
+    assert await database.batches.get("1") == 1
+
+
+async def test_who_is_cancelled_takes_nobody_along() -> None:
+    """The others in the batch are answered."""
+    database = Database()
+    database.may_answer.clear()
+    cancelled, other = (asyncio.create_task(database.batches.get(key)) for key in ("1", "2"))
+    await a_few_turns()
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    database.may_answer.set()
+    assert await other == 2
+    assert database.called_off == 0
+
+
+async def test_command_that_nobody_waits_for_is_called_off() -> None:
+    """As a look-up of one's own is: the server does nothing for nobody."""
+    database = Database()
+    database.may_answer.clear()
+    callers = [asyncio.create_task(database.batches.get(key)) for key in ("1", "2")]
+    await a_few_turns()
+    for caller in callers:
+        caller.cancel()
+    await asyncio.wait(callers)
+    await a_few_turns()
+    assert database.called_off == 1
