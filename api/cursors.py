@@ -6,9 +6,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import jwt
+from fastapi import Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from pydantic_core import SchemaSerializer, core_schema
 
-from api.schemas import AccountListQuery, ItemListQuery, TransferListQuery, UserListQuery
+from api.schemas import (
+    AccountListQuery,
+    AccountPublic,
+    ItemListQuery,
+    ItemPublic,
+    TransferListQuery,
+    TransferPublic,
+    UserListQuery,
+    UserPublic,
+)
 from api.security import sign, unsign
 from backends.ids import is_id
 from backends.models import AccountSort, ItemSort, Page, Position, TransferSort, UserSort
@@ -64,10 +76,32 @@ def window_of(query: ListQuery, name: ListName, settings: Settings) -> dict[str,
     }
 
 
-def shown_page(page: Page[Any], query: ListQuery, name: ListName, settings: Settings) -> dict[str, Any]:
-    """Return the answer that shows a page."""
+def shown_page(page: Page[Any], query: ListQuery, name: ListName, settings: Settings) -> Response:
+    """Return the answer that shows a page.
+
+    Its rows are in the types of JSON already. So they are written as they are, but for what is not shown,
+    where a response model would look at each of their fields.
+    """
     next_cursor = write_cursor(page.next, name, query.sort, settings)
-    return {"data": page.data, "count": page.count, "next_cursor": next_cursor}
+    shown = {"data": page.rows, "count": page.count, "next_cursor": next_cursor}
+    return Response(_SERIALIZERS[name].to_json(shown), media_type="application/json")
+
+
+def _serializer(shown: type[BaseModel]) -> SchemaSerializer:
+    """Return what writes a page of which each row shows this model's fields, and no other."""
+    as_it_is = core_schema.typed_dict_field(core_schema.any_schema())
+    row = core_schema.typed_dict_schema(dict.fromkeys(shown.model_fields, as_it_is))
+    data = core_schema.typed_dict_field(core_schema.list_schema(row))
+    page = core_schema.typed_dict_schema({"data": data, "count": as_it_is, "next_cursor": as_it_is})
+    return SchemaSerializer(page)
+
+
+_SERIALIZERS = {
+    "users": _serializer(UserPublic),
+    "items": _serializer(ItemPublic),
+    "accounts": _serializer(AccountPublic),
+    "transfers": _serializer(TransferPublic),
+}
 
 
 def _written_key(key: datetime | str) -> int | str:

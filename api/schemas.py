@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from backends.ids import write_time
 from backends.models import (
     AccountFilter,
     AccountSort,
@@ -45,14 +46,9 @@ from backends.protocols import MAX_ADDED, MAX_LIMIT
 MAX_SKIP = 2**31 - 1
 
 
-def _iso_milliseconds(time: datetime) -> str:
-    """Write an aware UTC time as `2026-11-22T16:25:25.123Z`, three digits always."""
-    return time.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-
-
 Timestamp = Annotated[
     datetime,
-    PlainSerializer(_iso_milliseconds, when_used="json"),
+    PlainSerializer(write_time, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 

@@ -33,3 +33,13 @@ def utc_now() -> datetime:
     """Return the time as every backend can keep it: aware, UTC, whole milliseconds (BSON's limit)."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def write_time(time: datetime) -> str:
+    """Write an aware UTC time as `2026-11-22T16:25:25.123Z`, three digits always."""
+    return time.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def read_time(text: str) -> datetime:
+    """Read what `write_time` wrote."""
+    return datetime.fromisoformat(text)

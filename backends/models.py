@@ -8,10 +8,10 @@ was not set is kept as it is, and None clears it; `form.model_dump(exclude_unset
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeAlias, TypeVar, cast
 from unicodedata import normalize
 
 from email_validator import EmailNotValidError, validate_email
@@ -28,7 +28,17 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from backends.ids import read_time, write_time
+
 T = TypeVar("T")
+R = TypeVar("R", bound="Record")
+
+Row: TypeAlias = dict[str, Any]
+"""A record's fields in the types of JSON, by name: times as `ids.write_time` writes them.
+
+It is what a list shows of a record, and cheaper than the record: a database makes it, and a serialiser
+takes it as it is. An entry's sides are flat in it: `from_account_id`, …
+"""
 
 EMAIL_MAX_LENGTH = 255
 
@@ -164,8 +174,35 @@ Currency = Annotated[
 ]
 
 
+class Record:
+    """What has an id, and a time at which it was made."""
+
+    __slots__: ClassVar[tuple[str, ...]] = ()
+
+    id: str
+    created_at: datetime
+
+    def fields(self) -> dict[str, Any]:
+        """Return all fields by name, as one row of a table or one document."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def of_fields(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the record that has these fields."""
+        return cls(**fields)
+
+    def to_row(self) -> Row:
+        """Return it as a list has it."""
+        return {**self.fields(), "created_at": write_time(self.created_at)}
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        """Return the record that a list has as this row."""
+        return cls.of_fields({**row, "created_at": read_time(row["created_at"])})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class User:
+class User(Record):
     """A person who can sign in.
 
     Attributes:
@@ -189,7 +226,7 @@ class User:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Item(Record):
     """A thing with a title, owned by one user and gone with that user.
 
     Attributes:
@@ -208,7 +245,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Account(Record):
     """Money of one user in one currency.
 
     Attributes:
@@ -247,7 +284,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Transfer:
+class Transfer(Record):
     """An entry of the ledger, which is never changed: from one account to another, or in, or out.
 
     Attributes:
@@ -274,6 +311,25 @@ class Transfer:
         """Always 1: an entry never changes."""
         return 1
 
+    def fields(self) -> dict[str, Any]:
+        """See `Record`; a side's are `from_account_id` and so on, None for a side that it lacks."""
+        fields = {name: getattr(self, name) for name in ENTRY_FIELDS}
+        for prefix, name in _SIDES:
+            side = getattr(self, name)
+            fields |= {f"{prefix}_{field}": side and getattr(side, field) for field in SIDE_FIELDS}
+        return fields
+
+    @classmethod
+    def of_fields(cls, fields: Mapping[str, Any]) -> Self:
+        """See `Record`."""
+        sides: dict[str, Any] = {
+            name: Side(**{field: fields[f"{prefix}_{field}"] for field in SIDE_FIELDS})
+            if fields[f"{prefix}_account_id"] is not None
+            else None
+            for prefix, name in _SIDES
+        }
+        return cls(**{name: fields[name] for name in ENTRY_FIELDS}, **sides)
+
     @property
     def parties(self) -> set[str]:
         """The users whom it concerns: the owners of its accounts, and who ordered it."""
@@ -288,6 +344,13 @@ class Transfer:
     def to_account_id(self) -> str | None:
         """The account that it went to; None for a withdrawal."""
         return None if self.target is None else self.target.account_id
+
+
+_SIDES = (("from", "source"), ("to", "target"))
+"""How the fields of an entry's sides begin where it is stored, and what they are called here."""
+
+ENTRY_FIELDS = ("id", "ordered_by", "idempotency_key", "amount_minor", "note", "created_at")
+SIDE_FIELDS = ("account_id", "owner_id", "balance_minor", "version")
 
 
 @dataclass(frozen=True, slots=True)
@@ -451,18 +514,31 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page(Generic[T]):
+class Page(Generic[R]):
     """A part of a list.
 
     Attributes:
-        data: At most `limit` rows, in the order of the list.
+        rows: At most `limit`, in the order of the list.
+        record: What they are rows of; None where there are none.
         count: How many rows the whole list has; None where the caller asked for no count.
         next: Where the following page begins; None if nothing follows.
     """
 
-    data: list[T]
+    rows: list[Row]
+    record: type[R] | None = field(compare=False)
     count: int | None
     next: Position | None
+
+    @classmethod
+    def of(cls, data: Sequence[R], *, count: int | None, next: Position | None) -> Self:  # noqa: A002 - as the field
+        """Return the page that has these records."""
+        rows = [each.to_row() for each in data]
+        return cls(rows=rows, record=type(data[0]) if data else None, count=count, next=next)
+
+    @property
+    def data(self) -> list[R]:
+        """The rows as records, which are made anew each time."""
+        return [self.record.from_row(row) for row in self.rows] if self.record else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
@@ -52,7 +52,7 @@ async def read_accounts(
     accounts: Accounts,
     query: Annotated[AccountListQuery, Query()],
     settings: AppSettings,
-) -> dict[str, Any]:
+) -> Response:
     """List the accounts: one's own, or everyone's for a superuser. A page is from one moment."""
     owner_id = scope_of(user, query.owner_id)
     page = await accounts.list(owner_id=owner_id, **window_of(query, "accounts", settings))

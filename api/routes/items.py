@@ -40,7 +40,7 @@ CHANGE_PROBLEMS = (*ITEM_PROBLEMS, VERSION_MISMATCH)
 @router.get("/", response_model=ItemsPublic, responses=documented(*TOKEN_PROBLEMS, NOT_PRIVILEGED))
 async def read_items(
     user: CurrentUser, items: Items, query: Annotated[ItemListQuery, Query()], settings: AppSettings
-) -> dict[str, Any]:
+) -> Response:
     """List the items: one's own, or everyone's for a superuser."""
     owner_id = scope_of(user, query.owner_id)
     page = await items.list(owner_id=owner_id, **window_of(query, "items", settings))

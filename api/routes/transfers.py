@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Query, Response
 
@@ -35,7 +35,7 @@ async def read_transfers(
     accounts: Accounts,
     query: Annotated[TransferListQuery, Query()],
     settings: AppSettings,
-) -> dict[str, Any]:
+) -> Response:
     """List the entries of the ledger: from and to one's own accounts, or all for a superuser."""
     owner_id = scope_of(user, query.owner_id)
     page = await accounts.transfers(owner_id=owner_id, **window_of(query, "transfers", settings))

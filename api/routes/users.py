@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Query, Response
 
@@ -59,7 +59,7 @@ router = make_router("users", "/users")
 @router.get("/", response_model=UsersPublic, responses=documented(*TOKEN_PROBLEMS, NOT_PRIVILEGED))
 async def read_users(
     _: Superuser, users: Users, query: Annotated[UserListQuery, Query()], settings: AppSettings
-) -> dict[str, Any]:
+) -> Response:
     """List the users."""
     page = await users.list(**window_of(query, "users", settings))
     return shown_page(page, query, "users", settings)

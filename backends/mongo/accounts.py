@@ -31,7 +31,7 @@ from backends.mongo.driver import Document
 from backends.mongo.errors import DuplicateKey, translate_errors
 from backends.mongo.pages import Order, created_between, fetch_page
 from backends.mongo.schema import object_id
-from backends.mongo.transfers import MongoLedger, to_account
+from backends.mongo.transfers import MongoLedger, account_row
 from backends.retry import retry_conflicts
 
 if TYPE_CHECKING:
@@ -144,7 +144,8 @@ class MongoAccountRepository(MongoLedger):
         return await fetch_page(
             accounts,
             _fits(owner_id, where),
-            to_account,
+            account_row,
+            Account,
             order=Order.by(sort),
             skip=skip,
             limit=limit,

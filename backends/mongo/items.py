@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from datetime import UTC
 from typing import TYPE_CHECKING
 
 from backends.cancellation import to_its_end
 from backends.capabilities import Capability
 from backends.errors import AlreadyExists, NotFound, NotOwner, NotSupported, VersionMismatch
-from backends.ids import Clock, IdSource
+from backends.ids import Clock, IdSource, write_time
 from backends.models import (
     Item,
     ItemChanges,
@@ -19,6 +18,7 @@ from backends.models import (
     NewItem,
     Page,
     Position,
+    Row,
     fold_case,
     with_folded,
 )
@@ -33,15 +33,19 @@ if TYPE_CHECKING:
     from backends.mongo.driver import Driver, Session
 
 
+def _to_row(document: Document) -> Row:
+    return {
+        "id": str(document["_id"]),
+        "title": document["title"],
+        "description": document["description"],
+        "owner_id": str(document["owner_id"]),
+        "created_at": write_time(document["created_at"]),
+        "version": document["version"],
+    }
+
+
 def _to_item(document: Document) -> Item:
-    return Item(
-        id=str(document["_id"]),
-        title=document["title"],
-        description=document["description"],
-        owner_id=str(document["owner_id"]),
-        created_at=document["created_at"].replace(tzinfo=UTC),
-        version=document["version"],
-    )
+    return Item.from_row(_to_row(document))
 
 
 def _exists(_: Document) -> bool:
@@ -187,7 +191,8 @@ class MongoItemRepository:
         return await fetch_page(
             self._items,
             _fits(owner_id, where),
-            _to_item,
+            _to_row,
+            Item,
             order=Order.by(sort),
             skip=skip,
             limit=limit,

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from backends.models import Page, Position
+from backends.models import Record, Page, Position, Row
 from backends.mongo.driver import Collection, Document, Sort
 from backends.mongo.errors import translate_errors
 from backends.mongo.schema import object_id
 
-T = TypeVar("T")
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,8 @@ def created_between(after: datetime | None, before: datetime | None) -> list[Doc
 async def fetch_page(
     collection: Collection,
     where: list[Document],
-    to_model: Callable[[Document], T],
+    to_row: Callable[[Document], Row],
+    record: type[R],
     *,
     order: Order,
     skip: int,
@@ -74,13 +75,14 @@ async def fetch_page(
     after: Position | None,
     count: bool,
     max_time_ms: int | None,
-) -> Page[T]:
+) -> Page[R]:
     """Find a page, and one document more to see whether another page follows.
 
     Args:
         collection: Where to look.
         where: What the documents of the list fulfil, all of it.
-        to_model: Maps a document.
+        to_row: Maps a document.
+        record: What a document is.
         order: Of the list.
         skip: See the protocol, like the rest.
         limit: The same.
@@ -109,7 +111,8 @@ async def fetch_page(
             raise total
     more = len(found) > limit
     return Page(
-        data=[to_model(document) for document in found[:limit]],
+        rows=[to_row(document) for document in found[:limit]],
+        record=record,
         count=total,
         next=order.position(found[limit - 1]) if more else None,
     )

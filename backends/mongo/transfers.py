@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bson import Int64, ObjectId
@@ -12,14 +12,12 @@ from backends.cancellation import to_its_end
 from backends.capabilities import Capability
 from backends.errors import Conflict
 from backends.idempotency import EntryId, Outcome, read_outcome, write_outcome
-from backends.ids import Clock, IdSource
+from backends.ids import Clock, IdSource, write_time
 from backends.ledger import (
     Ledger,
     Posting,
     Refused,
     Taken,
-    fields_of,
-    transfer_of,
 )
 from backends.models import (
     MAX_MINOR,
@@ -27,6 +25,7 @@ from backends.models import (
     Idempotency,
     Page,
     Position,
+    Row,
     Side,
     Transfer,
     TransferFilter,
@@ -46,38 +45,46 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def to_account(document: Document) -> Account:
+def account_row(document: Document) -> Row:
     """Map a document of `accounts`."""
-    return Account(
-        id=str(document["_id"]),
-        owner_id=str(document["owner_id"]),
-        name=document["name"],
-        currency=document["currency"],
-        balance_minor=int(document["balance_minor"]),
-        created_at=document["created_at"].replace(tzinfo=UTC),
-        version=int(document["version"]),
-    )
+    return {
+        "id": str(document["_id"]),
+        "owner_id": str(document["owner_id"]),
+        "name": document["name"],
+        "currency": document["currency"],
+        "balance_minor": int(document["balance_minor"]),
+        "created_at": write_time(document["created_at"]),
+        "version": int(document["version"]),
+    }
+
+
+def _to_account(document: Document) -> Account:
+    return Account.from_row(account_row(document))
+
+
+def _to_row(document: Document) -> Row:
+    row = {name: _read(value) for name, value in document.items()}
+    return {"id": row.pop("_id"), **row}
 
 
 def _to_transfer(document: Document) -> Transfer:
-    fields = {name: _read(value) for name, value in document.items()}
-    return transfer_of({**fields, "id": fields["_id"]})
+    return Transfer.from_row(_to_row(document))
 
 
 def _read(value: Any) -> Any:
-    """Return a field's value as the domain has it."""
+    """Return a field's value as a row has it."""
     match value:
         case ObjectId():
             return str(value)
         case datetime():
-            return value.replace(tzinfo=UTC)
+            return write_time(value)
         case Int64():
             return int(value)
     return value
 
 
 def _to_document(transfer: Transfer) -> Document:
-    document = {name: _written(name, value) for name, value in fields_of(transfer).items()}
+    document = {name: _written(name, value) for name, value in transfer.fields().items()}
     return {"_id": document.pop("id"), **document}
 
 
@@ -128,7 +135,7 @@ class MongoLedger(Ledger):
         self._users = driver.database[USERS.name]
         self._accounts = driver.database[ACCOUNTS.name]
         self._transfers = driver.database[TRANSFERS.name]
-        self._by_id = ById(self._accounts, to_account)
+        self._by_id = ById(self._accounts, _to_account)
         self._transfer_by_id = ById(self._transfers, _to_transfer)
         self._keys = driver.database[IDEMPOTENCY_KEYS.name]
         self._max_time_ms = driver.max_time_ms
@@ -167,7 +174,7 @@ class MongoLedger(Ledger):
             )
             if document is None:
                 raise Refused
-            account = to_account(document)
+            account = _to_account(document)
             currency = account.currency
             sides[account_id] = Side(
                 account_id=account.id,
@@ -204,7 +211,7 @@ class MongoLedger(Ledger):
     async def _find_accounts(self, ids: Sequence[str]) -> list[Account]:
         with translate_errors():
             found = self._accounts.find({"_id": {"$in": [object_id(id_) for id_ in ids]}})
-            return [to_account(document) for document in await found.to_list(len(ids))]
+            return [_to_account(document) for document in await found.to_list(len(ids))]
 
     async def _find_transfer(self, id: str) -> Transfer | None:
         return await self._transfer_by_id.get(id)
@@ -230,7 +237,8 @@ class MongoLedger(Ledger):
         return await fetch_page(
             self._transfers,
             fits,
-            _to_transfer,
+            _to_row,
+            Transfer,
             order=Order.by(sort),
             skip=skip,
             limit=limit,

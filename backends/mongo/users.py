@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
-from datetime import UTC
 from typing import TYPE_CHECKING
 
 from backends.cancellation import to_its_end
@@ -17,11 +16,12 @@ from backends.errors import (
     NotSupported,
     VersionMismatch,
 )
-from backends.ids import Clock, IdSource
+from backends.ids import Clock, IdSource, write_time
 from backends.models import (
     NewUser,
     Page,
     Position,
+    Row,
     User,
     UserChanges,
     UserFilter,
@@ -43,18 +43,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+def _to_row(document: Document) -> Row:
+    return {
+        "id": str(document["_id"]),
+        "email": document["email"],
+        "hashed_password": document["hashed_password"],
+        "full_name": document["full_name"],
+        "is_active": document["is_active"],
+        "is_superuser": document["is_superuser"],
+        "created_at": write_time(document["created_at"]),
+        "version": document["version"],
+        "session_version": document["session_version"],
+    }
+
+
 def _to_user(document: Document) -> User:
-    return User(
-        id=str(document["_id"]),
-        email=document["email"],
-        hashed_password=document["hashed_password"],
-        full_name=document["full_name"],
-        is_active=document["is_active"],
-        is_superuser=document["is_superuser"],
-        created_at=document["created_at"].replace(tzinfo=UTC),
-        version=document["version"],
-        session_version=document["session_version"],
-    )
+    return User.from_row(_to_row(document))
 
 
 def _matches(id: str, versions: Collection[int] | None) -> Document:
@@ -134,7 +138,8 @@ class MongoUserRepository:
         return await fetch_page(
             self._users,
             _fits(where),
-            _to_user,
+            _to_row,
+            User,
             order=Order.by(sort, unique=("email",)),
             skip=skip,
             limit=limit,

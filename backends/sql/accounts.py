@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
@@ -25,7 +24,7 @@ from backends.sql.functions import is_one_of
 from backends.sql.pages import Lists
 from backends.sql.schema import ACCOUNTS
 from backends.sql.statements import Statement
-from backends.sql.transfers import KEEP_OUTCOME, SqlLedger, to_account
+from backends.sql.transfers import KEEP_OUTCOME, SqlLedger
 
 if TYPE_CHECKING:
     from backends.sql.connections import Steps
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 _OF_ID = ACCOUNTS.c.id == bindparam("of_id")
 _LISTS = Lists(
     ACCOUNTS,
-    to_account,
+    Account,
     columns=ACCOUNTS.c.keys(),
     conditions={
         "owner_id": ACCOUNTS.c.owner_id == bindparam("owner_id"),
@@ -73,7 +72,7 @@ class SqlAccountRepository(SqlLedger):
         )
         try:
             if idempotency is None:
-                await self._connections.write(_ADD, asdict(account))
+                await self._connections.write(_ADD, account.fields())
                 return account
             return await retry_conflicts(
                 lambda: self._add_once(account, idempotency),
@@ -91,7 +90,7 @@ class SqlAccountRepository(SqlLedger):
 
         def steps() -> Steps[None]:
             yield KEEP_OUTCOME, self._kept(account, owner_id, idempotency)
-            yield _ADD, asdict(account)
+            yield _ADD, account.fields()
 
         try:
             await self._connections.transact(steps)

@@ -79,7 +79,7 @@ class SqlBackend:
         applied = None
         if await self._connections.has_table(_REVISIONS):
             rows = await self._connections.run(_APPLIED, {})
-            applied = rows[0].version_num if rows else None
+            applied = rows[0]["version_num"] if rows else None
         if applied != REVISION:
             raise SchemaMismatch(applied, REVISION)
 

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 def _to_count(row: Row) -> Count:
-    return Count(row.value, row.ends_at)
+    return Count(row["value"], row["ends_at"])
 
 
 _GET = select(COUNTERS).where(COUNTERS.c.key == bindparam("of_key"), COUNTERS.c.ends_at > bindparam("now"))

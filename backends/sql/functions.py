@@ -76,6 +76,46 @@ def _any(element: is_one_of, compiler: SQLCompiler, **options: Any) -> str:
     return f"{column} = ANY (CAST(string_to_array({integers}, ',') AS BIGINT[]))"
 
 
+class id_text(FunctionElement[str]):  # noqa: N801 - reads like the functions of SQL
+    """The hex digits of an id; null stays null."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(id_text, "sqlite")
+def _hex(element: id_text, compiler: SQLCompiler, **options: Any) -> str:
+    # Of null it makes the empty text.
+    return f"nullif(lower(hex({compiler.process(element.clauses, **options)})), '')"
+
+
+@compiles(id_text, "postgresql")
+def _encode(element: id_text, compiler: SQLCompiler, **options: Any) -> str:
+    return f"encode({compiler.process(element.clauses, **options)}, 'hex')"
+
+
+class time_text(FunctionElement[str]):  # noqa: N801 - reads like the functions of SQL
+    """A time as `backends.ids.write_time` writes it."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(time_text, "sqlite")
+def _substr(element: time_text, compiler: SQLCompiler, **options: Any) -> str:
+    # Of `2026-11-22 16:25:25.123000`.
+    time = compiler.process(element.clauses, **options)
+    return f"substr({time}, 1, 10) || 'T' || substr({time}, 12, 12) || 'Z'"
+
+
+@compiles(time_text, "postgresql")
+def _to_char(element: time_text, compiler: SQLCompiler, **options: Any) -> str:
+    time = compiler.process(element.clauses, **options)
+    text = f"""to_char({time} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
+    # asyncpg stores the first moment of the year 1 as -infinity, which has no text.
+    return f"coalesce({text}, '0001-01-01T00:00:00.000Z')"
+
+
 class Ids(TypeDecorator[Collection[str]]):
     """A parameter of several ids, as their bytes one after the other; no array, as above."""
 

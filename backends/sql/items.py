@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -28,7 +27,7 @@ from backends.sql.functions import JsonRows, each_of, is_one_of, place_of, text_
 from backends.sql.lookups import ById
 from backends.sql.pages import Lists
 from backends.sql.schema import ID_LENGTH_BYTES, ITEMS
-from backends.sql.statements import Row, Statement
+from backends.sql.statements import Statement
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -41,17 +40,6 @@ _ITEM = [ITEMS.c[name] for name in _COLUMNS]
 _OF_ID = ITEMS.c.id == bindparam("of_id")
 
 
-def _to_item(row: Row) -> Item:
-    return Item(
-        id=row.id,
-        title=row.title,
-        description=row.description,
-        owner_id=row.owner_id,
-        created_at=row.created_at,
-        version=row.version,
-    )
-
-
 def _contains(part: str) -> ColumnElement[bool]:
     # Both columns are folded, so that there is no case to ignore.
     searched = (ITEMS.c.title_folded, ITEMS.c.description_folded)
@@ -60,7 +48,7 @@ def _contains(part: str) -> ColumnElement[bool]:
 
 _LISTS = Lists(
     ITEMS,
-    _to_item,
+    Item,
     columns=_COLUMNS,
     conditions={
         "owner_id": ITEMS.c.owner_id == bindparam("owner_id"),
@@ -125,14 +113,14 @@ class SqlItemRepository:
         self._connections = connections
         self._clock = clock
         self._id_source = id_source
-        self._by_id = ById(connections, ITEMS, _to_item, _COLUMNS)
+        self._by_id = ById(connections, ITEMS, Item, _COLUMNS)
 
     async def add(self, new: NewItem, *, owner_id: str) -> Item:
         """See the protocol."""
         item = Item(
             id=self._id_source(), created_at=self._clock(), owner_id=owner_id, version=1, **new.model_dump()
         )
-        await self._insert(_ADD, with_folded(asdict(item)))
+        await self._insert(_ADD, with_folded(item.fields()))
         return item
 
     async def add_many(self, new: Sequence[NewItem], *, owner_id: str) -> list[Item]:
@@ -211,7 +199,7 @@ class SqlItemRepository:
         rows = await self._connections.write(statement, values)
         if not rows:
             raise await self._refusal(id, owner_id)
-        return _to_item(rows[0])
+        return Item.of_fields(rows[0])
 
     async def delete(
         self, id: str, *, owner_id: str | None = None, versions: Collection[int] | None = None
@@ -227,6 +215,6 @@ class SqlItemRepository:
         rows = await self._connections.look_up(_OWNER, {"of_id": id})
         if not rows:
             return NotFound("item", id)
-        if owner_id is not None and rows[0].owner_id != owner_id:
+        if owner_id is not None and rows[0]["owner_id"] != owner_id:
             return NotOwner("item", id)
         return VersionMismatch("item", id)

@@ -2,53 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from sqlalchemy import bindparam, select
 
 from backends.batches import Batches
+from backends.models import Record
 from backends.sql.functions import is_one_of_ids
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
 
     from backends.sql.connections import Connections
-    from backends.sql.statements import Row
 
-T = TypeVar("T")
+R = TypeVar("R", bound=Record)
 
 
-class ById(Generic[T]):
+class ById(Generic[R]):
     """Finds what a table has under an id; where a server has to be asked, several at once."""
 
     def __init__(
-        self, connections: Connections, table: Table, to_model: Callable[[Row], T], columns: Collection[str]
+        self, connections: Connections, table: Table, record: type[R], columns: Collection[str]
     ) -> None:
         """Describe the look-up.
 
         Args:
             connections: Where to ask.
             table: It has a column `id`.
-            to_model: Makes a model of a row.
-            columns: Those that it needs, and the id.
+            record: What a row of it is.
+            columns: The record's fields.
         """
         rows = select(*(table.c[name] for name in columns))
         self._of_one = rows.where(table.c.id == bindparam("of_id"))
         self._of_many = rows.where(is_one_of_ids(table.c.id, "of_ids"))
         self._connections = connections
-        self._to_model = to_model
+        self._record = record
         self._batches = Batches(self._find)
 
-    async def get(self, id: str) -> T | None:
+    async def get(self, id: str) -> R | None:
         """Return what has this id; None if nothing has."""
         if self._connections.asks_a_server:
             return await self._batches.get(id)
         return (await self._find([id])).get(id)
 
-    async def _find(self, ids: Sequence[str]) -> dict[str, T]:
+    async def _find(self, ids: Sequence[str]) -> dict[str, R]:
         if len(ids) == 1:
             rows = await self._connections.look_up(self._of_one, {"of_id": ids[0]})
         else:
             rows = await self._connections.run(self._of_many, {"of_ids": ids})
-        return {row.id: self._to_model(row) for row in rows}
+        return {row["id"]: self._record.of_fields(row) for row in rows}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from itertools import product
@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import BigInteger, Select, bindparam, func, select, true, tuple_, union_all
 
-from backends.models import Page, Position
+from backends.ids import read_time
+from backends.models import Record, Page, Position, Row
 from backends.sql.connections import KEPT_STATEMENTS
-from backends.sql.statements import Row
+from backends.sql.functions import id_text, time_text
+from backends.sql.schema import ObjectIdBytes, UtcDateTime
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, FromClause, Table
 
     from backends.sql.connections import Connections
 
-T = TypeVar("T")
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,11 @@ class Order:
         """Return what ORDER BY wants."""
         return [key.desc() if self.descending else key.asc() for key in self.keys(table)]
 
+    def position(self, row: Row) -> Position:
+        """Return the place just behind a row."""
+        key = row[self.column]
+        return Position(read_time(key) if self.column == "created_at" else key, row["id"])
+
     def behind(self, table: FromClause) -> ColumnElement[bool]:
         """Return the condition that rows behind the position `after_key`, `after_id` fulfil."""
         keys = self.keys(table)
@@ -59,13 +66,22 @@ class Order:
         return tuple_(*keys) < tuple_(*place) if self.descending else tuple_(*keys) > tuple_(*place)
 
 
-class Lists(Generic[T]):
+def _as_row_has_it(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a column in the form of `backends.models.Row`."""
+    if isinstance(column.type, ObjectIdBytes):
+        return id_text(column).label(column.key)
+    if isinstance(column.type, UtcDateTime):
+        return time_text(column).label(column.key)
+    return column
+
+
+class Lists(Generic[R]):
     """The lists of a table: a statement for each combination of filters and order, built once."""
 
     def __init__(
         self,
         table: Table,
-        to_model: Callable[[Row], T],
+        record: type[R],
         *,
         columns: Sequence[str],
         conditions: Mapping[str, ColumnElement[bool] | tuple[ColumnElement[bool], ...]],
@@ -75,8 +91,8 @@ class Lists(Generic[T]):
 
         Args:
             table: What is listed.
-            to_model: Makes a model of a row.
-            columns: Those that it needs.
+            record: What a row of it is.
+            columns: The record's fields.
             conditions: What each filter asks of a row, with a parameter of the filter's name. Where it is
                 several conditions, rows fulfil exactly one of them: each is looked for along an index of
                 its own, as far as the page needs it, because no database merges two indexes in their
@@ -85,7 +101,7 @@ class Lists(Generic[T]):
         """
         self._table = table
         self._columns = [table.c[name] for name in columns]
-        self._to_model = to_model
+        self._record = record
         self._conditions = conditions
         self._unique = unique
         self._statement = lru_cache(KEPT_STATEMENTS)(self._build)
@@ -100,7 +116,7 @@ class Lists(Generic[T]):
         after: Position | None,
         count: bool,
         **filters: Any,
-    ) -> Page[T]:
+    ) -> Page[R]:
         """Return the page behind the rows to skip, or behind a position.
 
         Args:
@@ -120,15 +136,14 @@ class Lists(Generic[T]):
             values |= {"after_key": after.key, "after_id": after.id}
         statement = self._statement(tuple(given), order, after=after is not None, count=count)
         rows = await connections.run(statement, values)
-        total = rows[0].total if count else None
-        if count and rows[0].id is None:
+        total = rows[0]["total"] if count else None
+        if count and rows[0]["id"] is None:
             rows = []
-        data = [self._to_model(row) for row in rows[:limit]]
-        next_ = None
-        if len(rows) > limit > 0:
-            last = rows[limit - 1]
-            next_ = Position(getattr(last, order.column), last.id)
-        return Page(data=data, count=total, next=next_)
+        elif count:
+            for row in rows:
+                del row["total"]
+        next_ = order.position(rows[limit - 1]) if len(rows) > limit > 0 else None
+        return Page(rows=rows[:limit], record=self._record, count=total, next=next_)
 
     def _build(self, filters: tuple[str, ...], order: Order, *, after: bool, count: bool) -> Select[Any]:
         """Select a page.
@@ -155,12 +170,12 @@ class Lists(Generic[T]):
             merged = union_all(*parts).subquery("merged")
             rows = select(merged).order_by(*order.clauses(merged)).offset(skip).limit(wanted)
         if not count:
-            return rows
+            return rows.with_only_columns(*map(_as_row_has_it, rows.selected_columns))
+        page = rows.subquery("page")
         counts = [select(func.count()).select_from(table).where(*fit).scalar_subquery() for fit in either]
         total = select(reduce(add, counts).label("total")).subquery("whole")
-        page = rows.subquery("page")
         return (
-            select(total.c.total, *page.c)
+            select(*map(_as_row_has_it, page.c), total.c.total)
             .select_from(total.outerjoin(page, true()))
             .order_by(*order.clauses(page))
         )

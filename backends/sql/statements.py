@@ -7,7 +7,6 @@ values in their places, and to make rows of what the driver found. Both go by th
 
 from __future__ import annotations
 
-from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -24,8 +23,8 @@ Statement: TypeAlias = Select[Any] | CompoundSelect[Any] | UpdateBase
 Values: TypeAlias = Mapping[str, Any]
 """A statement's parameters by name; it may hold others, too."""
 
-Row: TypeAlias = Any
-"""A named tuple with a value for each column that a statement returns."""
+Row: TypeAlias = dict[str, Any]
+"""A value for each column that a statement returns, by name."""
 
 Convert: TypeAlias = Callable[[Any], Any]
 
@@ -47,10 +46,9 @@ class Compiled:
         columns = list(
             statement.exported_columns if isinstance(statement, UpdateBase) else statement.selected_columns
         )
-        names = [str(column.key) for column in columns]
-        self._to_row: Convert = namedtuple("Row", names)._make  # type: ignore[attr-defined] # noqa: PYI024 - known only now
-        converts = [_from_driver(column.type, dialect) for column in columns]
-        self._converts = [(place, convert) for place, convert in enumerate(converts) if convert]
+        self._names = [str(column.key) for column in columns]
+        converts = [(str(column.key), _from_driver(column.type, dialect)) for column in columns]
+        self._converts = [(name, convert) for name, convert in converts if convert]
 
     def arguments(self, values: Values) -> list[Any]:
         """Return the parameters in the order in which the driver takes them.
@@ -66,12 +64,10 @@ class Compiled:
 
     def rows(self, found: Iterable[Iterable[Any]]) -> list[Row]:
         """Return what the driver found as rows."""
-        rows = []
-        for row in found:
-            cells = list(row)
-            for place, convert in self._converts:
-                cells[place] = convert(cells[place])
-            rows.append(self._to_row(cells))
+        rows = [dict(zip(self._names, cells, strict=False)) for cells in found]
+        for name, convert in self._converts:
+            for row in rows:
+                row[name] = convert(row[name])
         return rows
 
 

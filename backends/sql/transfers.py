@@ -12,17 +12,15 @@ from backends.capabilities import Capability
 from backends.idempotency import EntryId, Outcome, read_outcome, write_outcome
 from backends.ids import Clock, IdSource
 from backends.ledger import (
-    ENTRY_FIELDS,
-    SIDE_FIELDS,
     Ledger,
     Posting,
     Refused,
     Taken,
-    fields_of,
-    transfer_of,
 )
 from backends.models import (
+    ENTRY_FIELDS,
     MAX_MINOR,
+    SIDE_FIELDS,
     Account,
     Idempotency,
     Page,
@@ -36,30 +34,13 @@ from backends.sql.errors import ConstraintViolation
 from backends.sql.lookups import ById
 from backends.sql.pages import Lists
 from backends.sql.schema import ACCOUNTS, IDEMPOTENCY_KEYS, TRANSFERS
-from backends.sql.statements import Row, Statement
+from backends.sql.statements import Statement
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, FromClause
     from sqlalchemy.sql.dml import ReturningUpdate
 
     from backends.sql.connections import Connections, Steps
-
-
-def to_account(row: Row) -> Account:
-    """Map a row of `accounts`."""
-    return Account(
-        id=row.id,
-        owner_id=row.owner_id,
-        name=row.name,
-        currency=row.currency,
-        balance_minor=row.balance_minor,
-        created_at=row.created_at,
-        version=row.version,
-    )
-
-
-def _to_transfer(row: Row) -> Transfer:
-    return transfer_of(row._asdict())
 
 
 _ADD_TRANSFER = insert(TRANSFERS)
@@ -81,7 +62,7 @@ _VERSIONS = union_all(
 )
 _LISTS = Lists(
     TRANSFERS,
-    _to_transfer,
+    Transfer,
     columns=TRANSFERS.c.keys(),
     conditions={
         "owner_id": (
@@ -190,8 +171,8 @@ class SqlLedger(Ledger):
             id_source=id_source,
         )
         self._connections = connections
-        self._by_id = ById(connections, ACCOUNTS, to_account, ACCOUNTS.c.keys())
-        self._transfer_by_id = ById(connections, TRANSFERS, _to_transfer, TRANSFERS.c.keys())
+        self._by_id = ById(connections, ACCOUNTS, Account, ACCOUNTS.c.keys())
+        self._transfer_by_id = ById(connections, TRANSFERS, Transfer, TRANSFERS.c.keys())
 
     async def _post(self, posting: Posting) -> Transfer:
         try:
@@ -209,7 +190,7 @@ class SqlLedger(Ledger):
             keyed=posting.idempotency is not None,
         )
         values = {
-            **fields_of(posting.entry(None, None)),
+            **posting.entry(None, None).fields(),
             "from_account_id": posting.from_account_id,
             "to_account_id": posting.to_account_id,
             "of_user": posting.owner_id,
@@ -223,7 +204,7 @@ class SqlLedger(Ledger):
             if violation.kind == "check":
                 raise Refused from violation
             raise
-        return _to_transfer(row)
+        return Transfer.of_fields(row)
 
     def _steps(self, posting: Posting) -> Steps[Transfer]:
         """Change the accounts, add the entry, keep the outcome."""
@@ -244,15 +225,15 @@ class SqlLedger(Ledger):
             if not rows:
                 raise Refused
             (row,) = rows
-            currency = row.currency
+            currency = row["currency"]
             sides[account_id] = Side(
-                account_id=row.id,
-                owner_id=row.owner_id,
-                balance_minor=row.balance_minor,
-                version=row.version,
+                account_id=row["id"],
+                owner_id=row["owner_id"],
+                balance_minor=row["balance_minor"],
+                version=row["version"],
             )
         transfer = posting.entry(sides.get(posting.from_account_id), sides.get(posting.to_account_id))
-        yield _ADD_TRANSFER, fields_of(transfer)
+        yield _ADD_TRANSFER, transfer.fields()
         if posting.idempotency is not None:
             yield KEEP_OUTCOME, self._kept(EntryId(posting.id), posting.ordered_by, posting.idempotency)
         return transfer
@@ -275,11 +256,11 @@ class SqlLedger(Ledger):
 
     async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Account | EntryId | None:
         rows = await self._connections.look_up(_OUTCOME, {"owner_id": owner_id, "key": idempotency.key})
-        return read_outcome(rows[0].outcome, rows[0].fingerprint, idempotency) if rows else None
+        return read_outcome(rows[0]["outcome"], rows[0]["fingerprint"], idempotency) if rows else None
 
     async def _find_accounts(self, ids: Sequence[str]) -> list[Account]:
         rows = await self._connections.run(_ACCOUNTS, {"first": ids[0], "last": ids[-1]})
-        return [to_account(row) for row in rows]
+        return [Account.of_fields(row) for row in rows]
 
     async def _find_transfer(self, id: str) -> Transfer | None:
         return await self._transfer_by_id.get(id)
@@ -309,4 +290,4 @@ class SqlLedger(Ledger):
 
     async def _find_versions(self, account_id: str, first: int, last: int) -> list[Transfer]:
         values = {"of_account": account_id, "first": first, "last": last}
-        return [_to_transfer(row) for row in await self._connections.run(_VERSIONS, values)]
+        return [Transfer.of_fields(row) for row in await self._connections.run(_VERSIONS, values)]

@@ -27,7 +27,7 @@ from backends.sql.functions import is_one_of
 from backends.sql.lookups import ById
 from backends.sql.pages import Lists
 from backends.sql.schema import ACCOUNTS, USERS
-from backends.sql.statements import Row, Statement
+from backends.sql.statements import Statement
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -35,24 +35,10 @@ if TYPE_CHECKING:
     from backends.sql.connections import Connections, Steps
 
 
-def _to_user(row: Row) -> User:
-    return User(
-        id=row.id,
-        email=row.email,
-        hashed_password=row.hashed_password,
-        full_name=row.full_name,
-        is_active=row.is_active,
-        is_superuser=row.is_superuser,
-        created_at=row.created_at,
-        version=row.version,
-        session_version=row.session_version,
-    )
-
-
 _OF_ID = USERS.c.id == bindparam("of_id")
 _LISTS = Lists(
     USERS,
-    _to_user,
+    User,
     columns=USERS.c.keys(),
     conditions={
         "is_active": USERS.c.is_active == bindparam("is_active"),
@@ -108,7 +94,7 @@ class SqlUserRepository:
         self._retry_deadline_seconds = retry_deadline_seconds
         self._clock = clock
         self._id_source = id_source
-        self._by_id = ById(connections, USERS, _to_user, USERS.c.keys())
+        self._by_id = ById(connections, USERS, User, USERS.c.keys())
 
     async def add(self, new: NewUser) -> User:
         """See the protocol."""
@@ -139,7 +125,7 @@ class SqlUserRepository:
         except ValueError:
             return None
         rows = await self._connections.look_up(_FIND, {"email": address})
-        return _to_user(rows[0]) if rows else None
+        return User.of_fields(rows[0]) if rows else None
 
     async def list(
         self,
@@ -180,7 +166,7 @@ class SqlUserRepository:
             raise _taken(violation) from violation
         if not rows:
             raise await self._refusal(id)
-        return _to_user(rows[0])
+        return User.of_fields(rows[0])
 
     async def delete(self, id: str, *, versions: Collection[int] | None = None) -> None:
         """See the protocol. `ON DELETE CASCADE` takes the items along; accounts with money refuse."""

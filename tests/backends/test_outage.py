@@ -19,7 +19,7 @@ import pytest
 
 from backends import open_backend
 from backends.errors import BackendError, ConnectionLost, Unavailable
-from backends.models import NewItem, NewUser
+from backends.models import Item, NewItem, NewUser
 from backends.mongo.backend import MongoBackend
 from backends.mongo.pages import Order, fetch_page
 from backends.protocols import Backend
@@ -271,6 +271,7 @@ async def test_endless_list_is_ended_by_the_server(mongo: Provision) -> None:
                 driver.database["items"],
                 [{"$where": "while (true) {}"}],
                 lambda document: document,
+                Item,
                 order=Order.by("title"),
                 skip=0,
                 limit=10,

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.rule("Order", "Pages")
 
 MILLISECOND = timedelta(milliseconds=1)
 SORTS: list[AccountSort] = ["-created_at", "created_at", "name", "-name"]
-NOTHING: Page[Account] = Page(data=[], count=0, next=None)
+NOTHING: Page[Account] = Page.of([], count=0, next=None)
 
 
 @pytest.mark.rule("Counts")
@@ -51,12 +51,12 @@ async def test_list_fits_all_conditions(
         for sort in SORTS:
             rows = sorted_by(sort, list(fitting))
             page = await backend.accounts.list(where=where, owner_id=owner_id, sort=sort)
-            assert page == Page(data=rows, count=len(rows), next=None), (where, owner_id, sort)
+            assert page == Page.of(rows, count=len(rows), next=None), (where, owner_id, sort)
             behind = await backend.accounts.list(
                 where=where, owner_id=owner_id, sort=sort, skip=1, limit=1, after=position(rows[0], sort)
             )
             more = position(rows[2], sort) if len(rows) > 3 else None
-            assert behind == Page(data=rows[2:3], count=len(rows), next=more), (where, owner_id, sort)
+            assert behind == Page.of(rows[2:3], count=len(rows), next=more), (where, owner_id, sort)
 
 
 async def test_list_by_currency_takes_the_code_exactly(backend: Backend, owner: User) -> None:
@@ -65,7 +65,7 @@ async def test_list_by_currency_takes_the_code_exactly(backend: Backend, owner: 
     await backend.accounts.add(NewAccount(name="a", currency="USD"), owner_id=owner.id)
 
     page = await backend.accounts.list(where=AccountFilter(currency="EUR"))
-    assert page == Page(data=[euros], count=1, next=None)
+    assert page == Page.of([euros], count=1, next=None)
     for text in ("", "eur", "EU", "EUR ", "E%", "E__", "$ne", "null", "XXX", "\N{EURO SIGN}" * 255):
         for owner_id in (None, owner.id):
             page = await backend.accounts.list(where=AccountFilter(currency=text), owner_id=owner_id)
@@ -100,6 +100,6 @@ async def test_list_limits_to_a_hundred_by_default(backend: Backend, owner: User
     newest_first = sorted(accounts, key=order, reverse=True)
 
     page = await backend.accounts.list()
-    assert page == Page(data=newest_first[:100], count=101, next=position(newest_first[99]))
+    assert page == Page.of(newest_first[:100], count=101, next=position(newest_first[99]))
     whole = await backend.accounts.list(limit=MAX_LIMIT)
-    assert whole == Page(data=newest_first, count=101, next=None)
+    assert whole == Page.of(newest_first, count=101, next=None)

@@ -56,7 +56,7 @@ async def test_delete_of_user_takes_all_its_empty_accounts_and_no_others(
     assert await books(backend) == (kept[::-1], [])
     if deleted:
         assert await everything(backend) == ([stranger], [])
-        assert await backend.accounts.list(owner_id=owner.id) == Page(data=[], count=0, next=None)
+        assert await backend.accounts.list(owner_id=owner.id) == Page.of([], count=0, next=None)
         for account in accounts[::2]:
             with raises(NotFound("account", account.id)):
                 await backend.accounts.get(account.id)
@@ -119,7 +119,7 @@ async def test_ledger_keeps_the_entries_of_deleted_accounts_and_users(
     async def assert_kept() -> None:
         for user, seen in ((owner, entries), (stranger, entries[1:2])):
             page = await backend.accounts.transfers(owner_id=user.id)
-            assert page == Page(data=seen, count=len(seen), next=None)
+            assert page == Page.of(seen, count=len(seen), next=None)
         for entry in entries:
             assert await backend.accounts.get_transfer(entry.id) == entry
             assert await backend.accounts.get_transfer(entry.id, owner_id=owner.id) == entry

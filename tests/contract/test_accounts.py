@@ -58,8 +58,8 @@ async def test_add_returns_what_get_returns(
     assert account == expected
     assert await backend.accounts.get(account.id) == expected
     assert await backend.accounts.get(account.id, owner_id=owner.id) == expected
-    assert await backend.accounts.list() == Page(data=[expected], count=1, next=None)
-    assert await backend.accounts.list(owner_id=owner.id) == Page(data=[expected], count=1, next=None)
+    assert await backend.accounts.list() == Page.of([expected], count=1, next=None)
+    assert await backend.accounts.list(owner_id=owner.id) == Page.of([expected], count=1, next=None)
     assert (await backend.accounts.statement(account.id)).account == expected
 
 
@@ -175,9 +175,9 @@ async def test_list_of_an_owner_contains_only_its_accounts(
 
     for user in (owner, stranger):
         mine = [account for account in accounts[::-1] if account.owner_id == user.id]
-        assert await backend.accounts.list(owner_id=user.id) == Page(data=mine, count=len(mine), next=None)
+        assert await backend.accounts.list(owner_id=user.id) == Page.of(mine, count=len(mine), next=None)
     for owner_id in [UNKNOWN_ID, accounts[0].id, *malformed_ids(owner.id)]:
-        assert await backend.accounts.list(owner_id=owner_id) == Page(data=[], count=0, next=None)
+        assert await backend.accounts.list(owner_id=owner_id) == Page.of([], count=0, next=None)
 
 
 @pytest.mark.rule("Atomicity")

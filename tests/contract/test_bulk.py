@@ -65,7 +65,7 @@ async def test_add_many_returns_what_get_returns(
         assert await backend.items.get(item.id, owner_id=owner.id) == item
     assert await everything(backend) == ([stranger, owner], [*items[::-1], neighbour])
     mine = await backend.items.list(owner_id=owner.id)
-    assert mine == Page(data=items[::-1], count=len(items), next=None)
+    assert mine == Page.of(items[::-1], count=len(items), next=None)
 
 
 async def test_add_many_gives_ids_that_ascend(
@@ -91,8 +91,8 @@ async def test_add_many_takes_as_many_as_the_contract_says(backend: Backend, own
 
         if Capability.TRANSACTIONS in backend.capabilities:
             assert before is not None
-            assert (await backend.items.list(limit=count)) == Page(
-                data=items[::-1],
+            assert (await backend.items.list(limit=count)) == Page.of(
+                items[::-1],
                 count=before + count,
                 next=None if not before else (await backend.items.list(limit=count)).next,
             )
@@ -127,7 +127,7 @@ async def test_add_many_lets_search_find_each(backend: Backend, owner: User) -> 
     items = await add_many(backend, new, owner_id=owner.id)
 
     found = await backend.items.list(where=ItemFilter(q="strasse"))
-    assert found == Page(data=items[:2][::-1], count=len(items[:2]), next=None)
+    assert found == Page.of(items[:2][::-1], count=len(items[:2]), next=None)
 
 
 @pytest.mark.parametrize("clash", ["with another item", "with each other"])

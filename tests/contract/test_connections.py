@@ -173,7 +173,7 @@ async def test_cancelled_calls_keep_no_connection(small: Backend, owner: User) -
 
         await _settled(small)
         assert await small.users.get(owner.id) == owner
-        assert await small.items.list() == Page(data=items[::-1], count=4, next=None)
+        assert await small.items.list() == Page.of(items[::-1], count=4, next=None)
 
 
 @pytest.mark.rule("Atomicity", "Lost connections")

@@ -57,7 +57,7 @@ def _expected(rows: list[Any], sort: str, *, skip: int = 0, limit: int = 100, st
     behind = sorted_by(sort, rows)[start:]
     data = behind[skip : skip + limit]
     more = bool(data) and len(behind) > skip + limit
-    return Page(data=data, count=len(rows), next=position(data[-1], sort) if more else None)
+    return Page.of(data, count=len(rows), next=position(data[-1], sort) if more else None)
 
 
 @pytest.mark.rule("Counts")
@@ -149,13 +149,13 @@ async def test_list_without_rows_is_a_count(backend: Backend, owner: User) -> No
     items = [await backend.items.add(new_item(n), owner_id=owner.id) for n in range(4)]
     where = ItemFilter(created_after=items[0].created_at)
 
-    assert await backend.items.list(where=where, limit=0) == Page(data=[], count=3, next=None)
+    assert await backend.items.list(where=where, limit=0) == Page.of([], count=3, next=None)
     uncounted = await backend.items.list(where=where, count=False)
-    assert uncounted == Page(data=items[:0:-1], count=None, next=None)
+    assert uncounted == Page.of(items[:0:-1], count=None, next=None)
     rest = await backend.items.list(where=where, after=position(items[2]))
-    assert rest == Page(data=[items[1]], count=3, next=None)
+    assert rest == Page.of([items[1]], count=3, next=None)
     beyond = await backend.items.list(where=where, skip=3)
-    assert beyond == Page(data=[], count=3, next=None)
+    assert beyond == Page.of([], count=3, next=None)
 
 
 async def test_list_by_title_takes_the_whole_title_exactly(backend: Backend, owner: User) -> None:
@@ -180,10 +180,10 @@ async def test_list_by_title_takes_the_whole_title_exactly(backend: Backend, own
 
     for item in items:
         page = await backend.items.list(where=ItemFilter(title=item.title))
-        assert page == Page(data=[item], count=1, next=None), ascii(item.title)
+        assert page == Page.of([item], count=1, next=None), ascii(item.title)
     for title in ("", "aaa", "a\n", "\u00c9", "A ", "null", "$gt", "\ufffe"):
         page = await backend.items.list(where=ItemFilter(title=title))
-        assert page == Page(data=[], count=0, next=None), ascii(title)
+        assert page == Page.of([], count=0, next=None), ascii(title)
 
 
 async def test_list_by_conditions_that_exclude_each_other_is_empty(backend: Backend, owner: User) -> None:
@@ -191,7 +191,7 @@ async def test_list_by_conditions_that_exclude_each_other_is_empty(backend: Back
     item = await backend.items.add(new_item(), owner_id=owner.id)
     now = item.created_at
 
-    nothing: Page[Item] = Page(data=[], count=0, next=None)
+    nothing: Page[Item] = Page.of([], count=0, next=None)
     for where in (
         ItemFilter(title=item.title, q="nowhere"),
         ItemFilter(created_after=now + MILLISECOND, created_before=now - MILLISECOND),

@@ -35,7 +35,7 @@ async def test_delete_takes_all_items_of_the_user_and_no_others(
     kept = [item for item in items if item.owner_id == stranger.id or not deleted]
     assert await everything(backend) == ([stranger] if deleted else [stranger, owner], kept[::-1])
     if deleted:
-        assert await backend.items.list(owner_id=owner.id) == Page(data=[], count=0, next=None)
+        assert await backend.items.list(owner_id=owner.id) == Page.of([], count=0, next=None)
         for item in items[::2]:
             with raises(NotFound("item", item.id)):
                 await backend.items.get(item.id)

@@ -52,8 +52,8 @@ async def test_add_returns_what_get_returns(
     assert item == expected
     assert await backend.items.get(item.id) == expected
     assert await backend.items.get(item.id, owner_id=owner.id) == expected
-    assert await backend.items.list() == Page(data=[expected], count=1, next=None)
-    assert await backend.items.list(owner_id=owner.id) == Page(data=[expected], count=1, next=None)
+    assert await backend.items.list() == Page.of([expected], count=1, next=None)
+    assert await backend.items.list(owner_id=owner.id) == Page.of([expected], count=1, next=None)
 
 
 @pytest.mark.rule("Null")
@@ -131,7 +131,7 @@ async def test_update_of_one_field_leaves_the_others(backend: Backend, full: Ite
 
     assert updated == changed(full, **{name: OTHER_ITEM[name]})
     assert await backend.items.get(full.id) == updated
-    assert await backend.items.list() == Page(data=[neighbour, updated], count=2, next=None)
+    assert await backend.items.list() == Page.of([neighbour, updated], count=2, next=None)
 
 
 @pytest.mark.rule("Null")
@@ -163,7 +163,7 @@ async def test_update_to_none_clears_the_field(backend: Backend, full: Item, nam
 async def test_update_with_no_field_set_returns_the_item(backend: Backend, full: Item) -> None:
     """No field set: nothing changes."""
     assert await backend.items.update(full.id, ItemChanges()) == full
-    assert await backend.items.list() == Page(data=[full], count=1, next=None)
+    assert await backend.items.list() == Page.of([full], count=1, next=None)
 
 
 @pytest.mark.rule("Versions")
@@ -172,7 +172,7 @@ async def test_update_to_equal_values_is_a_new_version(backend: Backend, full: I
     updated = await backend.items.update(full.id, _changes(**FULL_ITEM), owner_id=full.owner_id)
 
     assert updated == changed(full)
-    assert await backend.items.list() == Page(data=[updated], count=1, next=None)
+    assert await backend.items.list() == Page.of([updated], count=1, next=None)
 
 
 @pytest.mark.rule("Atomicity")
@@ -207,7 +207,7 @@ async def test_update_of_unknown_id_raises_not_found(
             with raises(NotFound("item", id_)):
                 await backend.items.update(id_, _changes(**changes), owner_id=owner_id)
 
-    assert await backend.items.list() == Page(data=[full], count=1, next=None)
+    assert await backend.items.list() == Page.of([full], count=1, next=None)
 
 
 @pytest.mark.rule("Identity")
@@ -218,7 +218,7 @@ async def test_delete_of_unknown_id_raises_not_found(backend: Backend, full: Ite
             with raises(NotFound("item", id_)):
                 await backend.items.delete(id_, owner_id=owner_id)
 
-    assert await backend.items.list() == Page(data=[full], count=1, next=None)
+    assert await backend.items.list() == Page.of([full], count=1, next=None)
 
 
 @pytest.mark.rule("Atomicity")
@@ -233,7 +233,7 @@ async def test_concurrent_deletes_of_one_item_let_one_win(backend: Backend, full
 
         assert done == [None]
         assert errors == [facts(NotFound("item", item.id))] * 19
-    assert await backend.items.list() == Page(data=[full], count=1, next=None)
+    assert await backend.items.list() == Page.of([full], count=1, next=None)
 
 
 @pytest.mark.rule("Atomicity")
@@ -281,4 +281,4 @@ async def test_concurrent_updates_and_a_delete_end_without_the_item(backend: Bac
         changed(full, version=item.version, title=item.title) for item in results if item is not None
     ]
     assert set(errors) <= {facts(NotFound("item", full.id))}
-    assert await backend.items.list() == Page(data=[], count=0, next=None)
+    assert await backend.items.list() == Page.of([], count=0, next=None)

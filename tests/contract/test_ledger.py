@@ -20,7 +20,7 @@ pytestmark = pytest.mark.rule("Money")
 
 MILLISECOND = timedelta(milliseconds=1)
 SORTS: list[TransferSort] = ["-created_at", "created_at"]
-NOTHING: Page[Transfer] = Page(data=[], count=0, next=None)
+NOTHING: Page[Transfer] = Page.of([], count=0, next=None)
 
 
 @pytest.fixture
@@ -93,10 +93,8 @@ async def test_transfers_of_an_owner_are_those_of_its_accounts(
         for sort in SORTS:
             rows = seen if sort == "created_at" else seen[::-1]
             page = await accounts.transfers(owner_id=user.id, sort=sort)
-            assert page == Page(data=rows, count=4, next=None), sort
-    assert await accounts.transfers() == Page(
-        data=[entry for entry, _ in entries][::-1], count=6, next=None
-    )
+            assert page == Page.of(rows, count=4, next=None), sort
+    assert await accounts.transfers() == Page.of([entry for entry, _ in entries][::-1], count=6, next=None)
     for owner_id in [UNKNOWN_ID, mine.id, *malformed_ids(owner.id)]:
         assert await accounts.transfers(owner_id=owner_id) == NOTHING
 
@@ -127,7 +125,7 @@ async def test_transfers_fit_all_conditions(
                 for sort in SORTS:
                     rows = fitting if sort == "created_at" else fitting[::-1]
                     page = await backend.accounts.transfers(owner_id=owner_id, where=where, sort=sort)
-                    assert page == Page(data=rows, count=len(rows), next=None), (where, owner_id, sort)
+                    assert page == Page.of(rows, count=len(rows), next=None), (where, owner_id, sort)
                     if len(rows) > 1:
                         first = await backend.accounts.transfers(
                             owner_id=owner_id, where=where, sort=sort, limit=1

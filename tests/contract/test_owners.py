@@ -96,7 +96,7 @@ async def test_update_keeps_the_owner(backend: Backend, owner: User, stranger: U
 
     assert updated == changed(item, title="taken")
     assert await backend.items.get(item.id, owner_id=owner.id) == updated
-    assert await backend.items.list(owner_id=stranger.id) == Page(data=[], count=0, next=None)
+    assert await backend.items.list(owner_id=stranger.id) == Page.of([], count=0, next=None)
 
 
 async def test_list_of_an_owner_contains_only_its_items(
@@ -110,24 +110,24 @@ async def test_list_of_an_owner_contains_only_its_items(
 
     for user in (owner, stranger):
         mine = [item for item in newest_first if item.owner_id == user.id]
-        assert await backend.items.list(owner_id=user.id) == Page(data=mine, count=len(mine), next=None)
-    assert await backend.items.list() == Page(data=newest_first, count=9, next=None)
+        assert await backend.items.list(owner_id=user.id) == Page.of(mine, count=len(mine), next=None)
+    assert await backend.items.list() == Page.of(newest_first, count=9, next=None)
 
 
 @pytest.mark.rule("Identity")
 async def test_list_of_unknown_owner_is_empty(backend: Backend, owner: User, item: Item) -> None:
     """An owner who does not exist, or whose id is malformed, has no items."""
     for owner_id in [UNKNOWN_ID, item.id, *malformed_ids(owner.id)]:
-        assert await backend.items.list(owner_id=owner_id) == Page(data=[], count=0, next=None)
+        assert await backend.items.list(owner_id=owner_id) == Page.of([], count=0, next=None)
         uncounted = await backend.items.list(owner_id=owner_id, count=False)
-        assert uncounted == Page(data=[], count=None, next=None)
+        assert uncounted == Page.of([], count=None, next=None)
 
 
 async def test_list_of_deleted_owner_is_empty(backend: Backend, owner: User, item: Item) -> None:
     """The items of a deleted owner are gone from its list."""
     deleted = await delete_user(backend, owner.id)
 
-    expected: Page[Item] = Page(data=[] if deleted else [item], count=0 if deleted else 1, next=None)
+    expected: Page[Item] = Page.of([] if deleted else [item], count=0 if deleted else 1, next=None)
     assert await backend.items.list(owner_id=owner.id) == expected
 
 

@@ -59,13 +59,13 @@ async def test_list_of_no_rows_is_empty(shelf: Shelf, clock: ManualClock) -> Non
         for limit in LIMITS:
             for after in (None, Position(clock.now, hex_id(1))):
                 page = await shelf.list(skip=skip, limit=limit, after=after)
-                assert page == Page(data=[], count=0, next=None)
+                assert page == Page.of([], count=0, next=None)
 
 
 @pytest.mark.rule("Order")
 async def test_list_is_newest_first(shelf: Shelf, five: list[Row]) -> None:
     """Without arguments it is the newest rows, all counted."""
-    assert await shelf.list() == Page(data=five, count=5, next=None)
+    assert await shelf.list() == Page.of(five, count=5, next=None)
 
 
 @pytest.mark.rule("Order")
@@ -74,7 +74,7 @@ async def test_list_orders_by_time_before_id(shelf: Shelf, ids: ManualIds) -> No
     ids.upcoming = list(SHUFFLED_IDS)
     rows = [await shelf.add(n) for n in range(len(SHUFFLED_IDS))]
 
-    assert await shelf.list() == Page(data=rows[::-1], count=len(rows), next=None)
+    assert await shelf.list() == Page.of(rows[::-1], count=len(rows), next=None)
 
 
 @pytest.mark.rule("Order")
@@ -87,7 +87,7 @@ async def test_list_orders_by_stored_time_not_by_insertion(shelf: Shelf, clock: 
         rows.append(await shelf.add(n))
 
     newest_first = sorted(rows, key=lambda row: row.created_at, reverse=True)
-    assert await shelf.list() == Page(data=newest_first, count=5, next=None)
+    assert await shelf.list() == Page.of(newest_first, count=5, next=None)
 
 
 @pytest.mark.rule("Order")
@@ -100,7 +100,7 @@ async def test_list_orders_equal_times_by_id(shelf: Shelf, clock: ManualClock, i
     page = await shelf.list()
 
     assert [row.id for row in page.data] == sorted(SHUFFLED_IDS, reverse=True)
-    assert page == Page(data=sorted(rows, key=order, reverse=True), count=len(rows), next=None)
+    assert page == Page.of(sorted(rows, key=order, reverse=True), count=len(rows), next=None)
 
 
 @pytest.mark.rule("Counts")
@@ -108,8 +108,8 @@ async def test_list_takes_skip_and_limit(shelf: Shelf, five: list[Row]) -> None:
     """A page is the slice of the list; `next` is set exactly if a row follows; the count is the whole."""
     for skip in SKIPS:
         for limit in LIMITS:
-            expected = Page(
-                data=_slice(five, skip=skip, limit=limit), count=5, next=_next(five, skip=skip, limit=limit)
+            expected = Page.of(
+                _slice(five, skip=skip, limit=limit), count=5, next=_next(five, skip=skip, limit=limit)
             )
             assert await shelf.list(skip=skip, limit=limit) == expected, (skip, limit)
 
@@ -119,8 +119,8 @@ async def test_list_without_count_differs_in_nothing_else(shelf: Shelf, five: li
     """`count=False` gives None for the count and the same page."""
     for skip in SKIPS:
         for limit in LIMITS:
-            expected = Page(
-                data=_slice(five, skip=skip, limit=limit),
+            expected = Page.of(
+                _slice(five, skip=skip, limit=limit),
                 count=None,
                 next=_next(five, skip=skip, limit=limit),
             )
@@ -135,8 +135,8 @@ async def test_list_after_a_row_begins_behind_it(shelf: Shelf, five: list[Row], 
         for skip in (0, 1, 2**31 - 1):
             for limit in (0, 2, 5):
                 page = await shelf.list(skip=skip, limit=limit, after=position(row), count=count)
-                assert page == Page(
-                    data=_slice(behind, skip=skip, limit=limit),
+                assert page == Page.of(
+                    _slice(behind, skip=skip, limit=limit),
                     count=5 if count else None,
                     next=_next(behind, skip=skip, limit=limit),
                 ), (index, skip, limit)
@@ -161,7 +161,7 @@ async def test_list_after_a_place_without_row_begins_behind_it(
         (Position(now, hex_id(0)), []),
         (Position(now - moment, "f" * 24), []),
     ]:
-        assert await shelf.list(after=after) == Page(data=expected, count=3, next=None), after
+        assert await shelf.list(after=after) == Page.of(expected, count=3, next=None), after
 
 
 async def test_list_limits_to_a_hundred_by_default(backend: Backend, owner: User) -> None:
@@ -172,8 +172,8 @@ async def test_list_limits_to_a_hundred_by_default(backend: Backend, owner: User
 
     for owner_id in (None, owner.id):
         page = await backend.items.list(owner_id=owner_id)
-        assert page == Page(data=newest_first[:100], count=101, next=position(newest_first[99]))
+        assert page == Page.of(newest_first[:100], count=101, next=position(newest_first[99]))
         rest = await backend.items.list(owner_id=owner_id, after=page.next)
-        assert rest == Page(data=newest_first[100:], count=101, next=None)
+        assert rest == Page.of(newest_first[100:], count=101, next=None)
         whole = await backend.items.list(owner_id=owner_id, limit=MAX_LIMIT)
-        assert whole == Page(data=newest_first, count=101, next=None)
+        assert whole == Page.of(newest_first, count=101, next=None)

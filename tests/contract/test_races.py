@@ -87,7 +87,7 @@ async def test_delete_racing_adds_leaves_no_orphan(backend: Backend, open_anothe
         assert race.refusals == [facts(NotFound("user", race.user.id))] * ADDERS
         assert await everything(backend) == await everything(another) == ([bystander], [kept])
         assert await books(backend) == await books(another) == ([], [])
-        assert await backend.items.list(owner_id=race.user.id) == Page(data=[], count=0, next=None)
+        assert await backend.items.list(owner_id=race.user.id) == Page.of([], count=0, next=None)
 
 
 async def test_delete_racing_updates_of_its_items_takes_them_all(
@@ -117,7 +117,7 @@ async def test_delete_racing_updates_of_its_items_takes_them_all(
                 assert isinstance(outcome, Item)
                 assert outcome == changed(item, version=outcome.version, title=f"{n}")
         if not deleted:
-            assert await backend.items.list(count=False, limit=0) == Page(data=[], count=None, next=None)
+            assert await backend.items.list(count=False, limit=0) == Page.of([], count=None, next=None)
             assert (await backend.users.list(limit=1)).data == [user]
             break
         assert await everything(backend) == ([], [])

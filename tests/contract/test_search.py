@@ -113,7 +113,7 @@ async def test_list_finds_a_part_of_title_or_description(backend: Backend, items
     for name, (text, parts) in FOUND.items():
         found = await _tell(backend, items, text)
         for q in parts:
-            assert await _search(backend, q) == Page(data=found, count=2, next=None), (name, ascii(q))
+            assert await _search(backend, q) == Page.of(found, count=2, next=None), (name, ascii(q))
 
 
 async def test_list_does_not_find_what_is_no_part(backend: Backend, items: list[Item]) -> None:
@@ -121,7 +121,7 @@ async def test_list_does_not_find_what_is_no_part(backend: Backend, items: list[
     for name, (text, others) in NOT_FOUND.items():
         await _tell(backend, items, text)
         for q in others:
-            assert await _search(backend, q) == Page(data=[], count=0, next=None), (name, ascii(q))
+            assert await _search(backend, q) == Page.of([], count=0, next=None), (name, ascii(q))
 
 
 async def test_list_does_not_search_across_title_and_description(backend: Backend, owner: User) -> None:
@@ -129,9 +129,9 @@ async def test_list_does_not_search_across_title_and_description(backend: Backen
     item = await backend.items.add(NewItem(title="ab", description="cd"), owner_id=owner.id)
 
     for q in ("bc", "abcd", "ab cd", "b\nc", "dab"):
-        assert await _search(backend, q) == Page(data=[], count=0, next=None), q
+        assert await _search(backend, q) == Page.of([], count=0, next=None), q
     for q in ("ab", "cd"):
-        assert await _search(backend, q) == Page(data=[item], count=1, next=None), q
+        assert await _search(backend, q) == Page.of([item], count=1, next=None), q
 
 
 async def test_list_by_empty_part_is_the_whole_list(backend: Backend, items: list[Item]) -> None:
@@ -145,27 +145,27 @@ async def test_list_by_empty_part_is_the_whole_list(backend: Backend, items: lis
 async def test_search_follows_updates(backend: Backend, items: list[Item]) -> None:
     """The text of now is found, that of before is not, whichever field changes."""
     item = items[0]
-    nothing: Page[Item] = Page(data=[], count=0, next=None)
+    nothing: Page[Item] = Page.of([], count=0, next=None)
     both = await backend.items.update(item.id, ItemChanges(title="Eins", description="Zwei"))
-    assert await _search(backend, "EINS") == Page(data=[both], count=1, next=None)
+    assert await _search(backend, "EINS") == Page.of([both], count=1, next=None)
 
     retitled = await backend.items.update(item.id, ItemChanges(title="Drei"))
     assert retitled == changed(both, title="Drei")
     assert await _search(backend, "eins") == nothing
     for q in ("DREI", "ZWEI"):
-        assert await _search(backend, q) == Page(data=[retitled], count=1, next=None)
+        assert await _search(backend, q) == Page.of([retitled], count=1, next=None)
 
     retold = await backend.items.update(item.id, ItemChanges(description="Vier"))
     assert await _search(backend, "zwei") == nothing
     for q in ("drei", "vier"):
-        assert await _search(backend, q) == Page(data=[retold], count=1, next=None)
+        assert await _search(backend, q) == Page.of([retold], count=1, next=None)
 
     cleared = await backend.items.update(item.id, ItemChanges(description=None))
     assert await _search(backend, "vier") == nothing
-    assert await _search(backend, "drei") == Page(data=[cleared], count=1, next=None)
+    assert await _search(backend, "drei") == Page.of([cleared], count=1, next=None)
 
     emptied = await backend.items.update(item.id, ItemChanges(description=""))
-    assert await _search(backend, "drei") == Page(data=[emptied], count=1, next=None)
+    assert await _search(backend, "drei") == Page.of([emptied], count=1, next=None)
 
     await backend.items.delete(item.id)
     assert await _search(backend, "drei") == nothing

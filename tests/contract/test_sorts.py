@@ -93,7 +93,7 @@ async def test_list_orders_equal_keys_by_id_in_the_same_direction(
 
     for sort in shelf.sorts:
         expected = sorted_by(sort, rows)
-        assert await shelf.list(sort=sort) == Page(data=expected, count=len(rows), next=None), sort
+        assert await shelf.list(sort=sort) == Page.of(expected, count=len(rows), next=None), sort
         for index, row in list(enumerate(expected))[::2]:
             page = await shelf.list(sort=sort, after=position(row, sort), limit=1, count=False)
             assert page.data == expected[index + 1 : index + 2], (sort, index)
@@ -112,8 +112,8 @@ async def test_list_takes_skip_limit_and_after_in_every_sort(shelf: Shelf) -> No
                 data = behind[skip : skip + limit]
                 more = bool(data) and len(behind) > skip + limit
                 page = await shelf.list(sort=sort, skip=skip, limit=limit, after=after, count=count)
-                assert page == Page(
-                    data=data,
+                assert page == Page.of(
+                    data,
                     count=5 if count else None,
                     next=position(data[-1], sort) if more else None,
                 ), (sort, start, skip, limit)
@@ -136,7 +136,7 @@ async def test_list_after_a_key_without_row_begins_behind_it(shelf: Shelf) -> No
         for sort in shelf.sorts_by_text:
             place, start = ("f" * 24, 5 - passed) if sort.startswith("-") else (hex_id(0), passed)
             page = await shelf.list(sort=sort, after=Position(key, place))
-            assert page == Page(data=sorted_by(sort, rows)[start:], count=5, next=None), (key, sort)
+            assert page == Page.of(sorted_by(sort, rows)[start:], count=5, next=None), (key, sort)
 
 
 @pytest.mark.rule("Pages")
@@ -157,7 +157,7 @@ async def test_list_after_a_place_among_equal_titles_begins_behind_it(
             page = await given_ids.items.list(
                 owner_id=owner_id, sort=sort, after=Position("same", hex_id(n))
             )
-            assert page == Page(data=behind, count=3, next=None), n
+            assert page == Page.of(behind, count=3, next=None), n
 
 
 async def test_list_by_text_follows_an_update(shelf: Shelf) -> None:
@@ -185,6 +185,6 @@ async def test_list_by_title_spans_owners_and_times(
     for sort in ("title", "-title"):
         expected = sorted_by(sort, list(items))
         mine = [row for row in expected if isinstance(row, Item) and row.owner_id == owner.id]
-        assert await backend.items.list(sort=sort) == Page(data=expected, count=6, next=None)
+        assert await backend.items.list(sort=sort) == Page.of(expected, count=6, next=None)
         page = await backend.items.list(sort=sort, owner_id=owner.id)
-        assert page == Page(data=mine, count=3, next=None)
+        assert page == Page.of(mine, count=3, next=None)

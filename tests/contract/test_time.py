@@ -107,7 +107,7 @@ async def test_list_orders_times_of_all_years(shelf: Shelf, clock: ManualClock) 
     newest_first = sorted(rows, key=lambda row: row.created_at, reverse=True)
 
     assert [row.created_at for row in newest_first] == TIMES[::-1]
-    assert await shelf.list() == Page(data=newest_first, count=len(rows), next=None)
+    assert await shelf.list() == Page.of(newest_first, count=len(rows), next=None)
     for index, row in enumerate(newest_first):
         page = await shelf.list(after=position(row), limit=1, count=False)
         assert page.data == newest_first[index + 1 : index + 2]

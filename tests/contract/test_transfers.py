@@ -82,7 +82,7 @@ async def test_entries_are_what_was_ordered(
     assert all(is_id(each.id) for each in done)
     assert [await accounts.get_transfer(each.id) for each in done] == done
     newest_first = sorted(done, key=lambda each: each.id, reverse=True)
-    assert await accounts.transfers() == Page(data=newest_first, count=3, next=None)
+    assert await accounts.transfers() == Page.of(newest_first, count=3, next=None)
     assert await checked_books(backend) == ([after(target, done[2]), account], newest_first)
 
 

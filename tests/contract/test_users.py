@@ -49,7 +49,7 @@ async def test_add_returns_what_get_returns(backend: Backend, sample: dict[str, 
     assert user == expected
     assert await backend.users.get(user.id) == expected
     assert await backend.users.find_by_email(user.email) == expected
-    assert await backend.users.list() == Page(data=[expected], count=1, next=None)
+    assert await backend.users.list() == Page.of([expected], count=1, next=None)
 
 
 @pytest.mark.rule("Null")

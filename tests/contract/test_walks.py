@@ -66,7 +66,7 @@ async def test_walk_goes_on_behind_a_deleted_row(shelf: Shelf, clock: ManualCloc
             left.remove(rows[3])
 
         rest = await shelf.list(sort=sort, after=first.next)
-        assert rest == Page(data=rows[4:], count=len(left), next=None), sort
+        assert rest == Page.of(rows[4:], count=len(left), next=None), sort
 
 
 async def test_walk_meets_surviving_rows_once_while_others_change(
@@ -104,12 +104,12 @@ async def test_list_next_is_none_when_the_rest_was_deleted(shelf: Shelf) -> None
     """A page after the last row is empty and the end."""
     older, newer = [await shelf.add(n) for n in range(2)]
     first = await shelf.list(limit=1)
-    assert first == Page(data=[newer], count=2, next=position(newer))
+    assert first == Page.of([newer], count=2, next=position(newer))
 
     removed = await shelf.remove(older)
 
     rest = [] if removed else [older]
-    assert await shelf.list(limit=1, after=first.next) == Page(data=rest, count=2 - removed, next=None)
+    assert await shelf.list(limit=1, after=first.next) == Page.of(rest, count=2 - removed, next=None)
 
 
 @pytest.mark.rule("Visibility")
@@ -118,9 +118,9 @@ async def test_list_sees_what_was_written_before_it(shelf: Shelf) -> None:
     rows: list[Row] = []
     for n in range(4):
         rows.insert(0, await shelf.add(n))
-        assert await shelf.list(limit=2) == Page(
-            data=rows[:2], count=n + 1, next=position(rows[1]) if n > 1 else None
+        assert await shelf.list(limit=2) == Page.of(
+            rows[:2], count=n + 1, next=position(rows[1]) if n > 1 else None
         )
     if await shelf.remove(rows[1]):
         del rows[1]
-    assert await shelf.list() == Page(data=rows, count=len(rows), next=None)
+    assert await shelf.list() == Page.of(rows, count=len(rows), next=None)

@@ -222,9 +222,9 @@ FAULTS = [
     ),
     _in(
         _USERS,
-        "mongo: times without a zone",
-        ('created_at=document["created_at"].replace(tzinfo=UTC)', 'created_at=document["created_at"]'),
-        first="users",
+        "mongo: times of the whole second in a form of their own",
+        ('write_time(document["created_at"])', 'document["created_at"].isoformat() + "Z"'),
+        first="time",
     ),
     _in(
         "migrations/mongo/steps/m0001_users_and_items.py",

@@ -181,7 +181,18 @@ FAULTS = [
         "as many items at once as anybody likes",
         ("Field(min_length=1, max_length=MAX_ADDED)", "Field(min_length=1, max_length=10 * MAX_ADDED)"),
     ),
-    _in("api/schemas.py", "times in whole seconds", ('timespec="milliseconds"', 'timespec="seconds"')),
+    _in(
+        "api/cursors.py",
+        "lists that show what is not for clients",
+        ("fromkeys(shown.model_fields, as_it_is)", 'fromkeys([*shown.model_fields, "version"], as_it_is)'),
+    ),
+    _in(
+        "backends/ids.py",
+        "times without a zone",
+        ("fromisoformat(text)", "fromisoformat(text[:-1])"),
+        first="users",
+    ),
+    _in("backends/ids.py", "times in whole seconds", ('timespec="milliseconds"', 'timespec="seconds"')),
     _in(
         "api/deps.py",
         "sessions that outlive their end",

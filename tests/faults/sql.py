@@ -48,13 +48,13 @@ FAULTS = [
     _in(
         _PAGES,
         "sql: a next page after the last one",
-        ("if len(rows) > limit > 0:", "if len(rows) >= limit > 0:"),
+        ("if len(rows) > limit > 0 else", "if len(rows) >= limit > 0 else"),
         first="pages",
     ),
     _in(
         _PAGES,
         "sql: a page that is one row too long",
-        ("for row in rows[:limit]]", "for row in rows]"),
+        ("rows=rows[:limit]", "rows=rows"),
         first="pages",
     ),
     _in(
@@ -200,6 +200,12 @@ FAULTS = [
         "sql: a statement without what came in",
         ('for side in ("from", "to")', 'for side in ("from", "from")'),
         first="statement",
+    ),
+    _in(
+        "backends/sql/functions.py",
+        "sql: rows with times in whole seconds",
+        ("substr({time}, 12, 12)", "substr({time}, 12, 8)"),
+        first="time",
     ),
     _in(
         "backends/sql/schema.py",

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict
 from datetime import datetime
 from typing import Protocol
 
 from backends.errors import VersionMismatch
-from backends.ledger import fields_of, transfer_of
 from backends.models import Account, Item, Transfer, User
 from eitherdb_lmdb.tables import Table, from_json, to_json
 
@@ -16,29 +14,29 @@ USERS = Table[User](
     name="users",
     sorts=("created_at", "email"),
     owners=lambda _: (),
-    dump=lambda user: to_json(asdict(user)),
-    load=lambda text: User(**from_json(text)),
+    dump=lambda user: to_json(user.fields()),
+    load=lambda text: User.of_fields(from_json(text)),
 )
 ITEMS = Table[Item](
     name="items",
     sorts=("created_at", "title"),
     owners=lambda item: [item.owner_id],
-    dump=lambda item: to_json(asdict(item)),
-    load=lambda text: Item(**from_json(text)),
+    dump=lambda item: to_json(item.fields()),
+    load=lambda text: Item.of_fields(from_json(text)),
 )
 ACCOUNTS = Table[Account](
     name="accounts",
     sorts=("created_at", "name"),
     owners=lambda account: [account.owner_id],
-    dump=lambda account: to_json(asdict(account)),
-    load=lambda text: Account(**from_json(text)),
+    dump=lambda account: to_json(account.fields()),
+    load=lambda text: Account.of_fields(from_json(text)),
 )
 TRANSFERS = Table[Transfer](
     name="transfers",
     sorts=("created_at",),
     owners=lambda entry: {side.owner_id for side in (entry.source, entry.target) if side},
-    dump=lambda entry: to_json(fields_of(entry)),
-    load=lambda text: transfer_of(from_json(text)),
+    dump=lambda entry: to_json(entry.fields()),
+    load=lambda text: Transfer.of_fields(from_json(text)),
 )
 
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice, takewhile
 from operator import itemgetter
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import lmdb
 
 from backends.ids import is_id
-from backends.models import Page, Position
+from backends.models import Record, Page, Position
 from eitherdb_lmdb.store import value_at
 
 ID_BYTES = 12
@@ -29,21 +29,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-class Row(Protocol):
-    """What every row has."""
-
-    @property
-    def id(self) -> str:
-        """24 hex digits."""
-        ...
-
-    @property
-    def created_at(self) -> datetime:
-        """Aware, UTC, whole milliseconds."""
-        ...
-
-
-R = TypeVar("R", bound=Row)
+R = TypeVar("R", bound=Record)
 
 
 def to_milliseconds(time: datetime) -> int:
@@ -153,15 +139,15 @@ class Table(Generic[R]):
     ) -> Page[R]:
         """Return a page, as `backends.protocols.UserRepository.list` describes it."""
         if owner_id is not None and not is_id(owner_id):
-            return Page(data=[], count=0 if count else None, next=None)
+            return Page.of([], count=0 if count else None, next=None)
         field = sort.removeprefix("-")
         keys = self._list(field, owner_id)
         rows = self._sorted(transaction, field, keys, descends=sort.startswith("-"), after=after)
         found = list(islice((row for row in rows if fits(row)), skip, skip + limit + 1)) if limit else []
         data = found[:limit]
         everything = walk(transaction, self._list("created_at", owner_id))
-        return Page(
-            data=data,
+        return Page.of(
+            data,
             count=sum(fits(self._at(transaction, key)) for key, _ in everything) if count else None,
             next=Position(getattr(data[-1], field), data[-1].id) if len(found) > limit else None,
         )
