@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 
@@ -24,6 +25,9 @@ from backends import open_backend
 from backends.capabilities import Capability
 from backends.protocols import Backend
 from config import Settings
+
+if TYPE_CHECKING:
+    from fastapi.telemetry import TelemetryConfig
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +86,7 @@ def create_app(settings: Settings, *, opener: BackendOpener = open_backend) -> F
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan(settings, opener),
+        telemetry=_telemetry(),
     )
     if settings.shows_docs:
         docs.install(app)
@@ -103,6 +108,15 @@ def create_app(settings: Settings, *, opener: BackendOpener = open_backend) -> F
     for module in modules:
         app.router.routes.extend(module.router.routes)
     return app
+
+
+def _telemetry() -> TelemetryConfig:
+    """Turn FastAPI's OpenTelemetry on where the environment says anything of that.
+
+    Else it asks at each request whether there is any, which costs an eighth of a small answer.
+    """
+    is_on = any(name.startswith("OTEL_") for name in os.environ)
+    return {"tracing": is_on, "metrics": is_on, "logs": is_on}
 
 
 def create_app_from_environment() -> FastAPI:

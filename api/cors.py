@@ -12,10 +12,24 @@ from api.errors import PREFLIGHT_REFUSED, answer
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
     from starlette.responses import Response
+    from starlette.types import Message, Receive, Scope, Send
 
 
 class Cors(CORSMiddleware):
     """Starlette's, with a refusal in the form of every other error."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application, or answer instead of it. Who is no browser's page costs nothing."""
+        if scope["type"] != "http" or any(name == b"origin" for name, _ in scope["headers"]):
+            await super().__call__(scope, receive, send)
+            return
+
+        async def send_varied(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"vary", b"Origin")]
+            await send(message)
+
+        await self.app(scope, receive, send_varied)
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """Answer a browser that asks whether it may."""

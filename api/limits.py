@@ -87,6 +87,8 @@ class RequestLimits:
 class BoundedRequest(Request):
     """A request whose body costs only so much to parse, which is looked at before."""
 
+    _is_read_again = False
+
     async def json(self) -> Any:
         """Parse the body.
 
@@ -99,6 +101,13 @@ class BoundedRequest(Request):
         if _is_too_deep(body):
             raise json.JSONDecodeError(TOO_DEEP, "", 0)
         return await super().json()
+
+    async def receive_again(self) -> AsgiMessage:
+        """Receive the request as if nothing of it had been read."""
+        if hasattr(self, "_body") and not self._is_read_again:
+            self._is_read_again = True
+            return {"type": "http.request", "body": self._body, "more_body": False}
+        return await self.receive()
 
     async def form(self, **limits: Any) -> FormData:  # type: ignore[override] # awaited only, never entered
         """Parse the form, whose fields are short and in a charset that decodes in one pass.

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
-from typing import Any, cast
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import APIRouter, Request, Response, params
+from fastapi._compat import ModelField, field_annotation_is_sequence
 from fastapi.dependencies.models import Dependant
-from fastapi.dependencies.utils import request_params_to_args
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -25,29 +26,47 @@ from api.deps import API_PREFIX, check_caller
 from api.errors import ALWAYS_POSSIBLE, documented
 from api.limits import BoundedRequest
 
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
 
 class OutOfTheOrdinary(Exception):
     """FastAPI has to see to this request itself."""
 
 
 class Route(APIRoute):
-    """Says who may not call before it says that a body can't be read, which FastAPI finds out first.
+    """Answers ordinary requests by its plan, and leaves all others to FastAPI.
 
-    It also bounds how deep a body may be nested.
+    To them it says who may not call before it says that a body can't be read, which FastAPI finds out
+    first. It also bounds how deep a body may be nested.
     """
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """Take what FastAPI's has."""
+        super().__init__(*arguments, **options)
+        self._plan = _Plan(self) if _Plan.suits(self) else None
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request for this path."""
+        if self._plan is None or scope["method"] not in (self.methods or ()):
+            await super().handle(scope, receive, send)
+            return
+        request = BoundedRequest(scope, receive)
+        try:
+            response = await self._plan.answer(request)
+        except OutOfTheOrdinary:
+            await super().handle(scope, request.receive_again, send)
+        else:
+            await response(scope, receive, send)
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what answers a request."""
+        """Return what answers a request that is out of the ordinary."""
         handle = super().get_route_handler()
-        plan = _Plan(self) if _Plan.suits(self) else None
         guards = [dependency.call for dependency in self.dependant.dependencies]
 
         async def answer(request: Request) -> Response:
             request = BoundedRequest(request.scope, request.receive)
             try:
-                if plan is not None:
-                    with suppress(OutOfTheOrdinary):
-                        return await plan.answer(request)
                 return await handle(request)
             except (RequestValidationError, HTTPException) as exc:
                 if _is_unreadable(exc):
@@ -82,6 +101,54 @@ def _is_unreadable(exc: RequestValidationError | HTTPException) -> bool:
     return any(error["type"] == "json_invalid" for error in exc.errors())
 
 
+class _Parameter:
+    """A path's, query's or header's part that a function takes; or a model of the whole query."""
+
+    def __init__(self, field: ModelField, where: str) -> None:
+        self.name = field.name
+        self._field = field
+        self._where = where
+        self._is_model = _is_model(field)
+
+    @staticmethod
+    def suits(field: ModelField) -> bool:
+        """Tell whether it is, or has, single values under names of their own."""
+        if not _is_model(field):
+            return not field_annotation_is_sequence(field.field_info.annotation)
+        model = cast("type[BaseModel]", field.field_info.annotation)
+        return not any(
+            info.alias or info.validation_alias or field_annotation_is_sequence(info.annotation)
+            for info in model.model_fields.values()
+        )
+
+    def read(self, request: Request) -> Any:
+        """Return its value.
+
+        Raises:
+            OutOfTheOrdinary: It is not valid, or is there more than once.
+        """
+        given = getattr(request, self._where)
+        if self._is_model:
+            value = dict(given)
+            if len(value) != len(given.multi_items()):
+                raise OutOfTheOrdinary
+        else:
+            value = given.get(self._field.alias)
+            if value is None:
+                if self._field.field_info.is_required():
+                    raise OutOfTheOrdinary
+                return deepcopy(self._field.default)
+        value, errors = self._field.validate(value, loc=())
+        if errors:
+            raise OutOfTheOrdinary
+        return value
+
+
+def _is_model(field: ModelField) -> bool:
+    annotation = field.field_info.annotation
+    return inspect.isclass(annotation) and issubclass(annotation, BaseModel)
+
+
 class _Call:
     """A function, a route's or a dependency's, and where its arguments come from."""
 
@@ -91,13 +158,13 @@ class _Call:
         # Security schemes take any connection.
         self._request = dependant.request_param_name or dependant.http_connection_param_name
         self._parameters = [
-            (fields, where)
+            _Parameter(field, where)
             for where, fields in (
                 ("path_params", dependant.path_params),
                 ("query_params", dependant.query_params),
                 ("headers", dependant.header_params),
             )
-            if fields
+            for field in fields
         ]
 
     @staticmethod
@@ -106,6 +173,8 @@ class _Call:
         call = dependant.call
         return (
             (inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(type(call).__call__))
+            and all(map(_Parameter.suits, (*dependant.path_params, *dependant.query_params)))
+            and all(map(_Parameter.suits, dependant.header_params))
             and not dependant.cookie_params
             and dependant.websocket_param_name is None
             and dependant.background_tasks_param_name is None
@@ -128,11 +197,8 @@ class _Call:
                 solved[function] = await function(**await call.arguments(request, solved))
             if name is not None:
                 arguments[name] = solved[function]
-        for fields, where in self._parameters:
-            values, errors = request_params_to_args(fields, getattr(request, where))
-            if errors:
-                raise OutOfTheOrdinary
-            arguments |= values
+        for parameter in self._parameters:
+            arguments[parameter.name] = parameter.read(request)
         if self._request is not None:
             arguments[self._request] = request
         return arguments
@@ -175,7 +241,7 @@ class _Plan:
             arguments[self._body_name], errors = self._body.validate(sent, loc=("body",))
             if errors:
                 raise OutOfTheOrdinary
-        headers = Response()
+        headers = Response() if self._response_name is not None else None
         if self._response_name is not None:
             arguments[self._response_name] = headers
         result = await self._call.function(**arguments)
@@ -185,7 +251,7 @@ class _Plan:
         if errors:
             raise RuntimeError(f"the answer is not what it is documented to be: {errors}")
         response = Response(self._shown.serialize_json(shown), media_type="application/json")
-        if self._response_name is not None:
+        if headers is not None:
             response.raw_headers += [each for each in headers.raw_headers if each[0] != b"content-length"]
         return response
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from backends.models import Record, Page, Position, Row
+from backends.models import Page, Position, Record, Row
 from backends.mongo.driver import Collection, Document, Sort
 from backends.mongo.errors import translate_errors
 from backends.mongo.schema import object_id

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+import pytest
 from fastapi.routing import APIRoute
 
+from api.app import create_app
 from api.routes import accounts, items, login, transfers, users, utils
 from api.routing import _Plan
 from tests.api.service import Account, Service
@@ -45,3 +48,16 @@ async def test_both_ways_lead_to_the_same_answer(service: Service, user: Account
     assert short == long
     assert short[0] == 200
     assert short[-1]
+
+
+@pytest.mark.parametrize("is_on", [False, True])
+async def test_telemetry_is_on_where_the_environment_has_any(
+    monkeypatch: pytest.MonkeyPatch, service: Service, *, is_on: bool
+) -> None:
+    """Whoever runs with OpenTelemetry says so in its variables; nobody else pays for asking."""
+    for name in [name for name in os.environ if name.startswith("OTEL_")]:
+        monkeypatch.delenv(name)
+    if is_on:
+        monkeypatch.setenv("OTEL_SERVICE_NAME", "eitherdb")
+    app = create_app(service.settings)
+    assert {app._telemetry[signal] for signal in ("tracing", "metrics", "logs")} == {is_on}

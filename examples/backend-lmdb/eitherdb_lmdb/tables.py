@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 import lmdb
 
 from backends.ids import is_id
-from backends.models import Record, Page, Position
+from backends.models import Page, Position, Record
 from eitherdb_lmdb.store import value_at
 
 ID_BYTES = 12
