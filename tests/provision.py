@@ -15,7 +15,7 @@ import secrets
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from functools import cached_property
 from pathlib import Path
@@ -38,7 +38,7 @@ from config import MongoDriver, Settings
 from migrations import open_migrator
 
 if TYPE_CHECKING:
-    from backends.mongo.driver import Database, Session
+    from backends.mongo.driver import Database, Document, Filter, Session
 
 SECRET_KEY = "a-secret-for-tests-only-of-more-than-32-bytes"
 
@@ -287,6 +287,18 @@ class MongomockDriver:
 
     def __init__(self, database: object) -> None:
         self.database = self.admin = cast("Database", database)
+
+    async def aggregate(
+        self, collection: Any, pipeline: Sequence[Filter], *, batch_size: int
+    ) -> list[Document]:
+        """Run a pipeline, of whose stages mongomock lacks `$unionWith`."""
+        del batch_size
+        *stages, last = pipeline
+        union = last.get("$unionWith")
+        found = await collection.aggregate(stages if union else pipeline).to_list(None)
+        if union:
+            found += await self.database[union["coll"]].aggregate(union["pipeline"]).to_list(None)  # type: ignore[attr-defined]
+        return cast("list[Document]", found)
 
     async def begin(self) -> Session:
         """Never called: the capability is absent."""

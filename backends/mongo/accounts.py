@@ -142,6 +142,7 @@ class MongoAccountRepository(MongoLedger):
             # other before it.
             accounts = accounts.with_options(read_concern=ReadConcern("snapshot"))
         return await fetch_page(
+            self._driver,
             accounts,
             _fits(owner_id, where),
             account_row,
@@ -151,7 +152,6 @@ class MongoAccountRepository(MongoLedger):
             limit=limit,
             after=after,
             count=count,
-            max_time_ms=self._max_time_ms,
         )
 
     async def delete(

@@ -85,6 +85,8 @@ class DeleteResult(Protocol):
 class Collection(Protocol):
     """What EitherDB uses of a collection."""
 
+    name: str
+
     async def insert_one(self, document: Document, *, session: Session | None = None) -> object:
         """Insert a document."""
 
@@ -150,9 +152,6 @@ class Collection(Protocol):
     async def delete_many(self, where: Filter, /, *, session: Session | None = None) -> DeleteResult:
         """Delete many."""
 
-    async def count_documents(self, where: Filter, /, *, maxTimeMS: int | None) -> int:  # noqa: N803 - theirs
-        """Count exactly."""
-
     async def create_index(self, keys: Sort, **options: Any) -> str:
         """Create an index; does nothing if the same one exists."""
 
@@ -197,6 +196,14 @@ class Driver(Protocol):
     def connections_in_use(self) -> int:
         """How many pooled connections are taken right now."""
 
+    async def aggregate(
+        self, collection: Collection, pipeline: Sequence[Filter], *, batch_size: int
+    ) -> list[Document]:
+        """Run a pipeline, for no longer than `max_time_ms`; return all that it gives.
+
+        The server sends it in batches of this size.
+        """
+
     async def begin(self) -> Session:
         """Start a transaction in a session of its own; the caller ends both."""
 
@@ -238,6 +245,7 @@ class MotorDriver:
         from motor.motor_asyncio import AsyncIOMotorClient  # noqa: PLC0415 - only when chosen
 
         self.max_time_ms = max_time_ms
+        self._time_limit = {} if max_time_ms is None else {"maxTimeMS": max_time_ms}
         self.name = f"motor {version('motor')}"
         self._counter = _ConnectionCounter()
         self._client: Any = AsyncIOMotorClient(url, event_listeners=[self._counter], **options)
@@ -249,6 +257,13 @@ class MotorDriver:
     def connections_in_use(self) -> int:
         """See `Driver`."""
         return self._counter.in_use
+
+    async def aggregate(
+        self, collection: Any, pipeline: Sequence[Filter], *, batch_size: int
+    ) -> list[Document]:
+        """See `Driver`."""
+        found = collection.aggregate(pipeline, batchSize=batch_size, **self._time_limit)
+        return cast("list[Document]", await found.to_list(None))
 
     async def begin(self) -> Session:
         """See `Driver`."""
@@ -269,6 +284,7 @@ class PyMongoDriver:
         from pymongo import AsyncMongoClient  # noqa: PLC0415 - only when chosen
 
         self.max_time_ms = max_time_ms
+        self._time_limit = {} if max_time_ms is None else {"maxTimeMS": max_time_ms}
         self.name = f"pymongo {version('pymongo')}"
         self._counter = _ConnectionCounter()
         self._client: AsyncMongoClient[Document] = AsyncMongoClient(
@@ -282,6 +298,13 @@ class PyMongoDriver:
     def connections_in_use(self) -> int:
         """See `Driver`."""
         return self._counter.in_use
+
+    async def aggregate(
+        self, collection: Any, pipeline: Sequence[Filter], *, batch_size: int
+    ) -> list[Document]:
+        """See `Driver`."""
+        found = await collection.aggregate(pipeline, batchSize=batch_size, **self._time_limit)
+        return cast("list[Document]", await found.to_list())
 
     async def begin(self) -> Session:
         """See `Driver`."""

@@ -92,7 +92,6 @@ class MongoItemRepository:
         self._items = driver.database[ITEMS.name]
         self._capabilities = capabilities
         self._retry_deadline_seconds = retry_deadline_seconds
-        self._max_time_ms = driver.max_time_ms
         self._clock = clock
         self._id_source = id_source
         self._by_id = ById(self._items, _to_item)
@@ -189,6 +188,7 @@ class MongoItemRepository:
     ) -> Page[Item]:
         """See the protocol."""
         return await fetch_page(
+            self._driver,
             self._items,
             _fits(owner_id, where),
             _to_row,
@@ -198,7 +198,6 @@ class MongoItemRepository:
             limit=limit,
             after=after,
             count=count,
-            max_time_ms=self._max_time_ms,
         )
 
     async def update(

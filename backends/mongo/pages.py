@@ -1,18 +1,20 @@
-"""A page of a list and the count of the whole list, asked for at the same time."""
+"""A page of a list and the count of the whole list, in one command."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from collections.abc import Collection as Names
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from backends.models import Page, Position, Record, Row
 from backends.mongo.driver import Collection, Document, Sort
 from backends.mongo.errors import translate_errors
 from backends.mongo.schema import object_id
+
+if TYPE_CHECKING:
+    from backends.mongo.driver import Driver
 
 R = TypeVar("R", bound=Record)
 
@@ -64,6 +66,7 @@ def created_between(after: datetime | None, before: datetime | None) -> list[Doc
 
 
 async def fetch_page(
+    driver: Driver,
     collection: Collection,
     where: list[Document],
     to_row: Callable[[Document], Row],
@@ -74,11 +77,11 @@ async def fetch_page(
     limit: int,
     after: Position | None,
     count: bool,
-    max_time_ms: int | None,
 ) -> Page[R]:
-    """Find a page, and one document more to see whether another page follows.
+    """Find a page, and one document more to see whether another page follows, by one command.
 
     Args:
+        driver: Where the collection is.
         collection: Where to look.
         where: What the documents of the list fulfil, all of it.
         to_row: Maps a document.
@@ -88,51 +91,33 @@ async def fetch_page(
         limit: The same.
         after: The same.
         count: The same.
-        max_time_ms: How long the server may work on either.
     """
-    with translate_errors():
-        # Both are awaited to their end even if one fails, so that no connection stays in use.
-        found, total = await asyncio.gather(
-            _find(
-                collection,
-                where,
-                order=order,
-                skip=skip,
-                limit=limit,
-                after=after,
-                max_time_ms=max_time_ms,
-            ),
-            collection.count_documents(_all_of(where), maxTimeMS=max_time_ms) if count else _no_count(),
-            return_exceptions=True,
-        )
-        if isinstance(found, BaseException):
-            raise found
-        if isinstance(total, BaseException):
-            raise total
+    total = {"$match": _all_of(where)}, {"$count": _COUNT}
+    if limit:
+        matches = _all_of(where if after is None else [*where, order.behind(after)])
+        pipeline: list[Document] = [{"$match": matches}, {"$sort": dict(order.keys)}, {"$skip": skip}]
+        pipeline.append({"$limit": limit + 1})
+        if count:
+            pipeline.append({"$unionWith": {"coll": collection.name, "pipeline": list(total)}})
+    else:
+        pipeline = list(total) if count else []
+    found: list[Document] = []
+    if pipeline:
+        with translate_errors():
+            # In one batch, which is not full: else the server could not tell that nothing follows.
+            found = await driver.aggregate(collection, pipeline, batch_size=limit + 3)
+    counted = found.pop()[_COUNT] if count and found and "_id" not in found[-1] else 0
     more = len(found) > limit
     return Page(
         rows=[to_row(document) for document in found[:limit]],
         record=record,
-        count=total,
+        count=counted if count else None,
         next=order.position(found[limit - 1]) if more else None,
     )
 
 
-async def _find(
-    collection: Collection,
-    where: list[Document],
-    *,
-    order: Order,
-    skip: int,
-    limit: int,
-    after: Position | None,
-    max_time_ms: int | None,
-) -> list[Document]:
-    if limit == 0:
-        return []  # MongoDB would read 0 as "no limit"
-    matches = _all_of(where if after is None else [*where, order.behind(after)])
-    found = collection.find(matches, max_time_ms=max_time_ms).sort(order.keys).skip(skip).limit(limit + 1)
-    return await found.to_list(limit + 1)
+_COUNT = "count"
+"""The one field of the document that comes last, and has no id: an empty list has no such document."""
 
 
 def _all_of(conditions: list[Document]) -> Document:
@@ -141,7 +126,3 @@ def _all_of(conditions: list[Document]) -> Document:
 
 def _stored(key: datetime | str) -> Any:
     return key.replace(tzinfo=None) if isinstance(key, datetime) else key
-
-
-async def _no_count() -> None:
-    return None

@@ -235,6 +235,7 @@ class MongoLedger(Ledger):
             # A malformed id is null here, and so is the owner of a side that an entry lacks.
             fits.append({"_id": None} if owner is None else {"$or": either})
         return await fetch_page(
+            self._driver,
             self._transfers,
             fits,
             _to_row,
@@ -244,7 +245,6 @@ class MongoLedger(Ledger):
             limit=limit,
             after=after,
             count=count,
-            max_time_ms=self._max_time_ms,
         )
 
     async def _find_versions(self, account_id: str, first: int, last: int) -> list[Transfer]:

@@ -91,7 +91,6 @@ class MongoUserRepository:
         self._deleted_users = driver.database[DELETED_USERS.name]
         self._capabilities = capabilities
         self._retry_deadline_seconds = retry_deadline_seconds
-        self._max_time_ms = driver.max_time_ms
         self._clock = clock
         self._id_source = id_source
         self._by_id = ById(self._users, _to_user)
@@ -136,6 +135,7 @@ class MongoUserRepository:
     ) -> Page[User]:
         """See the protocol."""
         return await fetch_page(
+            self._driver,
             self._users,
             _fits(where),
             _to_row,
@@ -145,7 +145,6 @@ class MongoUserRepository:
             limit=limit,
             after=after,
             count=count,
-            max_time_ms=self._max_time_ms,
         )
 
     async def update(
