@@ -165,9 +165,13 @@ async def _measure(settings: Settings) -> _Found:
 
 
 def _run_suite(settings: Settings, rules: list[Rule], found: _Found) -> Outcome:
-    """Run the contract suite, and count what the server may forget among what is wrong with durability."""
+    """Run the contract suite, and count what the server may forget among what is wrong with durability.
+
+    Raises:
+        typer.Exit: It could not be run; the reason was told.
+    """
     from cli.conformance.provision import ScratchProvision
-    from cli.conformance.suite import Failure, run_suite
+    from cli.conformance.suite import Failure, SuiteError, run_suite
 
     terminal = sys.stdout
 
@@ -181,9 +185,12 @@ def _run_suite(settings: Settings, rules: list[Rule], found: _Found) -> Outcome:
         if done == total or (done % 50 == 0 and not terminal.isatty()):
             print(f"tests       {done} of {total}", file=terminal, flush=True)
 
-    outcome = run_suite(
-        lambda: ScratchProvision(settings, found.capabilities), settings.db_backend, rules, say
-    )
+    try:
+        outcome = run_suite(
+            lambda: ScratchProvision(settings, found.capabilities), settings.db_backend, rules, say
+        )
+    except SuiteError as exc:
+        raise refusal(str(exc)) from exc
     for verdict in outcome.verdicts:
         if verdict.rule.name == "Durability":
             lapses = found.durability_faults

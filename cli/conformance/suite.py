@@ -7,7 +7,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -61,7 +61,7 @@ class Verdict:
 
 
 class SuiteError(Exception):
-    """The suite could not be run to its end; the text is pytest's own."""
+    """The suite could not be run to its end; the text has what pytest said of the reason."""
 
 
 class _Recorder:
@@ -74,6 +74,7 @@ class _Recorder:
         self._failed: set[str] = set()
         self.verdicts = {rule.name: Verdict(rule) for rule in rules}
         self.left_out: list[str] = []
+        self.is_interrupted = False
         self._session: pytest.Session | None = None
 
     def pytest_contract_provisions(self) -> list[Provision]:
@@ -81,9 +82,12 @@ class _Recorder:
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self._session = session
+        if self.is_interrupted:
+            self.stop()
 
     def stop(self, *_: object) -> None:
         """Stop behind the test that is running: a test that is cut off would leave connections behind."""
+        self.is_interrupted = True
         if self._session is not None:
             self._session.shouldstop = "interrupted"
 
@@ -94,7 +98,8 @@ class _Recorder:
         named = [(name, str(value)) for name, value in report.user_properties]
         rules = [self.verdicts[value] for name, value in named if name == "rule" and value in self.verdicts]
         refused = {value for name, value in named if name == "refused"}
-        name = report.nodeid.rpartition("/")[2]
+        path, _, test = report.nodeid.partition("::")  # the parameters may have slashes, too
+        name = f"{Path(path).name}::{test}"
         if report.failed and name not in self._failed:
             self._failed.add(name)
             for verdict in rules:
@@ -154,7 +159,12 @@ def run_suite(
         # No configuration and no plugin of the folder that this is called in counts.
         environment = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
         environment["HYPOTHESIS_STORAGE_DIRECTORY"] = folder
-        with patch.dict(os.environ, environment), redirect_stdout(told), _on_signals(recorder.stop):
+        with (
+            patch.dict(os.environ, environment),
+            redirect_stdout(told),
+            redirect_stderr(told),  # where pytest writes what is wrong with its arguments
+            _on_signals(recorder.stop),
+        ):
             code = pytest.main(
                 [
                     *(*_ARGUMENTS, name, "-c", str(configuration), "-p", "no:cacheprovider"),
@@ -164,10 +174,11 @@ def run_suite(
                 ],
                 plugins=[recorder],
             )
-    if code == pytest.ExitCode.INTERRUPTED:
+    # Not by pytest's exit code, which is INTERRUPTED too when a file could not be imported.
+    if recorder.is_interrupted:
         raise KeyboardInterrupt
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
-        raise SuiteError(f"the contract suite could not be run:\n{told.getvalue()}")
+        raise SuiteError(f"the contract suite could not be run:\n{_example(told.getvalue().strip())}")
     return Outcome(list(recorder.verdicts.values()), recorder.left_out)
 
 
@@ -183,5 +194,5 @@ def _on_signals(stop: Callable[..., None]) -> Iterator[None]:
 
 def _example(text: str) -> str:
     """Return what a traceback says of the failure itself: pytest marks it with an E in the first column."""
-    lines = [line[1:].removeprefix("   ") for line in text.splitlines() if line.startswith("E")]
+    lines = [line[1:].removeprefix("   ") for line in text.splitlines() if line[:2].strip() == "E"]
     return "\n".join(lines or text.splitlines()[-5:])[:EXAMPLE_CHARACTERS]

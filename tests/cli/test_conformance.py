@@ -172,7 +172,7 @@ URL_SCHEMES = ("faulty",)
 
 def in_words_of(name, settings):
     scheme, _, rest = settings.url.partition("://")
-    url = type(settings.database_url)(f"{name}://{rest}")
+    url = type(settings.database_url)(f"{name.partition('/')[0]}://{rest}")
     return settings.model_copy(update={"db_backend": name, "database_url": url})
 
 async def open_backend(settings, **given):
@@ -188,15 +188,16 @@ async def open_backend(settings, **given):
 
 async def open_scratch(settings):
     scratch = await backends.sql.scratch.open_scratch(in_words_of("sqlite", settings))
-    scratch.settings = in_words_of("faulty", scratch.settings)
+    scratch.settings = in_words_of("faulty/1", scratch.settings)
     return scratch
 
 def open_migrator(settings):
     return migrations.sql.migrator.open_migrator(in_words_of("sqlite", settings))
 """
+# The slash, because names of tests have what stands here between their brackets.
 DIST_INFO = {
     "METADATA": "Metadata-Version: 2.1\nName: eitherdb-faulty\nVersion: 1.0\n",
-    "entry_points.txt": "[eitherdb.backends]\nfaulty = eitherdb_faulty\n",
+    "entry_points.txt": "[eitherdb.backends]\nfaulty/1 = eitherdb_faulty\n",
 }
 
 
@@ -207,7 +208,7 @@ def install_faulty(packages: Path, source: str, url: str) -> dict[str, Any]:
     for name, text in DIST_INFO.items():
         (dist_info / name).write_text(text)
     (packages / "eitherdb_faulty.py").write_text(source)
-    return {"PYTHONPATH": str(packages), "DB_BACKEND": "faulty", "DATABASE_URL": url}
+    return {"PYTHONPATH": str(packages), "DB_BACKEND": "faulty/1", "DATABASE_URL": url}
 
 
 def test_broken_rule_fails_with_the_smallest_example(tmp_path: Path) -> None:
@@ -222,8 +223,8 @@ def test_broken_rule_fails_with_the_smallest_example(tmp_path: Path) -> None:
     assert counts["status"] == "failed"
     assert counts["passed"] > 0
     assert counts["failed"] == len(counts["failures"]) > 5
-    name = "test_list_of_no_rows_is_empty[items-faulty]"
-    (empty,) = [failure for failure in counts["failures"] if failure["test"].endswith(name)]
+    name = "test_pages.py::test_list_of_no_rows_is_empty[items-faulty/1]"
+    (empty,) = [failure for failure in counts["failures"] if failure["test"] == name]
     assert "count=1" in empty["example"]
     assert "count=0" in empty["example"]
     assert f"FAILED      {empty['test']}" in done.out
@@ -307,6 +308,20 @@ def test_what_the_suite_needs_is_named_where_it_is_missing(
     assert refused(tmp_path) == line
 
 
+def test_suite_that_can_not_be_collected_is_refused_with_the_reason(tmp_path: Path) -> None:
+    """That is no interruption, though pytest ends with the same exit code; no report is written."""
+    source = FAULTY + "import sys, hypothesis\nsys.modules['hypothesis.strategies'] = None\n"
+    chosen = install_faulty(tmp_path / "packages", source, f"faulty:///{tmp_path}/data/app.db")
+    done = run(tmp_path, "conformance", "--rule", "Counts", **chosen)
+    assert done.exit_code == 2
+    assert done.err.splitlines() == [
+        "eitherdb: the contract suite could not be run:",
+        "ModuleNotFoundError: import of hypothesis.strategies halted; None in sys.modules",
+    ]
+    assert not is_written(tmp_path)
+    assert list((tmp_path / "data").iterdir()) == []
+
+
 def test_backend_that_makes_no_scratch_place_is_refused(tmp_path: Path) -> None:
     """It is told what is missing; nothing is tried in the configured database instead."""
     without = FAULTY[: FAULTY.index("async def open_scratch")]
@@ -314,7 +329,7 @@ def test_backend_that_makes_no_scratch_place_is_refused(tmp_path: Path) -> None:
     chosen = install_faulty(tmp_path / "packages", without, f"faulty:///{tmp_path}/data/app.db")
     done = run(tmp_path, "conformance", **chosen)
     assert done.exit_code == 2
-    assert "the backend faulty makes no scratch databases: it has no `open_scratch`" in done.err
+    assert "the backend faulty/1 makes no scratch databases: it has no `open_scratch`" in done.err
     assert not (tmp_path / "data").exists()
 
 
