@@ -41,7 +41,10 @@ class Transaction(Protocol):
         ...
 
     async def roll_back(self) -> None:
-        """Undo what was done, if anything is still to be undone; the connection is closed."""
+        """Undo what was done, if anything is still to be undone; the connection is closed.
+
+        Also called after `commit`, and a second time.
+        """
         ...
 
 

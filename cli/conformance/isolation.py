@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 from backends.capabilities import Capability
 from backends.errors import AccountNotEmpty, BackendError, InsufficientFunds, NotFound, VersionMismatch
@@ -24,6 +24,7 @@ END_SECONDS = 30
 ROUNDS = 10
 """How often each race is run in EitherDB's methods."""
 HASH = "no password has this hash"
+NO_TRANSACTION = "there is no transaction that stays open between calls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,9 @@ class Finding:
     Attributes:
         anomaly: Its name.
         means: What it is, in one sentence.
-        in_transactions: "possible" or "prevented" in the server's own transactions; None where it has none.
-        in_eitherdb: "possible" or "prevented" in EitherDB's methods; None where they are refused.
+        in_transactions: "possible" or "prevented" in the server's own transactions, "failed" if an error
+            ended the trial; None where it has none.
+        in_eitherdb: The same of EitherDB's methods; None where they are refused.
         seen_in_transactions: What was seen in the server's own transactions.
         seen_in_eitherdb: What was seen in EitherDB's methods.
     """
@@ -46,8 +48,17 @@ class Finding:
     in_eitherdb: str | None
     seen_in_eitherdb: str
 
+    @property
+    def conforms(self) -> bool:
+        """Whether both trials came to their end, and EitherDB let nothing through."""
+        return self.in_transactions != "failed" and self.in_eitherdb in {"prevented", None}
 
-Begin = Callable[[], Awaitable[Transaction]]
+
+Seen: TypeAlias = tuple[str | None, str]
+"""What becomes of a trial: as `Finding` names it, and in words."""
+
+Step: TypeAlias = Callable[[Transaction], Awaitable[None]]
+Begin: TypeAlias = Callable[[], Awaitable[Transaction]]
 
 
 class _Side:
@@ -56,41 +67,48 @@ class _Side:
     def __init__(self, begin: Begin) -> None:
         self._begin = begin
         self._transaction: Transaction | None = None
-        self._last: asyncio.Task[Any] | None = None
+        self._last: asyncio.Task[None] | None = None
         self.waited = False
-        self.refused: BaseException | None = None
+        self.refused: Exception | None = None
 
-    async def step(self, work: Callable[[Transaction], Awaitable[Any]]) -> Any:
-        """Do a step; return what it returned, or None if it waits, or the side was refused before."""
+    async def step(self, work: Step) -> None:
+        """Do a step, unless the side was refused before; leave it behind if it waits."""
         self._last = asyncio.create_task(self._after(self._last, work))
         done, _ = await asyncio.wait({self._last}, timeout=WAIT_SECONDS)
         self.waited = self.waited or not done
-        return self._last.result() if done else None
 
-    async def _after(
-        self, before: asyncio.Task[Any] | None, work: Callable[[Transaction], Awaitable[Any]]
-    ) -> Any:
+    async def _after(self, before: asyncio.Task[None] | None, work: Step) -> None:
         if before is not None:
             await before
         if self.refused is not None:
-            return None
+            return
         try:
             if self._transaction is None:
                 self._transaction = await self._begin()
-            return await work(self._transaction)
+            await work(self._transaction)
         except Exception as exc:  # noqa: BLE001 - a driver's, of whichever kind: that is the finding
             self.refused = exc
             if self._transaction is not None:
                 await self._transaction.roll_back()
-            return None
 
     async def end(self) -> None:
         """Wait for the last step."""
         if self._last is not None:
-            await asyncio.wait_for(self._last, END_SECONDS)
+            done, _ = await asyncio.wait({self._last}, timeout=END_SECONDS)
+            if not done:
+                raise TimeoutError(f"a transaction waited for more than {END_SECONDS} seconds")
+            self._last.result()
+
+    async def close(self) -> None:
+        """Undo behind the last step what was not committed: an open transaction keeps its locks."""
+        try:
+            await self.end()
+        finally:
+            if self._transaction is not None:
+                await self._transaction.roll_back()
 
 
-Schedule = Callable[[_Side, _Side, Begin], Coroutine[Any, Any, bool]]
+Schedule: TypeAlias = Callable[[_Side, _Side, Begin], Coroutine[Any, Any, bool]]
 """Returns whether the anomaly happened."""
 
 
@@ -98,37 +116,35 @@ async def _lost_update(one: _Side, two: _Side, begin: Begin) -> bool:
     """Both read 10 and write what they read and 1 more."""
     seen: dict[_Side, int] = {}
 
-    def read(side: _Side) -> Callable[[Transaction], Awaitable[None]]:
+    def read(side: _Side) -> Step:
         async def work(transaction: Transaction) -> None:
             seen[side] = await transaction.read(1)
 
         return work
 
-    def write(side: _Side) -> Callable[[Transaction], Awaitable[None]]:
+    def write(side: _Side) -> Step:
         return lambda transaction: transaction.write(1, seen[side] + 1)
 
     for side in (one, two):
         await side.step(read(side))
     for side in (one, two):
         await side.step(write(side))
-    for side in (one, two):
-        await side.step(_commit)
-    await _end(one, two)
+    await _commit(one, two)
     committed = sum(side.refused is None for side in (one, two))
-    return await _number(begin, 1) != 10 + committed
+    return await _numbers(begin, 1) != [10 + committed]
 
 
 async def _write_skew(one: _Side, two: _Side, begin: Begin) -> bool:
     """Each takes 15 from its own number if both together have 20, which leaves enough once."""
     funds: dict[_Side, int] = {}
 
-    def read(side: _Side) -> Callable[[Transaction], Awaitable[None]]:
+    def read(side: _Side) -> Step:
         async def work(transaction: Transaction) -> None:
             funds[side] = await transaction.read(1) + await transaction.read(2)
 
         return work
 
-    def take(side: _Side, key: int) -> Callable[[Transaction], Awaitable[None]]:
+    def take(side: _Side, key: int) -> Step:
         async def work(transaction: Transaction) -> None:
             if funds[side] >= 15:
                 await transaction.write(key, await transaction.read(key) - 15)
@@ -139,10 +155,8 @@ async def _write_skew(one: _Side, two: _Side, begin: Begin) -> bool:
         await side.step(read(side))
     for key, side in ((1, one), (2, two)):
         await side.step(take(side, key))
-    for side in (one, two):
-        await side.step(_commit)
-    await _end(one, two)
-    return await _number(begin, 1) + await _number(begin, 2) < 0
+    await _commit(one, two)
+    return sum(await _numbers(begin, 1, 2)) < 0
 
 
 async def _dirty_read(one: _Side, two: _Side, begin: Begin) -> bool:  # noqa: ARG001 - a schedule
@@ -155,8 +169,7 @@ async def _dirty_read(one: _Side, two: _Side, begin: Begin) -> bool:  # noqa: AR
     await one.step(lambda transaction: transaction.write(1, 99))
     await two.step(read)
     await one.step(lambda transaction: transaction.roll_back())
-    await two.step(_commit)
-    await _end(one, two)
+    await _commit(two)
     return 99 in seen
 
 
@@ -169,37 +182,45 @@ async def _phantom(one: _Side, two: _Side, begin: Begin) -> bool:  # noqa: ARG00
 
     await one.step(read)
     await two.step(lambda transaction: transaction.add(3, 10))
-    await two.step(_commit)
+    await two.step(lambda transaction: transaction.commit())
     await one.step(read)
-    await one.step(_commit)
-    await _end(one, two)
+    await _commit(one)
     return len(seen) == 2 and seen[0] != seen[1]
 
 
-async def _commit(transaction: Transaction) -> None:
-    await transaction.commit()
-
-
-async def _end(*sides: _Side) -> None:
+async def _commit(*sides: _Side) -> None:
+    """Commit one after the other; wait for all."""
+    for side in sides:
+        await side.step(lambda transaction: transaction.commit())
     for side in sides:
         await side.end()
 
 
-async def _number(begin: Begin, key: int) -> int:
+async def _numbers(begin: Begin, *keys: int) -> list[int]:
     transaction = await begin()
-    number = await transaction.read(key)
-    await transaction.commit()
-    return number
+    try:
+        return [await transaction.read(key) for key in keys]
+    finally:
+        await transaction.roll_back()
 
 
-async def _try_schedule(scratch: Scratch, begin: Begin, schedule: Schedule) -> tuple[str, str]:
+async def _try_schedule(scratch: Scratch, schedule: Schedule) -> Seen:
+    first = await scratch.begin()
+    if first is None:
+        return None, NO_TRANSACTION
+    await first.roll_back()
+    begin = cast("Begin", scratch.begin)  # what began one begins others
     await scratch.set_numbers({1: 10, 2: 10})
     one, two = _Side(begin), _Side(begin)
-    if await schedule(one, two, begin):
-        return "possible", "both transactions were committed, and it happened"
-    for side in (one, two):
-        if side.refused is not None:
-            return "prevented", f"one transaction was refused ({type(side.refused).__name__})"
+    try:
+        has_happened = await schedule(one, two, begin)
+    finally:
+        await asyncio.gather(one.close(), two.close())
+    refused = [type(side.refused).__name__ for side in (one, two) if side.refused is not None]
+    if has_happened:
+        return "possible", "it happened" + (f", though one was refused ({refused[0]})" if refused else "")
+    if refused:
+        return "prevented", f"one transaction was refused ({refused[0]})"
     if one.waited or two.waited:
         return "prevented", "one transaction waited for the other"
     return "prevented", "neither waited, and each saw what it should"
@@ -228,16 +249,20 @@ async def _updates_of_one_version(backend: Backend) -> str | None:
 
 
 async def _owner_goes_while_money_comes(backend: Backend) -> str | None:
-    """Delete a user whose account is empty, and bring money into the account at the same time."""
+    """Delete a user whose account is empty, and bring money into the account at the same time.
+
+    Every other time the money is first, for databases that take turns.
+    """
     clerk = await _add_user(backend)
     for number in range(ROUNDS):
         owner = await _add_user(backend, f"owner{number}@example.com")
         account = (await backend.accounts.add(NewAccount(name="a", currency="EUR"), owner_id=owner)).id
-        gone, paid = await asyncio.gather(
-            backend.users.delete(owner),
-            backend.accounts.deposit(account, NewEntry(amount_minor=1), ordered_by=clerk),
-            return_exceptions=True,
-        )
+        deletion = backend.users.delete(owner)
+        deposit = backend.accounts.deposit(account, NewEntry(amount_minor=1), ordered_by=clerk)
+        if number % 2:
+            paid, gone = await asyncio.gather(deposit, deletion, return_exceptions=True)
+        else:
+            gone, paid = await asyncio.gather(deletion, deposit, return_exceptions=True)
         _only((AccountNotEmpty, NotFound), (gone, paid))
         if isinstance(gone, BaseException) == isinstance(paid, BaseException):
             return f"not exactly one was done: the deletion gave {gone!r}, the deposit {paid!r}"
@@ -264,13 +289,17 @@ async def _balances_while_money_moves(backend: Backend) -> str | None:
                 continue
 
     moving = asyncio.create_task(move())
-    while not moving.done():
-        page = await backend.accounts.list(owner_id=owner)
-        total = sum(account.balance_minor for account in page.data)
-        if total != 100:
-            await moving
-            return f"the balances were read as {total} in all, and are 100 at every moment"
-    await moving
+    try:
+        while not moving.done():
+            page = await backend.accounts.list(owner_id=owner)
+            total = sum(account.balance_minor for account in page.data)
+            if total != 100:
+                return f"the balances were read as {total} in all, and are 100 at every moment"
+            await asyncio.sleep(0)  # calls that never wait leave the other no turn
+        await moving
+    finally:
+        moving.cancel()
+        await asyncio.wait({moving})
     return None
 
 
@@ -341,39 +370,30 @@ ANOMALIES = (
 )
 
 
-async def _transactions(scratch: Scratch, backend: Backend) -> Begin | None:
-    """Return what begins a transaction of the server's own; None if it has none to try."""
-    if Capability.TRANSACTIONS not in backend.capabilities:
-        return None
-    first = await scratch.begin()
-    if first is None:
-        return None
-    await first.roll_back()
+async def _try_methods(scratch: Scratch, backend: Backend, anomaly: _Anomaly) -> Seen:
+    await scratch.clean()
+    fault = await anomaly.in_eitherdb(backend)
+    return ("possible", fault) if fault else ("prevented", anomaly.seen)
 
-    async def begin() -> Transaction:
-        transaction = await scratch.begin()
-        if transaction is None:
-            raise BackendError("the backend began a transaction once, and then none")
-        return transaction
 
-    return begin
+async def _to_its_end(trial: Coroutine[Any, Any, Seen]) -> Seen:
+    try:
+        return await trial
+    except Exception as exc:  # noqa: BLE001 - of a driver or a backend, of whichever kind
+        return "failed", f"the trial ended with {type(exc).__name__}: {exc}"
 
 
 async def measure(scratch: Scratch, backend: Backend) -> list[Finding]:
     """Try each anomaly on an empty, migrated scratch place and a backend that is open on it."""
-    begin = await _transactions(scratch, backend)
     found = []
     for anomaly in ANOMALIES:
-        raw: tuple[str | None, str] = (None, "there is no transaction that stays open between calls")
-        if begin is not None:
-            raw = await _try_schedule(scratch, begin, anomaly.schedule)
-        ours: tuple[str | None, str]
-        if anomaly.needs is not None and anomaly.needs not in backend.capabilities:
-            ours = None, f"refused: the capability {anomaly.needs} is absent"
+        raw: Seen = None, NO_TRANSACTION
+        if Capability.TRANSACTIONS in backend.capabilities:
+            raw = await _to_its_end(_try_schedule(scratch, anomaly.schedule))
+        if anomaly.needs is None or anomaly.needs in backend.capabilities:
+            ours = await _to_its_end(_try_methods(scratch, backend, anomaly))
         else:
-            await scratch.clean()
-            fault = await anomaly.in_eitherdb(backend)
-            ours = ("possible", fault) if fault else ("prevented", anomaly.seen)
+            ours = None, f"refused: the capability {anomaly.needs} is absent"
         found.append(Finding(anomaly.name, anomaly.means, *raw, *ours))
     await scratch.clean()
     return found

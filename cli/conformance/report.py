@@ -44,11 +44,11 @@ class Report:
 
     @property
     def conforms(self) -> bool:
-        """Whether no rule is broken, nothing was left out, and no anomaly is possible in EitherDB."""
+        """Whether no rule is broken, nothing was left out, and no anomaly got through EitherDB."""
         return not (
             self.outcome.left_out
             or any(verdict.status == "failed" for verdict in self.outcome.verdicts)
-            or any(finding.in_eitherdb == "possible" for finding in self.isolation)
+            or not all(finding.conforms for finding in self.isolation)
         )
 
     @property

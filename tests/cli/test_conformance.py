@@ -167,6 +167,7 @@ from dataclasses import replace
 import backends.sql.backend
 import backends.sql.scratch
 import migrations.sql.migrator
+from backends.errors import AccountNotEmpty
 
 URL_SCHEMES = ("faulty",)
 
@@ -177,13 +178,36 @@ def in_words_of(name, settings):
 
 async def open_backend(settings, **given):
     backend = await backends.sql.backend.open_backend(in_words_of("sqlite", settings), **given)
-    right = backend.items.list
+    items, users, accounts = backend.items, backend.users, backend.accounts
+    list_items, update, delete = items.list, items.update, users.delete
+    list_accounts, statement = accounts.list, accounts.statement
 
-    async def wrong(**asked):
-        page = await right(**asked)
+    async def count_one_too_many(**asked):
+        page = await list_items(**asked)
         return page if page.count is None else replace(page, count=page.count + 1)
 
-    backend.items.list = wrong
+    async def update_any_version(id, changes, *, versions=None, **asked):
+        return await update(id, changes, **asked)
+
+    async def delete_with_a_shrug(id, **asked):
+        try:
+            await delete(id, **asked)
+        except AccountNotEmpty:
+            pass
+
+    async def show_one_too_many(**asked):
+        page = await list_accounts(**asked)
+        return replace(page, data=[replace(one, balance_minor=one.balance_minor + 1) for one in page.data])
+
+    async def fetch_when_it_is_read(id, **asked):
+        async def entries():
+            async for part in (await statement(id, **asked)).entries:
+                yield part
+
+        return replace(await statement(id, **asked), entries=entries())
+
+    items.list, items.update, users.delete = count_one_too_many, update_any_version, delete_with_a_shrug
+    accounts.list, accounts.statement = show_one_too_many, fetch_when_it_is_read
     return backend
 
 async def open_scratch(settings):
@@ -212,7 +236,10 @@ def install_faulty(packages: Path, source: str, url: str) -> dict[str, Any]:
 
 
 def test_broken_rule_fails_with_the_smallest_example(tmp_path: Path) -> None:
-    """Of a backend in another distribution, too: the rule, the test, and what was expected."""
+    """Of a backend in another distribution, too: the rule, the test, and what was expected.
+
+    The same of each anomaly that gets through its methods.
+    """
     chosen = install_faulty(tmp_path / "packages", FAULTY, f"faulty:///{tmp_path}/data/app.db")
     done = run(tmp_path, "conformance", "--rule", "Counts", **chosen)
 
@@ -228,6 +255,13 @@ def test_broken_rule_fails_with_the_smallest_example(tmp_path: Path) -> None:
     assert "count=1" in empty["example"]
     assert "count=0" in empty["example"]
     assert f"FAILED      {empty['test']}" in done.out
+    seen = {finding["anomaly"]: finding["seen_in_eitherdb"] for finding in found["isolation"]}
+    assert {finding["in_eitherdb"] for finding in found["isolation"]} == {"possible"}
+    assert "of two changes of version 1 not exactly one was made" in seen["lost update"]
+    assert "the deletion gave None, the deposit Transfer(" in seen["write skew"]
+    assert seen["dirty read"] == "the balances were read as 102 in all, and are 100 at every moment"
+    assert seen["phantom"] == "a statement of 0 entries had 1 when it was read after one more"
+    assert {finding["in_transactions"] for finding in found["isolation"]} == {"prevented"}
     assert "does not conform" in done.out
     assert list((tmp_path / "data").iterdir()) == []
 
