@@ -103,7 +103,7 @@ class _Recorder:
         if report.failed and name not in self._failed:
             self._failed.add(name)
             for verdict in rules:
-                verdict.failures.append(Failure(name, _example(report.longreprtext)))
+                verdict.failures.append(Failure(name, example_of(report.longreprtext)))
         elif report.when == "call" and report.passed:
             for verdict in rules:
                 verdict.capabilities |= refused
@@ -178,7 +178,7 @@ def run_suite(
     if recorder.is_interrupted:
         raise KeyboardInterrupt
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
-        raise SuiteError(f"the contract suite could not be run:\n{_example(told.getvalue().strip())}")
+        raise SuiteError(f"the contract suite could not be run:\n{example_of(told.getvalue().strip())}")
     return Outcome(list(recorder.verdicts.values()), recorder.left_out)
 
 
@@ -192,7 +192,15 @@ def _on_signals(stop: Callable[..., None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _example(text: str) -> str:
-    """Return what a traceback says of the failure itself: pytest marks it with an E in the first column."""
+def example_of(text: str) -> str:
+    """Return what a traceback says of the failure itself: pytest marks it with an E in the first column.
+
+    Of what is too long the middle is left out: the difference is told first, and the calls that led to it,
+    as Hypothesis has found them, last.
+    """
     lines = [line[1:].removeprefix("   ") for line in text.splitlines() if line[:2].strip() == "E"]
-    return "\n".join(lines or text.splitlines()[-5:])[:EXAMPLE_CHARACTERS]
+    example = "\n".join(lines or text.splitlines()[-5:])
+    if len(example) <= EXAMPLE_CHARACTERS:
+        return example
+    half = EXAMPLE_CHARACTERS // 2
+    return f"{example[:half]}\n…\n{example[-half:]}"

@@ -17,6 +17,7 @@ from sqlalchemy import make_url
 
 from backends.scratch import SCRATCH_PREFIX
 from cli.conformance import command
+from cli.conformance.suite import EXAMPLE_CHARACTERS, example_of
 from cli.local_servers import start_mongo
 from config import Settings
 from eitherdb_contract.rules import all_rules
@@ -264,6 +265,19 @@ def test_broken_rule_fails_with_the_smallest_example(tmp_path: Path) -> None:
     assert {finding["in_transactions"] for finding in found["isolation"]} == {"prevented"}
     assert "does not conform" in done.out
     assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_example_that_is_too_long_keeps_its_beginning_and_its_end() -> None:
+    """The difference is at one, the calls of a history that led to it are at the other."""
+    difference = [f"E         item {number}" for number in range(1000)]
+    text = "\n".join(
+        ["def test():", "E   assert [] == [0]", *difference, "E   state.deposit(amount=1)", "here"]
+    )
+    example = example_of(text).splitlines()
+    assert example[:2] == ["assert [] == [0]", "      item 0"]
+    assert "…" in example
+    assert example[-2:] == ["      item 999", "state.deposit(amount=1)"]
+    assert len("\n".join(example)) < EXAMPLE_CHARACTERS + 5
 
 
 async def test_absent_capability_is_refused_and_no_failure(tmp_path: Path) -> None:
