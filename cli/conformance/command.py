@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.conformance.signals import ignore_signals, on_signals
 from cli.database import naming_the_url, shown_url
 from cli.refusal import refusal
 from config import Settings
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from backends.protocols import ServerInfo
     from cli.conformance.isolation import Finding
     from cli.conformance.latencies import Latency
+    from cli.conformance.provision import ScratchProvision
     from cli.conformance.suite import Outcome
     from eitherdb_contract.rules import Rule
 
@@ -66,6 +68,7 @@ def conformance(
     try:
         conforms = _try(settings, rules, json_file, html_file)
     except KeyboardInterrupt:
+        ignore_signals()
         raise refusal("interrupted; the scratch place was removed, no report was written") from None
     raise typer.Exit(0 if conforms else 1)
 
@@ -81,7 +84,6 @@ def _try(settings: Settings, rules: list[Rule], json_file: Path, html_file: Path
     typer.echo(f"database    {settings.db_backend} at {url}")
     found = asyncio.run(_measure(settings))
     server = found.server
-    typer.echo(f"server      {server.product} {server.version} through {server.driver}")
     for finding in found.isolation:
         theirs, ours = finding.in_transactions or "not tried", finding.in_eitherdb or "refused"
         typer.echo(
@@ -141,27 +143,46 @@ async def _measure(settings: Settings) -> _Found:
 
     Raises:
         BackendError: DATABASE_URL leads to no server where one can be made.
+        KeyboardInterrupt: A signal came.
     """
-    from cli.conformance import isolation, latencies
     from cli.conformance.provision import ScratchProvision
 
+    loop, interrupted = asyncio.get_running_loop(), asyncio.Event()
     provision = ScratchProvision(settings)
-    with naming_the_url(settings):
-        await provision.start()
-    try:
-        backend = await provision.open()
+    # Neither making the scratch place nor removing it is cut short: half of it would stay behind.
+    with on_signals(lambda *_: loop.call_soon_threadsafe(interrupted.set)):
+        with naming_the_url(settings):
+            await provision.start()
         try:
-            return _Found(
-                server=backend.server,
-                capabilities=backend.capabilities,
-                isolation=await isolation.measure(provision.scratch, backend),
-                latencies=await latencies.measure(backend),
-                durability_faults=await provision.scratch.durability_faults(),
-            )
+            looking = asyncio.create_task(_look_at(provision))
+            waiting = asyncio.create_task(interrupted.wait())
+            await asyncio.wait({looking, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            if interrupted.is_set():
+                looking.cancel()
+                await asyncio.gather(looking, return_exceptions=True)
+                raise KeyboardInterrupt
+            return looking.result()
         finally:
-            await backend.close()
+            await provision.stop()
+
+
+async def _look_at(provision: ScratchProvision) -> _Found:
+    from cli.conformance import isolation, latencies
+
+    backend = await provision.open()
+    try:
+        server = backend.server
+        typer.echo(f"server      {server.product} {server.version} through {server.driver}")
+        return _Found(
+            server=server,
+            capabilities=backend.capabilities,
+            isolation=await isolation.measure(provision.scratch, backend),
+            latencies=await latencies.measure(backend),
+            durability_faults=await provision.scratch.durability_faults(),
+        )
     finally:
-        await provision.stop()
+        await backend.close()
 
 
 def _run_suite(settings: Settings, rules: list[Rule], found: _Found) -> Outcome:

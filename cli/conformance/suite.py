@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import tempfile
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Collection
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -16,6 +15,7 @@ from unittest.mock import patch
 import hypothesis
 import pytest
 
+from cli.conformance.signals import on_signals
 from eitherdb_contract.provision import Provision
 from eitherdb_contract.rules import Rule
 from eitherdb_contract.summary import Summary
@@ -163,7 +163,7 @@ def run_suite(
             patch.dict(os.environ, environment),
             redirect_stdout(told),
             redirect_stderr(told),  # where pytest writes what is wrong with its arguments
-            _on_signals(recorder.stop),
+            on_signals(recorder.stop),
         ):
             code = pytest.main(
                 [
@@ -180,16 +180,6 @@ def run_suite(
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
         raise SuiteError(f"the contract suite could not be run:\n{example_of(told.getvalue().strip())}")
     return Outcome(list(recorder.verdicts.values()), recorder.left_out)
-
-
-@contextmanager
-def _on_signals(stop: Callable[..., None]) -> Iterator[None]:
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def example_of(text: str) -> str:
