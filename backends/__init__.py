@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from backends.errors import BackendError
 from backends.ids import Clock, IdSource, new_id, utc_now
@@ -17,15 +17,10 @@ if TYPE_CHECKING:
     from config import Settings
 
 # Imported only when chosen: a deployment on one database never loads another's driver.
-_MODULES = {
-    "sqlite": "backends.sql.backend",
-    "postgres": "backends.sql.backend",
-    "mongo": "backends.mongo.backend",
-}
-_SCRATCHES = {
-    "sqlite": "backends.sql.scratch",
-    "postgres": "backends.sql.scratch",
-    "mongo": "backends.mongo.scratch",
+_PACKAGES = {
+    "sqlite": "backends.sql",
+    "postgres": "backends.sql",
+    "mongo": "backends.mongo",
 }
 
 
@@ -45,8 +40,7 @@ async def open_backend(
         Unavailable: The database can't be reached.
         BackendError: It answered, but can't be used (version too old, wrong password, …).
     """
-    name = settings.db_backend
-    module = import_module(_MODULES[name]) if name in _MODULES else load_installed(name)
+    module = _load(settings.db_backend, "backend")
     opener = cast("Callable[..., Awaitable[Backend]]", module.open_backend)
     return await opener(settings, clock=clock, id_source=id_source)
 
@@ -59,8 +53,13 @@ async def open_scratch(settings: Settings) -> Scratch:
         BackendError: It makes none: the user may not, or the installed backend has no `open_scratch`.
     """
     name = settings.db_backend
-    module = import_module(_SCRATCHES[name]) if name in _SCRATCHES else load_installed(name)
+    module = _load(name, "scratch")
     opener = cast("Callable[[Settings], Awaitable[Scratch]] | None", getattr(module, "open_scratch", None))
     if opener is None:
         raise BackendError(f"the backend {name} makes no scratch databases: it has no `open_scratch`")
     return await opener(settings)
+
+
+def _load(name: str, module: str) -> Any:
+    """Return this module of a backend; an installed one has everything in its entry point's."""
+    return import_module(f"{_PACKAGES[name]}.{module}") if name in _PACKAGES else load_installed(name)
