@@ -66,7 +66,7 @@ class Scratch(Protocol):
         ...
 
     async def set_numbers(self, numbers: Mapping[int, int]) -> None:
-        """Have just these numbers in a table of their own, beside the schema."""
+        """Have just these numbers, at least one, in a table of their own, beside the schema."""
         ...
 
     async def begin(self) -> Transaction | None:

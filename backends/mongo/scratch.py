@@ -88,8 +88,9 @@ class MongoScratch:
         with translate_errors():
             collection = self._driver.database[_NUMBERS]
             await collection.delete_many({})
-            for key, number in numbers.items():
-                await collection.insert_one({"_id": key, "number": number})
+            await collection.insert_many(
+                [{"_id": key, "number": number} for key, number in numbers.items()]
+            )
 
     async def begin(self) -> Transaction:
         """See `Scratch`."""

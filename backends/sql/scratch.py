@@ -14,7 +14,8 @@ from sqlalchemy import URL, make_url
 
 from backends.errors import BackendError
 from backends.scratch import SCRATCH_PREFIX, Scratch, Transaction
-from backends.sql.engine import database_url, make_folder, set_pragmas
+from backends.sql import sqlite
+from backends.sql.engine import database_url, make_folder
 from backends.sql.errors import connect_errors, translate_errors
 from backends.sql.schema import METADATA
 
@@ -168,14 +169,12 @@ class SqliteScratch:
             BackendError: The folder can't be written.
         """
         with connect_errors():
-            return cls(file, await asyncio.to_thread(_connect, file, settings), settings)
+            return cls(file, await asyncio.to_thread(sqlite.connect, settings), settings)
 
     async def clean(self) -> None:
         """See `Scratch`."""
         with translate_errors():
-            await asyncio.to_thread(
-                self._connection.executescript, f"BEGIN IMMEDIATE;{EMPTY_TABLES};COMMIT"
-            )
+            await asyncio.to_thread(self._connection.executescript, f"{sqlite.BEGIN};{EMPTY_TABLES};COMMIT")
 
     async def durability_faults(self) -> list[str]:
         """See `Scratch`. https://www.sqlite.org/pragma.html#pragma_synchronous."""
@@ -196,7 +195,7 @@ class SqliteScratch:
 
     async def begin(self) -> Transaction:
         """See `Scratch`."""
-        return await asyncio.to_thread(_SqliteTransaction.begin, self._file, self.settings)
+        return await asyncio.to_thread(_SqliteTransaction.begin, self.settings)
 
     async def drop(self) -> None:
         """See `Scratch`."""
@@ -210,12 +209,10 @@ class _SqliteTransaction:
         self._connection = connection
 
     @classmethod
-    def begin(cls, file: Path, settings: Settings) -> _SqliteTransaction:
-        from backends.sql.sqlite import BEGIN  # noqa: PLC0415 - of no use to PostgreSQL
-
-        connection = _connect(file, settings)
+    def begin(cls, settings: Settings) -> _SqliteTransaction:
+        connection = sqlite.connect(settings)
         try:
-            connection.execute(BEGIN)
+            connection.execute(sqlite.BEGIN)
         except BaseException:
             connection.close()
             raise
@@ -243,14 +240,3 @@ class _SqliteTransaction:
 
     async def _run(self, sql: str, *values: int) -> list[Any]:
         return await asyncio.to_thread(lambda: self._connection.execute(sql, values).fetchall())
-
-
-def _connect(file: Path, settings: Settings) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        file,
-        isolation_level=None,
-        check_same_thread=False,
-        timeout=settings.db_command_timeout_seconds,
-    )
-    set_pragmas(connection, foreign_keys=True)
-    return connection

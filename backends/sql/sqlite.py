@@ -42,18 +42,16 @@ class SqliteConnections(Connections):
     def __init__(self, settings: Settings) -> None:
         """See `Connections`."""
         url = database_url(settings)
-        dialect = url.get_dialect()()
         super().__init__(
-            dialect,
+            url.get_dialect()(),
             size=settings.db_pool_size,
             writers=1,
             wait_timeout_seconds=settings.db_pool_timeout_seconds,
             retry_deadline_seconds=settings.db_command_timeout_seconds,
         )
         make_folder(url)
-        (path,), options = dialect.create_connect_args(url)
+        path, options = _options(settings)
         self._time_limit_seconds = settings.db_command_timeout_seconds
-        options.update(isolation_level=None, check_same_thread=False, timeout=self._time_limit_seconds)
         self._threads = ThreadPoolExecutor(settings.db_pool_size, thread_name_prefix="sqlite")
         self._all = [_Connection(partial(_connect, path, options)) for _ in range(settings.db_pool_size)]
         self._idle = list(self._all)
@@ -176,6 +174,23 @@ class _Connection:
 
 def _fetch(sql: str, arguments: list[Any], connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
     return connection.execute(sql, arguments).fetchall()
+
+
+def connect(settings: Settings) -> sqlite3.Connection:
+    """Connect as the repositories do; one thread at a time may use it.
+
+    Raises:
+        Exception: sqlite3's own, for the caller to translate.
+    """
+    return _connect(*_options(settings))
+
+
+def _options(settings: Settings) -> tuple[str, dict[str, Any]]:
+    """Return the path, and all else that sqlite3 is told."""
+    url = database_url(settings)
+    (path,), options = url.get_dialect()().create_connect_args(url)
+    timeout = settings.db_command_timeout_seconds
+    return path, {**options, "isolation_level": None, "check_same_thread": False, "timeout": timeout}
 
 
 def _connect(path: str, options: Mapping[str, Any]) -> sqlite3.Connection:

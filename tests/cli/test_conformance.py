@@ -212,9 +212,15 @@ async def open_backend(settings, **given):
     return backend
 
 async def open_scratch(settings):
-    scratch = await backends.sql.scratch.open_scratch(in_words_of("sqlite", settings))
-    scratch.settings = in_words_of("faulty/1", scratch.settings)
-    return scratch
+    return Scratch(await backends.sql.scratch.open_scratch(in_words_of("sqlite", settings)))
+
+class Scratch:
+    def __init__(self, scratch):
+        self.scratch = scratch
+        self.settings = in_words_of("faulty/1", scratch.settings)
+
+    def __getattr__(self, name):
+        return getattr(self.scratch, name)
 
 def open_migrator(settings):
     return migrations.sql.migrator.open_migrator(in_words_of("sqlite", settings))
