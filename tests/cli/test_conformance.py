@@ -7,22 +7,26 @@ import json
 import secrets
 import signal
 import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+from pymongo import MongoClient
 from sqlalchemy import make_url
 
 from backends.scratch import SCRATCH_PREFIX
 from cli.conformance import command
 from cli.conformance.suite import EXAMPLE_CHARACTERS, example_of
-from cli.local_servers import start_mongo
+from cli.local_servers import MONGOD_IS_READY, find_mongod, mongod_command, start_mongo
+from cli.server_folder import ServerFolder
 from config import Settings
 from eitherdb_contract.rules import all_rules
 from tests.backends.raw import mongo_database, sql_connection
-from tests.cli.command import EITHERDB, call, eitherdb, environment, run
+from tests.cli.command import EITHERDB, call, eitherdb, environment, free_port, run
 from tests.provision import Provision, Servers, make_settings
 
 ANOMALIES = ["lost update", "write skew", "dirty read", "phantom"]
@@ -410,3 +414,43 @@ async def test_user_who_may_make_nothing_is_refused_with_the_privilege(
     assert "permission denied for database" in done.err
     assert "a user is needed that has the privilege CREATE on it" in done.err
     assert "secret" not in done.out + done.err
+
+
+async def test_user_who_may_only_write_or_only_remove_is_refused_with_the_roles(tmp_path: Path) -> None:
+    """MongoDB has a role for each; with one of them nothing is made, with both it is enough."""
+    pairs = {"writes": ["readWriteAnyDatabase"], "removes": ["dbAdminAnyDatabase"]}
+    both = [role for roles in pairs.values() for role in roles]
+    with mongod_with_users(tmp_path / "server", {**pairs, "both": both}) as host:
+
+        def settings_of(user: str) -> Settings:
+            url = f"mongodb://{user}:secret@{host}/app?authSource=admin"
+            return make_settings(db_backend="mongo", database_url=url, mongo_driver="pymongo")
+
+        for user in pairs:
+            done = await eitherdb(tmp_path, "conformance", settings=settings_of(user))
+            assert done.exit_code == 2
+            assert f"a user is needed that has the roles {' and '.join(both)}" in done.err
+            assert "secret" not in done.out + done.err
+            assert await leftovers(settings_of("root")) == []
+
+        done = await eitherdb(tmp_path, "conformance", "--rule", "Search", settings=settings_of("both"))
+        assert done.exit_code == 0, done
+        assert await leftovers(settings_of("root")) == []
+
+
+@contextmanager
+def mongod_with_users(folder: Path, users: Mapping[str, list[str]]) -> Iterator[str]:
+    """Start a mongod with these users, with their roles, and `root`; the password of all is `secret`."""
+    with ExitStack() as cleanup:
+        server = ServerFolder(folder, cleanup)
+        server.db.mkdir()
+        port = free_port()
+        host = f"127.0.0.1:{port}"
+        programs, _ = find_mongod()
+        server.run([*mongod_command(programs, server.db, port), "--auth"], host, ready=MONGOD_IS_READY)
+        with MongoClient[dict[str, Any]](host) as client:  # the first user is made by nobody
+            client.admin.command("createUser", "root", pwd="secret", roles=["root"])
+        with MongoClient[dict[str, Any]](f"mongodb://root:secret@{host}/") as client:
+            for user, roles in users.items():
+                client.admin.command("createUser", user, pwd="secret", roles=roles)
+        yield host
