@@ -15,7 +15,7 @@ from eitherdb_contract.clock import ManualClock
 from eitherdb_contract.refusals import take_refusals
 from eitherdb_contract.rules import DOCUMENT, all_rules, rules_of
 from eitherdb_contract.selection import CHOICES, backend_of, provisions_of, run_on_backends
-from eitherdb_contract.summary import SUITE, Summary
+from eitherdb_contract.summary import Summary, file_of_suite
 
 if TYPE_CHECKING:
     from backends.protocols import Backend
@@ -106,7 +106,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     Raises:
         pytest.UsageError: One says none, or there is no such rule.
     """
-    of_suite = [item for item in items if item.path.resolve().parent == SUITE.resolve()]
+    of_suite = {path for path in {item.path for item in items} if file_of_suite(path)}
     if of_suite and not provisions_of(config):
         raise pytest.UsageError("no backend to test: implement the hook pytest_contract_provisions")
     known = {rule.name for rule in all_rules()}
@@ -114,7 +114,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         rules = rules_of(item)
         if unknown := set(rules) - known:
             raise pytest.UsageError(f"{item.nodeid}: no rules of {DOCUMENT.name}: {sorted(unknown)}")
-        if not rules and item in of_suite:
+        if not rules and item.path in of_suite:
             raise pytest.UsageError(f"{item.nodeid}: holds no rule; mark it with pytest.mark.rule")
     if config.option.rules is None:
         return

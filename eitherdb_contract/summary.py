@@ -24,6 +24,12 @@ _TAKING_A_VALUE = ("-k", "-m", "--deselect", "--ignore", "--ignore-glob", "--rul
 _NARROWING = (*_TAKING_A_VALUE, "--lf", "--last-failed", "--sw", "--stepwise")
 
 
+def file_of_suite(path: Path) -> str | None:
+    """Return the name of a file of the suite, however it is reached; None of any other file."""
+    resolved = path.resolve()
+    return resolved.name if resolved.parent == SUITE.resolve() else None
+
+
 class Collection(TypedDict):
     """What a process collected and left out, in the types that test processes can send each other.
 
@@ -58,11 +64,10 @@ class Summary:
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> Generator[None, object, object]:
         """Note what is left out, after all others have taken out theirs; take out what runs nowhere."""
-        suite = SUITE.resolve()
-        collected = {path for item in items if (path := item.path.resolve()).parent == suite}
+        collected = {name for path in {item.path for item in items} if (name := file_of_suite(path))}
         if collected:
-            missing = set(suite.glob("test_*.py")) - collected
-            self._collection["missing"] = sorted(path.name for path in missing)
+            missing = {path.name for path in SUITE.glob("test_*.py")} - collected
+            self._collection["missing"] = sorted(missing)
         result = yield
         left_out: Counter[tuple[str, str]] = Counter()
         for item in items:
