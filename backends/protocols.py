@@ -38,8 +38,8 @@ half-written row, no connection kept. Of several reasons the first of these is t
 `NotFound`, `NotOwner`, `VersionMismatch`, and then what the rows themselves refuse (`AlreadyExists`,
 `AccountNotEmpty`); the methods that move money say their own order.
 
-*Concurrency*: all methods may be called concurrently from the one event loop. A row of
-changes gives the loop its turns in between, so that it keeps nobody else from his.
+*Concurrency*: all methods may be called concurrently from the one event loop. A row of changes gives the
+loop its turns in between, so that it keeps nobody else from his.
 """
 
 from __future__ import annotations

@@ -223,6 +223,29 @@ async def test_unknown_user_is_not_found_whatever_the_version(
     assert await everything(backend) == ([user], [])
 
 
+@pytest.mark.rule("E-mail")
+@pytest.mark.parametrize("end_sessions", [False, True])
+async def test_taken_address_comes_after_not_found_and_another_version(
+    backend: Backend,
+    owner: User,
+    user: User,
+    end_sessions: bool,  # noqa: FBT001
+) -> None:
+    """Whoever knows an old version learns that first, not what the new one runs into."""
+    taken = UserChanges(full_name="x", email=owner.email)
+    for versions in ([], [2], {1, 2, 4}):
+        with raises(VersionMismatch("user", user.id)):
+            await backend.users.update(user.id, taken, versions=versions, end_sessions=end_sessions)
+    for id_ in [UNKNOWN_ID, *malformed_ids(user.id)[:3]]:
+        for any_version in (None, [], [3]):
+            with raises(NotFound("user", id_)):
+                await backend.users.update(id_, taken, versions=any_version, end_sessions=end_sessions)
+    with raises(AlreadyExists("user", "email")):
+        await backend.users.update(user.id, taken, versions=[3], end_sessions=end_sessions)
+
+    assert await everything(backend) == ([user, owner], [])
+
+
 @item_calls
 async def test_item_not_found_and_not_owned_come_before_the_version(
     backend: Backend, owner: User, stranger: User, item: Item, call: ItemCall
