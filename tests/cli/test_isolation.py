@@ -97,7 +97,7 @@ async def test_calls_that_never_wait_are_tried_like_others(
     )
 
     async def at_once(**_: Any) -> Page[Account]:
-        return Page(data=[account], count=1, next=None)
+        return Page.of([account], count=1, next=None)
 
     monkeypatch.setattr(backend.accounts, "list", at_once)
     findings = await isolation.measure(scratch, backend)
