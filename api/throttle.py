@@ -13,13 +13,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from ipaddress import IPv6Address, ip_address
 from math import ceil
 from time import time
-
-from limits import RateLimitItem, parse
-from limits.aio.storage import Storage
-from limits.aio.strategies import FixedWindowRateLimiter
+from typing import TYPE_CHECKING
 
 from api.errors import ApiError, too_many_attempts
 from api.security import HASHING_THREADS
@@ -28,43 +26,17 @@ from backends.models import normalise_email
 from backends.protocols import CounterRepository
 from config import Settings
 
+if TYPE_CHECKING:
+    from limits import RateLimitItem
+
+    from api.rates import Rates
+
 # An account's limit for all clients together, as a multiple of the limit for one: what a botnet is held to.
 ACCOUNT_FACTOR = 5
 
 # How long a client that had the right password is not held to that limit: so nobody can lock an owner out
 # of where he signs in, unless from his own address.
 KNOWN_CLIENT = timedelta(days=30)
-
-
-class _CounterStorage(Storage):
-    """The database's counters, as the `limits` library wants them."""
-
-    STORAGE_SCHEME = None
-    base_exceptions = ()
-
-    def __init__(self, counters: CounterRepository) -> None:
-        super().__init__()
-        self._counters = counters
-
-    async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        return (await self._counters.add(key, amount, lasts_seconds=expiry)).value
-
-    async def get(self, key: str) -> int:
-        count = await self._counters.get(key)
-        return count.value if count else 0
-
-    async def get_expiry(self, key: str) -> float:
-        count = await self._counters.get(key)
-        return count.ends_at.timestamp() if count else time()
-
-    async def clear(self, key: str) -> None:
-        await self._counters.delete(key)
-
-    async def check(self) -> bool:
-        return True
-
-    async def reset(self) -> None:
-        raise NotImplementedError
 
 
 @dataclass(slots=True)
@@ -79,12 +51,14 @@ class Throttle:
 
     def __init__(self, counters: CounterRepository, settings: Settings) -> None:
         self._counters = counters
-        self._limiter = FixedWindowRateLimiter(_CounterStorage(counters))
+        self._settings = settings
         self._turns = asyncio.Semaphore(HASHING_THREADS)
-        self._login = parse(settings.login_limit)
-        self._login_of_client = parse(settings.login_limit_per_client)
-        self._recovery = parse(settings.recovery_limit)
-        self._recovery_of_client = parse(settings.recovery_limit_per_client)
+
+    @cached_property
+    def _rates(self) -> Rates:
+        from api.rates import Rates  # noqa: PLC0415 - slow to import, and nobody has signed in yet
+
+        return Rates(self._counters, self._settings)
 
     @asynccontextmanager
     async def attempt(self, account: str, client: str) -> AsyncIterator[Attempt]:
@@ -98,10 +72,10 @@ class Throttle:
         """
         account, client = _account_key(account), _key(client)
         pair = f"{account}:{client}"
-        limits = [(self._login, pair), (self._login_of_client, client)]
+        limits = [(self._rates.login, pair), (self._rates.login_of_client, client)]
         known = await self._counters.get(f"known:{pair}")
         if known is None:
-            limits.append((_times(self._login, ACCOUNT_FACTOR), account))
+            limits.append((_times(self._rates.login, ACCOUNT_FACTOR), account))
         # Whoever is refused does not wait, and keeps nobody waiting.
         await self._refuse_if_reached(limits)
         async with self._turns:
@@ -110,7 +84,7 @@ class Throttle:
             yield attempt
             if not attempt.succeeded:
                 for limit, key in limits:
-                    await self._limiter.hit(limit, "login", key)
+                    await self._rates.limiter.hit(limit, "login", key)
             elif known is None or known.ends_at - utc_now() < KNOWN_CLIENT / 2:
                 await self._remember(pair)
 
@@ -132,19 +106,20 @@ class Throttle:
             ApiError: TOO_MANY_ATTEMPTS: this client asked too often.
         """
         account, client = _account_key(address), _key(client)
+        rates = self._rates
         # The client's own first: who is refused by it makes no counters for any number of addresses.
-        for limit, key in ((self._recovery_of_client, client), (self._recovery, f"{account}:{client}")):
-            if not await self._limiter.hit(limit, "recovery", key):
+        for limit, key in ((rates.recovery_of_client, client), (rates.recovery, f"{account}:{client}")):
+            if not await rates.limiter.hit(limit, "recovery", key):
                 await self._refuse(limit, "recovery", key)
-        return await self._limiter.hit(_times(self._recovery, ACCOUNT_FACTOR), "recovery", account)
+        return await rates.limiter.hit(_times(rates.recovery, ACCOUNT_FACTOR), "recovery", account)
 
     async def _refuse_if_reached(self, limits: list[tuple[RateLimitItem, str]]) -> None:
         for limit, key in limits:
-            if not await self._limiter.test(limit, "login", key):
+            if not await self._rates.limiter.test(limit, "login", key):
                 await self._refuse(limit, "login", key)
 
     async def _refuse(self, limit: RateLimitItem, purpose: str, key: str) -> None:
-        stats = await self._limiter.get_window_stats(limit, purpose, key)
+        stats = await self._rates.limiter.get_window_stats(limit, purpose, key)
         raise ApiError(too_many_attempts(max(1, ceil(stats.reset_time - time()))))
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, case, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from backends.errors import BackendError
 from backends.ids import Clock
@@ -17,6 +17,8 @@ from backends.sql.statements import Row, Statement
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from sqlalchemy.dialects import sqlite
 
     from backends.sql.connections import Connections
 
@@ -34,7 +36,9 @@ _SWEEP = delete(COUNTERS).where(COUNTERS.c.ends_at <= bindparam("now"))
 
 def _add(*, on_sqlite: bool) -> Statement:
     """Return the upsert: SQLAlchemy has one a dialect, with the same methods."""
-    new = sqlite.insert(COUNTERS) if on_sqlite else postgresql.insert(COUNTERS)
+    # Only the one that is used, because each takes a while to import.
+    dialect = import_module(f"sqlalchemy.dialects.{'sqlite' if on_sqlite else 'postgresql'}")
+    new: sqlite.Insert = dialect.insert(COUNTERS)
     has_ended = COUNTERS.c.ends_at <= bindparam("now")
     return new.on_conflict_do_update(
         index_elements=[COUNTERS.c.key],

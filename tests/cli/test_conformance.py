@@ -202,7 +202,8 @@ async def open_backend(settings, **given):
 
     async def show_one_too_many(**asked):
         page = await list_accounts(**asked)
-        return replace(page, data=[replace(one, balance_minor=one.balance_minor + 1) for one in page.data])
+        data = [replace(one, balance_minor=one.balance_minor + 1) for one in page.data]
+        return page.of(data, count=page.count, next=page.next)
 
     async def fetch_when_it_is_read(id, **asked):
         async def entries():

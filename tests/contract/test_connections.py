@@ -166,6 +166,8 @@ async def test_cancelled_calls_keep_no_connection(small: Backend, owner: User) -
     ]
 
     for number in range(12):
+        # As many as the pool has connections: those that the last ones lost are made anew.
+        await asyncio.gather(*(read() for read in reads))
         tasks = [asyncio.create_task(read()) for read in reads]
         await _pass_time(small, number)
         outcomes = await _cancel(tasks)

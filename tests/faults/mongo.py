@@ -49,7 +49,7 @@ FAULTS = [
     _in(
         _PAGES,
         "mongo: a count that ignores the filters",
-        ("collection.count_documents(_all_of(where)", "collection.count_documents(_all_of([])"),
+        ('total = {"$match": _all_of(where)}', 'total = {"$match": _all_of([])}'),
         first="filters",
     ),
     _in(
@@ -67,7 +67,7 @@ FAULTS = [
     _in(
         _PAGES,
         "mongo: a limit of 0 that means none",
-        ("if limit == 0:", "if limit < 0:"),
+        ("    if limit:", "    if limit >= 0:"),
         first="filters",
     ),
     _in(
@@ -76,7 +76,7 @@ FAULTS = [
         ('bounds = {"$gt": after', 'bounds = {"$gte": after'),
         first="filters",
     ),
-    _in(_PAGES, "mongo: skip is forgotten", (".skip(skip)", ".skip(0)"), first="pages"),
+    _in(_PAGES, "mongo: skip is forgotten", ('{"$skip": skip}', '{"$skip": 0}'), first="pages"),
     _in(
         _ITEMS,
         "mongo: null is left out of what is stored",
