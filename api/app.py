@@ -122,10 +122,10 @@ def _telemetry() -> TelemetryConfig:
 def create_app_from_environment() -> FastAPI:
     """Make the application from the environment's settings: what a server's workers call."""
     app = create_app(Settings.load())
-    # What was imported and made until now stays for ever: the garbage collector need not look at it again,
-    # which it would do in the middle of requests.
-    gc.collect()
+    # What was imported and made until now stays for ever: the garbage collector need not look at it, now,
+    # for a twentieth of a second, or in the middle of requests.
     gc.freeze()
+    gc.enable()
     return app
 
 

@@ -72,7 +72,7 @@ class Passwords:
         self._threads = ThreadPoolExecutor(
             HASHING_THREADS, thread_name_prefix="argon2", initializer=_yield_to_others
         )
-        self._hash_of_nobody = _hasher.hash(secrets.token_hex())
+        self._hash_of_nobody = self._threads.submit(_hasher.hash, secrets.token_hex())
 
     async def hash(self, password: str) -> str:
         """Return the hash to store, with its salt and parameters in it.
@@ -91,8 +91,8 @@ class Passwords:
         Raises:
             ApiError: TOO_BUSY: too many wait already.
         """
-        hash_to_match = hashed_password or self._hash_of_nobody
-        matches = await self._run(self._to_verify, _matches, hash_to_match, password)
+        nobodys = await asyncio.wrap_future(self._hash_of_nobody)
+        matches = await self._run(self._to_verify, _matches, hashed_password or nobodys, password)
         return matches and hashed_password is not None
 
     async def _run(self, jobs: _Jobs, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:

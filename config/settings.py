@@ -145,10 +145,10 @@ class Settings(DatabaseChoice):
     access_token_expire_minutes: Annotated[int, Field(ge=1, le=525_600)] = 60 * 24 * 8
     docs: bool | None = None
     max_body_bytes: Annotated[int, Field(ge=1024, le=1024**3)] = 1024**2
-    login_limit: RateLimit = "10/minute"
-    login_limit_per_client: RateLimit = "60/minute"
-    recovery_limit: RateLimit = "5/minute"
-    recovery_limit_per_client: RateLimit = "30/minute"
+    login_limit: RateLimit = Field("10/minute", validate_default=False)
+    login_limit_per_client: RateLimit = Field("60/minute", validate_default=False)
+    recovery_limit: RateLimit = Field("5/minute", validate_default=False)
+    recovery_limit_per_client: RateLimit = Field("30/minute", validate_default=False)
     first_superuser: EmailStr | None = None
     first_superuser_password: SecretStr | None = None
     cors_origins: Annotated[tuple[str, ...] | None, NoDecode] = None
