@@ -23,7 +23,7 @@ from bench.chart import chart
 from bench.contenders import ROOT, Contender, Server, floors, product, serving
 from bench.data import Data
 from bench.databases import TITLES, Database, running
-from bench.machine import resident_bytes, run
+from bench.machine import resident_bytes, run, running_on
 from bench.results import Result, Target, median, shown, table
 from bench.rounds import CONCURRENCY, Requests, all_serving, check_answers, in_turns, measure, requests_for
 from bench.startup import import_milliseconds, start_seconds
@@ -147,22 +147,25 @@ def measure_crowd(report: Report, server: Server, database: Database, requests: 
 
 
 def measure_workers(report: Report, database: Database, folder: Path, core: int, other: int) -> None:
-    """Compare one worker with two, which share both cores with the database and the load."""
+    """Compare one worker on a core with two on two; the load is on their cores each time, as a proxy is."""
     requests = requests_for(database, ("hello", "read"))
     contender = product(database.name)
     with (
-        serving(contender, database, folder, cores=(core, other)) as one,
+        serving(contender, database, folder, cores=(core,)) as one,
         serving(contender, database, folder, cores=(core, other), workers=2) as two,
     ):
         for workload, some in requests.items():
-            rates = [
-                [measure(each, database, some, seconds=SECONDS).per_second for each in (one, two)]
-                for _ in range(ROUNDS)
-            ]
+            rates = []
+            for _ in range(ROUNDS):
+                with running_on(core):
+                    alone = measure(one, database, some, seconds=SECONDS)
+                with running_on(core, other):
+                    both = measure(two, database, some, seconds=SECONDS)
+                rates.append((alone.per_second, both.per_second))
             gain = statistics.median(second / first for first, second in rates)
             first, second = (statistics.median(column) for column in zip(*rates, strict=True))
-            name = f"{TITLES[database.name]}: two workers, {workload}"
-            report.say(f"{name}: {second:,.0f} req/s, {gain:.2f} times the {first:,.0f} of one")
+            name = f"{TITLES[database.name]}: two workers on two cores, {workload}"
+            report.say(f"{name}: {second:,.0f} req/s, {gain:.2f} times the {first:,.0f} of one on one")
             if workload == "hello":
                 report.targets.append(Target(f"{name}, of one", TWO_WORKERS, gain, at_least=True))
 
