@@ -91,8 +91,10 @@ class Passwords:
         Raises:
             ApiError: TOO_BUSY: too many wait already.
         """
-        nobodys = await asyncio.wrap_future(self._hash_of_nobody)
-        matches = await self._run(self._to_verify, _matches, hashed_password or nobodys, password)
+        hash_to_match = hashed_password
+        if not hash_to_match:
+            hash_to_match = await asyncio.wrap_future(self._hash_of_nobody)
+        matches = await self._run(self._to_verify, _matches, hash_to_match, password)
         return matches and hashed_password is not None
 
     async def _run(self, jobs: _Jobs, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:

@@ -12,13 +12,18 @@ MAX_KEYS = 100
 """How many keys are looked for together: fewer than the 101 documents of MongoDB's first batch."""
 
 
+TURNS = 2
+"""How many turns a batch waits, besides the one in which it begins: those in which answers come that were
+waited for, and their requests go on to the next look-up."""
+
+
 class Batches(Generic[T]):
     """Finds values by their keys, those of all who ask in one turn of the event loop by one command.
 
-    A command costs a service more than what it finds. Nobody waits for others to come: a batch is sent in
-    the next turn of the loop, with all that were asked for in this one, so there is more than one key in it
-    just when more than one request is served at once. It is sent after the call of each of its callers, so
-    whoever calls sees all that was written before the call.
+    A command costs a service more than what it finds. Nobody waits for the clock: a batch is sent a few
+    turns of the loop later, with all that were asked for meanwhile, so there is more than one key in it
+    just when more than one request is served at once; an idle loop turns in microseconds. It is sent after
+    the call of each of its callers, so whoever calls sees all that was written before the call.
     """
 
     def __init__(self, find: Callable[[Sequence[str]], Awaitable[Mapping[str, T]]]) -> None:
@@ -42,13 +47,15 @@ class Batches(Generic[T]):
         try:
             return await found
         except asyncio.CancelledError:
-            batch.call_off_if_unwanted()
+            if all(each.cancelled() for _, each in batch.waiting):
+                self._call_off(batch)
             raise
 
     async def _send(self, batch: _Batch[T]) -> None:
-        if self._open is batch:
-            self._open = None
         try:
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+            self._close(batch)
             values = await self._find(list(dict.fromkeys(key for key, _ in batch.waiting)))
         except Exception as exc:  # noqa: BLE001 - whoever waits for it is told
             for _, found in batch.waiting:
@@ -62,6 +69,16 @@ class Batches(Generic[T]):
             for _, found in batch.waiting:
                 found.cancel()  # does nothing to those that were told
 
+    def _close(self, batch: _Batch[T]) -> None:
+        """Let nobody else into it."""
+        if self._open is batch:
+            self._open = None
+
+    def _call_off(self, batch: _Batch[T]) -> None:
+        """Cancel a look-up that nobody waits for any more, which may not even have begun."""
+        self._close(batch)
+        batch.task.cancel()
+
 
 class _Batch(Generic[T]):
     """Who waits, and the task that finds what they wait for."""
@@ -70,8 +87,3 @@ class _Batch(Generic[T]):
 
     def __init__(self) -> None:
         self.waiting: list[tuple[str, asyncio.Future[T | None]]] = []
-
-    def call_off_if_unwanted(self) -> None:
-        """Cancel the look-up if everybody who waited for it was cancelled."""
-        if all(found.cancelled() for _, found in self.waiting):
-            self.task.cancel()

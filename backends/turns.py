@@ -1,4 +1,4 @@
-"""Who may change an account next, within one process."""
+"""Who may go next, within one process: to a connection, or to an account."""
 
 from __future__ import annotations
 
@@ -8,6 +8,38 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from weakref import WeakValueDictionary
 
 from backends.errors import Unavailable
+
+
+class Queue:
+    """Lets so many work at once; the others wait in the order in which they came.
+
+    The drivers' pools let newcomers overtake, and waiting in PyMongo's costs half as much as a command.
+    """
+
+    def __init__(self, size: int, *, wait_timeout_seconds: float) -> None:
+        """Let nobody wait longer than this."""
+        self._free = asyncio.Semaphore(size)
+        self._wait_timeout_seconds = wait_timeout_seconds
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a turn, and keep it for the block.
+
+        Raises:
+            Unavailable: The time is over.
+        """
+        if self._free.locked():
+            try:
+                async with asyncio.timeout(self._wait_timeout_seconds):
+                    await self._free.acquire()
+            except TimeoutError as exc:
+                raise Unavailable("no database connection became free in time") from exc
+        else:
+            await self._free.acquire()
+        try:
+            yield
+        finally:
+            self._free.release()
 
 
 class Turns:

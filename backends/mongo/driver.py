@@ -24,6 +24,8 @@ from pymongo.monitoring import (
     ConnectionPoolListener,
 )
 
+from backends.turns import Queue
+
 if TYPE_CHECKING:
     from pymongo import UpdateOne
     from pymongo.read_concern import ReadConcern
@@ -191,6 +193,8 @@ class Driver(Protocol):
     """The database `admin`, for what concerns the whole server."""
     max_time_ms: int | None
     """How long the server may work on a list or a count; None for no limit."""
+    queue: Queue
+    """Whoever sends commands that are many takes a turn here first, and then finds a connection free."""
 
     @property
     def connections_in_use(self) -> int:
@@ -237,13 +241,16 @@ class _ConnectionCounter(ConnectionPoolListener):
 class MotorDriver:
     """Motor: a transaction begins without await, closing is not awaited."""
 
-    def __init__(self, url: str, options: Mapping[str, Any], *, max_time_ms: int | None) -> None:
+    def __init__(
+        self, url: str, options: Mapping[str, Any], *, queue: Queue, max_time_ms: int | None
+    ) -> None:
         """Connect lazily, in the running event loop."""
         # Read when Motor is imported. A command keeps one of its threads until it is answered: with five a
         # core, Motor's default, a few that hang would let all others wait, longer than any limit.
         os.environ.setdefault(*MOTOR_THREADS)
         from motor.motor_asyncio import AsyncIOMotorClient  # noqa: PLC0415 - only when chosen
 
+        self.queue = queue
         self.max_time_ms = max_time_ms
         self._time_limit = {} if max_time_ms is None else {"maxTimeMS": max_time_ms}
         self.name = f"motor {version('motor')}"
@@ -262,8 +269,9 @@ class MotorDriver:
         self, collection: Any, pipeline: Sequence[Filter], *, batch_size: int
     ) -> list[Document]:
         """See `Driver`."""
-        found = collection.aggregate(pipeline, batchSize=batch_size, **self._time_limit)
-        return cast("list[Document]", await found.to_list(None))
+        async with self.queue.turn():
+            found = collection.aggregate(pipeline, batchSize=batch_size, **self._time_limit)
+            return cast("list[Document]", await found.to_list(None))
 
     async def begin(self) -> Session:
         """See `Driver`."""
@@ -279,10 +287,13 @@ class MotorDriver:
 class PyMongoDriver:
     """PyMongo's AsyncMongoClient: a session starts without await, the rest is awaited."""
 
-    def __init__(self, url: str, options: Mapping[str, Any], *, max_time_ms: int | None) -> None:
+    def __init__(
+        self, url: str, options: Mapping[str, Any], *, queue: Queue, max_time_ms: int | None
+    ) -> None:
         """Connect lazily, in the running event loop."""
         from pymongo import AsyncMongoClient  # noqa: PLC0415 - only when chosen
 
+        self.queue = queue
         self.max_time_ms = max_time_ms
         self._time_limit = {} if max_time_ms is None else {"maxTimeMS": max_time_ms}
         self.name = f"pymongo {version('pymongo')}"
@@ -303,8 +314,9 @@ class PyMongoDriver:
         self, collection: Any, pipeline: Sequence[Filter], *, batch_size: int
     ) -> list[Document]:
         """See `Driver`."""
-        found = await collection.aggregate(pipeline, batchSize=batch_size, **self._time_limit)
-        return cast("list[Document]", await found.to_list())
+        async with self.queue.turn():
+            found = await collection.aggregate(pipeline, batchSize=batch_size, **self._time_limit)
+            return cast("list[Document]", await found.to_list())
 
     async def begin(self) -> Session:
         """See `Driver`."""
@@ -350,6 +362,7 @@ def open_driver(settings: Settings, *, command_timeout: bool = True) -> Driver:
         "retryWrites": True,
         "tz_aware": False,
     }
+    queue = Queue(settings.db_pool_size, wait_timeout_seconds=settings.db_pool_timeout_seconds)
     max_time_ms = None
     if command_timeout:
         # Not timeoutMS: with that, the driver goes on retrying against a dead server until it is over.
@@ -360,6 +373,8 @@ def open_driver(settings: Settings, *, command_timeout: bool = True) -> Driver:
         # The driver only warns of an option that it does not know; here that is a mistake to mend.
         warnings.filterwarnings("error", category=UserWarning, module="pymongo")
         try:
-            return _DRIVERS[settings.mongo_driver](settings.url, options, max_time_ms=max_time_ms)
+            return _DRIVERS[settings.mongo_driver](
+                settings.url, options, queue=queue, max_time_ms=max_time_ms
+            )
         except UserWarning as exc:
             raise ConfigurationError(str(exc)) from exc

@@ -94,8 +94,8 @@ class MongoItemRepository:
         self._retry_deadline_seconds = retry_deadline_seconds
         self._clock = clock
         self._id_source = id_source
-        self._by_id = ById(self._items, _to_item)
-        self._owners = ById(self._users, _exists, projection={"_id": 1})
+        self._by_id = ById(driver, self._items, _to_item)
+        self._owners = ById(driver, self._users, _exists, projection={"_id": 1})
 
     async def add(self, new: NewItem, *, owner_id: str) -> Item:
         """See the protocol.
@@ -141,7 +141,8 @@ class MongoItemRepository:
     async def _insert_owned(self, documents: list[Document]) -> bool:
         """Insert the item; take it back and return False if it has no owner."""
         (document,) = documents
-        await self._items.insert_one(document)
+        async with self._driver.queue.turn():
+            await self._items.insert_one(document)
         if await self._has_owner(document):
             return True
         await self._items.delete_one({"_id": document["_id"]})

@@ -10,7 +10,7 @@ from backends.mongo.errors import translate_errors
 from backends.mongo.schema import object_id
 
 if TYPE_CHECKING:
-    from backends.mongo.driver import Collection, Document, Filter
+    from backends.mongo.driver import Collection, Document, Driver, Filter
 
 T = TypeVar("T")
 
@@ -20,12 +20,21 @@ class ById(Generic[T]):
 
     def __init__(
         self,
+        driver: Driver,
         collection: Collection,
         to_model: Callable[[Document], T],
         *,
         projection: Filter | None = None,
     ) -> None:
-        """Look up in this collection; the projection leaves of a document what the model is made of."""
+        """Describe the look-up.
+
+        Args:
+            driver: Where the collection is.
+            collection: Where to look.
+            to_model: Makes a model of a document.
+            projection: What of a document that needs; None for all.
+        """
+        self._queue = driver.queue
         self._collection = collection
         self._to_model = to_model
         self._projection = projection
@@ -38,7 +47,8 @@ class ById(Generic[T]):
     async def _find(self, ids: Sequence[str]) -> dict[str, T]:
         # The server has a shorter way for a single id than for any condition.
         where = object_id(ids[0]) if len(ids) == 1 else {"$in": [object_id(id_) for id_ in ids]}
-        with translate_errors():
-            found = self._collection.find({"_id": where}, self._projection)
-            documents = await found.to_list(len(ids))
+        async with self._queue.turn():
+            with translate_errors():
+                found = self._collection.find({"_id": where}, self._projection)
+                documents = await found.to_list(len(ids))
         return {str(document["_id"]): self._to_model(document) for document in documents}

@@ -55,18 +55,19 @@ def _lost_connections_told_apart() -> Iterator[None]:
 
 
 async def _attempt(driver: Driver, body: Callable[[Session], Awaitable[T]]) -> T:
-    with translate_errors():
-        session = await driver.begin()
-        try:
+    async with driver.queue.turn():
+        with translate_errors():
+            session = await driver.begin()
             try:
-                result = await body(session)
-            except BaseException:
-                await session.abort_transaction()
-                raise
-            await _commit(session)
-            return result
-        finally:
-            await session.end_session()
+                try:
+                    result = await body(session)
+                except BaseException:
+                    await session.abort_transaction()
+                    raise
+                await _commit(session)
+                return result
+            finally:
+                await session.end_session()
 
 
 async def _commit(session: Session) -> None:

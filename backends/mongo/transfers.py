@@ -135,8 +135,8 @@ class MongoLedger(Ledger):
         self._users = driver.database[USERS.name]
         self._accounts = driver.database[ACCOUNTS.name]
         self._transfers = driver.database[TRANSFERS.name]
-        self._by_id = ById(self._accounts, _to_account)
-        self._transfer_by_id = ById(self._transfers, _to_transfer)
+        self._by_id = ById(driver, self._accounts, _to_account)
+        self._transfer_by_id = ById(driver, self._transfers, _to_transfer)
         self._keys = driver.database[IDEMPOTENCY_KEYS.name]
         self._max_time_ms = driver.max_time_ms
 

@@ -93,7 +93,7 @@ class MongoUserRepository:
         self._retry_deadline_seconds = retry_deadline_seconds
         self._clock = clock
         self._id_source = id_source
-        self._by_id = ById(self._users, _to_user)
+        self._by_id = ById(driver, self._users, _to_user)
 
     async def add(self, new: NewUser) -> User:
         """See the protocol."""

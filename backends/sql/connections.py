@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Generator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Generator, Iterable
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from backends.errors import Unavailable
 from backends.retry import retry_conflicts
 from backends.sql.statements import Compiled, Row, Statement, Values
+from backends.turns import Queue
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
@@ -62,9 +60,8 @@ class Connections(ABC):
         self._compiled: Callable[[Statement], Compiled] = lru_cache(KEPT_STATEMENTS)(
             partial(Compiled, dialect=dialect)
         )
-        self._turns = asyncio.Semaphore(size)
-        self._write_turns = asyncio.Semaphore(writers)
-        self._wait_timeout_seconds = wait_timeout_seconds
+        self._queue = Queue(size, wait_timeout_seconds=wait_timeout_seconds)
+        self._writers = Queue(writers, wait_timeout_seconds=wait_timeout_seconds)
         self._retry_deadline_seconds = retry_deadline_seconds
 
     async def run(self, statement: Statement, values: Values) -> list[Row]:
@@ -79,7 +76,7 @@ class Connections(ABC):
         """
         compiled = self._compiled(statement)
         arguments = compiled.arguments(values)
-        async with self._turn(self._turns):
+        async with self._queue.turn():
             found = await self._fetch(compiled.sql, arguments)
         return compiled.rows(found)
 
@@ -93,7 +90,7 @@ class Connections(ABC):
         Raises:
             ConstraintViolation: For the repository to translate.
         """
-        async with self._turn(self._write_turns):
+        async with self._writers.turn():
             return await retry_conflicts(
                 lambda: self.run(statement, values), deadline_seconds=self._retry_deadline_seconds
             )
@@ -109,23 +106,8 @@ class Connections(ABC):
             Conflict: It collided with another and was rolled back.
             ConnectionLost: It may have been committed.
         """
-        async with self._turn(self._write_turns), self._turn(self._turns):
+        async with self._writers.turn(), self._queue.turn():
             return await self._transact(steps())
-
-    @asynccontextmanager
-    async def _turn(self, turns: asyncio.Semaphore) -> AsyncIterator[None]:
-        if turns.locked():
-            try:
-                async with asyncio.timeout(self._wait_timeout_seconds):
-                    await turns.acquire()
-            except TimeoutError as exc:
-                raise Unavailable("no database connection became free in time") from exc
-        else:
-            await turns.acquire()
-        try:
-            yield
-        finally:
-            turns.release()
 
     @property
     @abstractmethod

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from backends.batches import MAX_KEYS, Batches
+from backends.batches import MAX_KEYS, TURNS, Batches
 from backends.errors import Unavailable
 
 
@@ -35,7 +35,7 @@ class Database:
 
 async def a_few_turns() -> None:
     """Let the loop do what is to be done next."""
-    for _ in range(5):
+    for _ in range(5 + TURNS):
         await asyncio.sleep(0)
 
 
@@ -101,3 +101,15 @@ async def test_command_that_nobody_waits_for_is_called_off() -> None:
     await asyncio.wait(callers)
     await a_few_turns()
     assert database.called_off == 1
+
+
+@pytest.mark.parametrize("turns", range(TURNS + 2))
+async def test_command_that_is_called_off_early_keeps_nobody_waiting(turns: int) -> None:
+    """Whoever asks next begins a batch of his own, however far the last one had come."""
+    database = Database()
+    caller = asyncio.create_task(database.batches.get("1"))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    caller.cancel()
+    async with asyncio.timeout(1):
+        assert await database.batches.get("2") == 2
