@@ -153,6 +153,8 @@ def _run_uvicorn(host: str, port: int, workers: int) -> None:
         port=port,
         workers=workers,
         access_log=False,
+        # Longer than proxies keep theirs (a minute): who hangs up first may do so just when the other asks.
+        timeout_keep_alive=75,
         server_header=False,
         log_config=_log_config(),
     )
