@@ -123,7 +123,8 @@ def set_pragmas(connection: DBAPIConnection | sqlite3.Connection, *, foreign_key
     cursor.execute("PRAGMA journal_mode=WAL")
     # A commit that was answered survives a power cut; NORMAL would lose the last ones in WAL mode.
     cursor.execute("PRAGMA synchronous=FULL")
-    # Half of the default: a connection of each thread has a cache of its own, besides the system's.
-    cursor.execute("PRAGMA cache_size=-1000")
+    # An eighth of the default: a connection of each thread has a cache of its own, besides the system's,
+    # which is emptied whenever another one has written.
+    cursor.execute("PRAGMA cache_size=-250")
     cursor.execute(f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}")
     cursor.close()
