@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     from sqlalchemy import Dialect
 
 
+def _write_as(function: type[FunctionElement[Any]], **words: str) -> None:
+    """Say what a function is in the words of each dialect: a format of its clauses."""
+    for dialect, form in words.items():
+
+        def write(
+            element: FunctionElement[Any], compiler: SQLCompiler, form: str = form, **options: Any
+        ) -> str:
+            return form.format(*(compiler.process(clause, **options) for clause in element.clauses))
+
+        compiles(function, dialect)(write)
+
+
 class place_of(FunctionElement[int]):  # noqa: N801 - reads like the functions of SQL
     """Where in a text a part of it begins, counted from 1; 0 if it is no part, null if there is no text.
 
@@ -29,14 +41,7 @@ class place_of(FunctionElement[int]):  # noqa: N801 - reads like the functions o
     inherit_cache = True
 
 
-@compiles(place_of, "sqlite")
-def _instr(element: place_of, compiler: SQLCompiler, **options: Any) -> str:
-    return f"instr({compiler.process(element.clauses, **options)})"
-
-
-@compiles(place_of, "postgresql")
-def _strpos(element: place_of, compiler: SQLCompiler, **options: Any) -> str:
-    return f"strpos({compiler.process(element.clauses, **options)})"
+_write_as(place_of, sqlite="instr({}, {})", postgresql="strpos({}, {})")
 
 
 class Integers(TypeDecorator[Collection[int]]):
@@ -64,16 +69,11 @@ class is_one_of(FunctionElement[bool]):  # noqa: N801 - reads like the functions
         super().__init__(column, integers)
 
 
-@compiles(is_one_of, "sqlite")
-def _in_json(element: is_one_of, compiler: SQLCompiler, **options: Any) -> str:
-    column, integers = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"{column} IN (SELECT value FROM json_each('[' || {integers} || ']'))"  # noqa: S608 - compiled
-
-
-@compiles(is_one_of, "postgresql")
-def _any(element: is_one_of, compiler: SQLCompiler, **options: Any) -> str:
-    column, integers = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"{column} = ANY (CAST(string_to_array({integers}, ',') AS BIGINT[]))"
+_write_as(
+    is_one_of,
+    sqlite="{} IN (SELECT value FROM json_each('[' || {} || ']'))",
+    postgresql="{} = ANY (CAST(string_to_array({}, ',') AS BIGINT[]))",
+)
 
 
 class id_text(FunctionElement[str]):  # noqa: N801 - reads like the functions of SQL
@@ -83,15 +83,8 @@ class id_text(FunctionElement[str]):  # noqa: N801 - reads like the functions of
     inherit_cache = True
 
 
-@compiles(id_text, "sqlite")
-def _hex(element: id_text, compiler: SQLCompiler, **options: Any) -> str:
-    # Of null it makes the empty text.
-    return f"nullif(lower(hex({compiler.process(element.clauses, **options)})), '')"
-
-
-@compiles(id_text, "postgresql")
-def _encode(element: id_text, compiler: SQLCompiler, **options: Any) -> str:
-    return f"encode({compiler.process(element.clauses, **options)}, 'hex')"
+# SQLite makes the empty text of null.
+_write_as(id_text, sqlite="nullif(lower(hex({})), '')", postgresql="encode({}, 'hex')")
 
 
 class time_text(FunctionElement[str]):  # noqa: N801 - reads like the functions of SQL
@@ -101,19 +94,15 @@ class time_text(FunctionElement[str]):  # noqa: N801 - reads like the functions 
     inherit_cache = True
 
 
-@compiles(time_text, "sqlite")
-def _substr(element: time_text, compiler: SQLCompiler, **options: Any) -> str:
-    # Of `2026-11-22 16:25:25.123000`.
-    time = compiler.process(element.clauses, **options)
-    return f"substr({time}, 1, 10) || 'T' || substr({time}, 12, 12) || 'Z'"
-
-
-@compiles(time_text, "postgresql")
-def _to_char(element: time_text, compiler: SQLCompiler, **options: Any) -> str:
-    time = compiler.process(element.clauses, **options)
-    text = f"""to_char({time} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
-    # asyncpg stores the first moment of the year 1 as -infinity, which has no text.
-    return f"coalesce({text}, '0001-01-01T00:00:00.000Z')"
+# SQLite has `2026-11-22 16:25:25.123000`; and asyncpg stores the first moment of the year 1 as -infinity,
+# which has no text.
+_write_as(
+    time_text,
+    sqlite="substr({0}, 1, 10) || 'T' || substr({0}, 12, 12) || 'Z'",
+    postgresql="""coalesce(
+        to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), '0001-01-01T00:00:00.000Z'
+    )""",
+)
 
 
 class Ids(TypeDecorator[Collection[str]]):
@@ -138,14 +127,15 @@ class is_one_of_ids(FunctionElement[bool]):  # noqa: N801 - reads like the funct
         super().__init__(column, ids)
 
 
-@compiles(is_one_of_ids, "postgresql")
-def _any_id(element: is_one_of_ids, compiler: SQLCompiler, **options: Any) -> str:
-    column, ids = (compiler.process(clause, **options) for clause in element.clauses)
-    # An array and no join: of a join the planner would expect a thousand rows, and read the whole table.
-    places = f"generate_series(1, length(given.ids), {ID_LENGTH_BYTES}) AS place"
-    given = f"(SELECT {ids} AS ids) AS given"
-    each = f"SELECT substr(given.ids, place, {ID_LENGTH_BYTES}) FROM {given}, {places}"  # noqa: S608 - compiled
-    return f"{column} = ANY (ARRAY({each}))"
+# An array and no join: of a join the planner would expect a thousand rows, and read the whole table.
+_write_as(
+    is_one_of_ids,
+    postgresql=f"""{{}} = ANY (ARRAY(
+        SELECT substr(given.ids, place, {ID_LENGTH_BYTES})
+        FROM (SELECT {{}} AS ids) AS given,
+            generate_series(1, length(given.ids), {ID_LENGTH_BYTES}) AS place
+    ))""",  # noqa: S608 - no value is in it
+)
 
 
 class JsonRows(TypeDecorator[Sequence[Sequence[int | str | None]]]):
@@ -167,15 +157,8 @@ class each_of(FunctionElement[str]):  # noqa: N801 - reads like the functions of
     inherit_cache = True
 
 
-@compiles(each_of, "sqlite")
-def _json_each(element: each_of, compiler: SQLCompiler, **options: Any) -> str:
-    return f"json_each({compiler.process(element.clauses, **options)})"
-
-
-@compiles(each_of, "postgresql")
-def _jsonb_array_elements(element: each_of, compiler: SQLCompiler, **options: Any) -> str:
-    # Not JSON, which would be parsed once more for each place that is asked for.
-    return f"jsonb_array_elements(CAST({compiler.process(element.clauses, **options)} AS JSONB))"
+# Not JSON in PostgreSQL, which would be parsed once more for each place that is asked for.
+_write_as(each_of, sqlite="json_each({})", postgresql="jsonb_array_elements(CAST({} AS JSONB))")
 
 
 class text_in(FunctionElement[str]):  # noqa: N801 - reads like the functions of SQL
@@ -188,13 +171,4 @@ class text_in(FunctionElement[str]):  # noqa: N801 - reads like the functions of
         super().__init__(array, literal_column(str(place)))
 
 
-@compiles(text_in, "sqlite")
-def _json_extract(element: text_in, compiler: SQLCompiler, **options: Any) -> str:
-    array, place = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"json_extract({array}, '$[{place}]')"
-
-
-@compiles(text_in, "postgresql")
-def _arrow(element: text_in, compiler: SQLCompiler, **options: Any) -> str:
-    array, place = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"({array} ->> {place})"
+_write_as(text_in, sqlite="json_extract({}, '$[{}]')", postgresql="({} ->> {})")

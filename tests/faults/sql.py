@@ -204,7 +204,7 @@ FAULTS = [
     _in(
         "backends/sql/functions.py",
         "sql: rows with times in whole seconds",
-        ("substr({time}, 12, 12)", "substr({time}, 12, 8)"),
+        ("substr({0}, 12, 12)", "substr({0}, 12, 8)"),
         first="time",
     ),
     _in(
