@@ -241,9 +241,9 @@ class _Plan:
             arguments[self._body_name], errors = self._body.validate(sent, loc=("body",))
             if errors:
                 raise OutOfTheOrdinary
-        headers = Response() if self._response_name is not None else None
+        headers = None
         if self._response_name is not None:
-            arguments[self._response_name] = headers
+            arguments[self._response_name] = headers = Response()
         result = await self._call.function(**arguments)
         if isinstance(result, Response):
             return result

@@ -11,14 +11,13 @@ T = TypeVar("T")
 MAX_KEYS = 100
 """How many keys are looked for together: fewer than the 101 documents of MongoDB's first batch."""
 
-
 TURNS = 2
 """How many turns a batch waits, besides the one in which it begins: those in which answers come that were
 waited for, and their requests go on to the next look-up."""
 
 
 class Batches(Generic[T]):
-    """Finds values by their keys, those of all who ask in one turn of the event loop by one command.
+    """Finds values by their keys, those of all who ask at about the same moment by one command.
 
     A command costs a service more than what it finds. Nobody waits for the clock: a batch is sent a few
     turns of the loop later, with all that were asked for meanwhile, so there is more than one key in it

@@ -130,6 +130,24 @@ def test_open_mongo_backend_loads_its_own_driver_only(
     assert drivers_loaded_by(_OPEN.format(arguments), tmp_path) == {"bson", "pymongo", *others}
 
 
+_START = """
+import sys
+from api.app import create_app
+from config import Settings
+create_app(Settings(_env_file=None))
+print(*sorted({"jinja2", "limits", "iso4217", "alembic", "sqlalchemy"} & set(sys.modules)))
+"""
+
+
+def test_start_waits_for_nothing_that_the_first_login_or_letter_needs(tmp_path: Path) -> None:
+    """What takes long to import is imported by whoever needs it; the database's own is chosen later."""
+    command = [sys.executable, "-c", _START]
+    result = subprocess.run(  # noqa: S603 - this test's own words
+        command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split() == []
+
+
 def test_rules_look_at_something() -> None:
     """An empty list of files would pass every rule above."""
     assert len(API_FILES) > 5
