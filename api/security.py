@@ -10,6 +10,7 @@ import secrets
 import sys
 import threading
 import time
+from base64 import b64encode
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +23,7 @@ from typing import Any, Literal, TypeVar, TypeVarTuple
 import jwt
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 from api.errors import INVALID_TOKEN, TOO_BUSY, ApiError
 from backends.ids import is_id, utc_now
@@ -51,6 +53,19 @@ MAX_WAITING = 2000
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
 
+def _hash_of_nothing() -> str:
+    """Return what looks like a stored hash, of no password: verifying takes as long, and fails."""
+    salt, tag = (
+        b64encode(secrets.token_bytes(length)).rstrip(b"=").decode()
+        for length in (_hasher.salt_len, _hasher.hash_len)
+    )
+    cost = f"m={_hasher.memory_cost},t={_hasher.time_cost},p={_hasher.parallelism}"
+    return f"$argon2id$v={ARGON2_VERSION}${cost}${salt}${tag}"
+
+
+_HASH_OF_NOTHING = _hash_of_nothing()
+
+
 class _Jobs:
     """What waits for a thread, of one kind."""
 
@@ -72,7 +87,6 @@ class Passwords:
         self._threads = ThreadPoolExecutor(
             HASHING_THREADS, thread_name_prefix="argon2", initializer=_yield_to_others
         )
-        self._hash_of_nobody = self._threads.submit(_hasher.hash, secrets.token_hex())
 
     async def hash(self, password: str) -> str:
         """Return the hash to store, with its salt and parameters in it.
@@ -91,10 +105,7 @@ class Passwords:
         Raises:
             ApiError: TOO_BUSY: too many wait already.
         """
-        hash_to_match = hashed_password
-        if not hash_to_match:
-            hash_to_match = await asyncio.wrap_future(self._hash_of_nobody)
-        matches = await self._run(self._to_verify, _matches, hash_to_match, password)
+        matches = await self._run(self._to_verify, _matches, hashed_password or _HASH_OF_NOTHING, password)
         return matches and hashed_password is not None
 
     async def _run(self, jobs: _Jobs, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:

@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.contenders import ROOT, Contender, serving
 from bench.databases import Database
 
-_MODULES = "import cli.main, cli.serve, uvicorn, api.app, backends.{kind}.backend"
+_MODULES = "import cli.commands, cli.serve, uvicorn, api.app, backends.{kind}.backend"
 HEAVIEST = 6
 
 

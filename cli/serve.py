@@ -53,6 +53,8 @@ def serve(
 
     Refuses to start if the schema is older or newer than this code, and says which command mends it.
     """
+    # Until everything is imported: see `cli.main`. Whoever makes the application turns it on again.
+    gc.disable()
     settings = Settings.load()
     _check_port(host, port)
     server = asyncio.run(_prepare(settings, migrate=migrate))
@@ -141,10 +143,10 @@ def _announce(settings: Settings, server: ServerInfo, host: str, port: int, *, u
 
 
 def _run_uvicorn(host: str, port: int, workers: int) -> None:
-    # What is imported now is no garbage; whoever makes the application turns it on again.
-    gc.disable()
     import uvicorn
 
+    if workers > 1:
+        gc.enable()  # the applications are made in other processes
     # No access log: it costs about a third of the throughput, and a proxy in front keeps a better one.
     uvicorn.run(
         "api.app:create_app_from_environment",

@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from cli.main import main
+from cli.commands import main
 from config import Settings
 from tests.provision import SECRET_KEY, Provision
 

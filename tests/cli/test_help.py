@@ -9,7 +9,7 @@ import pytest
 import typer.main
 from typer.core import TyperGroup, TyperOption
 
-from cli.main import app
+from cli.commands import app
 from tests.cli.command import call, run, words
 
 

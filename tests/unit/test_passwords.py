@@ -6,10 +6,11 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import VerifyMismatchError
 
 from api import security
 from api.errors import TOO_BUSY, ApiError
@@ -83,6 +84,26 @@ async def test_results_and_errors_reach_who_waits(monkeypatch: pytest.MonkeyPatc
         with pytest.raises(MemoryError):
             await passwords.hash(PASSWORD)
     assert await passwords.verify(PASSWORD, await passwords.hash(PASSWORD))
+    passwords.close()
+
+
+async def test_no_hash_costs_what_a_hash_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is verified for an unknown address is a hash of the same parameters, and matches nothing."""
+    verified = list[str]()
+
+    class Noting(PasswordHasher):
+        def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002 - its name
+            verified.append(str(hash))
+            return super().verify(hash, password)
+
+    passwords = Passwords()
+    hashed = await passwords.hash(PASSWORD)
+    monkeypatch.setattr(security, "_hasher", Noting())
+    assert not await passwords.verify(PASSWORD, None)
+    (no_hash,) = verified
+    assert extract_parameters(no_hash) == extract_parameters(hashed)
+    with pytest.raises(VerifyMismatchError):
+        PasswordHasher().verify(no_hash, PASSWORD)
     passwords.close()
 
 

@@ -1,0 +1,65 @@
+"""The commands of `eitherdb`: puts them together and turns errors into one line and an exit code.
+
+Exit codes: 0 done, 1 a check found something to mend, 2 a setting, an argument or the database is at fault.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from backends.errors import BackendError
+from cli import check, migrate, openapi, serve, user
+from cli.conformance import command as conformance
+from cli.server_folder import LocalServerError
+from config import SettingsError
+from migrations import MigrationError
+
+app = typer.Typer(
+    name="eitherdb",
+    help="One REST API on SQLite, PostgreSQL or MongoDB. Settings come from the environment and from "
+    "`.env`; DB_BACKEND and DATABASE_URL choose the database.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+def _print_version(*, is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"EitherDB {version('eitherdb')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
+app.command("dev")(serve.dev)
+app.command("serve")(serve.serve)
+app.command("check")(check.check)
+app.command("conformance")(conformance.conformance)
+app.command("openapi")(openapi.openapi)
+app.add_typer(migrate.app, name="migrate")
+app.add_typer(user.app, name="user")
+
+
+def main() -> None:
+    """Run the command; a fault that its user can mend ends it without a traceback."""
+    try:
+        app()
+    except (SettingsError, MigrationError, LocalServerError, BackendError) as exc:
+        for line in str(exc).splitlines():
+            print(f"eitherdb: {line}", file=sys.stderr)  # noqa: T201 - a terminal program
+        sys.exit(2)
