@@ -52,6 +52,12 @@ CODES: dict[str, Kind] = {
     "SQLITE_READONLY": "unavailable",
 }
 
+# What an operator can mend, and how.
+_MENDABLE = {
+    # invalid_schema_name
+    "3F000": "there is no schema to work in: CREATE SCHEMA what `?search_path=` names",
+}
+
 # SQLSTATE classes: 08 connection exceptions; 53 insufficient resources, 58 system errors.
 _LOST_CLASS = "08"
 _UNAVAILABLE_CLASSES = ("53", "58")
@@ -117,7 +123,7 @@ def translated(exc: Exception, *, lost: bool = False) -> Exception:
         return Unavailable("the database did not answer in time")
     if kind == "lost" or code.startswith(_LOST_CLASS) or lost or isinstance(error, OSError):
         return ConnectionLost(f"the database is not available ({code or 'connection lost'})")
-    return BackendError(f"the database failed with {code or type(error).__name__}")
+    return BackendError(_MENDABLE.get(code) or f"the database failed with {code or type(error).__name__}")
 
 
 def _of_driver(exc: BaseException) -> BaseException:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
 from backends import open_backend
+from backends.errors import BackendError
 from backends.models import NewUser
 from backends.sql.schema import METADATA
 from config import Settings
@@ -25,15 +27,21 @@ async def tables(settings: Settings) -> set[tuple[str, str]]:
         return {(row["schemaname"], row["tablename"]) for row in rows}
 
 
+def with_search_path(settings: Settings, name: str) -> Settings:
+    """Return the settings of the schema of this name in the same database."""
+    url = make_url(settings.url).update_query_dict({"search_path": name})
+    return settings.model_copy(
+        update={"database_url": SecretStr(url.render_as_string(hide_password=False))}
+    )
+
+
 async def test_everything_is_in_the_named_schema_alone(servers: Servers) -> None:
     """Tables, rows and what the comparison sees; a table of the same name beside it is left alone."""
     async with database_on(PostgresProvision(servers)) as shared:
         async with sql_connection(shared) as connection:
             await connection.exec_driver_sql("CREATE SCHEMA ours")
             await connection.exec_driver_sql("CREATE TABLE public.users (id integer)")
-        url = make_url(shared.url).update_query_dict({"search_path": "ours"})
-        database_url = SecretStr(url.render_as_string(hide_password=False))
-        settings = shared.model_copy(update={"database_url": database_url})
+        settings = with_search_path(shared, "ours")
         migrator = open_migrator(settings)
 
         assert await migrator.current() is None
@@ -53,3 +61,11 @@ async def test_everything_is_in_the_named_schema_alone(servers: Servers) -> None
 
         await migrator.downgrade("base")
         assert await tables(shared) == {THEIRS, ("ours", "alembic_version")}
+
+
+async def test_schema_that_is_missing_is_named_as_what_to_mend(servers: Servers) -> None:
+    """Nobody but the owner of the database may know whether it was forgotten or misspelt."""
+    async with database_on(PostgresProvision(servers)) as shared:
+        with pytest.raises(BackendError, match=r"CREATE SCHEMA what `\?search_path=` names"):
+            await open_migrator(with_search_path(shared, "missing")).upgrade()
+        assert await tables(shared) == set()
