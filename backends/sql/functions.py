@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BindParameter, ColumnElement, bindparam, literal_column
@@ -76,29 +76,51 @@ _write_as(
 )
 
 
+class IdText(TypeDecorator[str]):
+    """The hex digits of an id. PostgreSQL writes them; SQLite's time is ours, and Python needs less."""
+
+    impl = Text
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], str | None] | None:
+        """Return what makes the digits of SQLite's bytes."""
+        del coltype
+        return (lambda id_: id_ and id_.hex()) if dialect.name == "sqlite" else None
+
+
+class TimeText(TypeDecorator[str]):
+    """A time as `backends.ids.write_time` writes it; who writes it is as with `IdText`."""
+
+    impl = Text
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], str | None] | None:
+        """Return what makes the text of SQLite's `2026-11-22 16:25:25.123000`."""
+        del coltype
+        return (lambda time: time and f"{time[:10]}T{time[11:23]}Z") if dialect.name == "sqlite" else None
+
+
 class id_text(FunctionElement[str]):  # noqa: N801 - reads like the functions of SQL
     """The hex digits of an id; null stays null."""
 
-    type = Text()
+    type = IdText()
     inherit_cache = True
 
 
-# SQLite makes the empty text of null.
-_write_as(id_text, sqlite="nullif(lower(hex({})), '')", postgresql="encode({}, 'hex')")
+_write_as(id_text, sqlite="{}", postgresql="encode({}, 'hex')")
 
 
 class time_text(FunctionElement[str]):  # noqa: N801 - reads like the functions of SQL
     """A time as `backends.ids.write_time` writes it."""
 
-    type = Text()
+    type = TimeText()
     inherit_cache = True
 
 
-# SQLite has `2026-11-22 16:25:25.123000`; and asyncpg stores the first moment of the year 1 as -infinity,
-# which has no text.
+# asyncpg stores the first moment of the year 1 as -infinity, which has no text.
 _write_as(
     time_text,
-    sqlite="substr({0}, 1, 10) || 'T' || substr({0}, 12, 12) || 'Z'",
+    sqlite="{}",
     postgresql="""coalesce(
         to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), '0001-01-01T00:00:00.000Z'
     )""",
