@@ -55,7 +55,7 @@ async def _keyed(
         message = "There should be one Idempotency-Key"
         error = {"type": "too_many_keys", "loc": ("header", "idempotency-key"), "msg": message}
         raise RequestValidationError([error])
-    return KeyedRequest(idempotency_key, f"{request.method} {request.url.path}")
+    return KeyedRequest(idempotency_key, f"{request.method} {request.scope['path']}")
 
 
 Keyed = Annotated[KeyedRequest, Depends(_keyed)]

@@ -65,8 +65,8 @@ class RequestLimits:
             return HEADERS_TOO_LARGE
         if len(scope["query_string"]) > MAX_QUERY_BYTES:
             return QUERY_TOO_LONG
-        # The router's patterns match before a line feed at the end too, so this would be the list.
-        return NO_SUCH_PATH if scope["path"].endswith("/\n") else None
+        # The router's patterns match before a line feed at the end too; no path of ours ends in one.
+        return NO_SUCH_PATH if scope["path"].endswith("\n") else None
 
     def _counting(self, receive: Receive) -> Receive:
         """Stop where more comes than was announced, or than is allowed where nothing was."""
@@ -107,6 +107,8 @@ class BoundedRequest(Request):
         if hasattr(self, "_body") and not self._is_read_again:
             self._is_read_again = True
             return {"type": "http.request", "body": self._body, "more_body": False}
+        if self._is_disconnected:  # of which a server may tell only once
+            return {"type": "http.disconnect"}
         return await self.receive()
 
     async def form(self, **limits: Any) -> FormData:  # type: ignore[override] # awaited only, never entered

@@ -48,7 +48,8 @@ class Route(APIRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request for this path."""
-        if self._plan is None or scope["method"] not in (self.methods or ()):
+        is_traced = scope.get("fastapi.telemetry") is not None  # in spans that FastAPI makes on its way
+        if self._plan is None or is_traced or scope["method"] not in (self.methods or ()):
             await super().handle(scope, receive, send)
             return
         request = BoundedRequest(scope, receive)

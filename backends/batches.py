@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
+
+from backends.errors import Unavailable
 
 T = TypeVar("T")
+
+Waiting: TypeAlias = list[tuple[str, asyncio.Future[T | None]]]
+"""Keys, and who waits for the value of each."""
 
 MAX_KEYS = 100
 """How many keys are looked for together: fewer than the 101 documents of MongoDB's first batch."""
@@ -34,7 +39,8 @@ class Batches(Generic[T]):
         """Return the value of the key; None if it has none.
 
         Raises:
-            BackendError: The look-up failed, and so it did for everybody in the batch.
+            Unavailable: The look-up failed, and so it did for everybody in the batch.
+            BackendError: What was found can't be read.
         """
         loop = asyncio.get_running_loop()
         batch = self._open
@@ -55,18 +61,28 @@ class Batches(Generic[T]):
             for _ in range(TURNS):
                 await asyncio.sleep(0)
             self._close(batch)
-            values = await self._find(list(dict.fromkeys(key for key, _ in batch.waiting)))
-        except Exception as exc:  # noqa: BLE001 - whoever waits for it is told
-            for _, found in batch.waiting:
-                if not found.done():
-                    found.set_exception(exc)
-        else:
-            for key, found in batch.waiting:
-                if not found.done():
-                    found.set_result(values.get(key))
+            await self._answer(batch.waiting)
         finally:
             for _, found in batch.waiting:
                 found.cancel()  # does nothing to those that were told
+
+    async def _answer(self, waiting: Waiting[T]) -> None:
+        keys = list(dict.fromkeys(key for key, _ in waiting))
+        try:
+            values = await self._find(keys)
+        except Exception as exc:  # noqa: BLE001 - whoever waits for it is told
+            if len(keys) > 1 and not isinstance(exc, Unavailable):
+                # A value that can't be read, most likely: whose it is will be seen.
+                for key in keys:
+                    await self._answer([each for each in waiting if each[0] == key])
+                return
+            for _, found in waiting:
+                if not found.done():
+                    found.set_exception(exc)
+        else:
+            for key, found in waiting:
+                if not found.done():
+                    found.set_result(values.get(key))
 
     def _close(self, batch: _Batch[T]) -> None:
         """Let nobody else into it."""
@@ -85,4 +101,4 @@ class _Batch(Generic[T]):
     task: asyncio.Task[None]
 
     def __init__(self) -> None:
-        self.waiting: list[tuple[str, asyncio.Future[T | None]]] = []
+        self.waiting: Waiting[T] = []

@@ -53,8 +53,9 @@ def serve(
 
     Refuses to start if the schema is older or newer than this code, and says which command mends it.
     """
-    # Until everything is imported: see `cli.main`. Whoever makes the application turns it on again.
-    gc.disable()
+    if not migrate:
+        # Until everything is imported: see `cli.main`. Whoever makes the application turns it on again.
+        gc.disable()
     settings = Settings.load()
     _check_port(host, port)
     server = asyncio.run(_prepare(settings, migrate=migrate))

@@ -124,10 +124,12 @@ async def test_json_in_another_encoding_is_a_422(user: Account) -> None:
         assert_invalid(answer, ("body", 0))
 
 
-async def test_path_with_a_line_feed_is_no_list(user: Account) -> None:
-    """The router would take it for one."""
-    for path in ("/items/%0A", "/users/%0a"):
+async def test_path_with_a_line_feed_at_its_end_is_no_path(user: Account) -> None:
+    """The router would take it for the path without."""
+    for path in ("/items/%0A", "/users/%0a", "/users/me%0A"):
         assert_refused(await user.http.get(path), NO_SUCH_PATH)
+    assert_refused(await user.http.delete("/users/me%0A"), NO_SUCH_PATH)
+    assert (await user.http.get("/users/me")).status_code == 200
 
 
 # -- injection -----------------------------------------------------------------------------------

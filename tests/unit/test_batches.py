@@ -30,6 +30,8 @@ class Database:
             raise
         if "broken" in keys:
             raise Unavailable("as planned")
+        if "unreadable" in keys:
+            raise KeyError("title")
         return {key: int(key) for key in keys if key.isdigit()}
 
 
@@ -74,6 +76,15 @@ async def test_failure_is_everybodys() -> None:
     failed = await asyncio.gather(*map(database.batches.get, ["1", "broken"]), return_exceptions=True)
     assert [type(each) for each in failed] == [Unavailable, Unavailable]
     assert await database.batches.get("1") == 1
+
+
+async def test_value_that_cannot_be_read_is_of_those_who_ask_for_it() -> None:
+    """What somebody wrote past the API is found out key by key, and hurts nobody else."""
+    database = Database()
+    keys = ["1", "unreadable", "2", "unreadable"]
+    found = await asyncio.gather(*map(database.batches.get, keys), return_exceptions=True)
+    assert [type(each) for each in found] == [int, KeyError, int, KeyError]
+    assert database.asked == [["1", "unreadable", "2"], ["1"], ["unreadable"], ["2"]]
 
 
 async def test_who_is_cancelled_takes_nobody_along() -> None:
