@@ -18,7 +18,6 @@ from api.errors import (
     MAX_HEADER_BYTES,
     MAX_JSON_DEPTH,
     MAX_QUERY_BYTES,
-    NO_SUCH_PATH,
     QUERY_TOO_LONG,
     TOO_DEEP,
     Problem,
@@ -63,10 +62,7 @@ class RequestLimits:
                 return BODY_TOO_LARGE
         if size > MAX_HEADER_BYTES:
             return HEADERS_TOO_LARGE
-        if len(scope["query_string"]) > MAX_QUERY_BYTES:
-            return QUERY_TOO_LONG
-        # The router's patterns match before a line feed at the end too; no path of ours ends in one.
-        return NO_SUCH_PATH if scope["path"].endswith("\n") else None
+        return QUERY_TOO_LONG if len(scope["query_string"]) > MAX_QUERY_BYTES else None
 
     def _counting(self, receive: Receive) -> Receive:
         """Stop where more comes than was announced, or than is allowed where nothing was."""

@@ -9,6 +9,7 @@ left to FastAPI: its answers are the contract.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Coroutine
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, cast
@@ -44,6 +45,8 @@ class Route(APIRoute):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """Take what FastAPI's has."""
         super().__init__(*arguments, **options)
+        # Starlette's ends in `$`, which matches before a line feed too: `/users/me%0A` is no `/users/me`.
+        self.path_regex = re.compile(self.path_regex.pattern.removesuffix("$") + r"\Z")
         self._plan = _Plan(self) if _Plan.suits(self) else None
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -16,7 +16,10 @@ from tests.api.answers import (
     BODY_TOO_LARGE,
     HEADERS_TOO_LARGE,
     INCORRECT_LOGIN,
+    ITEM_NOT_FOUND,
+    NO_SUCH_METHOD,
     NO_SUCH_PATH,
+    NOT_PRIVILEGED,
     QUERY_TOO_LONG,
     UNREADABLE,
     assert_invalid,
@@ -124,11 +127,13 @@ async def test_json_in_another_encoding_is_a_422(user: Account) -> None:
         assert_invalid(answer, ("body", 0))
 
 
-async def test_path_with_a_line_feed_at_its_end_is_no_path(user: Account) -> None:
-    """The router would take it for the path without."""
-    for path in ("/items/%0A", "/users/%0a", "/users/me%0A"):
-        assert_refused(await user.http.get(path), NO_SUCH_PATH)
-    assert_refused(await user.http.delete("/users/me%0A"), NO_SUCH_PATH)
+async def test_line_feed_at_the_end_of_a_path_is_a_part_of_it(user: Account) -> None:
+    """Of an unknown path, or of an unknown id: a pattern that ends in `$` would match without it."""
+    assert_refused(await user.http.get("/utils/health-check/%0A"), NO_SUCH_PATH)
+    assert_refused(await user.http.get("/items/%0A"), ITEM_NOT_FOUND)
+    assert_refused(await user.http.post("/items/bulk%0A", json={"data": []}), NO_SUCH_METHOD)
+    for path in ("/users/me%0A", "/users/%0a"):
+        assert_refused(await user.http.delete(path), NOT_PRIVILEGED)
     assert (await user.http.get("/users/me")).status_code == 200
 
 
