@@ -110,7 +110,7 @@ def measure_database(report: Report, database: Database, folder: Path, core: int
             name = f"{TITLES[database.name]}: {server.contender.name}"
             report.targets.append(Target(f"{name}, resident memory", RESIDENT_MB, resident, " MB"))
     for each in products:
-        seconds = start_seconds(each, database, folder, core, times=ROUNDS // 2)
+        seconds = start_seconds(each, database, folder, core, times=ROUNDS)
         name = f"{TITLES[database.name]}: {each.name}"
         report.targets.append(Target(f"{name}, start to first answer", START_SECONDS, seconds, " s"))
     total, heaviest = import_milliseconds(database.name, folder)
