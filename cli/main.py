@@ -7,7 +7,7 @@ import gc
 
 def main() -> None:
     """Run the command that the arguments name."""
-    # Of what is imported nothing is garbage: to look for some takes a tenth of a start.
+    # Of what is imported nothing is garbage: to look for some takes a fortieth of a start's instructions.
     gc.disable()
     from cli import commands
 

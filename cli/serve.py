@@ -53,7 +53,7 @@ def serve(
 
     Refuses to start if the schema is older or newer than this code, and says which command mends it.
     """
-    if not migrate:
+    if workers == 1 and not migrate:
         # Until everything is imported: see `cli.main`. Whoever makes the application turns it on again.
         gc.disable()
     settings = Settings.load()
@@ -146,8 +146,6 @@ def _announce(settings: Settings, server: ServerInfo, host: str, port: int, *, u
 def _run_uvicorn(host: str, port: int, workers: int) -> None:
     import uvicorn
 
-    if workers > 1:
-        gc.enable()  # the applications are made in other processes
     # No access log: it costs about a third of the throughput, and a proxy in front keeps a better one.
     uvicorn.run(
         "api.app:create_app_from_environment",
