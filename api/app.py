@@ -15,8 +15,8 @@ from api import docs, errors
 from api.cors import Cors
 from api.deps import API_PREFIX, Services
 from api.headers import SecurityHeaders
-from api.limits import RequestLimits
-from api.mail import Mailer
+from api.mailer import Mailer
+from api.request_limits import RequestLimits
 from api.routes import accounts, items, login, private, transfers, users, utils
 from api.security import Passwords
 from api.superuser import ensure_first_superuser

@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
 
 from api.errors import INACTIVE_USER, INVALID_TOKEN, NOT_PRIVILEGED, ApiError
-from api.mail import Mailer
+from api.mailer import Mailer
 from api.security import Passwords, read_access_token
 from api.throttle import Throttle, client_key
 from backends.models import User

@@ -25,7 +25,7 @@ from starlette.requests import ClientDisconnect
 
 from api.deps import API_PREFIX, check_caller
 from api.errors import ALWAYS_POSSIBLE, documented
-from api.limits import BoundedRequest
+from api.request_limits import BoundedRequest
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send

@@ -29,7 +29,7 @@ from config import Settings
 if TYPE_CHECKING:
     from limits import RateLimitItem
 
-    from api.rates import Rates
+    from api.rate_limits import RateLimits
 
 # An account's limit for all clients together, as a multiple of the limit for one: what a botnet is held to.
 ACCOUNT_FACTOR = 5
@@ -52,13 +52,13 @@ class Throttle:
     def __init__(self, counters: CounterRepository, settings: Settings) -> None:
         self._counters = counters
         self._settings = settings
-        self._turns = asyncio.Semaphore(HASHING_THREADS)
+        self._hashing = asyncio.Semaphore(HASHING_THREADS)
 
     @cached_property
-    def _rates(self) -> Rates:
-        from api.rates import Rates  # noqa: PLC0415 - slow to import, and nobody has signed in yet
+    def _rates(self) -> RateLimits:
+        from api.rate_limits import RateLimits  # noqa: PLC0415 - slow to import, and nobody has signed in yet
 
-        return Rates(self._counters, self._settings)
+        return RateLimits(self._counters, self._settings)
 
     @asynccontextmanager
     async def attempt(self, account: str, client: str) -> AsyncIterator[Attempt]:
@@ -78,7 +78,7 @@ class Throttle:
             limits.append((_times(self._rates.login, ACCOUNT_FACTOR), account))
         # Whoever is refused does not wait, and keeps nobody waiting.
         await self._refuse_if_reached(limits)
-        async with self._turns:
+        async with self._hashing:
             await self._refuse_if_reached(limits)
             attempt = Attempt()
             yield attempt

@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def to_its_end(run: Awaitable[T]) -> T:
+async def run_to_completion(run: Awaitable[T]) -> T:
     """Await it; if the caller is cancelled, however often, let it finish before that goes on."""
     task = asyncio.ensure_future(run)
     try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from backends.capabilities import Capability
+from backends.concurrency import KeyedLocks
 from backends.errors import (
     AlreadyExists,
     BackendError,
@@ -36,7 +37,6 @@ from backends.models import (
     Transfer,
 )
 from backends.retry import retry_conflicts
-from backends.turns import Turns
 
 STATEMENT_BATCH = 1000
 """How many entries of a statement are fetched at once."""
@@ -161,7 +161,7 @@ class Ledger(ABC):
             id_source: The backend's.
         """
         self._capabilities = capabilities
-        self._turns = Turns(wait_timeout_seconds=wait_timeout_seconds)
+        self._locks = KeyedLocks(wait_timeout_seconds=wait_timeout_seconds)
         self._retry_deadline_seconds = retry_deadline_seconds
         self._clock = clock
         self._id_source = id_source
@@ -225,7 +225,7 @@ class Ledger(ABC):
             created_at=self._clock(),
             idempotency=idempotency,
         )
-        async with self._turns.of(posting.account_ids):
+        async with self._locks.hold(posting.account_ids):
             # The id is the posting's from here on: a try that is repeated can't post it twice.
             return await retry_conflicts(
                 lambda: self._carry_out(posting),

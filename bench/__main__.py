@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.chart import chart
-from bench.contenders import ROOT, Contender, Server, floors, product, serving
+from bench.contenders import ROOT, Contender, Server, baselines, product, serving
 from bench.data import Data
 from bench.databases import TITLES, Database, running
 from bench.machine import resident_bytes, run, running_on
@@ -93,11 +93,11 @@ def main(core: int, other: int) -> None:
 
 
 def measure_database(report: Report, database: Database, folder: Path, core: int) -> None:
-    """Measure EitherDB and the floors on one database."""
+    """Measure EitherDB and the baselines on one database."""
     drivers = ("pymongo", "motor") if database.name == "mongo" else ("",)
     products = [product(database.name, driver) for driver in drivers]
     requests = requests_for(database, WORKLOADS)
-    with all_serving([*products, *floors(database.name)], database, folder, core) as servers:
+    with all_serving([*products, *baselines(database.name)], database, folder, core) as servers:
         check_answers(servers, requests)
         results = in_turns(servers, database, requests, rounds=ROUNDS, seconds=SECONDS)
         print(f"\n{TITLES[database.name]}, {CONCURRENCY} connections, {ROUNDS} rounds of {SECONDS} s\n")

@@ -25,14 +25,14 @@ def chart(results: Sequence[Result], titles: dict[str, str], caption: str) -> st
     """Return the picture.
 
     Args:
-        results: Of all databases; the floor that ratios are to is a line and no bar.
+        results: Of all databases; the baseline that ratios are to is a line and no bar.
         titles: What each database is called.
         caption: When and of what, in one line.
     """
     bars = [each for each in results if each.workload != "hello" and "Starlette" not in each.contender]
     longest = max(1.0, *(each.ratio for each in bars))
     scale = (WIDTH - LEFT - RIGHT) / longest
-    floor = LEFT + scale
+    baseline = LEFT + scale
     parts = [_text(10, 24, "Requests a second, as a part of what the raw driver in Starlette serves", "h")]
     top = 48.0
     for database, of_database in groupby(bars, key=lambda each: each.database):
@@ -55,7 +55,7 @@ def chart(results: Sequence[Result], titles: dict[str, str], caption: str) -> st
                 top += BAR + GAP
         top += GROUP_GAP
         parts.append(
-            f'<line x1="{floor:.1f}" x2="{floor:.1f}" y1="{begin + 22:.0f}" y2="{top - 8:.0f}" '
+            f'<line x1="{baseline:.1f}" x2="{baseline:.1f}" y1="{begin + 22:.0f}" y2="{top - 8:.0f}" '
             'stroke="#b3261e" stroke-dasharray="4 3"/>'
         )
     for line in textwrap.wrap(caption, 140):

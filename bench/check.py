@@ -1,4 +1,4 @@
-"""`make bench-check`: fails when a ratio to the floor got worse than in the committed `reference.json`.
+"""`make bench-check`: fails when a ratio to the baseline got worse than in the committed `reference.json`.
 
 The ratio is of CPU time for a request, not of requests a second: it moves little where a machine has other
 work. Rows are few, because no cost grows with them (`make bench-growth`). What seems worse is measured once
@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.contenders import floors, product
+from bench.contenders import baselines, product
 from bench.data import Data
 from bench.databases import TITLES, running
 from bench.machine import run
@@ -48,7 +48,7 @@ def main(core: int, _: int) -> None:
         [name, f"{reference[name]:.2f}", f"{ratio:.2f}", "WORSE" if name in worse else "ok"]
         for name, ratio in measured.items()
     ]
-    print(table(("the floor's CPU time / EitherDB's", "reference", "measured", ""), rows))
+    print(table(("the baseline's CPU time / EitherDB's", "reference", "measured", ""), rows))
     if worse:
         sys.exit(f"Worse than the reference: {', '.join(worse)}")
 
@@ -58,7 +58,7 @@ def ratios_on(
 ) -> dict[str, float]:
     """Return the ratios on a database by their names; the better of two where the first seems worse."""
     drivers = ("pymongo", "motor") if database_name == "mongo" else ("",)
-    contenders = [*(product(database_name, driver) for driver in drivers), floors(database_name)[0]]
+    contenders = [*(product(database_name, driver) for driver in drivers), baselines(database_name)[0]]
     with (
         running(database_name, data) as database,
         all_serving(contenders, database, folder, core) as servers,

@@ -1,4 +1,4 @@
-"""The servers that are measured: EitherDB and the floors, each one process on a core of its own."""
+"""The servers that are measured: EitherDB and the baselines, each one process on a core of its own."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Contender:
     Attributes:
         name: What the results call it.
         database: As in DB_BACKEND.
-        framework: `bench.floors.__main__` takes it; None for EitherDB itself.
+        framework: `bench.baselines.__main__` takes it; None for EitherDB itself.
         driver: As in MONGO_DRIVER.
     """
 
@@ -44,8 +44,8 @@ def product(database: str, driver: str = "pymongo") -> Contender:
     return Contender(f"EitherDB, {driver}" if database == "mongo" else "EitherDB", database, driver=driver)
 
 
-def floors(database: str) -> list[Contender]:
-    """Return the floors on a database, the one that ratios are of first."""
+def baselines(database: str) -> list[Contender]:
+    """Return the baselines on a database, the one that ratios are of first."""
     return [
         Contender("Starlette, raw driver", database, "starlette"),
         Contender("FastAPI, raw driver", database, "fastapi"),
@@ -88,7 +88,7 @@ def serving(
     if contender.framework is None:
         command = ["-m", "cli.main", "serve", "--port", str(port), "--workers", str(workers)]
     else:
-        command = ["-m", "bench.floors", contender.database, contender.framework, str(port)]
+        command = ["-m", "bench.baselines", contender.database, contender.framework, str(port)]
     log = folder / f"{port}.log"
     began = time.perf_counter()
     with log.open("wb") as output, running_on(*cores):

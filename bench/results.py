@@ -1,4 +1,4 @@
-"""What measurements say: medians, ratios to the floors, and how they compare with what was promised."""
+"""What measurements say: medians, ratios to the baselines, and how they compare with what was promised."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def median(samples: Sequence[Sample]) -> Sample:
 
 @dataclass(frozen=True)
 class Result:
-    """What a contender does on a workload, next to the floor of the same rounds.
+    """What a contender does on a workload, next to the baseline of the same rounds.
 
     Attributes:
-        ratio: Requests a second, as a part of the floor's.
-        cpu_ratio: The floor's CPU time for a request, as a part of this one's.
+        ratio: Requests a second, as a part of the baseline's.
+        cpu_ratio: The baseline's CPU time for a request, as a part of this one's.
     """
 
     database: str
@@ -55,7 +55,7 @@ class Result:
 
 
 def compare(
-    database: str, workload: str, samples: Mapping[str, Sequence[Sample]], *, floor: str
+    database: str, workload: str, samples: Mapping[str, Sequence[Sample]], *, baseline: str
 ) -> list[Result]:
     """Return the medians of all contenders' rounds, and their ratios.
 
@@ -66,7 +66,7 @@ def compare(
         database: On what.
         workload: With what.
         samples: Of each contender, one a round.
-        floor: The contender that the ratios are to.
+        baseline: The contender that the ratios are to.
     """
     return [
         Result(
@@ -74,17 +74,21 @@ def compare(
             workload,
             name,
             median(rounds),
-            ratio=_ratio(rounds, samples[floor], lambda ours, floor: ours.per_second / floor.per_second),
-            cpu_ratio=_ratio(rounds, samples[floor], lambda ours, floor: floor.cpu_ms / ours.cpu_ms),
+            ratio=_ratio(
+                rounds, samples[baseline], lambda ours, baseline: ours.per_second / baseline.per_second
+            ),
+            cpu_ratio=_ratio(
+                rounds, samples[baseline], lambda ours, baseline: baseline.cpu_ms / ours.cpu_ms
+            ),
         )
         for name, rounds in samples.items()
     ]
 
 
 def _ratio(
-    ours: Sequence[Sample], floors: Sequence[Sample], of: Callable[[Sample, Sample], float]
+    ours: Sequence[Sample], baselines: Sequence[Sample], of: Callable[[Sample, Sample], float]
 ) -> float:
-    return statistics.median(of(*both) for both in zip(ours, floors, strict=True))
+    return statistics.median(of(*both) for both in zip(ours, baselines, strict=True))
 
 
 @dataclass(frozen=True)

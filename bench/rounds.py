@@ -85,8 +85,8 @@ def measure(
 def in_turns(
     servers: Sequence[Server], database: Database, requests: Requests, *, rounds: int, seconds: float
 ) -> list[Result]:
-    """Measure all servers with all workloads; ratios are to the first server that is a floor."""
-    floor = next(each.contender.name for each in servers if each.contender.framework)
+    """Measure all servers with all workloads; ratios are to the first server that is a baseline."""
+    baseline = next(each.contender.name for each in servers if each.contender.framework)
     for server in servers:
         for some in requests.values():  # connections are made, and whatever else is done once
             measure(server, database, some, seconds=0.1)
@@ -109,7 +109,7 @@ def in_turns(
     return [
         result
         for name, found in samples.items()
-        for result in compare(database.name, name, {each: found[each] for each in names}, floor=floor)
+        for result in compare(database.name, name, {each: found[each] for each in names}, baseline=baseline)
     ]
 
 

@@ -18,7 +18,7 @@ import typer
 
 from cli.database import opened_backend, shown_url
 from cli.local_servers import LocalServer, start_mongo, start_postgres
-from cli.refusal import refusal
+from cli.usage_error import refusal
 from config import DatabaseChoice, Settings
 from config.settings import INSECURE_SECRET_KEY, SCHEMES
 

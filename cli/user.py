@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.database import opened_backend
-from cli.refusal import refusal
+from cli.usage_error import refusal
 from config import Settings
 
 if TYPE_CHECKING:

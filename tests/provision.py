@@ -27,13 +27,13 @@ from sqlalchemy import make_url
 
 import eitherdb_contract.provision
 from backends.capabilities import Capability
+from backends.concurrency import FifoSemaphore
 from backends.ids import Clock, IdSource, new_id, utc_now
 from backends.mongo.backend import MongoBackend
 from backends.mongo.driver import MOTOR_THREADS
 from backends.mongo.schema import COLLECTIONS, MIGRATIONS, REVISION
 from backends.protocols import Backend, ServerInfo
 from backends.sql.scratch import EMPTY_TABLES
-from backends.turns import Queue
 from cli.local_servers import LocalServer, start_mongo, start_postgres
 from config import MongoDriver, Settings
 from migrations import open_migrator
@@ -287,7 +287,7 @@ class MongomockDriver:
     app_name = "eitherdb"
 
     def __init__(self, database: object) -> None:
-        self.queue = Queue(1, wait_timeout_seconds=1)
+        self.semaphore = FifoSemaphore(1, wait_timeout_seconds=1)
         self.database = self.admin = cast("Database", database)
 
     async def aggregate(

@@ -18,6 +18,7 @@ from api.deps import (
     Throttling,
     Users,
 )
+from api.emails import PasswordResetEmail, render
 from api.errors import (
     INACTIVE_USER,
     INCORRECT_LOGIN,
@@ -29,7 +30,6 @@ from api.errors import (
     ApiError,
     documented,
 )
-from api.letters import PasswordResetMail, render
 from api.routing import make_router
 from api.schemas import Message, NewPassword, Token, UserPublic
 from api.security import make_access_token, make_reset_token, read_reset_token
@@ -85,7 +85,7 @@ async def recover_password(
     may_mail = await throttle.may_mail(email, client)
     user = await users.find_by_email(email)
     if user is not None and may_mail:
-        mail.send(PasswordResetMail(to=user.email, token=make_reset_token(user, settings)))
+        mail.send(PasswordResetEmail(to=user.email, token=make_reset_token(user, settings)))
     return Message(message=RECOVERY_ANSWER)
 
 
@@ -135,5 +135,5 @@ async def recover_password_html_content(
     user = await users.find_by_email(email)
     if user is None:
         raise ApiError(MAIL_RECIPIENT_NOT_FOUND)
-    mail = render(PasswordResetMail(to=user.email, token=make_reset_token(user, settings)), settings)
+    mail = render(PasswordResetEmail(to=user.email, token=make_reset_token(user, settings)), settings)
     return HTMLResponse(mail.html, headers={"Subject": mail.subject.encode("ascii", "replace").decode()})

@@ -17,6 +17,7 @@ from api.deps import (
     Throttling,
     Users,
 )
+from api.emails import NewAccountEmail
 from api.errors import (
     EMAIL_TAKEN,
     EMAIL_TAKEN_AT_CREATE,
@@ -36,7 +37,6 @@ from api.errors import (
     ApiError,
     documented,
 )
-from api.letters import NewAccountMail
 from api.preconditions import ETAG, NOT_MODIFIED, IfMatch, IfNoneMatch, tagged, unless_known
 from api.routing import make_router
 from api.schemas import (
@@ -85,7 +85,7 @@ async def create_user(
         user = await users.add(new)
     except AlreadyExists as exc:
         raise ApiError(EMAIL_TAKEN_AT_CREATE) from exc
-    mail.send(NewAccountMail(to=user.email))
+    mail.send(NewAccountEmail(to=user.email))
     return tagged(user, response)
 
 

@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import Query
 
 from api.deps import Mail, Superuser
+from api.emails import DeliveryTestEmail
 from api.errors import NOT_PRIVILEGED, TOKEN_PROBLEMS, documented
-from api.letters import TrialMail
 from api.routing import make_router
 from api.schemas import Message
 from backends.models import Email
@@ -28,7 +28,7 @@ async def test_email(
     mail: Mail,
 ) -> Message:
     """Send a test mail, to see that mail arrives."""
-    mail.send(TrialMail(to=email_to))
+    mail.send(DeliveryTestEmail(to=email_to))
     return Message(message="Test email sent")
 
 

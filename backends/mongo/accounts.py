@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from bson import Int64
 from pymongo.read_concern import ReadConcern
 
-from backends.cancellation import to_its_end
+from backends.cancellation import run_to_completion
 from backends.capabilities import Capability
 from backends.errors import (
     AccountNotEmpty,
@@ -76,10 +76,10 @@ class MongoAccountRepository(MongoLedger):
                     return await self._write_new(account, idempotency, None)
                 return await self._transact(lambda session: self._write_new(account, idempotency, session))
 
-        async with self._turns.of([owner_id]):
+        async with self._locks.hold([owner_id]):
             try:
                 return await retry_conflicts(
-                    lambda: to_its_end(attempt()),
+                    lambda: run_to_completion(attempt()),
                     deadline_seconds=self._retry_deadline_seconds,
                     lost_connections=idempotency is not None,
                 )

@@ -24,7 +24,7 @@ from pymongo.monitoring import (
     ConnectionPoolListener,
 )
 
-from backends.turns import Queue
+from backends.concurrency import FifoSemaphore
 
 if TYPE_CHECKING:
     from pymongo import UpdateOne
@@ -193,7 +193,7 @@ class Driver(Protocol):
     """The database `admin`, for what concerns the whole server."""
     max_time_ms: int | None
     """How long the server may work on a list or a count; None for no limit."""
-    queue: Queue
+    semaphore: FifoSemaphore
     """Whoever sends commands that are many takes a turn here first, and then finds a connection free."""
 
     @property
@@ -242,7 +242,7 @@ class MotorDriver:
     """Motor: a transaction begins without await, closing is not awaited."""
 
     def __init__(
-        self, url: str, options: Mapping[str, Any], *, queue: Queue, max_time_ms: int | None
+        self, url: str, options: Mapping[str, Any], *, semaphore: FifoSemaphore, max_time_ms: int | None
     ) -> None:
         """Connect lazily, in the running event loop."""
         # Read when Motor is imported. A command keeps one of its threads until it is answered: with five a
@@ -250,7 +250,7 @@ class MotorDriver:
         os.environ.setdefault(*MOTOR_THREADS)
         from motor.motor_asyncio import AsyncIOMotorClient  # noqa: PLC0415 - only when chosen
 
-        self.queue = queue
+        self.semaphore = semaphore
         self.max_time_ms = max_time_ms
         self._time_limit = {} if max_time_ms is None else {"maxTimeMS": max_time_ms}
         self.name = f"motor {version('motor')}"
@@ -269,7 +269,7 @@ class MotorDriver:
         self, collection: Any, pipeline: Sequence[Filter], *, batch_size: int
     ) -> list[Document]:
         """See `Driver`."""
-        async with self.queue.turn():
+        async with self.semaphore.slot():
             found = collection.aggregate(pipeline, batchSize=batch_size, **self._time_limit)
             return cast("list[Document]", await found.to_list(None))
 
@@ -288,12 +288,12 @@ class PyMongoDriver:
     """PyMongo's AsyncMongoClient: a session starts without await, the rest is awaited."""
 
     def __init__(
-        self, url: str, options: Mapping[str, Any], *, queue: Queue, max_time_ms: int | None
+        self, url: str, options: Mapping[str, Any], *, semaphore: FifoSemaphore, max_time_ms: int | None
     ) -> None:
         """Connect lazily, in the running event loop."""
         from pymongo import AsyncMongoClient  # noqa: PLC0415 - only when chosen
 
-        self.queue = queue
+        self.semaphore = semaphore
         self.max_time_ms = max_time_ms
         self._time_limit = {} if max_time_ms is None else {"maxTimeMS": max_time_ms}
         self.name = f"pymongo {version('pymongo')}"
@@ -314,7 +314,7 @@ class PyMongoDriver:
         self, collection: Any, pipeline: Sequence[Filter], *, batch_size: int
     ) -> list[Document]:
         """See `Driver`."""
-        async with self.queue.turn():
+        async with self.semaphore.slot():
             found = await collection.aggregate(pipeline, batchSize=batch_size, **self._time_limit)
             return cast("list[Document]", await found.to_list())
 
@@ -362,7 +362,7 @@ def open_driver(settings: Settings, *, command_timeout: bool = True) -> Driver:
         "retryWrites": True,
         "tz_aware": False,
     }
-    queue = Queue(settings.db_pool_size, wait_timeout_seconds=settings.db_pool_timeout_seconds)
+    semaphore = FifoSemaphore(settings.db_pool_size, wait_timeout_seconds=settings.db_pool_timeout_seconds)
     max_time_ms = None
     if command_timeout:
         # Not timeoutMS: with that, the driver goes on retrying against a dead server until it is over.
@@ -374,7 +374,7 @@ def open_driver(settings: Settings, *, command_timeout: bool = True) -> Driver:
         warnings.filterwarnings("error", category=UserWarning, module="pymongo")
         try:
             return _DRIVERS[settings.mongo_driver](
-                settings.url, options, queue=queue, max_time_ms=max_time_ms
+                settings.url, options, semaphore=semaphore, max_time_ms=max_time_ms
             )
         except UserWarning as exc:
             raise ConfigurationError(str(exc)) from exc

@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
-from backends.cancellation import to_its_end
+from backends.cancellation import run_to_completion
 from backends.capabilities import Capability
 from backends.errors import AlreadyExists, NotFound, NotOwner, NotSupported, VersionMismatch
 from backends.ids import Clock, IdSource, write_time
@@ -131,7 +131,7 @@ class MongoItemRepository:
             documents.append({"_id": object_id(id_), "owner_id": owner, **with_folded(values)})
         try:
             with translate_errors():
-                has_owner = await to_its_end(insert_owned(documents))
+                has_owner = await run_to_completion(insert_owned(documents))
         except DuplicateKey as duplicate:
             raise AlreadyExists("item", duplicate.field) from duplicate
         if not has_owner:
@@ -141,7 +141,7 @@ class MongoItemRepository:
     async def _insert_owned(self, documents: list[Document]) -> bool:
         """Insert the item; take it back and return False if it has no owner."""
         (document,) = documents
-        async with self._driver.queue.turn():
+        async with self._driver.semaphore.slot():
             await self._items.insert_one(document)
         if await self._has_owner(document):
             return True

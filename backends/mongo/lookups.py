@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from backends.batches import Batches
+from backends.dataloader import DataLoader
 from backends.mongo.errors import translate_errors
 from backends.mongo.schema import object_id
 
@@ -34,20 +34,20 @@ class ById(Generic[T]):
             to_model: Makes a model of a document.
             projection: What of a document that needs; None for all.
         """
-        self._queue = driver.queue
+        self._semaphore = driver.semaphore
         self._collection = collection
         self._to_model = to_model
         self._projection = projection
-        self._batches = Batches(self._find)
+        self._loader = DataLoader(self._find)
 
     async def get(self, id: str) -> T | None:
         """Return what has this id; None if nothing has."""
-        return await self._batches.get(id)
+        return await self._loader.load(id)
 
     async def _find(self, ids: Sequence[str]) -> dict[str, T]:
         # The server has a shorter way for a single id than for any condition.
         where = object_id(ids[0]) if len(ids) == 1 else {"$in": [object_id(id_) for id_ in ids]}
-        async with self._queue.turn():
+        async with self._semaphore.slot():
             with translate_errors():
                 found = self._collection.find({"_id": where}, self._projection)
                 documents = await found.to_list(len(ids))

@@ -55,7 +55,7 @@ def _lost_connections_told_apart() -> Iterator[None]:
 
 
 async def _attempt(driver: Driver, body: Callable[[Session], Awaitable[T]]) -> T:
-    async with driver.queue.turn():
+    async with driver.semaphore.slot():
         with translate_errors():
             session = await driver.begin()
             try:

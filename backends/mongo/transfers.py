@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bson import Int64, ObjectId
 
-from backends.cancellation import to_its_end
+from backends.cancellation import run_to_completion
 from backends.capabilities import Capability
 from backends.errors import Conflict
 from backends.idempotency import EntryId, Outcome, read_outcome, write_outcome
@@ -142,7 +142,7 @@ class MongoLedger(Ledger):
 
     async def _post(self, posting: Posting) -> Transfer:
         try:
-            return await to_its_end(self._transact(lambda session: self._write(session, posting)))
+            return await run_to_completion(self._transact(lambda session: self._write(session, posting)))
         except DuplicateKey as duplicate:
             raise Taken from duplicate
 

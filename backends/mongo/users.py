@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from backends.cancellation import to_its_end
+from backends.cancellation import run_to_completion
 from backends.capabilities import Capability
 from backends.errors import (
     AccountNotEmpty,
@@ -186,7 +186,7 @@ class MongoUserRepository:
         """
         if Capability.TRANSACTIONS not in self._capabilities:
             raise NotSupported("users.delete", Capability.TRANSACTIONS)
-        if not await to_its_end(self._delete_with_items(object_id(id), _matches(id, versions))):
+        if not await run_to_completion(self._delete_with_items(object_id(id), _matches(id, versions))):
             raise await self._refusal(id)
 
     async def _refusal(self, id: str) -> NotFound | VersionMismatch:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Generator, Iterable
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from backends.concurrency import FifoSemaphore
 from backends.retry import retry_conflicts
 from backends.sql.statements import Compiled, Row, Statement, Values
-from backends.turns import Queue
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
@@ -60,8 +60,8 @@ class Connections(ABC):
         self._compiled: Callable[[Statement], Compiled] = lru_cache(KEPT_STATEMENTS)(
             partial(Compiled, dialect=dialect)
         )
-        self._queue = Queue(size, wait_timeout_seconds=wait_timeout_seconds)
-        self._writers = Queue(writers, wait_timeout_seconds=wait_timeout_seconds)
+        self._semaphore = FifoSemaphore(size, wait_timeout_seconds=wait_timeout_seconds)
+        self._writers = FifoSemaphore(writers, wait_timeout_seconds=wait_timeout_seconds)
         self._retry_deadline_seconds = retry_deadline_seconds
 
     async def run(self, statement: Statement, values: Values) -> list[Row]:
@@ -76,7 +76,7 @@ class Connections(ABC):
         """
         compiled = self._compiled(statement)
         arguments = compiled.arguments(values)
-        async with self._queue.turn():
+        async with self._semaphore.slot():
             found = await self._fetch(compiled.sql, arguments)
         return compiled.rows(found)
 
@@ -90,7 +90,7 @@ class Connections(ABC):
         Raises:
             ConstraintViolation: For the repository to translate.
         """
-        async with self._writers.turn():
+        async with self._writers.slot():
             return await retry_conflicts(
                 lambda: self.run(statement, values), deadline_seconds=self._retry_deadline_seconds
             )
@@ -106,7 +106,7 @@ class Connections(ABC):
             Conflict: It collided with another and was rolled back.
             ConnectionLost: It may have been committed.
         """
-        async with self._writers.turn(), self._queue.turn():
+        async with self._writers.slot(), self._semaphore.slot():
             return await self._transact(steps())
 
     @property

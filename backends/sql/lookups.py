@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from sqlalchemy import bindparam, select
 
-from backends.batches import Batches
+from backends.dataloader import DataLoader
 from backends.models import Record
 from backends.sql.functions import is_one_of_ids
 
@@ -38,12 +38,12 @@ class ById(Generic[R]):
         self._of_many = rows.where(is_one_of_ids(table.c.id, "of_ids"))
         self._connections = connections
         self._record = record
-        self._batches = Batches(self._find)
+        self._loader = DataLoader(self._find)
 
     async def get(self, id: str) -> R | None:
         """Return what has this id; None if nothing has."""
         if self._connections.asks_a_server:
-            return await self._batches.get(id)
+            return await self._loader.load(id)
         return (await self._find([id])).get(id)
 
     async def _find(self, ids: Sequence[str]) -> dict[str, R]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
-from backends.cancellation import to_its_end
+from backends.cancellation import run_to_completion
 from backends.errors import ConnectionLost
 from backends.sql.connections import Connections, Steps
 from backends.sql.engine import database_url, postgres_options
@@ -80,7 +80,7 @@ class PostgresConnections(Connections):
             return await connection.fetch(sql, *arguments)
 
     async def _transact(self, steps: Steps[T]) -> T:
-        return await to_its_end(self._run(steps))
+        return await run_to_completion(self._run(steps))
 
     async def _run(self, steps: Steps[T]) -> T:
         async with self._connection() as connection:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from backends.cancellation import to_its_end
+from backends.cancellation import run_to_completion
 from backends.errors import BackendError
 from backends.sql.connections import Connections, Steps
 from backends.sql.engine import database_url, first_connection, make_folder, set_pragmas
@@ -145,7 +145,7 @@ class SqliteConnections(Connections):
         connection = self._idle.pop()  # there is one for each turn
         timer = loop.call_later(self._time_limit_seconds, connection.interrupt)
         try:
-            return await to_its_end(loop.run_in_executor(self._threads, connection.do, work))
+            return await run_to_completion(loop.run_in_executor(self._threads, connection.do, work))
         finally:
             timer.cancel()
             self._idle.append(connection)

@@ -17,7 +17,7 @@ import typer
 
 from cli.conformance.signals import ignore_signals, on_signals
 from cli.database import naming_the_url, shown_url
-from cli.refusal import refusal
+from cli.usage_error import refusal
 from config import Settings
 
 if TYPE_CHECKING:

@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.api.answers", "tests.api.service")
+pytest.register_assert_rewrite("tests.api.responses", "tests.api.service")

@@ -12,7 +12,7 @@ import pytest
 from api.security import make_access_token, make_reset_token, sign
 from backends.capabilities import Capability
 from backends.ids import utc_now
-from tests.api.answers import (
+from tests.api.responses import (
     INACTIVE_USER,
     INVALID_TOKEN,
     NOT_AUTHENTICATED,

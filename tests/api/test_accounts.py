@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from backends.models import MAX_MINOR, Account, NewAccount, NewEntry
-from tests.api.answers import (
+from tests.api.responses import (
     ACCOUNT_NOT_EMPTY,
     ACCOUNT_NOT_FOUND,
     INSUFFICIENT_FUNDS,

@@ -8,7 +8,7 @@ import pytest
 
 from backends.capabilities import Capability
 from backends.ids import is_id
-from tests.api.answers import (
+from tests.api.responses import (
     BODY_TOO_LARGE,
     NO_TRANSACTIONS,
     assert_invalid,

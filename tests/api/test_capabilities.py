@@ -6,7 +6,7 @@ import pytest
 
 from backends.capabilities import Capability
 from backends.models import NewAccount
-from tests.api.answers import ACCOUNT_NOT_FOUND, NO_TRANSACTIONS, assert_refused
+from tests.api.responses import ACCOUNT_NOT_FOUND, NO_TRANSACTIONS, assert_refused
 from tests.api.service import serve
 from tests.conftest import EVERY_BACKEND
 from tests.provision import Provision

@@ -12,8 +12,8 @@ from backends.errors import BackendError, Conflict, SchemaMismatch, Unavailable
 from backends.ids import new_id
 from backends.protocols import Backend
 from config import Settings
-from tests.api.answers import CONFLICT, UNAVAILABLE, Refusal, assert_ok, assert_refused, shown_user
-from tests.api.broken import HalfBroken, serve_without_items, without_users
+from tests.api.failing_backends import HalfBroken, serve_without_items, without_users
+from tests.api.responses import CONFLICT, UNAVAILABLE, Refusal, assert_ok, assert_refused, shown_user
 from tests.api.routes import PROTECTED
 from tests.api.service import PASSWORD, Service, as_json, serve
 from tests.provision import Provision, make_settings

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from tests.api.answers import INCORRECT_LOGIN, assert_ok, assert_refused, shown_user
+from tests.api.responses import INCORRECT_LOGIN, assert_ok, assert_refused, shown_user
 from tests.api.service import SECRET, Service, as_json, serve
 from tests.provision import Provision
 

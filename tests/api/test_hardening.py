@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from backends.models import NewUser
-from tests.api.answers import (
+from tests.api.responses import (
     BODY_TOO_LARGE,
     HEADERS_TOO_LARGE,
     INCORRECT_LOGIN,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import httpx2
 import pytest
 
-from tests.api.answers import NO_SUCH_METHOD, NO_SUCH_PATH, Refusal, assert_ok, assert_refused
-from tests.api.broken import serve_without_items
+from tests.api.failing_backends import serve_without_items
+from tests.api.responses import NO_SUCH_METHOD, NO_SUCH_PATH, Refusal, assert_ok, assert_refused
 from tests.api.service import Account, Service, as_json, serve
 from tests.provision import Provision
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.api.answers import (
+from tests.api.responses import (
     ACCOUNT_NOT_FOUND,
     ITEM_NOT_FOUND,
     NO_SUCH_PATH,

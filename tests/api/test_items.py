@@ -9,7 +9,7 @@ import pytest
 
 from backends.ids import is_id, new_id
 from backends.models import Item
-from tests.api.answers import (
+from tests.api.responses import (
     ITEM_NOT_FOUND,
     MESSAGE_ITEM_DELETED,
     NOT_OWNER,

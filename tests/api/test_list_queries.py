@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backends.models import ItemChanges
-from tests.api.answers import (
+from tests.api.responses import (
     NOT_PRIVILEGED,
     assert_invalid,
     assert_ok,

@@ -12,7 +12,7 @@ import pytest
 from api.security import sign
 from backends.ids import utc_now
 from backends.models import Item
-from tests.api.answers import (
+from tests.api.responses import (
     MESSAGE_ITEM_DELETED,
     assert_invalid,
     assert_ok,

@@ -7,7 +7,7 @@ import time
 import jwt
 import pytest
 
-from tests.api.answers import (
+from tests.api.responses import (
     INACTIVE_USER,
     INCORRECT_LOGIN,
     assert_invalid,

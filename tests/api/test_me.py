@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 
 from backends.models import Item, User
-from tests.api.answers import (
+from tests.api.responses import (
     EMAIL_TAKEN,
     INCORRECT_LOGIN,
     INCORRECT_PASSWORD,

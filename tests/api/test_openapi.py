@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from api.app import create_app
-from tests.api.answers import (
+from tests.api.responses import (
     ACCOUNT_NOT_EMPTY,
     ACCOUNT_NOT_FOUND,
     BODY_TOO_LARGE,

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from backends.models import ItemChanges, UserChanges
-from tests.api.answers import (
+from tests.api.responses import (
     EMAIL_TAKEN,
     ITEM_NOT_FOUND,
     MESSAGE_PASSWORD_UPDATED,

@@ -14,7 +14,7 @@ import pytest
 from api.security import make_reset_token, sign
 from backends.ids import utc_now
 from backends.models import UserChanges
-from tests.api.answers import (
+from tests.api.responses import (
     INACTIVE_USER,
     INCORRECT_LOGIN,
     INVALID_RESET_TOKEN,
@@ -30,7 +30,7 @@ from tests.api.answers import (
 )
 from tests.api.service import PASSWORD, SECRET, Account, Service, as_json, serve
 from tests.provision import Provision
-from tests.unit.post_office import Delivery, PostOffice
+from tests.unit.smtp_server import Delivery, SmtpServer
 
 NEW_PASSWORD = f"{SECRET}-new"
 LINK = re.compile(r'href="(http://localhost:5173/reset-password\?token=([^"]+))"')
@@ -41,7 +41,7 @@ class Mailing:
     """An application that mails, and where its mail arrives."""
 
     service: Service
-    office: PostOffice
+    smtp_server: SmtpServer
     user: Account
 
     async def reset(self, token: str, password: str = NEW_PASSWORD) -> tuple[int, dict[str, object]]:
@@ -54,7 +54,7 @@ class Mailing:
         """Ask for a mail and take the token out of it."""
         answer = await self.service.anyone.post(f"/password-recovery/{self.user.user.email}")
         assert_ok(answer, MESSAGE_RECOVERY)
-        return token_of(await self.office.next())
+        return token_of(await self.smtp_server.next())
 
 
 def token_of(delivery: Delivery) -> str:
@@ -76,18 +76,18 @@ UPDATED: tuple[int, dict[str, object]] = (200, {**MESSAGE_PASSWORD_UPDATED})
 async def mailing(provision: Provision, service: Service) -> AsyncIterator[Mailing]:
     """Return an application with an SMTP server and a user."""
     user = await service.user("user@example.com")
-    office = PostOffice()
+    smtp_server = SmtpServer()
     async with (
-        office.serve(),
+        smtp_server.serve(),
         serve(
             provision,
             first_superuser=user.user.email,
             smtp_host="127.0.0.1",
-            smtp_port=office.port,
+            smtp_port=smtp_server.port,
             smtp_tls=False,
         ) as mailing,
     ):
-        yield Mailing(mailing, office, mailing.sign_in(user.user))
+        yield Mailing(mailing, smtp_server, mailing.sign_in(user.user))
 
 
 async def test_mailed_link_sets_a_new_password_once(mailing: Mailing) -> None:
@@ -104,7 +104,7 @@ async def test_recovery_mails_whom_the_address_belongs_to(mailing: Mailing) -> N
     """In any spelling, to the address as it is stored; the mail says what it is."""
     answer = await mailing.service.anyone.post("/password-recovery/USER@Example.COM")
     assert_ok(answer, MESSAGE_RECOVERY)
-    delivery = await mailing.office.next()
+    delivery = await mailing.smtp_server.next()
     assert delivery.recipients == ["user@example.com"]
     assert "password" in delivery.message["Subject"].lower()
 
@@ -116,7 +116,7 @@ async def test_recovery_takes_an_address_with_a_slash(mailing: Mailing) -> None:
     for slash in ("/", "%2F"):
         answer = await mailing.service.anyone.post(f"/password-recovery/a{slash}b@example.com")
         assert_ok(answer, MESSAGE_RECOVERY)
-        assert (await mailing.office.next()).recipients == [user.user.email]
+        assert (await mailing.smtp_server.next()).recipients == [user.user.email]
         path = f"/password-recovery-html-content/a{slash}b@example.com"
         assert (await superuser.http.post(path)).status_code == 200
 
@@ -127,18 +127,18 @@ async def test_recovery_answers_alike_and_mails_nobody_unknown(mailing: Mailing)
         answer = await mailing.service.anyone.post(f"/password-recovery/{text}")
         assert_ok(answer, MESSAGE_RECOVERY)
     await mailing.mailed_token()  # the next mail is this one
-    assert mailing.office.tried.empty()
+    assert mailing.smtp_server.tried.empty()
 
 
 async def test_recovery_does_not_wait_for_the_mail_server(mailing: Mailing) -> None:
     """A server that does not answer holds up nobody but the mail."""
-    mailing.office.open.clear()
+    mailing.smtp_server.open.clear()
     for _ in range(2):
         answer = await mailing.service.anyone.post("/password-recovery/user@example.com")
         assert_ok(answer, MESSAGE_RECOVERY)
-        assert mailing.office.tried.qsize() <= 1
-    mailing.office.open.set()
-    assert [(await mailing.office.next()).recipients for _ in range(2)] == [["user@example.com"]] * 2
+        assert mailing.smtp_server.tried.qsize() <= 1
+    mailing.smtp_server.open.set()
+    assert [(await mailing.smtp_server.next()).recipients for _ in range(2)] == [["user@example.com"]] * 2
 
 
 async def test_concurrent_uses_of_one_token_let_one_win(mailing: Mailing) -> None:
@@ -249,7 +249,7 @@ async def test_superuser_reads_the_mail_as_a_page(mailing: Mailing) -> None:
     assert "password" in answer.headers["Subject"].lower()
     match = LINK.search(answer.text)
     assert match is not None
-    assert mailing.office.tried.empty()
+    assert mailing.smtp_server.tried.empty()
     assert await mailing.reset(match[2]) == UPDATED
     for nobody in ("nobody@example.com", "x"):
         answer = await superuser.http.post(f"/password-recovery-html-content/{nobody}")
@@ -262,14 +262,14 @@ async def test_new_account_is_mailed_without_its_password(mailing: Mailing) -> N
     body = {"email": "new@example.com", "password": NEW_PASSWORD}
     answer = await superuser.http.post("/users/", **as_json(body))
     assert answer.status_code == 200
-    delivery = await mailing.office.next()
+    delivery = await mailing.smtp_server.next()
     assert delivery.recipients == ["new@example.com"]
     assert "http://localhost:5173/login" in delivery.part("plain")
     assert NEW_PASSWORD not in delivery.message.as_string()
     await mailing.service.anyone.post("/users/signup", **as_json({**body, "email": "self@example.com"}))
     await superuser.http.post("/users/", **as_json(body))  # taken
     await mailing.mailed_token()  # the next mail is this one
-    assert mailing.office.tried.empty()
+    assert mailing.smtp_server.tried.empty()
 
 
 async def test_test_mail_is_sent_to_the_address(mailing: Mailing) -> None:
@@ -277,11 +277,11 @@ async def test_test_mail_is_sent_to_the_address(mailing: Mailing) -> None:
     superuser = await mailing.service.superuser()
     answer = await superuser.http.post("/utils/test-email/", params={"email_to": "Any@Example.com"})
     assert (answer.status_code, answer.json()) == (201, MESSAGE_TEST_MAIL)
-    assert (await mailing.office.next()).recipients == ["any@example.com"]
+    assert (await mailing.smtp_server.next()).recipients == ["any@example.com"]
     for nothing in ({}, {"email_to": ""}, {"email_to": "x"}, {"email_to": "a@b.io\r\nBcc: c@d.io"}):
         answer = await superuser.http.post("/utils/test-email/", params=nothing)
         assert_invalid(answer, ("query", "email_to"))
-    assert mailing.office.tried.empty()
+    assert mailing.smtp_server.tried.empty()
 
 
 async def test_application_without_a_mail_server_answers_the_same(service: Service, user: Account) -> None:

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from api.security import ISSUER, make_access_token
 from backends.ids import utc_now
 from backends.models import UserChanges
-from tests.api.answers import (
+from tests.api.responses import (
     INACTIVE_USER,
     INCORRECT_PASSWORD,
     INVALID_TOKEN,

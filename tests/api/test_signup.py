@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backends.ids import is_id
-from tests.api.answers import (
+from tests.api.responses import (
     EMAIL_TAKEN_AT_CREATE,
     EMAIL_TAKEN_AT_SIGNUP,
     NO_SUCH_PATH,

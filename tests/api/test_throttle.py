@@ -11,7 +11,7 @@ import pytest
 
 from api.security import HASHING_THREADS, make_reset_token
 from api.throttle import client_key
-from tests.api.answers import (
+from tests.api.responses import (
     INCORRECT_LOGIN,
     INCORRECT_PASSWORD,
     MESSAGE_RECOVERY,

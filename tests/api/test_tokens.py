@@ -15,7 +15,7 @@ import pytest
 from api.security import make_access_token, sign
 from backends.ids import new_id, utc_now
 from backends.models import UserChanges
-from tests.api.answers import (
+from tests.api.responses import (
     INACTIVE_USER,
     INVALID_TOKEN,
     MESSAGE_PASSWORD_UPDATED,

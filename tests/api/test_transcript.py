@@ -27,7 +27,7 @@ from pydantic import SecretStr
 
 from backends.capabilities import Capability
 from eitherdb_contract.clock import ManualClock
-from tests.api.answers import NO_TRANSACTIONS, assert_refused
+from tests.api.responses import NO_TRANSACTIONS, assert_refused
 from tests.api.service import SECRET, Service, as_json, serve
 from tests.conftest import EVERY_BACKEND
 from tests.provision import Provision

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backends.ids import new_id
-from tests.api.answers import (
+from tests.api.responses import (
     EMAIL_TAKEN,
     INACTIVE_USER,
     INCORRECT_LOGIN,

@@ -7,7 +7,7 @@ from typing import Any, cast
 import httpx2
 import pytest
 
-from tests.api.answers import INCORRECT_PASSWORD, assert_invalid, assert_refused
+from tests.api.responses import INCORRECT_PASSWORD, assert_invalid, assert_refused
 from tests.api.routes import SOURCE, TARGET, WITH_BODY, WITH_FIELDS, Route, Scene
 from tests.api.service import PASSWORD, SECRET, Service, as_json
 from tests.conftest import ONE_BACKEND

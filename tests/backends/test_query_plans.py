@@ -29,7 +29,7 @@ from backends.protocols import Backend
 from tests.backends.fill import ROWS, START, Filled, Row
 from tests.backends.raw import MongoDatabase, mongo_database, opened, sql_connection
 from tests.backends.record import Command, connections_of, recorded, statements
-from tests.contract.shelves import ALL_SORTS, Kind
+from tests.contract.list_kinds import ALL_SORTS, Kind
 from tests.provision import Provision
 
 Call = Callable[[Backend, Filled], Awaitable[object]]

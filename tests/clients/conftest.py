@@ -42,12 +42,12 @@ async def url(migrated: Provision) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 def typescript_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a project that has the client as its one package: the story and the README's example."""
+    """Return a project that has the client as its one package: the scenario and the README's example."""
     folder = tmp_path_factory.mktemp("typescript")
     (folder / "package.json").write_text('{"type": "module"}')
     (folder / "node_modules").mkdir()
     (folder / "node_modules/eitherdb-client").symlink_to(TYPESCRIPT)
-    shutil.copy(Path(__file__).with_name("story.ts"), folder)
+    shutil.copy(Path(__file__).with_name("scenario.ts"), folder)
     (example,) = examples(TYPESCRIPT / "README.md", "typescript")
     (folder / "readme.ts").write_text(example)
     return folder

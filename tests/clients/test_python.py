@@ -9,9 +9,9 @@ import io
 import pytest
 
 from clients.generate import PYTHON
-from tests.clients import story_async, story_sync
+from tests.clients import scenario_async, scenario_sync
 from tests.clients.readme import SERVER, examples
-from tests.clients.story import EMAIL, EXPECTED, PASSWORD
+from tests.clients.scenario import EMAIL, EXPECTED, PASSWORD
 
 
 @pytest.fixture(autouse=True)
@@ -22,12 +22,12 @@ def _without_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_synchronous_calls_tell_the_story(url: str) -> None:
     """In a thread, as the server runs in this one's event loop."""
-    assert await asyncio.to_thread(story_sync.tell, url, EMAIL, PASSWORD) == EXPECTED
+    assert await asyncio.to_thread(scenario_sync.tell, url, EMAIL, PASSWORD) == EXPECTED
 
 
 async def test_asynchronous_calls_tell_the_story(url: str) -> None:
     """The same, in the event loop."""
-    assert await story_async.tell(url, EMAIL, PASSWORD) == EXPECTED
+    assert await scenario_async.tell(url, EMAIL, PASSWORD) == EXPECTED
 
 
 async def test_readme_does_what_it_says(url: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clients.generate import BIN, TYPESCRIPT
 from tests.clients.readme import SERVER
-from tests.clients.story import EMAIL, EXPECTED, PASSWORD
+from tests.clients.scenario import EMAIL, EXPECTED, PASSWORD
 
 TSC = TYPESCRIPT / "node_modules/typescript/bin/tsc"
 
@@ -27,14 +27,14 @@ async def node(*arguments: str | Path, folder: Path) -> str:
 
 
 async def test_types_fit_their_use(typescript_project: Path) -> None:
-    """The compiler, as strict as it gets, accepts the story and the README's example."""
+    """The compiler, as strict as it gets, accepts the scenario and the README's example."""
     options = ("--noEmit", "--strict", "--target", "es2022", "--module", "nodenext")
-    assert await node(TSC, *options, "story.ts", "readme.ts", folder=typescript_project) == ""
+    assert await node(TSC, *options, "scenario.ts", "readme.ts", folder=typescript_project) == ""
 
 
 async def test_calls_tell_the_story(url: str, typescript_project: Path) -> None:
     """Node runs it against the server and has seen what every client sees."""
-    printed = await node("story.ts", url, EMAIL, PASSWORD, folder=typescript_project)
+    printed = await node("scenario.ts", url, EMAIL, PASSWORD, folder=typescript_project)
     assert json.loads(printed) == EXPECTED
 
 

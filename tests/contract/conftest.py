@@ -15,10 +15,10 @@ from config import Settings
 from eitherdb_contract.clock import ManualClock
 from eitherdb_contract.provision import Provision
 
-from .bank import money
 from .expectations import refused_without
+from .list_kinds import KINDS, Shelf
+from .money import money
 from .samples import UNKNOWN_ID, new_user
-from .shelves import KINDS, Shelf
 
 
 class ManualIds:

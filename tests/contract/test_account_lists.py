@@ -12,8 +12,8 @@ from backends.protocols import MAX_LIMIT, Backend
 from eitherdb_contract.clock import ManualClock
 
 from .expectations import race
+from .list_kinds import order, position, sorted_by
 from .samples import UNKNOWN_ID, new_account
-from .shelves import order, position, sorted_by
 from .test_sorts import TEXTS
 
 pytestmark = pytest.mark.rule("Order", "Pages")

@@ -10,16 +10,6 @@ from backends.errors import AccountNotEmpty, NotFound, VersionMismatch
 from backends.models import Account, Page, Transfer, User, UserChanges
 from backends.protocols import Backend
 
-from .bank import (
-    after,
-    books,
-    checked_books,
-    in_the_end,
-    money,
-    needs_transactions,
-    open_account,
-    order_of,
-)
 from .conftest import Opener
 from .expectations import (
     changed,
@@ -29,6 +19,16 @@ from .expectations import (
     facts,
     race,
     raises,
+)
+from .money import (
+    after,
+    books,
+    checked_books,
+    in_the_end,
+    money,
+    needs_transactions,
+    open_account,
+    order_of,
 )
 from .samples import new_account, new_item, new_user
 

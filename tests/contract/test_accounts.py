@@ -14,9 +14,9 @@ from backends.models import Account, NewAccount, Page, User
 from backends.protocols import Backend
 from eitherdb_contract.clock import ManualClock
 
-from .bank import after, books, checked_books, money, needs_transactions, open_account
 from .conftest import ManualIds
 from .expectations import everything, facts, race, raises
+from .money import after, books, checked_books, money, needs_transactions, open_account
 from .samples import (
     FULL_ACCOUNT,
     OTHER_ACCOUNT,

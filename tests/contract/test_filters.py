@@ -23,8 +23,8 @@ from backends.models import (
 from backends.protocols import Backend
 from eitherdb_contract.clock import ManualClock
 
+from .list_kinds import Row, position, sorted_by
 from .samples import UNKNOWN_ID, new_item, new_user
-from .shelves import Row, position, sorted_by
 
 pytestmark = pytest.mark.rule("Pages")
 

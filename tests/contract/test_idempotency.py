@@ -19,7 +19,9 @@ from backends.errors import (
 from backends.models import Account, Idempotency, Transfer, User
 from backends.protocols import Backend
 
-from .bank import (
+from .conftest import ManualIds, Opener
+from .expectations import race, raises
+from .money import (
     books,
     checked_books,
     in_the_end,
@@ -29,8 +31,6 @@ from .bank import (
     open_account,
     order_of,
 )
-from .conftest import ManualIds, Opener
-from .expectations import race, raises
 from .samples import UNKNOWN_ID, hex_id, new_account, new_user
 
 pytestmark = pytest.mark.rule("Idempotency")

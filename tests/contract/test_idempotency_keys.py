@@ -8,8 +8,8 @@ from backends.errors import IdempotencyKeyReused
 from backends.models import User
 from backends.protocols import Backend
 
-from .bank import after, checked_books, key, money, needs_transactions, open_account
 from .expectations import raises
+from .money import after, checked_books, key, money, needs_transactions, open_account
 from .samples import hex_id, new_account
 
 pytestmark = pytest.mark.rule("Idempotency")

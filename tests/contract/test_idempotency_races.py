@@ -10,9 +10,9 @@ from backends.errors import IdempotencyKeyReused, InsufficientFunds
 from backends.models import Account, User
 from backends.protocols import Backend
 
-from .bank import checked_books, in_the_end, key, money, needs_transactions, open_account
 from .conftest import Opener
 from .expectations import facts, race
+from .money import checked_books, in_the_end, key, money, needs_transactions, open_account
 
 pytestmark = pytest.mark.rule("Idempotency", "Conflicts")
 

@@ -20,7 +20,9 @@ from backends.errors import (
 from backends.models import MAX_MINOR, Idempotency, Transfer, User
 from backends.protocols import Backend
 
-from .bank import (
+from .conftest import ManualIds, Opener
+from .expectations import facts, race, raises
+from .money import (
     books,
     checked_books,
     in_the_end,
@@ -30,8 +32,6 @@ from .bank import (
     open_account,
     order_of,
 )
-from .conftest import ManualIds, Opener
-from .expectations import facts, race, raises
 from .samples import hex_id, malformed_ids
 
 pytestmark = pytest.mark.rule("Idempotency")

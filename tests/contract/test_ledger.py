@@ -11,9 +11,9 @@ from backends.models import Account, Page, Transfer, TransferFilter, TransferSor
 from backends.protocols import Backend
 from eitherdb_contract.clock import ManualClock
 
-from .bank import money, needs_transactions, open_account, order_of
 from .conftest import ManualIds
 from .expectations import raises
+from .money import money, needs_transactions, open_account, order_of
 from .samples import UNKNOWN_ID, malformed_ids, new_user
 
 pytestmark = pytest.mark.rule("Money")

@@ -12,8 +12,8 @@ from eitherdb_contract.clock import ManualClock
 
 from .conftest import ManualIds
 from .expectations import race
+from .list_kinds import Row, Shelf, order, position
 from .samples import hex_id, new_item
-from .shelves import Row, Shelf, order, position
 
 pytestmark = pytest.mark.rule("Pages")
 

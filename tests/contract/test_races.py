@@ -12,9 +12,9 @@ from backends.errors import BackendError, NotFound
 from backends.models import Account, Item, ItemChanges, Page, User, UserChanges
 from backends.protocols import Backend
 
-from .bank import books, in_the_end
 from .conftest import Opener
 from .expectations import Facts, changed, delete_user_in_the_end, everything, facts
+from .money import books, in_the_end
 from .samples import new_account, new_item, new_user
 
 pytestmark = pytest.mark.rule("References", "Conflicts")

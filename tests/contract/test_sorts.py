@@ -12,8 +12,8 @@ from eitherdb_contract.clock import ManualClock
 
 from .conftest import ManualIds
 from .expectations import race
+from .list_kinds import Row, Shelf, position, sorted_by
 from .samples import hex_id, new_user
-from .shelves import Row, Shelf, position, sorted_by
 
 pytestmark = pytest.mark.rule("Order")
 

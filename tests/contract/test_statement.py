@@ -11,7 +11,9 @@ from backends.errors import NotFound, NotOwner
 from backends.models import Account, Statement, StatementEntry, Transfer, User
 from backends.protocols import Backend
 
-from .bank import (
+from .conftest import Opener
+from .expectations import race, raises
+from .money import (
     after,
     books,
     entries_of,
@@ -20,8 +22,6 @@ from .bank import (
     open_account,
     order_of,
 )
-from .conftest import Opener
-from .expectations import race, raises
 from .samples import UNKNOWN_ID, malformed_ids
 
 pytestmark = pytest.mark.rule("Money")

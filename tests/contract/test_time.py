@@ -12,8 +12,8 @@ from eitherdb_contract.clock import ManualClock
 
 from .conftest import Opener
 from .expectations import everything
+from .list_kinds import Shelf, position
 from .samples import new_item, new_user
-from .shelves import Shelf, position
 
 pytestmark = pytest.mark.rule("Time")
 

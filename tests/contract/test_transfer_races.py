@@ -12,7 +12,9 @@ from backends.errors import AccountNotEmpty, BackendError, BalanceOverflow, Insu
 from backends.models import MAX_MINOR, Account, Transfer, User
 from backends.protocols import Backend
 
-from .bank import (
+from .conftest import Opener
+from .expectations import MOST_TURNS, delete_user_in_the_end, facts, race
+from .money import (
     checked_books,
     in_the_end,
     money,
@@ -21,8 +23,6 @@ from .bank import (
     order_of,
     side,
 )
-from .conftest import Opener
-from .expectations import MOST_TURNS, delete_user_in_the_end, facts, race
 from .samples import new_user
 
 pytestmark = pytest.mark.rule("Money", "Conflicts")

@@ -20,7 +20,8 @@ from backends.models import MAX_MINOR, Account, NewEntry, NewTransfer, Page, Use
 from backends.protocols import Backend
 from eitherdb_contract.clock import ManualClock
 
-from .bank import (
+from .expectations import raises
+from .money import (
     after,
     checked_books,
     key,
@@ -30,7 +31,6 @@ from .bank import (
     order_of,
     side,
 )
-from .expectations import raises
 from .samples import FULL_ENTRY, UNKNOWN_ID, malformed_ids
 from .test_text import TEXTS
 from .test_time import TIMES

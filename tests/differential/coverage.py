@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 
 from tests.differential.model.calls import OPERATIONS
-from tests.differential.world import World
+from tests.differential.systems import Systems
 
 
-def report_of(world: World) -> str:
+def report_of(systems: Systems) -> str:
     """Return the lines that tell it."""
     reached: dict[str, dict[tuple[int, str], int]] = defaultdict(dict)
-    for (operation, status, code), times in world.coverage.items():
+    for (operation, status, code), times in systems.coverage.items():
         reached[operation][status, code] = times
-    names = ", ".join(world.services)
-    lines = [f"{world.coverage.total()} calls to each of {names}; {world.comparisons} comparisons"]
+    names = ", ".join(systems.services)
+    lines = [f"{systems.coverage.total()} calls to each of {names}; {systems.comparisons} comparisons"]
     missed = []
     for operation in sorted(reached.keys() | OPERATIONS.keys()):
         outcomes = sorted(reached[operation].items())

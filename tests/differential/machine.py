@@ -23,7 +23,8 @@ from hypothesis.strategies import (
     sampled_from,
 )
 
-from tests.differential import traps
+from tests.differential import edge_cases
+from tests.differential.edge_cases import bodies, mostly
 from tests.differential.model.calls import OPERATIONS, Call
 from tests.differential.model.state import (
     LOGIN_LIMIT,
@@ -32,8 +33,7 @@ from tests.differential.model.state import (
     MAX_QUERY_BYTES,
     RECOVERY_LIMIT,
 )
-from tests.differential.traps import bodies, mostly
-from tests.differential.world import ROOT, ROOT_PASSWORD, Conversation, World, reset_token_of
+from tests.differential.systems import ROOT, ROOT_PASSWORD, Conversation, Systems, reset_token_of
 
 Kind = Literal["users", "items", "accounts", "transfers"]
 Query = dict[str, str]
@@ -82,27 +82,29 @@ UNKNOWN_TAGS = ['"x"', '"0123456789abcdef01234567-1"', 'W/"x"', "x"]
 MEDIA = ["application/json", "application/json", "application/json; charset=utf-8"]
 
 NUMBERS = integers(0, 999)
-USER = {"full_name": traps.names, "is_active": traps.flags, "is_superuser": traps.flags}
-ITEM = {"title": traps.texts, "description": traps.names}
+USER = {"full_name": edge_cases.names, "is_active": edge_cases.flags, "is_superuser": edge_cases.flags}
+ITEM = {"title": edge_cases.texts, "description": edge_cases.names}
 
 
 def queries(kind: Kind) -> SearchStrategy[Query]:
     """Return the part of a list's query that names no other row, mostly valid."""
     sorts = [direction + field for field in SORTS[kind] for direction in ("", "-")]
-    searched = mostly(sampled_from(traps.COLLIDING), sampled_from([*traps.LONG, "", "\0", "x" * 256]))
+    searched = mostly(
+        sampled_from(edge_cases.COLLIDING), sampled_from([*edge_cases.LONG, "", "\0", "x" * 256])
+    )
     filters: dict[Kind, dict[str, SearchStrategy[object]]] = {
-        "users": {"is_active": traps.choice(["true", "false"], ["1", "True", ""])},
+        "users": {"is_active": edge_cases.choice(["true", "false"], ["1", "True", ""])},
         "items": {"title": searched, "q": searched},
-        "accounts": {"currency": traps.choice(["EUR", "USD"], ["eur", "", "\0"])},
+        "accounts": {"currency": edge_cases.choice(["EUR", "USD"], ["eur", "", "\0"])},
         "transfers": {},
     }
     window = {
-        "sort": traps.choice(sorts, ["id", "-", "TITLE"]),
-        "limit": traps.choice(["1", "2", "3"], ["0", "1000", "1001", "-1", "1.0", "", " 1", "\u0661"]),
-        "skip": traps.choice(["0", "1", "2"], ["2147483647", "2147483648", "-1", "x"]),
-        "count": traps.choice(["exact", "none"], ["", "all"]),
-        "created_after": traps.choice(traps.TIMES, traps.NO_TIMES),
-        "created_before": traps.choice(traps.TIMES, traps.NO_TIMES),
+        "sort": edge_cases.choice(sorts, ["id", "-", "TITLE"]),
+        "limit": edge_cases.choice(["1", "2", "3"], ["0", "1000", "1001", "-1", "1.0", "", " 1", "\u0661"]),
+        "skip": edge_cases.choice(["0", "1", "2"], ["2147483647", "2147483648", "-1", "x"]),
+        "count": edge_cases.choice(["exact", "none"], ["", "all"]),
+        "created_after": edge_cases.choice(edge_cases.TIMES, edge_cases.NO_TIMES),
+        "created_before": edge_cases.choice(edge_cases.TIMES, edge_cases.NO_TIMES),
     }
     valid: dict[str, SearchStrategy[Any]] = {**window, **filters[kind]}
     nonsense = {"nonsense": just("1"), "cursor": just(FORGED)}
@@ -114,10 +116,10 @@ def queries(kind: Kind) -> SearchStrategy[Query]:
 class Machine(RuleBasedStateMachine):
     """A few people, what they have, and all that they may ask for."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, systems: Systems) -> None:
         """Begin with empty databases."""
         super().__init__()
-        self._conversation = Conversation(world)
+        self._conversation = Conversation(systems)
         self._made: dict[str, list[str]] = {
             name: [] for name in ("tokens", "resets", "users", "items", "accounts", "transfers")
         }
@@ -147,7 +149,7 @@ class Machine(RuleBasedStateMachine):
         made = self._made[kind]
         if turn < 9 and made:
             return made[-1 - which % len(made)]
-        others = [*traps.MALFORMED_IDS, *(name for ids in self._made.values() for name in ids[-1:])]
+        others = [*edge_cases.MALFORMED_IDS, *(name for ids in self._made.values() for name in ids[-1:])]
         return others[which % len(others)]
 
     def _who(self, number: int) -> str | None:
@@ -208,7 +210,7 @@ class Machine(RuleBasedStateMachine):
     @rule(
         operation=sampled_from(["users-register_user", "users-create_user", "private-create_user"]),
         who=NUMBERS,
-        body=bodies({"email": traps.addresses, "password": traps.passwords}, USER),
+        body=bodies({"email": edge_cases.addresses, "password": edge_cases.passwords}, USER),
     )
     def add_user(self, operation: str, who: int, body: object) -> None:
         """Make a user in one of three ways, of which one wants a name."""
@@ -216,7 +218,9 @@ class Machine(RuleBasedStateMachine):
             body = {"full_name": "Ada", **body}
         self._send(operation, "users", token=self._who(who), body=body)
 
-    @rule(number=NUMBERS, email=sampled_from(traps.WRITABLE), password=sampled_from(["", "s3cret-horse"]))
+    @rule(
+        number=NUMBERS, email=sampled_from(edge_cases.WRITABLE), password=sampled_from(["", "s3cret-horse"])
+    )
     def log_in(self, number: int, email: str, password: str) -> None:
         """Sign in: every second time as somebody who is there, else with what is perhaps right."""
         users = list(self._conversation.state.users.values())
@@ -226,10 +230,10 @@ class Machine(RuleBasedStateMachine):
         elif number % 8 == 2:
             self._log_in(email, password)
         else:
-            spellings = [spelling for spelling, normal in traps.EMAILS.items() if normal == user.email]
+            spellings = [spelling for spelling, normal in edge_cases.EMAILS.items() if normal == user.email]
             self._log_in(spellings[number // 8 % len(spellings)], user.password)
 
-    @rule(who=NUMBERS, condition=NUMBERS, body=bodies({}, {"email": traps.addresses, **USER}))
+    @rule(who=NUMBERS, condition=NUMBERS, body=bodies({}, {"email": edge_cases.addresses, **USER}))
     def update_me(self, who: int, condition: int, body: object) -> None:
         """Change one's own name and address."""
         token = self._who(who)
@@ -241,7 +245,7 @@ class Machine(RuleBasedStateMachine):
         who=NUMBERS,
         condition=NUMBERS,
         number=NUMBERS,
-        body=bodies({"current_password": traps.passwords, "new_password": traps.passwords}, {}),
+        body=bodies({"current_password": edge_cases.passwords, "new_password": edge_cases.passwords}, {}),
     )
     def change_password(self, who: int, condition: int, number: int, body: object) -> None:
         """Change one's own password; mostly, the present one is right."""
@@ -257,7 +261,7 @@ class Machine(RuleBasedStateMachine):
         who=NUMBERS,
         number=NUMBERS,
         condition=NUMBERS,
-        body=bodies({}, {"email": traps.addresses, "password": traps.passwords, **USER}),
+        body=bodies({}, {"email": edge_cases.addresses, "password": edge_cases.passwords, **USER}),
     )
     def update_user(self, who: int, number: int, condition: int, body: object) -> None:
         """Change anything about somebody."""
@@ -267,7 +271,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         who=NUMBERS,
-        email=sampled_from(traps.ADDRESSES) | sampled_from(sorted({*traps.COLLIDING} - {"."})),
+        email=sampled_from(edge_cases.ADDRESSES) | sampled_from(sorted({*edge_cases.COLLIDING} - {"."})),
         number=NUMBERS,
         operation=sampled_from(["login-recover_password"] + ["login-recover_password_html_content"] * 2),
     )
@@ -280,7 +284,7 @@ class Machine(RuleBasedStateMachine):
         if answer.is_success and operation.endswith("content"):
             self._made["resets"].append(reset_token_of(answer))
 
-    @rule(number=NUMBERS, body=bodies({"new_password": traps.passwords}, {}))
+    @rule(number=NUMBERS, body=bodies({"new_password": edge_cases.passwords}, {}))
     def reset_password(self, number: int, body: object) -> None:
         """Set a password with the token of such a mail, perhaps again."""
         if isinstance(body, dict) and number % 20 != 10:
@@ -312,14 +316,16 @@ class Machine(RuleBasedStateMachine):
 
     # -- items -----------------------------------------------------------------------------------
 
-    @rule(who=NUMBERS, body=bodies({"title": traps.texts}, {"description": traps.names}))
+    @rule(who=NUMBERS, body=bodies({"title": edge_cases.texts}, {"description": edge_cases.names}))
     def add_item(self, who: int, body: object) -> None:
         """Make an item."""
         self._send("items-create_item", "items", token=self._who(who), body=body)
 
     @rule(
         who=NUMBERS,
-        body=bodies({"data": traps.rows_of({"title": traps.texts}, {"description": traps.names})}, {}),
+        body=bodies(
+            {"data": edge_cases.rows_of({"title": edge_cases.texts}, {"description": edge_cases.names})}, {}
+        ),
     )
     def add_items(self, who: int, body: object) -> None:
         """Make many items at once."""
@@ -342,7 +348,11 @@ class Machine(RuleBasedStateMachine):
 
     # -- money -----------------------------------------------------------------------------------
 
-    @rule(who=NUMBERS, key=traps.keys, body=bodies({"name": traps.texts, "currency": traps.currencies}, {}))
+    @rule(
+        who=NUMBERS,
+        key=edge_cases.keys,
+        body=bodies({"name": edge_cases.texts, "currency": edge_cases.currencies}, {}),
+    )
     def open_account(self, who: int, key: str | None, body: object) -> None:
         """Open an account."""
         self._send("accounts-create_account", "accounts", token=self._who(who), body=body, key=key)
@@ -351,8 +361,8 @@ class Machine(RuleBasedStateMachine):
         operation=sampled_from(["accounts-create_deposit"] * 2 + ["accounts-create_withdrawal"]),
         who=NUMBERS,
         number=NUMBERS,
-        key=traps.keys,
-        body=bodies({"amount_minor": traps.amounts}, {"note": traps.names}),
+        key=edge_cases.keys,
+        body=bodies({"amount_minor": edge_cases.amounts}, {"note": edge_cases.names}),
     )
     def bring_or_take(self, operation: str, who: int, number: int, key: str | None, body: object) -> None:
         """Bring money in or take it out."""
@@ -363,8 +373,8 @@ class Machine(RuleBasedStateMachine):
         who=NUMBERS,
         source=NUMBERS,
         to=NUMBERS,
-        key=traps.keys,
-        body=bodies({"amount_minor": traps.amounts}, {"note": traps.names}),
+        key=edge_cases.keys,
+        body=bodies({"amount_minor": edge_cases.amounts}, {"note": edge_cases.names}),
     )
     def transfer(self, who: int, source: int, to: int, key: str | None, body: object) -> None:
         """Move money between two accounts, now and then the same one; mostly, there is some."""
@@ -376,7 +386,7 @@ class Machine(RuleBasedStateMachine):
         self._send("transfers-create_transfer", "transfers", token=self._who(who), body=body, key=key)
 
     @precondition(lambda self: self._keyed)
-    @rule(number=NUMBERS, other=NUMBERS, note_=traps.names)
+    @rule(number=NUMBERS, other=NUMBERS, note_=edge_cases.names)
     def repeat(self, number: int, other: int, note_: object) -> None:
         """Send a request with a key again: as it was, with another body, or to another path."""
         call = self._keyed[number % len(self._keyed)]
@@ -467,7 +477,7 @@ class Machine(RuleBasedStateMachine):
                 self._change_an_item(changes.pop(), token)
 
     def _change_an_item(self, number: int, token: str | None) -> None:
-        title = traps.COLLIDING[number % len(traps.COLLIDING)]
+        title = edge_cases.COLLIDING[number % len(edge_cases.COLLIDING)]
         id_ = self._pick(number, "items")
         if number % 3 == 0:
             self._send("items-create_item", "items", token=token, body={"title": title})
@@ -520,7 +530,7 @@ class Machine(RuleBasedStateMachine):
     def _path(self, operation: str, number: int) -> tuple[str, ...]:
         return (self._pick(number, "items"),) if "{" in OPERATIONS[operation].path else ()
 
-    @rule(who=NUMBERS, email=sampled_from(traps.WRITABLE))
+    @rule(who=NUMBERS, email=sampled_from(edge_cases.WRITABLE))
     def ask_something_else(self, who: int, email: str) -> None:
         """Ask what has nothing to do with rows, and what is nothing at all."""
         self._send("utils-test_email", token=self._who(who), query=(("email_to", email),))

@@ -24,7 +24,7 @@ from eitherdb_contract.selection import run_on_backends, selected_backends
 from tests.conftest import MIGRATED_NAMES, find_provision
 from tests.differential.coverage import report_of
 from tests.differential.machine import Machine
-from tests.differential.world import World, one_world
+from tests.differential.systems import Systems, systems_under_test
 from tests.provision import Servers
 
 logger = logging.getLogger(__name__)
@@ -59,28 +59,28 @@ async def test_histories_are_the_same_on_every_backend(
     names: list[str], servers: Servers, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Status, headers and body of every answer, whatever was asked before."""
-    for chatty in ("httpx2", "api"):  # a line for each request, and a letter for each mail
+    for chatty in ("httpx2", "api"):  # a line for each request, and an email for each mail
         caplog.set_level(logging.WARNING, chatty)
     async with AsyncExitStack() as stack:
         provisions = {name: find_provision(name, servers) for name in names}
         for provision in provisions.values():
             await provision.start()
             stack.push_async_callback(provision.stop)
-        world = await stack.enter_async_context(one_world(provisions))
-        await asyncio.to_thread(run, world)
-        logger.info("%s", report_of(world))
+        systems = await stack.enter_async_context(systems_under_test(provisions))
+        await asyncio.to_thread(run, systems)
+        logger.info("%s", report_of(systems))
 
 
-def run(world: World) -> None:
+def run(systems: Systems) -> None:
     """Run histories until the time is over; at least a round of them."""
     begun = time.monotonic()
     for number in count():
-        make = seed(SEED + number)(lambda: Machine(world))
+        make = seed(SEED + number)(lambda: Machine(systems))
         try:
             run_state_machine_as_test(cast("type[RuleBasedStateMachine]", make), settings=PROFILE)
         except AssertionError as exc:
             exc.add_note(f"DIFFERENTIAL_SEED={SEED + number} repeats it")
             raise
-        logger.info("seed %s: %s calls so far", SEED + number, world.coverage.total())
+        logger.info("seed %s: %s calls so far", SEED + number, systems.coverage.total())
         if time.monotonic() - begun >= MINUTES * 60:
             return

@@ -62,7 +62,7 @@ FAULTS = [
         _PAGES,
         "mongo: a cursor behind the row that is not shown yet",
         ("order.position(found[limit - 1])", "order.position(found[limit])"),
-        first="walks",
+        first="cursor_pagination",
     ),
     _in(
         _PAGES,

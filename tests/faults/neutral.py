@@ -29,7 +29,12 @@ FAULTS = [
         ("check_deliverability=False).normalized", "check_deliverability=False).original"),
         first="emails",
     ),
-    _in(_MODELS, "NUL in a text", ('if "\\x00" in text:', "if not isinstance(text, str):"), first="forms"),
+    _in(
+        _MODELS,
+        "NUL in a text",
+        ('if "\\x00" in text:', "if not isinstance(text, str):"),
+        first="input_models",
+    ),
     _in(
         _MODELS,
         "search by lower case in place of folded case",
@@ -56,7 +61,7 @@ FAULTS = [
         _MODELS,
         "a bound of time that is rounded down",
         ("return whole if whole == time else _shifted(whole, _MILLISECOND)", "return whole"),
-        first="forms",
+        first="input_models",
     ),
     _in(
         _MODELS,

@@ -193,7 +193,7 @@ FAULTS = [
         _MONEY,
         "sql: a transfer between one's own accounts listed twice",
         ('TRANSFERS.c.from_owner_id.is_distinct_from(bindparam("owner_id")),', ""),
-        first="moves",
+        first="postings",
     ),
     _in(
         _MONEY,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tests.proof.load import Answer
-from tests.proof.orders import Order
+from tests.proof.workload import Order
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.proof.connection import Connection, Lost, Reply
-from tests.proof.orders import Manner, Order
+from tests.proof.workload import Manner, Order
 
 CLIENTS = 64
 TIMEOUT_SECONDS = 90

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
-from backends.cancellation import to_its_end
+from backends.cancellation import run_to_completion
 from cli.local_servers import LocalServer, start_mongo, start_postgres
 from config import Settings
 from tests.cli.command import EITHERDB, Serving, answers, environment, free_port, until
@@ -131,7 +131,7 @@ class OwnServer(OwnDatabase):
     async def start(self) -> None:
         """See `OwnDatabase`."""
         # To its end, or a load that fails meanwhile would leave it behind.
-        await to_its_end(asyncio.to_thread(self._start))
+        await run_to_completion(asyncio.to_thread(self._start))
 
     def _start(self) -> None:
         start = start_postgres if self._name == "postgres" else start_mongo
@@ -150,7 +150,7 @@ class OwnServer(OwnDatabase):
         """See `OwnDatabase`."""
         assert self._server is not None
         kill_all(self._server.pid)
-        await to_its_end(asyncio.to_thread(self._server.stop))  # reaps it, and lets its folder go
+        await run_to_completion(asyncio.to_thread(self._server.stop))  # reaps it, and lets its folder go
 
     def end(self) -> None:
         """See `OwnDatabase`."""

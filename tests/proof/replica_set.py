@@ -10,7 +10,7 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from backends.cancellation import to_its_end
+from backends.cancellation import run_to_completion
 from cli.local_servers import MONGOD_IS_READY, find_mongod, mongod_command
 from cli.server_folder import ServerFolder, wait_until
 from config import MongoDriver, Settings
@@ -65,7 +65,7 @@ class ReplicaSet(OwnDatabase):
 
     async def start(self) -> None:
         """See `OwnDatabase`."""
-        await to_its_end(asyncio.to_thread(self._start))
+        await run_to_completion(asyncio.to_thread(self._start))
 
     def _start(self) -> None:
         for node in self._killed:
@@ -77,7 +77,7 @@ class ReplicaSet(OwnDatabase):
 
     async def kill(self) -> None:
         """See `OwnDatabase`: when this returns, another node is primary."""
-        await to_its_end(asyncio.to_thread(self._kill))
+        await run_to_completion(asyncio.to_thread(self._kill))
 
     def _kill(self) -> None:
         (primary,) = (node for node in self._nodes if node.host == self.primaries[-1])

@@ -8,7 +8,7 @@ from migrations import open_migrator
 from tests.proof.faults import Faults, crash_of
 from tests.proof.processes import two_servers
 from tests.proof.replica_set import replica_set
-from tests.proof.stage import Stage
+from tests.proof.scenario import Stage
 
 
 @pytest.mark.crashes

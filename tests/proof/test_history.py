@@ -9,7 +9,7 @@ import pytest
 
 from tests.proof.history import AccountRow, Entry, History, Line, Side, Statement
 from tests.proof.load import Answer
-from tests.proof.orders import Order
+from tests.proof.workload import Order
 
 ORDERS = [
     Order("in", None, "a", 100),

@@ -7,7 +7,7 @@ import pytest
 from migrations import open_migrator
 from tests.proof.faults import alternately
 from tests.proof.processes import own_database, two_servers
-from tests.proof.stage import Stage
+from tests.proof.scenario import Stage
 
 pytestmark = [pytest.mark.timeout(1800), pytest.mark.usefixtures("machine")]
 

@@ -42,11 +42,11 @@ def test_ratios_are_of_the_same_round() -> None:
     """A round in which the machine is slow for both changes no ratio: the medians' ratio would be 0.4."""
     samples = {
         "EitherDB": rounds(per_second=[50, 5, 20], cpu_ms=[1, 10, 4]),
-        "floor": rounds(per_second=[100, 10, 50], cpu_ms=[0.5, 5, 1]),
+        "baseline": rounds(per_second=[100, 10, 50], cpu_ms=[0.5, 5, 1]),
     }
-    ours, floor = compare("sqlite", "read", samples, floor="floor")
+    ours, baseline = compare("sqlite", "read", samples, baseline="baseline")
     assert (ours.contender, ours.ratio, ours.cpu_ratio) == ("EitherDB", 0.5, 0.5)
-    assert (floor.contender, floor.ratio, floor.cpu_ratio) == ("floor", 1, 1)
+    assert (baseline.contender, baseline.ratio, baseline.cpu_ratio) == ("baseline", 1, 1)
 
 
 @pytest.mark.parametrize(

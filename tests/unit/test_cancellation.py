@@ -7,7 +7,7 @@ import asyncio
 import anyio
 import pytest
 
-from backends.cancellation import to_its_end
+from backends.cancellation import run_to_completion
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ async def work(done: list[str]) -> None:
 
 async def test_cancelled_once_it_ends_first(done: list[str]) -> None:
     """The caller is told of the cancellation afterwards."""
-    caller = asyncio.create_task(to_its_end(work(done)))
+    caller = asyncio.create_task(run_to_completion(work(done)))
     await asyncio.sleep(0.01)
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -36,6 +36,6 @@ async def test_cancelled_once_it_ends_first(done: list[str]) -> None:
 async def test_cancelled_again_and_again_it_ends_first(done: list[str]) -> None:
     """As in a scope of anyio's, in which Starlette streams answers."""
     with anyio.move_on_after(0.01) as scope:
-        await to_its_end(work(done))
+        await run_to_completion(work(done))
     assert scope.cancelled_caught
     assert done == ["work"]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+from tests.differential.edge_cases import EMAILS
 from tests.differential.model.answers import Location
 from tests.differential.model.calls import ABSENT
-from tests.differential.traps import EMAILS
 
 MAX_MINOR = 2**63 - 1
 CURRENCIES = {"EUR", "USD", "JPY"}

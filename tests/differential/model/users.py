@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.differential.edge_cases import EMAILS
 from tests.differential.model.answers import (
     EMAIL_TAKEN,
     INACTIVE_USER,
@@ -19,7 +20,6 @@ from tests.differential.model.calls import Call
 from tests.differential.model.forms import NEW_USER, PASSWORDS, PRIVATE_USER, RESET, SIGN_UP, USER, USER_ME
 from tests.differential.model.pages import page_of
 from tests.differential.model.state import LOGIN_LIMIT, RECOVERY_LIMIT, State, User, answers
-from tests.differential.traps import EMAILS
 
 INCORRECT_LOGIN = refused(400, "incorrect_login", "Incorrect email or password")
 INVALID_RESET = refused(400, "invalid_token", "Invalid token")

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from fastapi.security import OAuth2PasswordBearer
 from pydantic import BaseModel, Field
 
-from bench.floors.shared import API, BaseFloor, Refused, Shown, check, check_owner, session_of
+from bench.baselines.shared import API, DatabaseBaseline, Refused, Shown, check, check_owner, session_of
 
 Text = Annotated[str, Field(min_length=1, max_length=255)]
 
@@ -62,22 +62,22 @@ class Transfer(BaseModel):
     idempotency_key: str | None
 
 
-async def _floor(request: Request) -> BaseFloor[Any]:
-    floor: BaseFloor[Any] = request.app.state.floor
-    return floor
+async def _baseline(request: Request) -> DatabaseBaseline[Any]:
+    baseline: DatabaseBaseline[Any] = request.app.state.baseline
+    return baseline
 
 
-Floor = Annotated[BaseFloor[Any], Depends(_floor)]
+Baseline = Annotated[DatabaseBaseline[Any], Depends(_baseline)]
 Token = Annotated[str, Depends(OAuth2PasswordBearer(tokenUrl=f"{API}/login/access-token"))]
 
 
-async def _reader(floor: Floor) -> AsyncIterator[Any]:
-    async with floor.reader() as connection:
+async def _reader(baseline: Baseline) -> AsyncIterator[Any]:
+    async with baseline.reader() as connection:
         yield connection
 
 
-async def _writer(floor: Floor) -> AsyncIterator[Any]:
-    async with floor.writer() as connection:
+async def _writer(baseline: Baseline) -> AsyncIterator[Any]:
+    async with baseline.writer() as connection:
         yield connection
 
 
@@ -85,18 +85,18 @@ Reader = Annotated[Any, Depends(_reader)]
 Writer = Annotated[Any, Depends(_writer)]
 
 
-async def _signed_in(floor: Floor, connection: Any, token: str) -> str:
+async def _signed_in(baseline: Baseline, connection: Any, token: str) -> str:
     user_id, session_version = session_of(token)
-    check(await floor.user(connection, user_id), session_version)
+    check(await baseline.user(connection, user_id), session_version)
     return user_id
 
 
-async def _reading_user(floor: Floor, connection: Reader, token: Token) -> str:
-    return await _signed_in(floor, connection, token)
+async def _reading_user(baseline: Baseline, connection: Reader, token: Token) -> str:
+    return await _signed_in(baseline, connection, token)
 
 
-async def _writing_user(floor: Floor, connection: Writer, token: Token) -> str:
-    return await _signed_in(floor, connection, token)
+async def _writing_user(baseline: Baseline, connection: Writer, token: Token) -> str:
+    return await _signed_in(baseline, connection, token)
 
 
 ReadingUser = Annotated[str, Depends(_reading_user)]
@@ -108,42 +108,44 @@ async def _refuse(_: Request, exc: Exception) -> JSONResponse:
     return JSONResponse({"detail": detail}, status)
 
 
-def create_app(floor: BaseFloor[Any]) -> FastAPI:
+def create_app(baseline: DatabaseBaseline[Any]) -> FastAPI:
     """Make the application."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await floor.open()
-        app.state.floor = floor
+        await baseline.open()
+        app.state.baseline = baseline
         yield
-        await floor.close()
+        await baseline.close()
 
     app = FastAPI(lifespan=lifespan, exception_handlers={Refused: _refuse})
 
     @app.get(f"{API}/items/{{id}}", response_model=Item)
-    async def read_item(id: str, user_id: ReadingUser, connection: Reader, floor: Floor) -> Shown:
-        return check_owner(await floor.item(connection, id), user_id)
+    async def read_item(id: str, user_id: ReadingUser, connection: Reader, baseline: Baseline) -> Shown:
+        return check_owner(await baseline.item(connection, id), user_id)
 
     @app.get(f"{API}/items/", response_model=Items)
     async def read_items(
         user_id: ReadingUser,
         connection: Reader,
-        floor: Floor,
+        baseline: Baseline,
         limit: Annotated[int, Query(ge=0, le=100)] = 100,
     ) -> dict[str, Any]:
-        page = await floor.page(connection, user_id, limit)
+        page = await baseline.page(connection, user_id, limit)
         return {"data": page.items, "count": page.count}
 
     @app.post(f"{API}/items/", response_model=Item)
-    async def create_item(new: NewItem, user_id: WritingUser, connection: Writer, floor: Floor) -> Shown:
-        return await floor.add_item(connection, user_id, new.title, new.description)
+    async def create_item(
+        new: NewItem, user_id: WritingUser, connection: Writer, baseline: Baseline
+    ) -> Shown:
+        return await baseline.add_item(connection, user_id, new.title, new.description)
 
     @app.post(f"{API}/transfers/", response_model=Transfer)
     async def create_transfer(
-        new: NewTransfer, user_id: WritingUser, connection: Writer, floor: Floor
+        new: NewTransfer, user_id: WritingUser, connection: Writer, baseline: Baseline
     ) -> Shown:
         sides = (new.from_account_id, new.to_account_id)
-        return await floor.transfer(connection, user_id, *sides, new.amount_minor, new.note)
+        return await baseline.transfer(connection, user_id, *sides, new.amount_minor, new.note)
 
     @app.get(f"{API}/utils/health-check/")
     async def hello() -> bool:

@@ -12,7 +12,8 @@ from backends.errors import InsufficientFunds, NotFound
 from backends.models import Account, Transfer, User
 from backends.protocols import Backend
 
-from .bank import (
+from .expectations import raises, refused_without
+from .money import (
     after,
     books,
     checked_books,
@@ -22,7 +23,6 @@ from .bank import (
     order_of,
     side,
 )
-from .expectations import raises, refused_without
 from .samples import UNKNOWN_ID
 
 pytestmark = pytest.mark.rule("Money")

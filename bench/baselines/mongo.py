@@ -10,7 +10,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 
-from bench.floors.shared import (
+from bench.baselines.shared import (
     POOL_SIZE,
     Page,
     Refused,
@@ -41,8 +41,8 @@ def _shown(document: Document) -> Shown:
     }
 
 
-class Floor:
-    """`BaseFloor` on PyMongo Async."""
+class Baseline:
+    """`DatabaseBaseline` on PyMongo Async."""
 
     def __init__(self, url: str) -> None:
         """Take the database's URL."""

@@ -10,8 +10,8 @@ from backends.models import Page, Position
 from eitherdb_contract.clock import ManualClock
 
 from .conftest import ManualIds
+from .list_kinds import Row, Shelf, position, sorted_by
 from .samples import hex_id
-from .shelves import Row, Shelf, position, sorted_by
 
 pytestmark = pytest.mark.rule("Pages")
 

@@ -1,6 +1,6 @@
-"""Serves a floor as `eitherdb serve` serves EitherDB.
+"""Serves a baseline as `eitherdb serve` serves EitherDB.
 
-DATABASE_URL=… SECRET_KEY=… python -m bench.floors postgres starlette 8001
+DATABASE_URL=… SECRET_KEY=… python -m bench.baselines postgres starlette 8001
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from importlib import import_module
 
 import uvicorn
 
-from bench.floors import fastapi_app, starlette_app
+from bench.baselines import fastapi_app, starlette_app
 
 APPS = {"starlette": starlette_app.create_app, "fastapi": fastapi_app.create_app}
 
 
 def main(database: str, framework: str, port: str) -> None:
     """Serve until the process is ended."""
-    floor = import_module(f"bench.floors.{database}").Floor(os.environ["DATABASE_URL"])
-    app = APPS[framework](floor)
+    baseline = import_module(f"bench.baselines.{database}").Baseline(os.environ["DATABASE_URL"])
+    app = APPS[framework](baseline)
     gc.collect()
     gc.freeze()
     uvicorn.run(app, port=int(port), access_log=False, server_header=False)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @cache
 def _templates() -> Environment:
-    # A server starts sooner without it, and many never write a letter.
+    # A server starts sooner without it, and many never write an email.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape  # noqa: PLC0415
 
     return Environment(
@@ -41,12 +41,12 @@ def _templates() -> Environment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class Email:
     """A mail before it is written.
 
     Attributes:
         to: The address as it is stored.
-        kind: Names the templates, and the letter in the log.
+        kind: Names the templates, and the email in the log.
         subject: With `{project}` for PROJECT_NAME.
         expires: Whether it is of no use after PASSWORD_RESET_EXPIRE_MINUTES.
     """
@@ -63,7 +63,7 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PasswordResetMail(Letter):
+class PasswordResetEmail(Email):
     """Lets whoever can read it choose a new password; says so for PASSWORD_RESET_EXPIRE_MINUTES."""
 
     kind = "password_reset"
@@ -78,7 +78,7 @@ class PasswordResetMail(Letter):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewAccountMail(Letter):
+class NewAccountEmail(Email):
     """Tells someone of the account that a superuser made for him; the password is not in it."""
 
     kind = "new_account"
@@ -91,7 +91,7 @@ class NewAccountMail(Letter):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialMail(Letter):
+class DeliveryTestEmail(Email):
     """Shows that mail arrives."""
 
     kind = "trial"
@@ -100,42 +100,42 @@ class TrialMail(Letter):
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A letter in words; text and HTML say the same."""
+    """An email in words; text and HTML say the same."""
 
     subject: str
     text: str = field(repr=False)
     html: str = field(repr=False)
 
 
-def render(letter: Letter, settings: Settings) -> Rendered:
-    """Write the letter out.
+def render(email: Email, settings: Settings) -> Rendered:
+    """Write the email out.
 
     The subject is one line, in Unicode if PROJECT_NAME is. In the HTML the link is an attribute of its
     own: `href="LINK"`.
     """
     words = {
         "project": settings.project_name,
-        "to": letter.to,
-        "link": settings.frontend_origin + letter.path,
+        "to": email.to,
+        "link": settings.frontend_origin + email.path,
         "valid_for": _duration(settings.password_reset_expire_minutes),
     }
     text, html = (
-        _templates().get_template(f"{letter.kind}.{form}").render(words) for form in ("txt", "html")
+        _templates().get_template(f"{email.kind}.{form}").render(words) for form in ("txt", "html")
     )
-    return Rendered(letter.subject.format(project=settings.project_name), text, html)
+    return Rendered(email.subject.format(project=settings.project_name), text, html)
 
 
-def make_message(letter: Letter, settings: Settings) -> EmailMessage:
-    """Put the letter into a message with both forms in it; `To` and `From` fit an SMTP envelope as well.
+def make_message(email: Email, settings: Settings) -> EmailMessage:
+    """Put the email into a message with both forms in it; `To` and `From` fit an SMTP envelope as well.
 
     Raises:
-        ValueError: `letter.to` is no e-mail address.
+        ValueError: `email.to` is no e-mail address.
     """
-    rendered = render(letter, settings)
+    rendered = render(email, settings)
     sender = mailbox(settings.sender_email)
     headers = {
         "From": _named(settings.sender_name, sender),
-        "To": mailbox(letter.to),
+        "To": mailbox(email.to),
         "Subject": _encoded("Subject", rendered.subject),
         "Date": format_datetime(utc_now()),
         # The default domain would be this machine's name, which takes a look-up and is nobody's business.

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bench.floors.shared import API, BaseFloor, Refused, check, check_owner, session_of
+from bench.baselines.shared import API, DatabaseBaseline, Refused, check, check_owner, session_of
 
 
 class Json(Response):
@@ -37,7 +37,7 @@ async def _refuse(_: Request, exc: Exception) -> Json:
     return Json({"detail": detail}, status)
 
 
-def create_app(floor: BaseFloor[Any]) -> Starlette:
+def create_app(baseline: DatabaseBaseline[Any]) -> Starlette:
     """Make the application."""
 
     async def hello(_: Request) -> Json:
@@ -45,42 +45,42 @@ def create_app(floor: BaseFloor[Any]) -> Starlette:
 
     async def read_item(request: Request) -> Json:
         user_id, session_version = _session(request)
-        async with floor.reader() as connection:
-            user, item = await floor.user_and_item(connection, user_id, request.path_params["id"])
+        async with baseline.reader() as connection:
+            user, item = await baseline.user_and_item(connection, user_id, request.path_params["id"])
         check(user, session_version)
         return Json(check_owner(item, user_id))
 
     async def read_items(request: Request) -> Json:
         user_id, session_version = _session(request)
         limit = min(int(request.query_params.get("limit", 100)), 100)
-        async with floor.reader() as connection:
-            user, page = await floor.user_and_page(connection, user_id, limit)
+        async with baseline.reader() as connection:
+            user, page = await baseline.user_and_page(connection, user_id, limit)
         check(user, session_version)
         return Json({"data": page.items, "count": page.count, "next_cursor": None})
 
     async def create_item(request: Request) -> Json:
         user_id, session_version = _session(request)
         new = orjson.loads(await request.body())
-        async with floor.writer() as connection:
-            check(await floor.user(connection, user_id), session_version)
-            return Json(await floor.add_item(connection, user_id, new["title"], new.get("description")))
+        async with baseline.writer() as connection:
+            check(await baseline.user(connection, user_id), session_version)
+            return Json(await baseline.add_item(connection, user_id, new["title"], new.get("description")))
 
     async def create_transfer(request: Request) -> Json:
         user_id, session_version = _session(request)
         new = orjson.loads(await request.body())
         sides = (new["from_account_id"], new["to_account_id"])
-        async with floor.writer() as connection:
-            check(await floor.user(connection, user_id), session_version)
-            transfer = await floor.transfer(
+        async with baseline.writer() as connection:
+            check(await baseline.user(connection, user_id), session_version)
+            transfer = await baseline.transfer(
                 connection, user_id, *sides, new["amount_minor"], new.get("note")
             )
         return Json(transfer)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        await floor.open()
+        await baseline.open()
         yield
-        await floor.close()
+        await baseline.close()
 
     routes = [
         Route(f"{API}/items/{{id}}", read_item),

@@ -31,9 +31,9 @@ from backends.errors import BackendError
 from backends.models import MAX_MINOR, Account, AccountFilter, Idempotency, NewAccount, Transfer, User
 from backends.protocols import Backend
 
-from .bank import entries_of, key, money, order_of
 from .expectations import facts
 from .model import Addition, Call, Model, Move, Outcome, blank
+from .money import entries_of, key, money, order_of
 from .samples import new_user
 
 pytestmark = pytest.mark.rule("Atomicity", "Money")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from bson import ObjectId
 
-from bench.floors.shared import (
+from bench.baselines.shared import (
     POOL_SIZE,
     Page,
     Refused,
@@ -76,8 +76,8 @@ def _shown(row: Any) -> Shown:
     }
 
 
-class Floor:
-    """`BaseFloor` on asyncpg."""
+class Baseline:
+    """`DatabaseBaseline` on asyncpg."""
 
     def __init__(self, url: str) -> None:
         """Take the database's URL."""

@@ -1,4 +1,4 @@
-"""The story, told by the Python client's synchronous calls."""
+"""The scenario, told by the Python client's synchronous calls."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from backends.batches import MAX_KEYS, TURNS, Batches
+from backends.dataloader import LOOP_ITERATIONS, MAX_KEYS, DataLoader
 from backends.errors import Unavailable
 
 
@@ -19,7 +19,7 @@ class Database:
         self.called_off = 0
         self.may_answer = asyncio.Event()
         self.may_answer.set()
-        self.batches = Batches(self._find)
+        self.loader = DataLoader(self._find)
 
     async def _find(self, keys: Sequence[str]) -> dict[str, int]:
         self.asked.append(list(keys))
@@ -37,14 +37,14 @@ class Database:
 
 async def a_few_turns() -> None:
     """Let the loop do what is to be done next."""
-    for _ in range(5 + TURNS):
+    for _ in range(5 + LOOP_ITERATIONS):
         await asyncio.sleep(0)
 
 
 async def test_who_asks_in_one_turn_shares_a_command() -> None:
     """A key that several ask for is sent once, and who asks for an unknown one gets nothing."""
     database = Database()
-    found = await asyncio.gather(*map(database.batches.get, ["1", "2", "unknown", "1"]))
+    found = await asyncio.gather(*map(database.loader.load, ["1", "2", "unknown", "1"]))
     assert found == [1, 2, None, 1]
     assert database.asked == [["1", "2", "unknown"]]
 
@@ -53,9 +53,9 @@ async def test_who_asks_later_has_a_command_of_his_own() -> None:
     """What was sent before somebody asked may not see what he saw."""
     database = Database()
     database.may_answer.clear()
-    first = asyncio.create_task(database.batches.get("1"))
+    first = asyncio.create_task(database.loader.load("1"))
     await a_few_turns()
-    second = asyncio.create_task(database.batches.get("1"))
+    second = asyncio.create_task(database.loader.load("1"))
     await a_few_turns()
     database.may_answer.set()
     assert [await first, await second] == [1, 1]
@@ -66,23 +66,23 @@ async def test_commands_are_bounded() -> None:
     """What is too much for one goes into the next."""
     database = Database()
     keys = [str(number) for number in range(2 * MAX_KEYS + 1)]
-    assert await asyncio.gather(*map(database.batches.get, keys)) == list(map(int, keys))
+    assert await asyncio.gather(*map(database.loader.load, keys)) == list(map(int, keys))
     assert [len(asked) for asked in database.asked] == [MAX_KEYS, MAX_KEYS, 1]
 
 
 async def test_failure_is_everybodys() -> None:
     """Those of the batch, and nobody later."""
     database = Database()
-    failed = await asyncio.gather(*map(database.batches.get, ["1", "broken"]), return_exceptions=True)
+    failed = await asyncio.gather(*map(database.loader.load, ["1", "broken"]), return_exceptions=True)
     assert [type(each) for each in failed] == [Unavailable, Unavailable]
-    assert await database.batches.get("1") == 1
+    assert await database.loader.load("1") == 1
 
 
 async def test_value_that_cannot_be_read_is_of_those_who_ask_for_it() -> None:
     """What somebody wrote past the API is found out key by key, and hurts nobody else."""
     database = Database()
     keys = ["1", "unreadable", "2", "unreadable"]
-    found = await asyncio.gather(*map(database.batches.get, keys), return_exceptions=True)
+    found = await asyncio.gather(*map(database.loader.load, keys), return_exceptions=True)
     assert [type(each) for each in found] == [int, KeyError, int, KeyError]
     assert database.asked == [["1", "unreadable", "2"], ["1"], ["unreadable"], ["2"]]
 
@@ -91,7 +91,7 @@ async def test_who_is_cancelled_takes_nobody_along() -> None:
     """The others in the batch are answered."""
     database = Database()
     database.may_answer.clear()
-    cancelled, other = (asyncio.create_task(database.batches.get(key)) for key in ("1", "2"))
+    cancelled, other = (asyncio.create_task(database.loader.load(key)) for key in ("1", "2"))
     await a_few_turns()
     cancelled.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -105,7 +105,7 @@ async def test_command_that_nobody_waits_for_is_called_off() -> None:
     """As a look-up of one's own is: the server does nothing for nobody."""
     database = Database()
     database.may_answer.clear()
-    callers = [asyncio.create_task(database.batches.get(key)) for key in ("1", "2")]
+    callers = [asyncio.create_task(database.loader.load(key)) for key in ("1", "2")]
     await a_few_turns()
     for caller in callers:
         caller.cancel()
@@ -114,13 +114,13 @@ async def test_command_that_nobody_waits_for_is_called_off() -> None:
     assert database.called_off == 1
 
 
-@pytest.mark.parametrize("turns", range(TURNS + 2))
-async def test_command_that_is_called_off_early_keeps_nobody_waiting(turns: int) -> None:
+@pytest.mark.parametrize("iterations", range(LOOP_ITERATIONS + 2))
+async def test_command_that_is_called_off_early_keeps_nobody_waiting(iterations: int) -> None:
     """Whoever asks next begins a batch of his own, however far the last one had come."""
     database = Database()
-    caller = asyncio.create_task(database.batches.get("1"))
-    for _ in range(turns):
+    caller = asyncio.create_task(database.loader.load("1"))
+    for _ in range(iterations):
         await asyncio.sleep(0)
     caller.cancel()
     async with asyncio.timeout(1):
-        assert await database.batches.get("2") == 2
+        assert await database.loader.load("2") == 2

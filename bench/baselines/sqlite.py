@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import aiosqlite
 from bson import ObjectId
 
-from bench.floors.shared import (
+from bench.baselines.shared import (
     POOL_SIZE,
     Page,
     Refused,
@@ -79,8 +79,8 @@ def _refuse() -> NoReturn:
     raise Refused(400, "Insufficient funds")
 
 
-class Floor:
-    """`BaseFloor` on aiosqlite."""
+class Baseline:
+    """`DatabaseBaseline` on aiosqlite."""
 
     def __init__(self, url: str) -> None:
         """Take the database's URL."""

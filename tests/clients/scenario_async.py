@@ -1,4 +1,4 @@
-"""The story, told by the Python client's asynchronous calls."""
+"""The scenario, told by the Python client's asynchronous calls."""
 
 from __future__ import annotations
 

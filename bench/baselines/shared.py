@@ -1,4 +1,4 @@
-"""What the floors of all databases have in common: tokens, forms of rows, and what a floor has to do."""
+"""Shared by the baselines of all databases: tokens, forms of rows, and the protocol of a baseline."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Refused(Exception):
     """The caller may not, or there is no such thing; its arguments are the status and the detail."""
 
 
-class BaseFloor(Protocol[C]):
+class DatabaseBaseline(Protocol[C]):
     """A database: Starlette's routes take the methods with `user_and`, FastAPI's the ones without."""
 
     async def open(self) -> None:

@@ -1,4 +1,4 @@
-// The story of story.py, told by the TypeScript client; prints JSON. Types are checked, then Node runs it.
+// The story of scenario.py, told by the TypeScript client; prints JSON. Types are checked, then Node runs it.
 
 import { ItemsService, LoginService, UsersService, type ErrorBody } from "eitherdb-client";
 import { createClient } from "eitherdb-client/client";

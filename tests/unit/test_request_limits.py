@@ -6,7 +6,7 @@ import random
 import re
 
 from api.errors import MAX_JSON_DEPTH
-from api.limits import _is_too_deep
+from api.request_limits import _is_too_deep
 
 PIECES = ["[", "{", "]", "}", "[" * 9, "{" * 9, "]" * 9, "}" * 9, '"', '"[[["', '"\\"{"', "\\", "1,", "é"]
 

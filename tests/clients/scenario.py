@@ -1,4 +1,4 @@
-"""One story that every client tells: what it must have seen at the end, as JSON."""
+"""One scenario that every client tells: what it must have seen at the end, as JSON."""
 
 from __future__ import annotations
 

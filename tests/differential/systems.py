@@ -81,7 +81,7 @@ class StepIds:
 
 
 @dataclass
-class World:
+class Systems:
     """All that a run's histories share.
 
     Attributes:
@@ -143,16 +143,16 @@ class Conversation:
         steps: How many calls were made.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, systems: Systems) -> None:
         """Begin with empty databases."""
-        self._world = world
-        self.state = world.run(world.begin())
+        self._systems = systems
+        self.state = systems.run(systems.begin())
         self.steps = 0
         self._donors = Random(0)  # noqa: S311 - no secret
 
     def pass_by(self, *, milliseconds: int) -> None:
         """Let time pass; otherwise it stands still."""
-        self._world.clock.pass_by(seconds=milliseconds / 1000)
+        self._systems.clock.pass_by(seconds=milliseconds / 1000)
 
     def send(self, call: Call) -> httpx2.Response:
         """Send the call, hold all answers against the model's and each other; return one backend's.
@@ -160,20 +160,20 @@ class Conversation:
         Whose it is changes by chance: what it issued is sent to the others from then on.
         """
         self.steps += 1
-        self.state.now = self._world.clock.now
+        self.state.now = self._systems.clock.now
         ids = StepIds()
         ids.begin(self.steps)
         self.state.next_id = ids
         expected = self.state.answer(call)
-        answers = self._world.run(self._world.send(call, self.steps))
+        answers = self._systems.run(self._systems.send(call, self.steps))
         first = next(iter(answers.values()))
-        self._world.coverage[call.operation, first.status_code, _code_of(first)] += 1
+        self._systems.coverage[call.operation, first.status_code, _code_of(first)] += 1
         for name, answer in answers.items():
-            self._world.comparisons += 1
+            self._systems.comparisons += 1
             differences = differences_of(answer, expected)
             assert not differences, f"{name} answers {call} unlike the model: {differences}"
             if answer is not first:
-                self._world.comparisons += 1
+                self._systems.comparisons += 1
                 assert _whole(answer) == _whole(first), (
                     f"{name} answers {call} unlike {next(iter(answers))}"
                 )
@@ -223,12 +223,12 @@ def differences_of(answer: httpx2.Response, expected: Expected) -> dict[str, tup
 
 
 @asynccontextmanager
-async def one_world(provisions: Mapping[str, Provision]) -> AsyncIterator[World]:
+async def systems_under_test(provisions: Mapping[str, Provision]) -> AsyncIterator[Systems]:
     """Serve the application on all of these until the end of the block."""
     clock = ManualClock()
     clock.stop()
     clock.now = BEGINNING
-    world = World(asyncio.get_running_loop(), clock)
+    systems = Systems(asyncio.get_running_loop(), clock)
     async with AsyncExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(security, "_hasher", SaltlessHasher())
@@ -240,13 +240,13 @@ async def one_world(provisions: Mapping[str, Provision]) -> AsyncIterator[World]
             service = await stack.enter_async_context(
                 serve(provision, clock=clock, id_source=ids, **SETTINGS)
             )
-            world.provisions.append(provision)
-            world.ids.append(ids)
-            world.services[name] = service
+            systems.provisions.append(provision)
+            systems.ids.append(ids)
+            systems.services[name] = service
             client = httpx2.AsyncClient(
                 transport=httpx2.ASGITransport(service.app),
                 base_url="http://eitherdb.example",
                 trust_env=False,
             )
-            world.clients[name] = await stack.enter_async_context(client)
-        yield world
+            systems.clients[name] = await stack.enter_async_context(client)
+        yield systems

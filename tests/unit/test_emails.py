@@ -1,4 +1,4 @@
-"""Letters: both forms say the same, and the message around them is well-formed whatever is in it."""
+"""Emails: both forms say the same, and the message around them is well-formed whatever is in it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,25 @@ from email.utils import parseaddr
 
 import pytest
 
-from api.letters import Letter, NewAccountMail, PasswordResetMail, TrialMail, mailbox, make_message, render
+from api.emails import (
+    DeliveryTestEmail,
+    Email,
+    NewAccountEmail,
+    PasswordResetEmail,
+    mailbox,
+    make_message,
+    render,
+)
 from config import Settings
 from tests.provision import make_settings
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhYmMifQ.s3cr-t_A"
-RESET = PasswordResetMail(to="ada@example.com", token=TOKEN)
-LETTERS: list[Letter] = [RESET, NewAccountMail(to="ada@example.com"), TrialMail(to="ada@example.com")]
+RESET = PasswordResetEmail(to="ada@example.com", token=TOKEN)
+LETTERS: list[Email] = [
+    RESET,
+    NewAccountEmail(to="ada@example.com"),
+    DeliveryTestEmail(to="ada@example.com"),
+]
 # A name that Python's own headers fold into another one; a comma, quotes and a bracket are syntax there.
 AWKWARD = 'Zoë\'s "Größe", (株式会社) <x@y>; ' + "über " * 12 + "🦀"
 
@@ -28,10 +40,10 @@ def settings(**values: object) -> Settings:
     return make_settings(frontend_host="https://app.example.com", **values)
 
 
-def sent(letter: Letter, settings: Settings) -> bytes:
+def sent(email: Email, settings: Settings) -> bytes:
     """Return the message as it goes over the wire."""
-    message = make_message(letter, settings)
-    return message.as_bytes(policy=policy.SMTPUTF8 if not letter.to.isascii() else policy.SMTP)
+    message = make_message(email, settings)
+    return message.as_bytes(policy=policy.SMTPUTF8 if not email.to.isascii() else policy.SMTP)
 
 
 def read(raw: bytes) -> EmailMessage:
@@ -74,7 +86,7 @@ def test_render_reset_has_the_link_in_both_forms() -> None:
 
 def test_render_new_account_leads_to_the_login() -> None:
     """It says where and as whom to sign in."""
-    rendered = render(NewAccountMail(to="ada@example.com"), settings())
+    rendered = render(NewAccountEmail(to="ada@example.com"), settings())
     assert rendered.subject == "Your new EitherDB account"
     assert 'href="https://app.example.com/login"' in rendered.html
     assert "https://app.example.com/login" in rendered.text.splitlines()
@@ -84,7 +96,7 @@ def test_render_new_account_leads_to_the_login() -> None:
 
 def test_render_trial_says_that_there_is_nothing_to_do() -> None:
     """No link leads anywhere."""
-    rendered = render(TrialMail(to="ada@example.com"), settings())
+    rendered = render(DeliveryTestEmail(to="ada@example.com"), settings())
     assert rendered.subject == "Test mail from EitherDB"
     assert "href" not in rendered.html
     assert "nothing to do" in rendered.html
@@ -110,10 +122,10 @@ def test_render_reset_says_how_long_the_link_works(minutes: int, words: str) -> 
     assert f"link works for {words}" in rendered.html
 
 
-@pytest.mark.parametrize("letter", LETTERS, ids=lambda letter: letter.kind)
-def test_render_escapes_in_html_only(letter: Letter) -> None:
+@pytest.mark.parametrize("email", LETTERS, ids=lambda email: email.kind)
+def test_render_escapes_in_html_only(email: Email) -> None:
     """A name with markup in it is shown, not obeyed, and the text has it as it is."""
-    rendered = render(letter, settings(project_name="<b>R&D</b>"))
+    rendered = render(email, settings(project_name="<b>R&D</b>"))
     assert "<b>" not in rendered.html
     assert "&lt;b&gt;R&amp;D&lt;/b&gt;" in rendered.html
     assert "<b>R&D</b>" in rendered.text
@@ -122,12 +134,12 @@ def test_render_escapes_in_html_only(letter: Letter) -> None:
 
 def test_render_quotes_the_token() -> None:
     """A token can't leave its place in the link."""
-    rendered = render(PasswordResetMail(to="ada@example.com", token='x"&y=z#<'), settings())
+    rendered = render(PasswordResetEmail(to="ada@example.com", token='x"&y=z#<'), settings())
     assert 'href="https://app.example.com/reset-password?token=x%22%26y%3Dz%23%3C"' in rendered.html
 
 
 def test_letters_show_no_secret() -> None:
-    """Neither a letter nor what it was rendered to has the token in its representation; both are frozen."""
+    """Neither an email nor what it was rendered to has the token in its representation; both are frozen."""
     assert TOKEN not in repr(RESET)
     assert TOKEN not in repr(render(RESET, settings()))
     with pytest.raises(FrozenInstanceError):
@@ -160,7 +172,7 @@ def test_message_has_the_headers_of_a_generated_mail() -> None:
 
 
 def test_message_has_an_id_of_its_own() -> None:
-    """Two messages of one letter are two."""
+    """Two messages of one email are two."""
     assert len({make_message(RESET, settings())["Message-ID"] for _ in range(5)}) == 5
 
 
@@ -203,7 +215,7 @@ def test_message_keeps_any_name(name: str) -> None:
 def test_message_takes_any_address(address: str, expected: str) -> None:
     """The domain goes out in ASCII, so that only a local part demands SMTPUTF8 of the server."""
     assert mailbox(address) == expected
-    raw = sent(TrialMail(to=address), settings())
+    raw = sent(DeliveryTestEmail(to=address), settings())
     assert f"\r\nTo: {expected}\r\n".encode() in raw
 
 
@@ -222,7 +234,7 @@ def test_message_takes_any_address(address: str, expected: str) -> None:
 def test_message_refuses_what_is_no_address(address: str) -> None:
     """No header and no second recipient comes in through an address."""
     with pytest.raises(ValueError, match=r"email address|@-sign"):
-        make_message(TrialMail(to=address), settings())
+        make_message(DeliveryTestEmail(to=address), settings())
 
 
 @pytest.mark.parametrize("line_end", ["\r\n", "\n", "\r"])

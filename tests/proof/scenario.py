@@ -19,9 +19,9 @@ from tests.proof.faults import Faults
 from tests.proof.history import History, Line, Statement
 from tests.proof.ledger import read_ledger
 from tests.proof.load import Answer, Load
-from tests.proof.orders import Order, OrderBook
 from tests.proof.processes import PASSWORD, SUPERUSER, Serve
 from tests.proof.sampler import Sampler
+from tests.proof.workload import Order, OrderBook
 
 logger = logging.getLogger(__name__)
 

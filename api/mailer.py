@@ -1,4 +1,4 @@
-"""Sends letters by SMTP, behind the back of whoever answers a request."""
+"""Sends emails by SMTP, behind the back of whoever answers a request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Self
 
 from aiosmtplib import SMTP, SMTPException, SMTPRecipientsRefused, SMTPResponseException
 
-from api.letters import Letter, mailbox, make_message, render
+from api.emails import Email, mailbox, make_message, render
 from config import Settings
 
 logger = logging.getLogger(__name__)
@@ -29,12 +29,12 @@ DRAIN_SECONDS = 5.0
 
 
 class Mailer:
-    """Takes letters at once and delivers them one at a time, past those that wait for another try.
+    """Takes emails at once and delivers them one at a time, past those that wait for another try.
 
-    Without SMTP_HOST nothing is sent: in `local` the letters go to the log, so that a developer can follow
+    Without SMTP_HOST nothing is sent: in `local` the emails go to the log, so that a developer can follow
     their links; elsewhere the log has neither tokens nor addresses, and says what was not sent.
 
-    As an async context manager it delivers until the end of the block, and then what is left, each letter
+    As an async context manager it delivers until the end of the block, and then what is left, each email
     with one more try, as far as `drain_seconds` go.
     """
 
@@ -79,56 +79,56 @@ class Mailer:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(left.values()).items()))
         logger.error("mail not sent before the end: %s", kinds)
 
-    def send(self, letter: Letter) -> None:
-        """Take the letter and return; never raises, and takes as long whatever becomes of the letter.
+    def send(self, email: Email) -> None:
+        """Take the email and return; never raises, and takes as long whatever becomes of the email.
 
-        Call it in the event loop. With MAIL_QUEUE_SIZE letters waiting the letter is dropped.
+        Call it in the event loop. With MAIL_QUEUE_SIZE emails waiting the email is dropped.
         """
         waiting = len(self._deliveries)
         if self._closing.is_set() or waiting >= self._settings.mail_queue_size:
-            logger.error("mail %s dropped: %d wait already, or the service ends", letter.kind, waiting)
+            logger.error("mail %s dropped: %d wait already, or the service ends", email.kind, waiting)
             return
-        task = asyncio.create_task(self._deliver(letter))
-        self._deliveries[task] = letter.kind
+        task = asyncio.create_task(self._deliver(email))
+        self._deliveries[task] = email.kind
         task.add_done_callback(self._deliveries.pop)
 
-    async def _deliver(self, letter: Letter) -> None:
+    async def _deliver(self, email: Email) -> None:
         try:
             if self._settings.smtp_host is not None:
-                await self._post(letter)
+                await self._post(email)
             elif self._settings.is_local:
-                rendered = await asyncio.to_thread(render, letter, self._settings)
-                logger.info("mail to %s: %s\n\n%s", letter.to, rendered.subject, rendered.text)
+                rendered = await asyncio.to_thread(render, email, self._settings)
+                logger.info("mail to %s: %s\n\n%s", email.to, rendered.subject, rendered.text)
             else:
-                logger.warning("mail %s not sent: SMTP_HOST is not set", letter.kind)
+                logger.warning("mail %s not sent: SMTP_HOST is not set", email.kind)
         except Exception:
-            logger.exception("mail %s not sent", letter.kind)
+            logger.exception("mail %s not sent", email.kind)
 
-    async def _post(self, letter: Letter) -> None:
+    async def _post(self, email: Email) -> None:
         """Try until it is delivered, refused for good, or was tried often enough."""
         loop = asyncio.get_running_loop()
-        lasts = 60 * self._settings.password_reset_expire_minutes if letter.expires else inf
+        lasts = 60 * self._settings.password_reset_expire_minutes if email.expires else inf
         expires_at = loop.time() + lasts
         async with self._turn:
             # In a thread, so that not even the answer to the request that sends it waits for this. Once, so
             # that the receiver of a mail whose acceptance got lost knows the second by its Message-ID.
-            message = await asyncio.to_thread(make_message, letter, self._settings)
+            message = await asyncio.to_thread(make_message, email, self._settings)
         for tries, delay in enumerate((*self._retry_delays_seconds, None), start=1):
             try:
                 async with self._turn:
                     if loop.time() >= expires_at:
-                        logger.error("mail %s not sent: its link has expired", letter.kind)
+                        logger.error("mail %s not sent: its link has expired", email.kind)
                         return
                     async with asyncio.timeout(DIALOGUE_TIMEOUTS * self._settings.smtp_timeout_seconds):
                         await self._transmit(message)
             except (SMTPException, OSError) as exc:
                 if delay is None or self._closing.is_set() or not _may_pass(exc):
-                    logger.error("mail %s not sent, tries: %d: %s", letter.kind, tries, _reason(exc))  # noqa: TRY400 - see _reason
+                    logger.error("mail %s not sent, tries: %d: %s", email.kind, tries, _reason(exc))  # noqa: TRY400 - see _reason
                     return
-                logger.warning("mail %s not sent yet, tries: %d: %s", letter.kind, tries, _reason(exc))
+                logger.warning("mail %s not sent yet, tries: %d: %s", email.kind, tries, _reason(exc))
                 await self._pause(delay)
             else:
-                logger.info("mail %s sent", letter.kind)
+                logger.info("mail %s sent", email.kind)
                 return
 
     async def _pause(self, seconds: float) -> None:

@@ -43,7 +43,7 @@ class _CounterStorage(Storage):
         raise NotImplementedError
 
 
-class Rates:
+class RateLimits:
     """How often what may be tried, and what counts the tries."""
 
     def __init__(self, counters: CounterRepository, settings: Settings) -> None:

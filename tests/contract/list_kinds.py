@@ -21,8 +21,8 @@ from backends.models import (
 )
 from backends.protocols import Backend
 
-from .bank import money, order_of
 from .expectations import delete_user
+from .money import money, order_of
 from .samples import new_account, new_item, new_user
 
 Row = User | Item | Account | Transfer

@@ -37,7 +37,7 @@ class Delivery:
 
 
 @dataclass
-class PostOffice:
+class SmtpServer:
     """Answers each recipient and each message with the next of the given answers, then with 250.
 
     Attributes:
@@ -144,7 +144,7 @@ class MailLog(logging.Handler):
 @contextmanager
 def mail_log() -> Iterator[MailLog]:
     """Listen to the mail module's log until the end of the block."""
-    logger, handler = logging.getLogger("api.mail"), MailLog()
+    logger, handler = logging.getLogger("api.mailer"), MailLog()
     logger.addHandler(handler)
     level = logger.level
     logger.setLevel(logging.INFO)

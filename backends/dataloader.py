@@ -1,0 +1,108 @@
+"""A DataLoader: look-ups by key that are requested at the same time share one database command."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Generic, TypeAlias, TypeVar
+
+from backends.errors import Unavailable
+
+T = TypeVar("T")
+
+Waiting: TypeAlias = list[tuple[str, asyncio.Future[T | None]]]
+"""Keys, each with the future of one caller."""
+
+MAX_KEYS = 100
+"""The most keys of one batch. MongoDB's first reply batch holds 101 documents."""
+
+LOOP_ITERATIONS = 2
+"""How many more iterations of the event loop a batch waits for further keys.
+
+In these iterations the results of earlier look-ups arrive, and their requests go on to the next look-up.
+"""
+
+
+class DataLoader(Generic[T]):
+    """Loads values by key and batches the keys of all callers that ask at about the same time.
+
+    A command costs a service more than the rows that it finds. No caller waits for a timer: a batch is sent
+    a few iterations of the event loop after its first key. So a batch has more than one key only when
+    several requests are served at once; an idle loop iterates in microseconds.
+
+    Nothing is cached. A batch is sent after the call of each of its callers, so every caller sees all that
+    was written before its call.
+    """
+
+    def __init__(self, fetch: Callable[[Sequence[str]], Awaitable[Mapping[str, T]]]) -> None:
+        """Fetch with this function: it takes distinct keys and returns the values of those that exist."""
+        self._fetch = fetch
+        self._open: _Batch[T] | None = None
+
+    async def load(self, key: str) -> T | None:
+        """Return the value of the key; None if it has none.
+
+        Raises:
+            Unavailable: The command failed; it fails for every caller of the batch.
+            BackendError: The stored value can't be read.
+        """
+        loop = asyncio.get_running_loop()
+        batch = self._open
+        if batch is None or len(batch.waiting) == MAX_KEYS:
+            batch = self._open = _Batch()
+            batch.task = loop.create_task(self._send(batch))
+        found: asyncio.Future[T | None] = loop.create_future()
+        batch.waiting.append((key, found))
+        try:
+            return await found
+        except asyncio.CancelledError:
+            if all(each.cancelled() for _, each in batch.waiting):
+                self._cancel(batch)
+            raise
+
+    async def _send(self, batch: _Batch[T]) -> None:
+        try:
+            for _ in range(LOOP_ITERATIONS):
+                await asyncio.sleep(0)
+            self._close(batch)
+            await self._resolve(batch.waiting)
+        finally:
+            for _, found in batch.waiting:
+                found.cancel()  # has no effect on a future that is done
+
+    async def _resolve(self, waiting: Waiting[T]) -> None:
+        keys = list(dict.fromkeys(key for key, _ in waiting))
+        try:
+            values = await self._fetch(keys)
+        except Exception as exc:  # noqa: BLE001 - the callers get it
+            if len(keys) > 1 and not isinstance(exc, Unavailable):
+                # Most likely one stored value can't be read. Only the callers of that key get the error.
+                for key in keys:
+                    await self._resolve([each for each in waiting if each[0] == key])
+                return
+            for _, found in waiting:
+                if not found.done():
+                    found.set_exception(exc)
+        else:
+            for key, found in waiting:
+                if not found.done():
+                    found.set_result(values.get(key))
+
+    def _close(self, batch: _Batch[T]) -> None:
+        """Accept no more keys into the batch."""
+        if self._open is batch:
+            self._open = None
+
+    def _cancel(self, batch: _Batch[T]) -> None:
+        """Cancel a batch without callers, which may not have been sent yet."""
+        self._close(batch)
+        batch.task.cancel()
+
+
+class _Batch(Generic[T]):
+    """The callers of one command, and the task that runs it."""
+
+    task: asyncio.Task[None]
+
+    def __init__(self) -> None:
+        self.waiting: Waiting[T] = []
