@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
+from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -11,6 +13,7 @@ from bench.chart import chart
 from bench.data import ITEMS_OF_AN_OWNER, Data
 from bench.load import Load
 from bench.results import Result, Sample, Target, compare, median, table, worsened
+from bench.workloads import TITLES
 
 SAMPLE = Sample(
     per_second=100, p50_ms=1, p99_ms=2, max_ms=3, cpu_ms=0.5, database_cpu_ms=0.1, load_cpu_ms=0.05
@@ -89,11 +92,37 @@ def test_chart_has_a_bar_for_each_ratio_but_the_floors() -> None:
     words = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
     bars = [element for element in drawn.iter("{http://www.w3.org/2000/svg}rect") if element.get("x")]
     assert len(bars) == 4
-    assert (words.count("0.70"), words.count("0.40"), words.count("1.00")) == (2, 2, 0)
+    assert (words.count("0.70"), words.count("0.40"), words.count("1.00")) == (2, 2, 1)
     assert float(bars[0].get("width", 0)) / float(bars[1].get("width", 0)) == pytest.approx(
         0.7 / 0.4, rel=0.01
     )
     assert words[-1] == "a < b"
+
+
+def test_chart_has_no_text_on_another_and_its_line_behind_the_bars() -> None:
+    """With the longest names that there are, and a bar that has no room for its figure."""
+    ratios = {"EitherDB, pymongo": 0.97, "EitherDB, motor": 2.8, "FastAPI, raw driver": 0.05}
+    results = [
+        Result("mongo", workload, name, SAMPLE, ratio, ratio)
+        for workload in TITLES
+        for name, ratio in ratios.items()
+    ]
+    drawn = list(ET.fromstring(chart(results, {"mongo": "MongoDB"}, "")).iter())  # noqa: S314 - our own
+    spans: dict[str | None, list[tuple[float, float]]] = defaultdict(list)
+    for element in (each for each in drawn if each.tag.endswith("text")):
+        width = len(element.text or "") * 0.6 * (11 if element.get("class") in {"s", "v", "d", "b"} else 13)
+        left = float(element.get("x", 0)) - {"middle": width / 2, "end": width}.get(
+            element.get("text-anchor", ""), 0
+        )
+        spans[element.get("y")].append((left, left + width))
+    assert max(map(len, spans.values())) == 3
+    for of_line in map(sorted, spans.values()):
+        assert all(right < left for (_, right), (left, _) in pairwise(of_line))
+    places = [
+        next(place for place, each in enumerate(drawn) if each.tag.endswith(tag) and each.get(attribute))
+        for tag, attribute in (("line", "x1"), ("rect", "x"))
+    ]
+    assert places == sorted(places)
 
 
 def test_owners_have_a_page_of_items_each_and_others_none() -> None:
