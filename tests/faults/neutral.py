@@ -12,43 +12,44 @@ def _in(
     return Fault(what, file, edits, first, backends)
 
 
-_MODELS, _LEDGER, _IDEMPOTENCY = "backends/models.py", "backends/ledger.py", "api/idempotency.py"
+_TEXT, _TIMES = "backends/models/text.py", "backends/models/times.py"
+_LEDGER, _IDEMPOTENCY = "backends/ledger.py", "api/idempotency.py"
 _BOTH = "sqlite,mongo-motor"
 
 FAULTS = [
     _in(
-        _MODELS,
+        _TEXT,
         "addresses told apart by case",
         ('address = normalize("NFC", checked.lower())', 'address = normalize("NFC", checked)'),
         first="emails",
     ),
     _in(
-        _MODELS,
+        _TEXT,
         "addresses told apart by their normal form",
         ('address = normalize("NFC", checked.lower())', "address = checked.lower()"),
         ("check_deliverability=False).normalized", "check_deliverability=False).original"),
         first="emails",
     ),
     _in(
-        _MODELS,
+        _TEXT,
         "NUL in a text",
         ('if "\\x00" in text:', "if not isinstance(text, str):"),
         first="input_models",
     ),
     _in(
-        _MODELS,
+        _TEXT,
         "search by lower case in place of folded case",
         ('normalize("NFC", text).casefold())', 'normalize("NFC", text).lower())'),
         first="search",
     ),
     _in(
-        _MODELS,
+        _TEXT,
         "search that tells normal forms apart",
         ('return normalize("NFC", normalize("NFC", text).casefold())', "return text.casefold()"),
         first="search",
     ),
     _in(
-        _MODELS,
+        _TIMES,
         "microseconds kept in a bound of time",
         (
             "    whole = _after(time)\n    return whole if whole == time else",
@@ -58,13 +59,13 @@ FAULTS = [
         backends=_BOTH,
     ),
     _in(
-        _MODELS,
+        _TIMES,
         "a bound of time that is rounded down",
         ("return whole if whole == time else _shifted(whole, _MILLISECOND)", "return whole"),
         first="input_models",
     ),
     _in(
-        _MODELS,
+        "backends/models/transfers.py",
         "entries that who ordered them may not read",
         (
             "return {self.ordered_by, *(side.owner_id",
@@ -182,7 +183,7 @@ FAULTS = [
     ),
     _in(_IDEMPOTENCY, "a key that is good for any path", ('f"{self.target}\\n{body', 'f"{body')),
     _in(
-        "api/schemas.py",
+        "api/schemas/items.py",
         "as many items at once as anybody likes",
         ("Field(min_length=1, max_length=MAX_ADDED)", "Field(min_length=1, max_length=10 * MAX_ADDED)"),
     ),

@@ -83,13 +83,13 @@ def test_add_a_field_to_item_follows_the_map(copy: Copy, servers: Servers) -> No
     assert f"{sql_schema.REVISION} applied" in copy.run("cli.main", "migrate", "upgrade", **sqlite)
 
     # 1 and 2
-    models = "backends/models.py"
+    models = "backends/models/items.py"
     copy.insert_after(
-        models, "    description: Description | None = None\n", "    colour: Name | None = None\n"
+        models, "    description: Description | None = None\n", "    colour: Description | None = None\n"
     )
     copy.insert_after(models, "    title: str\n    description: str | None\n", "    colour: str | None\n")
     copy.insert_after(
-        "api/schemas.py", "    title: str\n    description: str | None\n", "    colour: str | None\n"
+        "api/schemas/items.py", "    title: str\n    description: str | None\n", "    colour: str | None\n"
     )
     # 3
     column = '    _column("description", _text(255), nullable=True),\n'

@@ -1,0 +1,49 @@
+"""Fields whose form on the wire is not the domain's."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from backends.ids import write_time
+
+Timestamp = Annotated[
+    datetime,
+    PlainSerializer(write_time, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+
+
+def _no_number(value: object) -> object:
+    """Refuse what pydantic would read as Unix time, in seconds or milliseconds by its size."""
+    if isinstance(value, str) and not re.match(r"[0-9]{4}-", value):
+        raise PydanticCustomError("datetime_parsing", "Input should be a time such as 2026-11-22T16:25:25Z")
+    return value
+
+
+WrittenTime = BeforeValidator(_no_number)
+
+
+def _written_as(pattern: str, error_type: str, message: str) -> BeforeValidator:
+    """Refuse what pydantic would understand in a query, though nobody said that it may be written so."""
+
+    def check(value: object) -> object:
+        if isinstance(value, str) and not re.fullmatch(pattern, value):
+            raise PydanticCustomError(error_type, message)
+        return value
+
+    return BeforeValidator(check)
+
+
+WrittenBool = _written_as("true|false", "bool_parsing", "Input should be true or false")
+WrittenInt = _written_as("-?[0-9]+", "int_parsing", "Input should be an integer in digits such as 100")
+
+# Like a SecretStr: a form that gets into a log or a traceback does not tell it.
+Secret = Field(repr=False)
+
+
+Balance = Annotated[int, WithJsonSchema({"type": "integer", "format": "int64"})]

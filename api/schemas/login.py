@@ -1,0 +1,37 @@
+"""Tokens, new passwords and messages on the wire."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from api.schemas.examples import TOKEN, shown_as
+from api.schemas.fields import Secret
+from backends.models import Password
+
+
+class Message(BaseModel):
+    """A sentence for people."""
+
+    model_config = shown_as({"message": "Item deleted successfully"})
+
+    message: str
+
+
+class NewPassword(BaseModel):
+    """A new password, and the token that was mailed to set it."""
+
+    model_config = shown_as({"token": TOKEN, "new_password": "battery staple"})
+
+    token: Annotated[str, Field(max_length=4096), Secret]
+    new_password: Annotated[Password, Secret]
+
+
+class Token(BaseModel):
+    """A bearer token."""
+
+    model_config = shown_as({"access_token": TOKEN, "token_type": "bearer"})
+
+    access_token: Annotated[str, Secret]
+    token_type: str = "bearer"  # noqa: S105 - the scheme of RFC 6750

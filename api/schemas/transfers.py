@@ -1,0 +1,62 @@
+"""Entries of the ledger on the wire."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+from api.schemas.examples import TRANSFER, shown_as
+from api.schemas.fields import Balance, Timestamp
+from api.schemas.lists import ListQuery
+from backends.models import NewEntry, NewTransfer, TransferFilter, TransferSort
+
+
+class EntryCreate(NewEntry):
+    """Money that comes in or goes out, in minor units of the account's currency (cents)."""
+
+    model_config = shown_as({"amount_minor": 20_00, "note": "Cash"})
+
+
+class TransferCreate(NewTransfer):
+    """Money that moves between two accounts of one currency, in its minor units (cents)."""
+
+    model_config = shown_as(
+        {name: TRANSFER[name] for name in ("from_account_id", "to_account_id", "amount_minor", "note")}
+    )
+
+
+class TransferPublic(BaseModel):
+    """An entry of the ledger; a deposit has no `from_account_id`, a withdrawal no `to_account_id`."""
+
+    model_config = shown_as(TRANSFER)
+
+    id: str
+    from_account_id: str | None
+    to_account_id: str | None
+    amount_minor: Balance
+    note: str | None
+    created_at: Timestamp
+    idempotency_key: str | None
+
+
+class TransfersPublic(BaseModel):
+    """A page of the ledger; `count` is the total, null with `count=none`."""
+
+    model_config = shown_as({"data": [TRANSFER], "count": 1, "next_cursor": None})
+
+    data: list[TransferPublic]
+    count: int | None
+    next_cursor: str | None = None
+
+
+class TransferListQuery(ListQuery):
+    """Which entries, in which order, and which part of them."""
+
+    sort: TransferSort = Field(default="-created_at", description="`-` for descending.")
+    owner_id: str | None = Field(
+        default=None, description="From and to whose accounts; of others for superusers only."
+    )
+
+    @property
+    def where(self) -> TransferFilter:
+        """The filter for the repository."""
+        return TransferFilter.model_construct(**self.model_dump(include=set(TransferFilter.model_fields)))

@@ -1,0 +1,38 @@
+"""Bounds of time, in whole milliseconds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime
+from pydantic_core import PydanticCustomError
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def _after(time: datetime) -> datetime:
+    """Return the last whole millisecond that is not after this time: what is after both is the same."""
+    utc = _in_utc(time)
+    return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
+
+
+def _before(time: datetime) -> datetime:
+    """Return the first whole millisecond that is not before this time: what is before both is the same."""
+    whole = _after(time)
+    return whole if whole == time else _shifted(whole, _MILLISECOND)
+
+
+def _in_utc(time: datetime) -> datetime:
+    return _shifted(time.replace(tzinfo=UTC), -(time.utcoffset() or timedelta()))
+
+
+def _shifted(time: datetime, by: timedelta) -> datetime:
+    try:
+        return time + by
+    except OverflowError:
+        raise PydanticCustomError("time_range", "Time should be in the years 1 to 9999 of UTC") from None
+
+
+TimeAfter = Annotated[AwareDatetime, AfterValidator(_after)]
+TimeBefore = Annotated[AwareDatetime, AfterValidator(_before)]

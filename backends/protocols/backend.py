@@ -1,0 +1,75 @@
+"""The contract of a backend as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from backends.capabilities import Capability
+from backends.protocols.accounts import AccountRepository
+from backends.protocols.counters import CounterRepository
+from backends.protocols.items import ItemRepository
+from backends.protocols.users import UserRepository
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerInfo:
+    """What stands behind a backend, as it told us itself."""
+
+    product: str
+    version: str
+    driver: str
+
+
+class Backend(Protocol):
+    """A database, opened: its repositories and what is known of it."""
+
+    @property
+    def users(self) -> UserRepository:
+        """The users."""
+        ...
+
+    @property
+    def items(self) -> ItemRepository:
+        """The items."""
+        ...
+
+    @property
+    def accounts(self) -> AccountRepository:
+        """The accounts."""
+        ...
+
+    @property
+    def counters(self) -> CounterRepository:
+        """The counters."""
+        ...
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What this server can do, probed when the backend was opened."""
+        ...
+
+    @property
+    def server(self) -> ServerInfo:
+        """Product, version and driver."""
+        ...
+
+    @property
+    def connections_in_use(self) -> int:
+        """How many pooled connections are taken right now; 0 when no method is running."""
+        ...
+
+    async def check_schema(self) -> None:
+        """Compare the schema's revision in the database with the one that this code needs.
+
+        Raises:
+            SchemaMismatch: It is older or newer; the message says which command mends it.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back every connection. A second call does nothing.
+
+        Nothing is called while it runs, or afterwards.
+        """
+        ...
