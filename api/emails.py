@@ -1,7 +1,7 @@
-"""What EitherDB writes to people: the kinds of mail, and each as a subject, as text and as HTML.
+"""The emails that EitherDB sends: a class for each kind, and their rendering as text and as HTML.
 
-The words are in `api/templates`, two files a kind. `render` needs no mail server; `make_message` puts what
-it returns into an Internet message (RFC 5322).
+The texts are in `api/templates`, two files per kind. `render` fills in a template. `make_message` builds
+the Internet message (RFC 5322), which `api.mailer` sends.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @cache
 def _templates() -> Environment:
-    # A server starts sooner without it, and many never write an email.
+    # Imported by the first email: the start-up does not need it.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape  # noqa: PLC0415
 
     return Environment(
@@ -42,13 +42,13 @@ def _templates() -> Environment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Email:
-    """A mail before it is written.
+    """An email before it is rendered.
 
     Attributes:
-        to: The address as it is stored.
-        kind: Names the templates, and the email in the log.
-        subject: With `{project}` for PROJECT_NAME.
-        expires: Whether it is of no use after PASSWORD_RESET_EXPIRE_MINUTES.
+        to: The recipient's stored address.
+        kind: The name of the templates, and of the email in the log.
+        subject: The subject line; `{project}` stands for PROJECT_NAME.
+        expires: Whether its link expires after PASSWORD_RESET_EXPIRE_MINUTES.
     """
 
     to: str
@@ -58,13 +58,13 @@ class Email:
 
     @property
     def path(self) -> str:
-        """Where on the front end its link leads to."""
+        """The path of its link on the front end."""
         return "/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordResetEmail(Email):
-    """Lets whoever can read it choose a new password; says so for PASSWORD_RESET_EXPIRE_MINUTES."""
+    """Contains the link with which the recipient sets a new password."""
 
     kind = "password_reset"
     subject = "Reset your {project} password"
@@ -73,26 +73,26 @@ class PasswordResetEmail(Email):
 
     @property
     def path(self) -> str:
-        """The front end's page that takes the token."""
+        """The path of the password reset page, with the token."""
         return f"/reset-password?token={quote(self.token, safe='')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewAccountEmail(Email):
-    """Tells someone of the account that a superuser made for him; the password is not in it."""
+    """Announces an account that a superuser created. It does not contain the password."""
 
     kind = "new_account"
     subject = "Your new {project} account"
 
     @property
     def path(self) -> str:
-        """The front end's login page."""
+        """The path of the login page."""
         return "/login"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryTestEmail(Email):
-    """Shows that mail arrives."""
+    """Shows that delivery works."""
 
     kind = "trial"
     subject = "Test mail from {project}"
@@ -100,7 +100,7 @@ class DeliveryTestEmail(Email):
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """An email in words; text and HTML say the same."""
+    """A rendered email; text and HTML have the same content."""
 
     subject: str
     text: str = field(repr=False)
@@ -108,10 +108,10 @@ class Rendered:
 
 
 def render(email: Email, settings: Settings) -> Rendered:
-    """Write the email out.
+    """Render the email.
 
-    The subject is one line, in Unicode if PROJECT_NAME is. In the HTML the link is an attribute of its
-    own: `href="LINK"`.
+    The subject is one line; it may contain Unicode from PROJECT_NAME. In the HTML the link is a whole
+    attribute value: `href="LINK"`.
     """
     words = {
         "project": settings.project_name,
@@ -126,10 +126,10 @@ def render(email: Email, settings: Settings) -> Rendered:
 
 
 def make_message(email: Email, settings: Settings) -> EmailMessage:
-    """Put the email into a message with both forms in it; `To` and `From` fit an SMTP envelope as well.
+    """Build the message with a text and an HTML part. `To` and `From` are valid for an SMTP envelope too.
 
     Raises:
-        ValueError: `email.to` is no e-mail address.
+        ValueError: `email.to` is not an email address.
     """
     rendered = render(email, settings)
     sender = mailbox(settings.sender_email)
@@ -138,37 +138,37 @@ def make_message(email: Email, settings: Settings) -> EmailMessage:
         "To": mailbox(email.to),
         "Subject": _encoded("Subject", rendered.subject),
         "Date": format_datetime(utc_now()),
-        # The default domain would be this machine's name, which takes a look-up and is nobody's business.
+        # The default domain is the name of this machine, which needs a look-up and is private.
         "Message-ID": make_msgid(domain=sender.rpartition("@")[2]),
-        # RFC 3834: so that no holiday notice answers.
+        # RFC 3834: automatic responders don't reply to it.
         "Auto-Submitted": "auto-generated",
     }
     message = EmailMessage(SMTP)
     for name, value in headers.items():
         message[name] = _Header.of(name, value)
-    # Quoted-printable passes every server, and its lines are never too long (RFC 5321 section 4.5.3.1.6).
+    # Every server accepts quoted-printable, and its lines are never too long (RFC 5321 section 4.5.3.1.6).
     message.set_content(rendered.text, cte="quoted-printable")
     message.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
     return message
 
 
 def mailbox(address: str) -> str:
-    """Return the address with its domain in ASCII, which every mail server takes.
+    """Return the address with its domain in ASCII, which every SMTP server accepts.
 
-    Only a local part that is not ASCII then needs a server with SMTPUTF8 (RFC 6531).
+    A local part that is not ASCII still needs a server with SMTPUTF8 (RFC 6531).
 
     Raises:
-        ValueError: It is no e-mail address.
+        ValueError: It is not an email address.
     """
     parts = validate_email(address, check_deliverability=False)
     return f"{parts.local_part}@{parts.ascii_domain}"
 
 
 class _Header(str):
-    """A header's text in its final form.
+    """A header value in its final form.
 
-    Python's own headers are folded anew when a message is written, and some Unicode names and subjects
-    come out as different ones (seen with 3.11: white space between encoded words, commas out of quotes).
+    Python folds its own header objects again when it writes a message, which changes some Unicode names and
+    subjects (seen with 3.11: white space between encoded words, commas outside of quotes).
     """
 
     __slots__ = ("name",)
@@ -181,7 +181,7 @@ class _Header(str):
         return header
 
     def fold(self, *, policy: Policy) -> str:
-        """Return the header as a message has it: what `email.policy` calls for."""
+        """Return the header line; `email.policy` calls it."""
         return f"{self.name}: {self}{policy.linesep}"
 
 
@@ -191,9 +191,9 @@ def _named(name: str, address: str) -> str:
 
 
 def _encoded(header: str, text: str) -> str:
-    """Return the text as it is if readers will take it so, else as encoded words (RFC 2047).
+    """Return plain ASCII text unchanged, other text as encoded words (RFC 2047).
 
-    A line end is no exception, although the settings refuse it: as it is, it would begin another header.
+    A line end is encoded too, although the settings refuse it: unencoded, it would start another header.
     """
     if text.isascii() and text.isprintable() and "=?" not in text:
         return text
@@ -201,7 +201,7 @@ def _encoded(header: str, text: str) -> str:
 
 
 def _duration(minutes: int) -> str:
-    """Say 90 as `90 minutes`, 60 as `1 hour` and 2880 as `2 days`."""
+    """Format 90 as `90 minutes`, 60 as `1 hour` and 2880 as `2 days`."""
     sizes = {"day": 24 * 60, "hour": 60, "minute": 1}
     unit, size = next((unit, size) for unit, size in sizes.items() if minutes % size == 0)
     return f"{minutes // size} {unit}{'' if minutes == size else 's'}"

@@ -1,4 +1,4 @@
-"""Sends emails by SMTP, behind the back of whoever answers a request."""
+"""Sends emails by SMTP in the background: an in-memory queue, retries with backoff, a drain at the end."""
 
 from __future__ import annotations
 
@@ -20,22 +20,23 @@ from config import Settings
 
 logger = logging.getLogger(__name__)
 
-# Eleven minutes in all: outlasts a restart and most greylisting, and ends well before a reset link does.
+# Eleven minutes in total: longer than a restart and most greylisting, shorter than a reset link's life.
 RETRY_DELAYS_SECONDS = (2.0, 8.0, 32.0, 128.0, 512.0)
-# For one mail, in SMTP_TIMEOUT_SECONDS: who is nearly that slow at each of a dozen commands is given up.
+# The limit for one email, in SMTP_TIMEOUT_SECONDS: a server may be nearly that slow at each of a dozen
+# commands.
 DIALOGUE_TIMEOUTS = 3
-# Less than the ten seconds after which Docker kills.
+# Less than the ten seconds after which Docker kills the container.
 DRAIN_SECONDS = 5.0
 
 
 class Mailer:
-    """Takes emails at once and delivers them one at a time, past those that wait for another try.
+    """Queues emails and delivers them one at a time. An email that waits for a retry does not block others.
 
-    Without SMTP_HOST nothing is sent: in `local` the emails go to the log, so that a developer can follow
-    their links; elsewhere the log has neither tokens nor addresses, and says what was not sent.
+    Without SMTP_HOST no email is sent. In `local` the log gets the text, so that a developer can follow its
+    link. In other environments the log names the kind of the email, without tokens and addresses.
 
-    As an async context manager it delivers until the end of the block, and then what is left, each email
-    with one more try, as far as `drain_seconds` go.
+    It is an async context manager. At the end of the block each queued email gets one more try, within
+    `drain_seconds` in total.
     """
 
     def __init__(
@@ -45,28 +46,28 @@ class Mailer:
         retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS,
         drain_seconds: float = DRAIN_SECONDS,
     ) -> None:
-        """Connect to nothing yet.
+        """Prepare the queue; no connection is opened.
 
         Args:
             settings: Checked settings.
-            retry_delays_seconds: How long to wait after each failed try, up to half of it less by chance.
-            drain_seconds: How long the end may take.
+            retry_delays_seconds: The delay after each failed try. Jitter shortens it by up to a half.
+            drain_seconds: The limit for the drain at shutdown.
         """
         self._settings = settings
         self._retry_delays_seconds = retry_delays_seconds
         self._drain_seconds = drain_seconds
         self._deliveries: dict[asyncio.Task[None], str] = {}
-        self._turn = asyncio.Lock()
+        self._sending = asyncio.Lock()
         self._closing = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        """Warn of what the settings leave out."""
+        """Warn if no SMTP server is configured."""
         if self._settings.smtp_host is None and not self._settings.is_local:
             logger.warning("SMTP_HOST is not set: no mail will be sent")
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Deliver what is left; see the class."""
+        """Drain the queue; see the class."""
         self._closing.set()
         if self._deliveries:
             await asyncio.wait(self._deliveries, timeout=self._drain_seconds)
@@ -80,9 +81,9 @@ class Mailer:
         logger.error("mail not sent before the end: %s", kinds)
 
     def send(self, email: Email) -> None:
-        """Take the email and return; never raises, and takes as long whatever becomes of the email.
+        """Queue the email and return at once. It never raises.
 
-        Call it in the event loop. With MAIL_QUEUE_SIZE emails waiting the email is dropped.
+        Call it in the event loop. If MAIL_QUEUE_SIZE emails are queued, the email is dropped and logged.
         """
         waiting = len(self._deliveries)
         if self._closing.is_set() or waiting >= self._settings.mail_queue_size:
@@ -95,7 +96,7 @@ class Mailer:
     async def _deliver(self, email: Email) -> None:
         try:
             if self._settings.smtp_host is not None:
-                await self._post(email)
+                await self._send_with_retries(email)
             elif self._settings.is_local:
                 rendered = await asyncio.to_thread(render, email, self._settings)
                 logger.info("mail to %s: %s\n\n%s", email.to, rendered.subject, rendered.text)
@@ -104,25 +105,25 @@ class Mailer:
         except Exception:
             logger.exception("mail %s not sent", email.kind)
 
-    async def _post(self, email: Email) -> None:
-        """Try until it is delivered, refused for good, or was tried often enough."""
+    async def _send_with_retries(self, email: Email) -> None:
+        """Try until the email is delivered, permanently refused, or out of retries."""
         loop = asyncio.get_running_loop()
         lasts = 60 * self._settings.password_reset_expire_minutes if email.expires else inf
         expires_at = loop.time() + lasts
-        async with self._turn:
-            # In a thread, so that not even the answer to the request that sends it waits for this. Once, so
-            # that the receiver of a mail whose acceptance got lost knows the second by its Message-ID.
+        async with self._sending:
+            # In a thread: rendering would block the event loop. Once for all tries: if the reply to an
+            # accepted message is lost, the recipient can tell the second copy by its Message-ID.
             message = await asyncio.to_thread(make_message, email, self._settings)
         for tries, delay in enumerate((*self._retry_delays_seconds, None), start=1):
             try:
-                async with self._turn:
+                async with self._sending:
                     if loop.time() >= expires_at:
                         logger.error("mail %s not sent: its link has expired", email.kind)
                         return
                     async with asyncio.timeout(DIALOGUE_TIMEOUTS * self._settings.smtp_timeout_seconds):
                         await self._transmit(message)
             except (SMTPException, OSError) as exc:
-                if delay is None or self._closing.is_set() or not _may_pass(exc):
+                if delay is None or self._closing.is_set() or not _is_transient(exc):
                     logger.error("mail %s not sent, tries: %d: %s", email.kind, tries, _reason(exc))  # noqa: TRY400 - see _reason
                     return
                 logger.warning("mail %s not sent yet, tries: %d: %s", email.kind, tries, _reason(exc))
@@ -132,7 +133,7 @@ class Mailer:
                 return
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, or until the end begins: by chance a little less, so that instances don't retry in step."""
+        """Sleep with jitter, so that instances don't retry in step; return early at shutdown."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds * random.uniform(0.5, 1)):  # noqa: S311 - no secret
                 await self._closing.wait()
@@ -156,27 +157,29 @@ class Mailer:
             with suppress(SMTPException, OSError):
                 await client.quit()
         finally:
-            # Not `async with client`, which says QUIT to a server that hangs too, and waits for the answer.
+            # Not `async with client`: it sends QUIT to a hanging server too and waits for the reply.
             client.close()
 
 
 def _refusal(error: Exception) -> SMTPResponseException | None:
-    """Return what the server answered, if it is that; there is one recipient a mail."""
+    """Return the server's reply if the error is one. Each email has one recipient."""
     if isinstance(error, SMTPRecipientsRefused):
         return error.recipients[0]
     return error if isinstance(error, SMTPResponseException) else None
 
 
-def _may_pass(error: Exception) -> bool:
-    """Tell whether another try makes sense (RFC 5321 section 4.2.1: 5yz is for good)."""
+def _is_transient(error: Exception) -> bool:
+    """Tell whether a retry makes sense (RFC 5321 section 4.2.1: a 5yz reply is permanent)."""
     refusal = _refusal(error)
     if refusal is not None:
         return not 500 <= refusal.code < 600
-    return isinstance(error, OSError)  # connection lost, not made, timed out; else a feature is missing
+    return isinstance(
+        error, OSError
+    )  # refused, lost or timed out; any other error means a missing SMTP feature
 
 
 def _reason(error: Exception) -> str:
-    """Say what happened, but in codes where the server's own words may quote the address or the link."""
+    """Describe the error. Of a reply only the codes: its text may quote the address or the link."""
     refusal = _refusal(error)
     if refusal is None:
         return f"{type(error).__name__}: {error}"
