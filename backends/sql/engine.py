@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import URL, event, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from backends.errors import BackendError
+from backends.sql.postgres_url import postgres_options
+from backends.sql.sqlite_url import SqliteOptions, sqlite_options
 
 if TYPE_CHECKING:
+    from sqlalchemy import Dialect
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -25,23 +28,9 @@ T = TypeVar("T")
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgres": "postgresql+asyncpg"}
 
 
-def database_url(settings: Settings) -> URL:
-    """Return the URL with the driver that EitherDB uses, whatever spelling of the scheme was given.
-
-    Raises:
-        BackendError: The rest of the URL can't be parsed.
-    """
-    try:
-        url = make_url(settings.url).set(drivername=_DRIVERS[settings.db_backend])
-    except (ArgumentError, ValueError):
-        raise BackendError("the URL can't be parsed") from None
-    if settings.db_backend == "sqlite" and url.host:
-        raise BackendError("SQLite has no host: there must be three slashes before a relative path")
-    # libpq's name, which people paste from their provider; asyncpg calls the same thing `ssl`.
-    if "sslmode" in url.query:
-        url = url.update_query_dict({"ssl": url.query["sslmode"]}).difference_update_query(["sslmode"])
-    # A setting of the server's sessions, not an option of the driver: see `postgres_options`.
-    return url.difference_update_query(["search_path"])
+def dialect(settings: Settings) -> Dialect:
+    """Return what statements are compiled for."""
+    return make_url(f"{_DRIVERS[settings.db_backend]}://").get_dialect()()
 
 
 def create_engine(settings: Settings) -> AsyncEngine:
@@ -49,41 +38,38 @@ def create_engine(settings: Settings) -> AsyncEngine:
 
     Every statement is its own transaction, unless one is begun. A command has no time limit; and SQLite
     has no foreign keys, because a migration that rebuilds a table drops the old one, which would cascade.
+
+    Raises:
+        BackendError: The URL can't be used.
     """
     # Imports SQLAlchemy's ORM, which a service that runs no migration can do without.
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
 
-    url = database_url(settings)
     options: dict[str, Any] = {
         "isolation_level": "AUTOCOMMIT",
         "poolclass": NullPool,
         "hide_parameters": True,
     }
     if settings.db_backend == "sqlite":
-        make_folder(url)
-        engine = create_async_engine(
-            url, connect_args={"timeout": settings.db_command_timeout_seconds}, **options
+        sqlite = sqlite_options(settings)
+        make_folder(sqlite)
+        database = sqlite.arguments.pop("database")
+        url = URL.create(
+            _DRIVERS["sqlite"], database=database, query={"uri": "true"} if sqlite.is_uri else {}
         )
+        engine = create_async_engine(url, connect_args=sqlite.arguments, **options)
         event.listen(
             engine.sync_engine, "connect", lambda connection, _: set_pragmas(connection, foreign_keys=False)
         )
         return engine
-    return create_async_engine(
-        url, connect_args=postgres_options(settings) | {"command_timeout": None}, **options
-    )
+    from backends.sql.postgres import connect_to  # noqa: PLC0415 - its driver is of no use to SQLite
 
-
-def postgres_options(settings: Settings) -> dict[str, Any]:
-    """Return what asyncpg is told besides the URL: among it the schema that `?search_path=` names."""
-    session = {"application_name": "eitherdb"}
-    search_path = make_url(settings.url).query.get("search_path")
-    if search_path is not None:
-        session["search_path"] = str(search_path)
-    return {
-        "timeout": settings.db_connect_timeout_seconds,
-        "command_timeout": settings.db_command_timeout_seconds,
-        "server_settings": session,
-    }
+    postgres = postgres_options(settings, command_timeout=False)
+    connect_args: dict[str, Any] = {"async_creator_fn": partial(connect_to, postgres)}
+    if not postgres.keeps_statements:
+        # SQLAlchemy prepares every statement, under a name unless it is told that there is none.
+        connect_args |= {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str}
+    return create_async_engine(f"{_DRIVERS['postgres']}://", connect_args=connect_args, **options)
 
 
 async def first_connection(connect: Callable[[], Awaitable[T]], *, timeout_seconds: float) -> T:
@@ -103,17 +89,18 @@ async def first_connection(connect: Callable[[], Awaitable[T]], *, timeout_secon
             await asyncio.sleep(0.02)
 
 
-def make_folder(url: URL) -> None:
+def make_folder(options: SqliteOptions) -> None:
     """Make the last folder of the path, as the default's `.data`: a longer way is likely a slip.
 
     Raises:
         BackendError: It can't be made.
     """
-    file = Path(url.database or "")
+    if options.must_exist:
+        return
     try:
-        file.resolve().parent.mkdir(exist_ok=True)
+        options.file.resolve().parent.mkdir(exist_ok=True)
     except OSError as exc:
-        raise BackendError(f"the folder of {file} can't be made: {exc.strerror}") from exc
+        raise BackendError(f"the folder of {options.file} can't be made: {exc.strerror}") from exc
 
 
 def set_pragmas(connection: DBAPIConnection | sqlite3.Connection, *, foreign_keys: bool) -> None:

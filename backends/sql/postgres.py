@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
@@ -12,8 +12,9 @@ import asyncpg
 from backends.cancellation import run_to_completion
 from backends.errors import ConnectionLost
 from backends.sql.connections import Connections, Steps
-from backends.sql.engine import database_url, postgres_options
+from backends.sql.engine import dialect
 from backends.sql.errors import connect_errors, translated
+from backends.sql.postgres_url import PostgresOptions, postgres_options
 
 if TYPE_CHECKING:
     from config import Settings
@@ -40,13 +41,13 @@ class PostgresConnections(Connections):
     def __init__(self, settings: Settings) -> None:
         """See `Connections`."""
         super().__init__(
-            database_url(settings).get_dialect()(),
+            dialect(settings),
             size=settings.db_pool_size,
             writers=settings.db_pool_size,
             wait_timeout_seconds=settings.db_pool_timeout_seconds,
             retry_deadline_seconds=settings.db_command_timeout_seconds,
         )
-        self._options = _options(settings)
+        self._options = postgres_options(settings)
         self._connect_timeout_seconds = settings.db_connect_timeout_seconds
         self._idle: list[asyncpg.Connection] = []
         self._retiring: set[asyncio.Task[None]] = set()
@@ -60,7 +61,7 @@ class PostgresConnections(Connections):
     async def open(self) -> str:
         """See `Connections`."""
         with connect_errors():
-            connection = await asyncpg.connect(**self._options)
+            connection = await connect_to(self._options)
         self._idle.append(connection)
         return str(connection.get_settings().server_version).partition(" ")[0]
 
@@ -158,7 +159,7 @@ class PostgresConnections(Connections):
             if not connection.is_closed():
                 return connection
         try:
-            return await asyncpg.connect(**self._options)
+            return await connect_to(self._options)
         except (asyncpg.PostgresError, *_BROKEN) as exc:
             raise translated(exc) from exc
 
@@ -169,17 +170,22 @@ async def connect(settings: Settings) -> asyncpg.Connection:
     Raises:
         Exception: asyncpg's own, for the caller to translate.
     """
-    return await asyncpg.connect(**_options(settings))
+    return await connect_to(postgres_options(settings))
 
 
-def _options(settings: Settings) -> dict[str, Any]:
-    """Return all that asyncpg is told."""
-    url = database_url(settings)
-    _, options = url.get_dialect()().create_connect_args(url)
-    # SQLAlchemy's name for asyncpg's own option: 0 for a connection pooler that shares sessions.
-    if "prepared_statement_cache_size" in options:
-        options["statement_cache_size"] = options.pop("prepared_statement_cache_size")
-    return {**options, **postgres_options(settings)}
+async def connect_to(options: PostgresOptions) -> asyncpg.Connection:
+    """Connect to the first server that can be reached and fits, each with all of the time limit.
+
+    asyncpg has one limit for all of them, so that one which does not answer would use it up.
+
+    Raises:
+        Exception: asyncpg's own, of the last server.
+    """
+    for host, port in options.hosts[:-1]:
+        with suppress(OSError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched):
+            return await asyncpg.connect(host=host, port=port, **options.arguments)
+    host, port = options.hosts[-1]
+    return await asyncpg.connect(host=host, port=port, **options.arguments)
 
 
 async def _roll_back(connection: asyncpg.Connection) -> None:

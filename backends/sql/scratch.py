@@ -8,16 +8,18 @@ import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from pydantic import SecretStr
-from sqlalchemy import URL, make_url
 
 from backends.errors import BackendError
 from backends.scratch import SCRATCH_PREFIX, Scratch, Transaction
 from backends.sql import sqlite
-from backends.sql.engine import database_url, make_folder
+from backends.sql.engine import make_folder
 from backends.sql.errors import connect_errors, translate_errors
+from backends.sql.postgres_url import with_search_path
 from backends.sql.schema import METADATA
+from backends.sql.sqlite_url import sqlite_options
 
 if TYPE_CHECKING:
     import asyncpg
@@ -38,18 +40,16 @@ _NUMBERS = (
 async def open_scratch(settings: Settings) -> Scratch:
     """See `backends.open_scratch`."""
     name = SCRATCH_PREFIX + secrets.token_hex(6)
-    url = make_url(settings.url)
     if settings.db_backend == "sqlite":
-        make_folder(database_url(settings))
-        file = Path(url.database or "").with_name(f"{name}.db")
-        return await SqliteScratch.make(file, _with_url(settings, url.set(database=str(file))))
+        options = sqlite_options(settings)
+        make_folder(options)
+        file = options.file.with_name(f"{name}.db")
+        return await SqliteScratch.make(file, _with_url(settings, f"sqlite:///{quote(str(file))}"))
     from backends.sql.postgres import connect  # noqa: PLC0415 - its driver is of no use to SQLite
 
     with connect_errors():
         connection = await connect(settings)
-    scratch = PostgresScratch(
-        connection, name, _with_url(settings, url.update_query_dict({"search_path": name}))
-    )
+    scratch = PostgresScratch(connection, name, _with_url(settings, with_search_path(settings.url, name)))
     try:
         await scratch.make()
     except BaseException:
@@ -58,9 +58,8 @@ async def open_scratch(settings: Settings) -> Scratch:
     return scratch
 
 
-def _with_url(settings: Settings, url: URL) -> Settings:
-    text = url.render_as_string(hide_password=False)
-    return settings.model_copy(update={"database_url": SecretStr(text)})
+def _with_url(settings: Settings, url: str) -> Settings:
+    return settings.model_copy(update={"database_url": SecretStr(url)})
 
 
 class PostgresScratch:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from backends.cancellation import run_to_completion
 from backends.errors import BackendError
 from backends.sql.connections import Connections, Steps
-from backends.sql.engine import database_url, first_connection, make_folder, set_pragmas
+from backends.sql.engine import dialect, first_connection, make_folder, set_pragmas
 from backends.sql.errors import connect_errors, translate_errors
+from backends.sql.sqlite_url import sqlite_options
 from backends.sql.statements import Row, Statement, Values
 
 if TYPE_CHECKING:
@@ -41,22 +42,23 @@ class SqliteConnections(Connections):
 
     def __init__(self, settings: Settings) -> None:
         """See `Connections`."""
-        url = database_url(settings)
+        options = sqlite_options(settings)
         super().__init__(
-            url.get_dialect()(),
+            dialect(settings),
             size=settings.db_pool_size,
             writers=1,
             wait_timeout_seconds=settings.db_pool_timeout_seconds,
             retry_deadline_seconds=settings.db_command_timeout_seconds,
         )
-        make_folder(url)
-        path, options = _options(settings)
+        make_folder(options)
         self._time_limit_seconds = settings.db_command_timeout_seconds
         self._threads = ThreadPoolExecutor(settings.db_pool_size, thread_name_prefix="sqlite")
-        self._all = [_Connection(partial(_connect, path, options)) for _ in range(settings.db_pool_size)]
+        self._all = [
+            _Connection(partial(_connect, options.arguments)) for _ in range(settings.db_pool_size)
+        ]
         self._idle = list(self._all)
         # Waits for no lock, because everybody else would wait with it.
-        self._look_up = _Connection(partial(_connect, path, {**options, "timeout": 0}))
+        self._look_up = _Connection(partial(_connect, options.arguments | {"timeout": 0}))
 
     @property
     def in_use(self) -> int:
@@ -182,19 +184,13 @@ def connect(settings: Settings) -> sqlite3.Connection:
     Raises:
         Exception: sqlite3's own, for the caller to translate.
     """
-    return _connect(*_options(settings))
+    return _connect(sqlite_options(settings).arguments)
 
 
-def _options(settings: Settings) -> tuple[str, dict[str, Any]]:
-    """Return the path, and all else that sqlite3 is told."""
-    url = database_url(settings)
-    (path,), options = url.get_dialect()().create_connect_args(url)
-    timeout = settings.db_command_timeout_seconds
-    return path, {**options, "isolation_level": None, "check_same_thread": False, "timeout": timeout}
-
-
-def _connect(path: str, options: Mapping[str, Any]) -> sqlite3.Connection:
-    connection: sqlite3.Connection = sqlite3.connect(path, **options)
+def _connect(arguments: Mapping[str, Any]) -> sqlite3.Connection:
+    connection: sqlite3.Connection = sqlite3.connect(
+        **arguments, isolation_level=None, check_same_thread=False
+    )
     try:
         set_pragmas(connection, foreign_keys=True)
     except BaseException:

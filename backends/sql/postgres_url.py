@@ -1,0 +1,133 @@
+"""What PostgreSQL's URL means: the hosts, and the arguments of asyncpg."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from backends.errors import BackendError
+from backends.sql.postgres_options import OPTIONS, STATEMENTS, read_session
+from backends.sql.postgres_tls import tls_arguments
+from backends.url_options import decoded, read_options, refusal, split_query, split_url
+
+if TYPE_CHECKING:
+    from config import Settings
+
+Host = tuple[str | None, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresOptions:
+    """What a connection needs to know, of the URL and of the settings.
+
+    Attributes:
+        hosts: Where to try, in order; None is the driver's default.
+        arguments: All else that `asyncpg.connect` takes.
+    """
+
+    hosts: tuple[Host, ...]
+    arguments: dict[str, Any]
+
+    @property
+    def keeps_statements(self) -> bool:
+        """Whether prepared statements may be kept; a pooler that shares sessions allows none."""
+        return self.arguments.get(STATEMENTS) != 0
+
+
+def postgres_options(settings: Settings, *, command_timeout: bool = True) -> PostgresOptions:
+    """Read the URL and the settings: services, migrations and reports connect with the same options.
+
+    Args:
+        settings: The URL and the limits.
+        command_timeout: Whether statements have a time limit; those of migrations have none.
+
+    Raises:
+        BackendError: The URL can't be parsed, or an option is refused.
+    """
+    url = split_url(settings.url)
+    pairs = split_query(url.query)
+    given = read_options(pairs, OPTIONS, settings, repeatable=("host", "port"))
+    for name, part in (("user", url.user), ("password", url.password), ("database", url.path[1:])):
+        if part:
+            if name in given:
+                raise refusal(name, "is given twice; give it once")
+            given[name] = decoded(part)
+    hosts = _hosts(url.hosts, given)
+    arguments: dict[str, Any] = {
+        "timeout": given.get("db_connect_timeout_seconds", settings.db_connect_timeout_seconds),
+        "command_timeout": settings.db_command_timeout_seconds if command_timeout else None,
+        "server_settings": _server_settings(given),
+        **tls_arguments(given),
+    }
+    for name in ("user", "password", "database", "passfile", "krbsrvname", "gsslib", STATEMENTS):
+        if given.get(name) is not None:
+            arguments[name] = given[name]
+    if "target_session_attrs" in given:
+        arguments["target_session_attrs"] = given["target_session_attrs"]
+    elif len(hosts) > 1:
+        arguments["target_session_attrs"] = "read-write"  # the others are standbys
+    return PostgresOptions(hosts, arguments)
+
+
+def with_search_path(url: str, name: str) -> str:
+    """Return the URL with another schema to work in."""
+    base, _, query = url.partition("?")
+    pairs = []
+    for option, value in split_query(query):
+        if option == "options":
+            kept = {key: word for key, word in read_session(value).items() if key != "search_path"}
+            words = [kept.pop("options")] if "options" in kept else []
+            words += [f"-c {key}={_escaped(word)}" for key, word in kept.items()]
+            pairs += [(option, " ".join(words))] if words else []
+        elif option not in {"search_path", "schema"}:
+            pairs.append((option, value))
+    return f"{base}?{urlencode([*pairs, ('search_path', name)], quote_via=quote)}"
+
+
+def _escaped(word: str) -> str:
+    return re.sub(r"([\\\s])", r"\\\1", word)
+
+
+def _server_settings(given: dict[str, Any]) -> dict[str, str]:
+    """Return what the session begins with."""
+    session: dict[str, str] = dict(given.get("options", {}))
+    search_path = given.get("search_path")
+    if search_path and session.setdefault("search_path", search_path) != search_path:
+        raise refusal("search_path", "contradicts the one in options; give one of them")
+    name = given.get("application_name") or given.get("fallback_application_name")
+    return {"application_name": name or "eitherdb"} | session
+
+
+def _hosts(authority: str, given: dict[str, Any]) -> tuple[Host, ...]:
+    """Return the servers that the URL names, before the question mark or as options."""
+    if "host" in given:
+        if authority.strip(":"):
+            raise refusal("host", "is given twice; give it once")
+        authority = ",".join(given["host"])
+    hosts = [_host(host) for host in authority.split(",")]
+    ports = [_port(port) for port in ",".join(given.get("port", [])).split(",") if port]
+    if ports:
+        if any(port for _, port in hosts) or len(ports) not in {1, len(hosts)}:
+            raise refusal("port", "does not fit the hosts; give one, or one for each host")
+        ports = ports * len(hosts) if len(ports) == 1 else ports
+        hosts = [(host, port) for (host, _), port in zip(hosts, ports, strict=True)]
+    return tuple(hosts)
+
+
+def _host(text_of_host: str) -> Host:
+    """Read `name`, `name:port`, `[IPv6]:port` or the folder of a socket."""
+    if text_of_host.startswith("/"):
+        return text_of_host, None
+    match = re.fullmatch(r"(?P<host>\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\[\]:]*)(?::(?P<port>.*))?", text_of_host)
+    if match is None:
+        raise BackendError("the URL can't be parsed: an IPv6 address stands in brackets: [::1]:5432")
+    host = decoded(match["host"]) if "[" not in match["host"] else match["host"][1:-1]
+    return host or None, _port(match["port"]) if match["port"] else None
+
+
+def _port(digits: str) -> int:
+    if not re.fullmatch("[0-9]{1,5}", digits) or not 1 <= int(digits) <= 65535:
+        raise BackendError("the URL can't be parsed: a port is a number from 1 to 65535")
+    return int(digits)

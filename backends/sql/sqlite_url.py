@@ -1,0 +1,119 @@
+"""What SQLite's URL means: the file, and the options of SQLite and of Python's driver.
+
+https://www.sqlite.org/uri.html lists SQLite's.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+
+from backends.errors import BackendError
+from backends.url_options import (
+    Obeyed,
+    Only,
+    Setting,
+    Table,
+    choice,
+    read_options,
+    split_query,
+    switch,
+    whole_number,
+)
+
+if TYPE_CHECKING:
+    from config import Settings
+
+_OFF = ("0", "false", "off", "no")
+
+
+def _mode(value: str) -> str:
+    if value == "ro":
+        raise ValueError("EitherDB writes; leave it out, or give rw for a file that must exist")
+    return str(choice("rwc", "rw")(value))
+
+
+OPTIONS: Table = {
+    "mode": Obeyed(_mode),
+    "psow": Obeyed(switch),
+    "cached_statements": Obeyed(whole_number(0, 100_000)),
+    # Where only one value fits
+    "uri": Obeyed(switch),  # both kinds of path are understood
+    "cache": Only(("private",), "connections that share a cache block each other; leave it out"),
+    "immutable": Only(_OFF, "EitherDB writes; leave it out"),
+    "nolock": Only(_OFF, "several processes would damage the file; leave it out"),
+    "vfs": Only(("unix",), "the system's own locks are needed; leave it out"),
+    "check_same_thread": Only(_OFF, "each connection belongs to one thread by itself; leave it out"),
+    "isolation_level": Only(("immediate",), "transactions begin with BEGIN IMMEDIATE; leave it out"),
+    "detect_types": Only(("0",), "values are converted by EitherDB; leave it out"),
+    # What EitherDB has a setting for
+    "timeout": Setting("db_command_timeout_seconds"),
+}
+"""Every option that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteOptions:
+    """What a connection needs to know, of the URL and of the settings.
+
+    Attributes:
+        file: Where the database is, an absolute path.
+        must_exist: Whether no new file may be made.
+        arguments: What `sqlite3.connect` takes.
+    """
+
+    file: Path
+    must_exist: bool
+    arguments: dict[str, Any]
+
+    @property
+    def is_uri(self) -> bool:
+        """Whether the database's name is an URI, with parameters."""
+        return "uri" in self.arguments
+
+
+def sqlite_options(settings: Settings) -> SqliteOptions:
+    """Read the URL and the settings: services, migrations and reports connect with the same options.
+
+    Raises:
+        BackendError: The URL can't be parsed, or an option is refused.
+    """
+    path, _, query = settings.url.partition("://")[2].partition("?")
+    given = read_options(split_query(query), OPTIONS, settings)
+    file = _file(path)
+    arguments: dict[str, Any] = {"database": str(file), "timeout": settings.db_command_timeout_seconds}
+    parameters = {"mode": given.get("mode"), "psow": given.get("psow")}
+    if any(value is not None for value in parameters.values()):
+        words = [
+            f"{name}={value:d}" if isinstance(value, bool) else f"{name}={value}"
+            for name, value in parameters.items()
+            if value is not None
+        ]
+        arguments |= {"database": f"file:{quote(str(file))}?{'&'.join(words)}", "uri": True}
+    if "cached_statements" in given:
+        arguments["cached_statements"] = given["cached_statements"]
+    return SqliteOptions(file, given.get("mode") == "rw", arguments)
+
+
+def _file(path: str) -> Path:
+    """Return the file that a URL's path names: `/relative`, `//absolute`, `/~/at/home` or `/file:…`.
+
+    A percent sign that encodes nothing is one.
+
+    Raises:
+        BackendError: It names none.
+    """
+    if not path.startswith("/"):
+        raise BackendError("SQLite has no host: there must be three slashes before a relative path")
+    name = path[1:]
+    if name.startswith("file:"):
+        name = re.sub("^//(localhost)?(?=/)", "", name.removeprefix("file:"))
+    name = unquote(name)
+    if not name.strip("/") or "\0" in name:
+        raise BackendError(
+            "the URL names no file: give sqlite:///relative/path or sqlite:////absolute/path"
+        )
+    return Path(name).expanduser().absolute()

@@ -1,0 +1,276 @@
+"""Reads a database's URL and its options: each option is obeyed, or refused by name.
+
+A backend has one table of the options that it knows (`Table`). An option that is not in it is refused, as
+is one without a value and one that is given twice. No message shows a value, because it may be a secret.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from backends.errors import BackendError
+
+if TYPE_CHECKING:
+    from config import Settings
+
+Parse = Callable[[str], Any]
+"""Returns what the text of an option means, or raises a ValueError that says what would be right."""
+
+ENCODE = "write @ as %40, / as %2F, : as %3A, ? as %3F, # as %23 and % as %25 in a user, password or name"
+
+
+@dataclass(frozen=True, slots=True)
+class Obeyed:
+    """An option that is obeyed.
+
+    Attributes:
+        parse: Returns its meaning.
+        name: What it is called among the options that were read: another name of the same option.
+    """
+
+    parse: Parse
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """An option that is accepted where it asks for what happens anyway, and refused otherwise."""
+
+    values: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """An option for which EitherDB has a setting, so the two must agree.
+
+    Attributes:
+        field: The setting.
+        per_unit: How many of the option's units are one of the setting's.
+        is_obeyed: Whether the option counts where the setting is not given.
+    """
+
+    field: str
+    per_unit: int = 1
+    is_obeyed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An option that can't be obeyed."""
+
+    reason: str
+
+
+Rule = Obeyed | Only | Setting | Refused
+Table = Mapping[str, Rule]
+
+
+@dataclass(frozen=True, slots=True)
+class UrlParts:
+    """A URL's parts as they are written, still percent-encoded."""
+
+    scheme: str
+    user: str | None
+    password: str | None
+    hosts: str
+    path: str
+    query: str
+
+
+def refusal(option: str, reason: str) -> BackendError:
+    """Return the error that refuses an option by its name."""
+    return BackendError(f"the option {option}: {reason}")
+
+
+def split_url(url: str) -> UrlParts:
+    """Split a URL; the last @ before the path ends the password.
+
+    Raises:
+        BackendError: A sign must be percent-encoded.
+    """
+    scheme, _, rest = url.partition("://")
+    if "#" in rest:
+        raise BackendError(f"the URL can't be parsed: {ENCODE}")
+    before, _, query = rest.partition("?")
+    authority, slash, path = before.partition("/")
+    if "@" in path:
+        raise BackendError(f"the URL can't be parsed: {ENCODE}")
+    account, at, hosts = authority.rpartition("@")
+    user, colon, password = account.partition(":")
+    return UrlParts(
+        scheme=scheme,
+        user=user if at else None,
+        password=password if colon else None,
+        hosts=hosts,
+        path=slash + path,
+        query=query,
+    )
+
+
+def decoded(text: str) -> str:
+    """Decode percent-encoded text.
+
+    Raises:
+        BackendError: It is not encoded as it should be.
+    """
+    if re.search("%(?![0-9A-Fa-f]{2})", text):
+        raise BackendError(f"the URL can't be parsed: {ENCODE}")
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise BackendError("the URL can't be parsed: percent-encoded text must be UTF-8") from None
+
+
+def split_query(query: str) -> list[tuple[str, str]]:
+    """Return the names and values of a query, decoded; a plus is a plus.
+
+    Raises:
+        BackendError: An option has no value.
+    """
+    pairs = []
+    for part in filter(None, query.split("&")):
+        name, _, value = part.partition("=")
+        if not re.fullmatch(r"[A-Za-z_][\w.-]*", name):
+            raise BackendError(f"the URL's options can't be parsed: give name=value, joined by &; {ENCODE}")
+        if not value:
+            raise refusal(name, "has no value; give one, or leave the option out")
+        pairs.append((name, decoded(value)))
+    return pairs
+
+
+def read_options(
+    pairs: Iterable[tuple[str, str]],
+    table: Table,
+    settings: Settings,
+    *,
+    repeatable: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """Return what the options mean, by name.
+
+    Args:
+        pairs: The names and values, as the URL has them.
+        table: What is known of each name.
+        settings: With which they must agree.
+        repeatable: Options that may be given several times; their meanings become a list.
+
+    Raises:
+        BackendError: An option is refused; the text names it and says what is possible.
+    """
+    options: dict[str, Any] = {}
+    seen: set[str] = set()
+    for name, text in pairs:
+        rule = table.get(name)
+        if rule is None:
+            raise refusal(name, _unknown(name, table))
+        if name in seen and name not in repeatable:
+            raise refusal(name, "is given twice; give it once")
+        seen.add(name)
+        key, value = _read(name, text, rule, settings)
+        if key in repeatable:
+            options.setdefault(key, []).append(value)
+        elif options.setdefault(key, value) != value:
+            raise refusal(name, f"contradicts another option that means {key}; give one of them")
+    return options
+
+
+def _read(name: str, text: str, rule: Rule, settings: Settings) -> tuple[str, Any]:
+    """Return the option's name and meaning."""
+    match rule:
+        case Obeyed():
+            try:
+                return rule.name or name, rule.parse(text)
+            except ValueError as exc:
+                raise refusal(name, str(exc)) from None
+        case Only():
+            if text.lower() not in rule.values:
+                raise refusal(name, rule.reason)
+            return name, text.lower()
+        case Setting():
+            return rule.field, _agreed(name, text, rule, settings)
+        case Refused():
+            raise refusal(name, rule.reason)
+
+
+def _agreed(name: str, text: str, rule: Setting, settings: Settings) -> float:
+    """Return the value of a setting that an option names too."""
+    ours = getattr(settings, rule.field)
+    variable = rule.field.upper()
+    try:
+        value = float(text) / rule.per_unit
+    except ValueError:
+        raise refusal(name, f"not a number; give it as {variable}") from None
+    if value == ours:
+        return value
+    if not rule.is_obeyed:
+        raise refusal(name, f"contradicts {variable}={ours:g}; give {variable} and leave the option out")
+    if rule.field in settings.model_fields_set:
+        raise refusal(name, f"contradicts {variable}={ours:g}; give one of them")
+    if not 0 < value <= 300:
+        raise refusal(name, f"give {1 * rule.per_unit} to {300 * rule.per_unit}, or {variable}")
+    return value
+
+
+def _unknown(name: str, table: Table) -> str:
+    """Say of an option that it is unknown, and which one may be meant."""
+    known = sorted(option for option, rule in table.items() if not isinstance(rule, Refused))
+    close = difflib.get_close_matches(name, table, n=1)
+    meant = f"is it {close[0]}? " if close else ""
+    return f"not known; {meant}leave it out, or give one of: {', '.join(known)}"
+
+
+# -- what an option may say ----------------------------------------------------------------------
+
+
+def text(value: str) -> str:
+    """Take any text without control characters."""
+    if not value.isprintable():
+        raise ValueError("has control characters; give printable text")
+    return value
+
+
+def choice(*values: str) -> Parse:
+    """Take one of these words."""
+
+    def parse(value: str) -> str:
+        if value not in values:
+            raise ValueError(f"not a valid value; choose one of: {', '.join(values)}")
+        return value
+
+    return parse
+
+
+def switch(value: str) -> bool:
+    """Take yes or no."""
+    if value.lower() in {"true", "1", "on", "yes"}:
+        return True
+    if value.lower() in {"false", "0", "off", "no"}:
+        return False
+    raise ValueError("not a valid value; choose one of: true, false")
+
+
+def whole_number(least: int, most: int) -> Parse:
+    """Take an integer."""
+
+    def parse(value: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,10}", value) or not least <= int(value) <= most:
+            raise ValueError(f"not a valid value; give an integer from {least} to {most}")
+        return int(value)
+
+    return parse
+
+
+def readable_file(value: str) -> str:
+    """Take the path of a file that can be read."""
+    path = Path(text(value)).expanduser()
+    try:
+        path.open("rb").close()
+    except OSError as exc:
+        raise ValueError(f"the file {path} can't be read: {exc.strerror}") from None
+    return str(path)
