@@ -1,1 +1,1 @@
-"""Measurements, each a ratio of two figures of one run: machines differ, and are busy."""
+"""Benchmarks. Each result is a ratio of two figures of one run, because machines differ and are shared."""

@@ -1,4 +1,4 @@
-"""`make bench`: EitherDB next to the raw drivers, on each database, and next to what it promises.
+"""`make bench`: compares EitherDB with the raw drivers on each database, and with its targets.
 
 With QUICK=1 in the environment it is all done in less than three minutes, less exactly, and what is written
 goes to `build/` and not into the repository.
@@ -41,11 +41,11 @@ RATIOS = {
     "mongo": {"read": 0.90, "list": 0.95, "create": 0.80, "transfer": 0.80},
     "sqlite": {"read": 0.50},
 }
-"""Requests a second, as a part of what the raw driver in Starlette serves on the same core."""
+"""Targets: requests per second relative to Starlette with the raw driver on the same core."""
 TAIL = 4.0
-"""How many times p50 p99 may be."""
+"""Target: the highest ratio of p99 to p50."""
 STARVED = 10.0
-"""How many times p50 the slowest answer may take; one that others overtook takes more."""
+"""Target: the highest ratio of the slowest response to p50. A starved request exceeds it."""
 START_SECONDS = 1.0
 RESIDENT_MB = 110.0
 TWO_WORKERS = 1.6
@@ -64,20 +64,20 @@ PACKAGES = (
 
 @dataclass
 class Report:
-    """All that a run finds."""
+    """The results of a run."""
 
     results: list[Result] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def say(self, text: str) -> None:
-        """Print, and keep."""
+        """Print the line and store it."""
         print(text, flush=True)
         self.notes.append(text)
 
 
 def main(core: int, other: int) -> None:
-    """Measure everything, print it, write it."""
+    """Run all benchmarks; print and write the results."""
     report = Report()
     began = time.perf_counter()
     data = Data.of(users=USERS, items=ITEMS)
@@ -119,7 +119,7 @@ def measure_database(report: Report, database: Database, folder: Path, core: int
 
 
 def compare_ratios(report: Report, results: Sequence[Result], promised: Contender) -> None:
-    """Compare what was measured with what is promised; the promise is for one driver a database."""
+    """Compare the results with the targets, which are for one driver per database."""
     for result in results:
         name = f"{TITLES[result.database]}: {result.contender}, {result.workload}"
         ratio = RATIOS[result.database].get(result.workload)
@@ -131,7 +131,7 @@ def compare_ratios(report: Report, results: Sequence[Result], promised: Contende
 
 
 def measure_crowd(report: Report, server: Server, database: Database, requests: Requests) -> None:
-    """See that nobody starves where many more ask at once than there are connections."""
+    """Check that no request starves when there are many more clients than connections."""
     for workload in ("read", "transfer"):
         samples = [
             measure(server, database, requests[workload], seconds=CROWD_SECONDS, concurrency=CROWD)
@@ -147,7 +147,7 @@ def measure_crowd(report: Report, server: Server, database: Database, requests: 
 
 
 def measure_workers(report: Report, database: Database, folder: Path, core: int, other: int) -> None:
-    """Compare one worker on a core with two on two; the load is on their cores each time, as a proxy is."""
+    """Compare one worker on one core with two on two; the load runs on the same cores, as a proxy would."""
     requests = requests_for(database, ("hello", "read"))
     contender = product(database.name)
     with (
@@ -171,7 +171,7 @@ def measure_workers(report: Report, database: Database, folder: Path, core: int,
 
 
 def write(report: Report) -> None:
-    """Write the results and the chart of them."""
+    """Write the results and their chart."""
     folder = ROOT / "build" / "bench" if QUICK else Path(__file__).parent / "results"
     folder.mkdir(parents=True, exist_ok=True)
     found = {
@@ -191,7 +191,7 @@ def write(report: Report) -> None:
 
 
 def caption_of(found: dict[str, Any]) -> str:
-    """Return when it was measured, and of what."""
+    """Return the date and the versions of the run."""
     versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
     return f"{found['date']}, Python {found['python']}, {versions}"
 

@@ -1,4 +1,4 @@
-"""Draws the ratios as an SVG: a bar each, and a line where the raw driver in Starlette is."""
+"""Draws the ratios as an SVG bar chart, with a line at 1.00 for Starlette with the raw driver."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.workloads import TITLES as WORKLOAD_TITLES
 WIDTH, LEFT, RIGHT = 900, 290, 40
 BAR, GAP, GROUP_GAP = 15, 3, 12
 COLOURS = ("#0b7a75", "#5fb49c", "#c9c5ba")
-"""Of EitherDB's one or two drivers, and of FastAPI."""
+"""For EitherDB's one or two drivers, and for FastAPI."""
 INSIDE = 40
 """The shortest bar, in pixels, that has room for its own figure."""
 STYLE = (
@@ -27,12 +27,12 @@ STYLE = (
 
 
 def chart(results: Sequence[Result], titles: dict[str, str], caption: str) -> str:
-    """Return the picture.
+    """Return the SVG.
 
     Args:
-        results: Of all databases; the baseline that ratios are to is a line and no bar.
-        titles: What each database is called.
-        caption: When and of what, in one line.
+        results: The results of all databases. The baseline of the ratios is a line and not a bar.
+        titles: The title of each database.
+        caption: The date and the versions, in one line.
     """
     bars = [each for each in results if each.workload != "hello" and "Starlette" not in each.contender]
     longest = max(1.0, *(each.ratio for each in bars))
@@ -66,7 +66,7 @@ def chart(results: Sequence[Result], titles: dict[str, str], caption: str) -> st
                     parts.append(_text(LEFT + length + 5, middle, figure, "d"))
                 top += BAR + GAP
         top += GROUP_GAP
-        # Before the bars in the file and so behind them: it crosses no figure.
+        # Inserted before the bars, so it is drawn behind them and crosses no figure.
         parts.insert(
             behind,
             f'<line x1="{baseline:.1f}" x2="{baseline:.1f}" y1="{begin + 24:.0f}" y2="{top - 8:.0f}" '

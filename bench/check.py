@@ -1,4 +1,4 @@
-"""`make bench-check`: fails when a ratio to the baseline got worse than in the committed `reference.json`.
+"""`make bench-check`: fails if a ratio to the baseline is worse than in the committed `reference.json`.
 
 The ratio is of CPU time for a request, not of requests a second: it moves little where a machine has other
 work. Rows are few, because no cost grows with them (`make bench-growth`). What seems worse is measured once
@@ -29,7 +29,7 @@ USERS, ITEMS = 2_000, 10_000
 
 
 def main(core: int, _: int) -> None:
-    """Measure, compare, and exit with 1 where something got worse."""
+    """Measure and compare; exit with 1 if a ratio got worse."""
     update = os.environ.get("UPDATE") == "1"
     reference: dict[str, float] = {} if update else json.loads(REFERENCE.read_text())
     data = Data.of(users=USERS, items=ITEMS)
@@ -56,7 +56,7 @@ def main(core: int, _: int) -> None:
 def ratios_on(
     database_name: str, data: Data, folder: Path, core: int, reference: Mapping[str, float]
 ) -> dict[str, float]:
-    """Return the ratios on a database by their names; the better of two where the first seems worse."""
+    """Return the ratios on a database by name. A worse ratio is measured twice; the better counts."""
     drivers = ("pymongo", "motor") if database_name == "mongo" else ("",)
     contenders = [*(product(database_name, driver) for driver in drivers), baselines(database_name)[0]]
     with (

@@ -1,4 +1,4 @@
-"""The servers that are measured: EitherDB and the baselines, each one process on a core of its own."""
+"""The servers under test: EitherDB and the baselines, each one process pinned to a core."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HELLO = b"GET /api/v1/utils/health-check/ HTTP/1.1\r\nHost: localhost\r\nConnec
 
 @dataclass(frozen=True)
 class Contender:
-    """What is measured on a database.
+    """A server under test on a database.
 
     Attributes:
         name: What the results call it.
@@ -45,7 +45,7 @@ def product(database: str, driver: str = "pymongo") -> Contender:
 
 
 def baselines(database: str) -> list[Contender]:
-    """Return the baselines on a database, the one that ratios are of first."""
+    """Return the baselines on a database; the ratios refer to the first."""
     return [
         Contender("Starlette, raw driver", database, "starlette"),
         Contender("FastAPI, raw driver", database, "fastapi"),
@@ -70,17 +70,17 @@ class Server:
 def serving(
     contender: Contender, database: Database, folder: Path, *, cores: tuple[int, ...], workers: int = 1
 ) -> Iterator[Server]:
-    """Serve on these cores until the block ends.
+    """Run the server on these cores for the duration of the block.
 
     Args:
-        contender: What.
-        database: On what.
-        folder: Where bytecode is kept from one start to the next, and what the server says.
-        cores: Where it may run.
-        workers: How many processes.
+        contender: The server under test.
+        database: Its database.
+        folder: The folder for the bytecode, which later starts reuse, and for the server's log.
+        cores: The cores that the server is pinned to.
+        workers: The number of worker processes.
 
     Raises:
-        RuntimeError: It does not answer.
+        RuntimeError: The server does not respond.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -118,7 +118,7 @@ def serving(
 
 
 def _environment(contender: Contender, database: Database, folder: Path) -> dict[str, str]:
-    """Return the environment of a deployment, and nothing of ours that a setting could come from."""
+    """Return the environment of a deployment, without variables of this process that are settings."""
     return {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),

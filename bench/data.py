@@ -1,4 +1,4 @@
-"""The rows that are measured on, and how they get into each database: past EitherDB, in bulk."""
+"""The rows of the benchmarks, and their bulk insertion into each database with the raw driver."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pymongo import AsyncMongoClient
 from backends.models import with_folded
 
 ITEMS_OF_AN_OWNER = 100
-"""A list is one page, and stays one: items are created by others than those who are asked for theirs."""
+"""One page per owner. It stays one page, because the benchmarks create items for other users."""
 
 BATCH = 10_000
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -29,7 +29,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Data:
-    """Users, each with an account with money.
+    """Users, each with an account that has money.
 
     The first own the items, a hundred each; the last is a superuser.
 
@@ -43,17 +43,17 @@ class Data:
 
     @classmethod
     def of(cls, *, users: int, items: int) -> Data:
-        """Make ids for so many users, accounts and items."""
+        """Create the ids of the given numbers of users, accounts and items."""
         if items > (users - 1) * ITEMS_OF_AN_OWNER:
             raise ValueError("there must be users without items")
         return cls(*([ObjectId() for _ in range(count)] for count in (users, items, users)))
 
     def owner_of(self, item: int) -> ObjectId:
-        """Return the owner of an item, given by its number."""
+        """Return the owner of the item with this number."""
         return self.users[item // ITEMS_OF_AN_OWNER]
 
     def user_rows(self) -> Iterator[Row]:
-        """Return the users, without sessions that have ended."""
+        """Return the users; none has ended sessions."""
         hashed_password = PasswordHasher().hash("correct horse battery staple")
         for number, id_ in enumerate(self.users):
             yield {
@@ -69,7 +69,7 @@ class Data:
             }
 
     def item_rows(self, *, first: int = 0) -> Iterator[Row]:
-        """Return the items from a number on."""
+        """Return the items, beginning with this number."""
         for number in range(first, len(self.items)):
             yield with_folded(
                 {
@@ -96,7 +96,7 @@ class Data:
             }
 
     def tables(self) -> dict[str, Iterable[Row]]:
-        """Return all rows, owners before what is theirs."""
+        """Return all rows, owners before their rows."""
         return {"users": self.user_rows(), "items": self.item_rows(), "accounts": self.account_rows()}
 
 
@@ -136,7 +136,7 @@ def _fill_sqlite(path: str, tables: dict[str, Iterable[Row]]) -> None:
 
 
 def _for_sqlite(value: Any) -> Any:
-    """Write a value as the schema's types do."""
+    """Convert a value as the types of the schema do."""
     match value:
         case ObjectId():
             return value.binary
@@ -154,7 +154,7 @@ async def _fill_postgres(url: str, tables: dict[str, Iterable[Row]]) -> None:
                 for row in batch
             ]
             await connection.copy_records_to_table(name, records=records, columns=list(batch[0]))
-    # What would be done by itself some time, and then in the middle of a measurement.
+    # The server would do this later by itself, in the middle of a measurement.
     await connection.execute("VACUUM ANALYZE")
     await connection.close()
 

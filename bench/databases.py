@@ -1,4 +1,4 @@
-"""Databases to measure on: a real server each, migrated and filled, and gone afterwards."""
+"""The databases of the benchmarks: real servers, migrated and filled, removed at the end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TITLES = {"sqlite": "SQLite", "postgres": "PostgreSQL", "mongo": "MongoDB"}
 
 @dataclass(frozen=True)
 class Database:
-    """A running one.
+    """A running database.
 
     Attributes:
         name: As in DB_BACKEND.
@@ -36,7 +36,7 @@ class Database:
 
 @contextmanager
 def running(name: str, data: Data) -> Iterator[Database]:
-    """Start a server on the core that this thread is kept on, migrate, and fill it."""
+    """Start a server on the core of this thread, migrate its database and fill it."""
     folder = make_folder("edb-")
     try:
         with _server(name, folder) as (url, pid):
@@ -58,5 +58,5 @@ def _server(name: str, folder: Path) -> Iterator[tuple[str, int | None]]:
     start = start_postgres if name == "postgres" else start_mongo
     with start(folder / "data") as server:
         base, question_mark, options = server.url.partition("?")
-        # MongoDB's URL names no database, PostgreSQL's does.
+        # The URL of MongoDB names no database; that of PostgreSQL does.
         yield (server.url if name == "postgres" else f"{base}bench{question_mark}{options}"), server.pid

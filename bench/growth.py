@@ -1,4 +1,4 @@
-"""`make bench-growth`: what a request costs as the table grows, and as more ask at once.
+"""`make bench-growth`: the cost of a request as the tables and the number of connections grow.
 
 The cost is CPU time, of EitherDB and of the database together: waiting costs nothing, and other work on the
 machine hardly shows. What reads a page or looks something up may not cost more with more rows.
@@ -23,7 +23,7 @@ CREATORS = 1_000
 ROUNDS = 3
 SECONDS = 1.0
 GROWTH = 1.5
-"""How many times as much a request may cost on a hundred times as many rows."""
+"""The highest ratio of a request's cost on a hundred times as many rows."""
 WORKLOADS = ("read", "list", "all", "create", "transfer")
 
 
@@ -55,7 +55,7 @@ def main(core: int, _: int) -> None:
 
 
 def costs_on(name: str, rows: int, folder: Path, core: int) -> dict[str, Sample]:
-    """Return what each workload costs; with the fewest rows print what it costs with more connections."""
+    """Return the cost of each workload; with the fewest rows, print the cost with more connections."""
     data = Data.of(users=max(10_000, rows // ITEMS_OF_AN_OWNER + CREATORS), items=rows)
     with (
         running(name, data) as database,

@@ -1,4 +1,4 @@
-"""Sends requests over persistent connections as fast as they are answered, and notes how long each took.
+"""A closed-loop load generator: sends requests over persistent connections and records their latencies.
 
 No generator of the package indexes does it: wrk, k6 and oha are not there, autocannon sends the same
 sequence on each of its connections, and client libraries take more CPU time than a server needs to answer.
@@ -23,12 +23,12 @@ _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 
 
 class LoadError(Exception):
-    """A request was answered with an error, or not at all."""
+    """A response was an error, or there was none."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What was measured.
+    """The result of a measurement.
 
     Attributes:
         seconds: How long.
@@ -42,16 +42,16 @@ class Load:
 
     @property
     def requests(self) -> int:
-        """How many were answered."""
+        """The number of responses."""
         return len(self.milliseconds)
 
     def percentile(self, percent: float) -> float:
-        """Return the milliseconds that so many per cent of the requests took at most."""
+        """Return this percentile of the latencies, in milliseconds."""
         return self.milliseconds[min(self.requests - 1, int(self.requests * percent / 100))]
 
 
 class _Run:
-    """What the connections share: what to send, what became of it, and whether to go on."""
+    """The shared state of the connections: the requests, the latencies, and whether to go on."""
 
     def __init__(self, requests: Sequence[bytes]) -> None:
         self.requests = itertools.cycle(requests)
@@ -73,11 +73,11 @@ class _Run:
 
 
 class _Client(asyncio.Protocol):
-    """One connection, with one request at a time on its way."""
+    """One connection with one outstanding request."""
 
     def __init__(self, run: _Run) -> None:
         self._run = run
-        self._transport = cast("asyncio.Transport", None)  # there is one as soon as it is connected
+        self._transport = cast("asyncio.Transport", None)  # set when it is connected
         self._received = b""
         self._began = 0.0
 
@@ -120,21 +120,21 @@ def load(
     seconds: float,
     gauges: Sequence[Callable[[], float]] = (),
 ) -> Load:
-    """Send these requests, over and over, to a server on 127.0.0.1.
+    """Send these requests repeatedly to a server on 127.0.0.1.
 
     The gauges are read while nothing is on its way: what they rise by is of these requests alone.
 
     Args:
-        port: The server's.
-        requests: Each as its bytes.
-        concurrency: How many connections, each with one request on its way.
-        seconds: How long to send new ones; the last answers are waited for.
-        gauges: Are read when the measurement begins and when it ends.
+        port: The port of the server.
+        requests: The bytes of each request.
+        concurrency: The number of connections, each with one outstanding request.
+        seconds: How long to send new requests. The last responses are waited for.
+        gauges: Functions that are called at the start and at the end of the measurement.
 
     Raises:
-        LoadError: An answer was not 200.
+        LoadError: A response was not 200.
     """
-    gc.disable()  # a collection in the middle would seem to be the server's latency
+    gc.disable()  # a collection would count as latency of the server
     try:
         return uvloop.run(_load(port, requests, concurrency, seconds, gauges))
     finally:
@@ -155,7 +155,7 @@ async def _load(
         for _ in range(concurrency):
             _, client = await loop.create_connection(lambda: _Client(run), "127.0.0.1", port)
             clients.append(client)
-        await _send(run, clients, 0)  # a first one each: the server has accepted every connection
+        await _send(run, clients, 0)  # one request each: the server has then accepted every connection
         before, began = [gauge() for gauge in gauges], time.perf_counter()
         await _send(run, clients, seconds)
         lasted, after = time.perf_counter() - began, [gauge() for gauge in gauges]
@@ -168,7 +168,7 @@ async def _load(
 
 
 async def _send(run: _Run, clients: Sequence[_Client], seconds: float) -> None:
-    """Let every connection send for so long, at least once, and wait for the last answer.
+    """Let every connection send for this time, at least once, and wait for the last response.
 
     Raises:
         LoadError: An answer was not 200, or there was none.
@@ -178,7 +178,7 @@ async def _send(run: _Run, clients: Sequence[_Client], seconds: float) -> None:
     run.goes_on = seconds > 0
     for client in clients:
         client.send()
-    with suppress(TimeoutError):  # it is over early only where something failed
+    with suppress(TimeoutError):  # it ends early only after an error
         await asyncio.wait_for(run.all_answered.wait(), seconds)
     run.goes_on = False
     try:

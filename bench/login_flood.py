@@ -1,4 +1,4 @@
-"""What fifty logins at a time do to everybody else: p99 of a read while they go on, over p99 without them.
+"""The effect of fifty concurrent logins on other requests: the ratio of a read's p99 with and without them.
 
     .venv/bin/python -m bench.login_flood                        on SQLite
     DB_BACKEND=postgres .venv/bin/python -m bench.login_flood    on a local PostgreSQL (or mongo)
@@ -61,7 +61,7 @@ async def log_in(client: httpx2.AsyncClient) -> str:
 
 
 async def read(client: httpx2.AsyncClient, token: str) -> list[float]:
-    """Read one's own account again and again; return the milliseconds that each answer took."""
+    """Read the own user repeatedly; return the latencies in milliseconds."""
     headers = {"Authorization": f"Bearer {token}"}
     taken = []
     for _ in range(READS):
@@ -73,7 +73,7 @@ async def read(client: httpx2.AsyncClient, token: str) -> list[float]:
 
 
 async def flood(client: httpx2.AsyncClient, done: asyncio.Event) -> int:
-    """Sign in until it is over; return how often."""
+    """Sign in until the end of the measurement; return the number of logins."""
     count = 0
     while not done.is_set():
         await log_in(client)
@@ -87,7 +87,7 @@ def p99(values: list[float]) -> float:
 
 
 async def measure(base_url: str) -> None:
-    """Take turns: alone, and with the logins."""
+    """Measure alternately without and with the logins."""
     limits = httpx2.Limits(max_connections=LOGINS)
     async with httpx2.AsyncClient(base_url=base_url, trust_env=False) as reader:
         async with asyncio.timeout(START_SECONDS):
@@ -102,7 +102,7 @@ async def measure(base_url: str) -> None:
         for _ in range(ROUNDS):
             alone = await read(reader, token)
             done = asyncio.Event()
-            # New connections each round: the server closes those that nobody used for five seconds.
+            # New connections for each round: the server closes those that were idle for five seconds.
             async with httpx2.AsyncClient(
                 base_url=base_url, trust_env=False, limits=limits, timeout=120
             ) as others:

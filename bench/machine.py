@@ -1,4 +1,4 @@
-"""Which core a process runs on, and what it takes of the machine. Linux only."""
+"""CPU affinity, CPU time and memory of processes. Linux only."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _LIBC = ctypes.CDLL(None)
 
 
 class MachineError(Exception):
-    """Nothing can be measured on this machine."""
+    """This machine can't run the benchmarks."""
 
 
 def run(measure: Callable[[int, int], None]) -> None:
-    """Call with the core for what is measured and the one for all else, on which it is called.
+    """Call the function with two cores: one for the server under test, one for everything else.
 
     However it ends, what it has started is ended by its own `with` blocks, also after SIGTERM; where
     nothing can be measured, the process ends with a sentence that says why.
@@ -46,7 +46,7 @@ def _two_cores() -> tuple[int, int]:
 
 @contextmanager
 def running_on(*cores: int) -> Iterator[None]:
-    """Keep this thread, and processes that it starts meanwhile for ever, on these cores."""
+    """Pin this thread to these cores; child processes that it starts meanwhile stay pinned."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -56,17 +56,17 @@ def running_on(*cores: int) -> Iterator[None]:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """Return the CPU time that processes have taken, by a clock that is finer than `/proc/<pid>/stat`."""
+    """Return the CPU time of processes, from a clock that is finer than `/proc/<pid>/stat`."""
     clock, seconds = ctypes.c_int(), 0.0
     for pid in pids:
-        if _LIBC.clock_getcpuclockid(pid, ctypes.byref(clock)) == 0:  # else it has ended
+        if _LIBC.clock_getcpuclockid(pid, ctypes.byref(clock)) == 0:  # otherwise the process has ended
             with suppress(OSError):
                 seconds += time.clock_gettime(clock.value)
     return seconds
 
 
 def resident_bytes(pid: int) -> int:
-    """Return the resident memory of the largest process of a family."""
+    """Return the resident memory of the largest process of a process tree."""
     return max(
         int(Path(f"/proc/{member}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         for member in family(pid)
@@ -77,7 +77,7 @@ def family(pid: int) -> set[int]:
     """Return a process and its descendants."""
     parents: dict[int, int] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # it has just ended
+        with suppress(OSError):  # the process has just ended
             parents[int(path.parent.name)] = int(path.read_text().rpartition(") ")[2].split()[1])
     members = {pid}
     while more := {each for each, parent in parents.items() if parent in members} - members:

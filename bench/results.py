@@ -1,4 +1,4 @@
-"""What measurements say: medians, ratios to the baselines, and how they compare with what was promised."""
+"""Results: medians, ratios to the baselines, and the comparison with the targets."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
 TOLERATED = 0.15
-"""By how much a ratio may get worse than the reference."""
+"""How much worse than the reference a ratio may be."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What one measurement found.
+    """The figures of one measurement.
 
     Attributes:
-        per_second: Answered requests.
-        p50_ms: What half of them took at most; `p99_ms` and `max_ms` likewise.
-        cpu_ms: CPU time of the server for one request; of the database and of the load likewise.
+        per_second: Responses per second.
+        p50_ms: The median latency; `p99_ms` and `max_ms` likewise.
+        cpu_ms: CPU time of the server per request; likewise for the database and the load generator.
     """
 
     per_second: float
@@ -30,7 +30,7 @@ class Sample:
 
 
 def median(samples: Sequence[Sample]) -> Sample:
-    """Return the medians, each figure's by itself."""
+    """Return the median of each figure."""
     rows = [asdict(sample) for sample in samples]
     return Sample(
         **{each.name: statistics.median(row[each.name] for row in rows) for each in fields(Sample)}
@@ -39,11 +39,11 @@ def median(samples: Sequence[Sample]) -> Sample:
 
 @dataclass(frozen=True)
 class Result:
-    """What a contender does on a workload, next to the baseline of the same rounds.
+    """The figures of a contender on a workload, and its ratios to the baseline of the same rounds.
 
     Attributes:
-        ratio: Requests a second, as a part of the baseline's.
-        cpu_ratio: The baseline's CPU time for a request, as a part of this one's.
+        ratio: Requests per second relative to the baseline.
+        cpu_ratio: The baseline's CPU time per request relative to the contender's.
     """
 
     database: str
@@ -57,16 +57,16 @@ class Result:
 def compare(
     database: str, workload: str, samples: Mapping[str, Sequence[Sample]], *, baseline: str
 ) -> list[Result]:
-    """Return the medians of all contenders' rounds, and their ratios.
+    """Return the medians over the rounds of all contenders, and their ratios.
 
     A ratio is the median of the rounds' ratios: what disturbs a round disturbs both. Of sixteen short
     rounds, next to seven other busy processes, it scatters by 5 %.
 
     Args:
-        database: On what.
-        workload: With what.
-        samples: Of each contender, one a round.
-        baseline: The contender that the ratios are to.
+        database: The name of the database.
+        workload: The name of the workload.
+        samples: The samples of each contender, one per round.
+        baseline: The contender that the ratios refer to.
     """
     return [
         Result(
@@ -93,7 +93,7 @@ def _ratio(
 
 @dataclass(frozen=True)
 class Target:
-    """Something promised, and what was measured.
+    """A target and the measured value.
 
     Attributes:
         at_least: Whether it is a lower bound; else it is an upper one.
@@ -107,18 +107,18 @@ class Target:
 
     @property
     def met(self) -> bool:
-        """Whether the promise is kept."""
+        """Whether the target is met."""
         return self.measured >= self.target if self.at_least else self.measured <= self.target
 
     def row(self) -> list[str]:
-        """Return the cells of its row: what, target, measured, met."""
+        """Return the cells of its row: name, target, measured value, met."""
         sign = "≥" if self.at_least else "≤"
         shown = [f"{value:.2f}{self.unit}" for value in (self.target, self.measured)]
         return [self.what, f"{sign} {shown[0]}", shown[1], "yes" if self.met else "NO"]
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return rows as aligned text; the first column is words, the others are figures."""
+    """Format rows as aligned text: the first column on the left, figures on the right."""
     lines = [list(heads), *map(list, rows)]
     widths = [max(len(line[place]) for line in lines) for place in range(len(heads))]
     return "\n".join(
@@ -154,7 +154,7 @@ def shown(results: Sequence[Result]) -> str:
 
 
 def worsened(measured: Mapping[str, float], reference: Mapping[str, float]) -> list[str]:
-    """Return the names of the ratios that are worse than the reference by more than is tolerated.
+    """Return the names of the ratios that are worse than the reference by more than the tolerance.
 
     Raises:
         KeyError: Something was measured that has no reference.

@@ -1,4 +1,4 @@
-"""Measures contenders in turns, so that what disturbs one disturbs all."""
+"""Measures the contenders in alternating rounds, so that noise affects all of them alike."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ CONCURRENCY = 32
 
 Requests = Mapping[str, Sequence[bytes]]
 Watched = tuple[set[int], set[int]]
-"""The processes of a server, and those of its database."""
+"""The processes of a server and of its database."""
 
 
 class Unequal(Exception):
-    """Contenders answer one request differently: nothing could be compared."""
+    """Two contenders respond differently to the same request, so they can't be compared."""
 
 
 @contextmanager
 def all_serving(
     contenders: Sequence[Contender], database: Database, folder: Path, core: int
 ) -> Iterator[list[Server]]:
-    """Serve all on one core; only one is asked anything at a time."""
+    """Run all servers on one core; only one gets requests at a time."""
     with ExitStack() as stack:
         yield [stack.enter_context(serving(each, database, folder, cores=(core,))) for each in contenders]
 
@@ -51,15 +51,15 @@ def measure(
     concurrency: int = CONCURRENCY,
     watched: Watched | None = None,
 ) -> Sample:
-    """Load a server once.
+    """Measure a server once.
 
     Args:
-        server: Which.
-        database: What it runs on.
-        requests: Sent over and over.
-        seconds: How long to measure.
-        concurrency: How many connections.
-        watched: What `watch` returned, if there are no new processes since.
+        server: The server.
+        database: The database of the server.
+        requests: The requests, sent repeatedly.
+        seconds: The duration of the measurement.
+        concurrency: The number of connections.
+        watched: The result of `watch`, if no process was started since.
     """
     processes, of_database = watched or watch(server, database)
     gauges = [lambda: cpu_seconds(processes), time.process_time, lambda: cpu_seconds(of_database)]
@@ -85,16 +85,16 @@ def measure(
 def in_turns(
     servers: Sequence[Server], database: Database, requests: Requests, *, rounds: int, seconds: float
 ) -> list[Result]:
-    """Measure all servers with all workloads; ratios are to the first server that is a baseline."""
+    """Measure all servers with all workloads. The ratios refer to the first server that is a baseline."""
     baseline = next(each.contender.name for each in servers if each.contender.framework)
     for server in servers:
-        for some in requests.values():  # connections are made, and whatever else is done once
+        for some in requests.values():  # warm-up: connections are opened, caches are filled
             measure(server, database, some, seconds=0.1)
     watched = [watch(server, database) for server in servers]
     samples: dict[str, dict[str, list[Sample]]] = {name: {} for name in requests}
     for number in range(rounds):
         for name, some in requests.items():
-            # Each goes first in turn.
+            # The first place rotates.
             for place in range(len(servers)):
                 turn = (place + number) % len(servers)
                 sample = measure(
@@ -114,13 +114,13 @@ def in_turns(
 
 
 def requests_for(database: Database, workloads: Sequence[str]) -> Requests:
-    """Return the requests of these workloads on what is in the database."""
+    """Return the requests of these workloads for the rows of the database."""
     made = Workloads(database.data)
     return {name: made.requests(name) for name in workloads}
 
 
 def check_answers(servers: Sequence[Server], requests: Requests) -> None:
-    """See that all servers answer alike: byte for byte, but for what is new in each answer.
+    """Check that all servers respond alike, byte for byte, except for generated values.
 
     Raises:
         Unequal: They don't.

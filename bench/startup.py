@@ -1,4 +1,4 @@
-"""What a server takes before it serves: time to its first answer, imports, memory."""
+"""The cost of a start: time to the first response, imports, memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEAVIEST = 6
 def start_seconds(
     contender: Contender, database: Database, folder: Path, core: int, *, times: int
 ) -> float:
-    """Return the seconds from the start of the process to its first answer, the median of some starts."""
+    """Return the median time from the start of the process to its first response, in seconds."""
     starts = []
     for _ in range(times):
         with serving(contender, database, folder, cores=(core,)) as server:
@@ -27,7 +27,7 @@ def start_seconds(
 
 
 def import_milliseconds(database: str, folder: Path) -> tuple[float, dict[str, float]]:
-    """Return how long the imports of a server take, and which packages take most of it, by name.
+    """Return the time of a server's imports, and the packages that take most of it.
 
     Servers have run before, so that the bytecode is there.
     """

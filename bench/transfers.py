@@ -1,4 +1,4 @@
-"""How many transfers a second, and how long one takes: over 1,000 accounts, and all between the same 2.
+"""Throughput and latency of transfers: between 1,000 accounts, and between only 2.
 
     .venv/bin/python -m bench.transfers                        on SQLite
     DB_BACKEND=postgres .venv/bin/python -m bench.transfers    on a local PostgreSQL (or mongo)
@@ -26,13 +26,13 @@ ACCOUNTS = 1_000
 CLIENTS = 32
 MAX_TRANSFERS = 5_000
 MAX_SECONDS = 15
-"""A measurement ends with so many transfers or after this time, whichever comes first."""
+"""A measurement ends after this number of transfers or this time, whichever comes first."""
 MONEY = 10**12
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a measurement found."""
+    """The figures of a measurement."""
 
     seconds: float
     milliseconds: list[float]
@@ -40,12 +40,12 @@ class Result:
 
     @property
     def per_second(self) -> float:
-        """Transfers a second."""
+        """Transfers per second."""
         return len(self.milliseconds) / self.seconds
 
 
 async def furnish(url: str, token: str) -> list[str]:
-    """Make accounts with money in them; return their ids."""
+    """Create accounts with money; return their ids."""
     ids: list[str] = []
 
     async def client(numbers: Iterator[int]) -> None:
@@ -65,7 +65,7 @@ async def furnish(url: str, token: str) -> list[str]:
 
 
 async def transfer(url: str, token: str, ids: Sequence[str]) -> Result:
-    """Move money between random two of these accounts, from many clients at once."""
+    """Transfer money between random pairs of these accounts, from many concurrent clients."""
     taken: list[float] = []
     refused = 0
     end = time.perf_counter() + MAX_SECONDS
@@ -94,14 +94,14 @@ async def transfer(url: str, token: str, ids: Sequence[str]) -> Result:
 
 
 async def many(client: Callable[[Iterator[int]], Coroutine[None, None, None]], work: Iterator[int]) -> None:
-    """Let the clients share the work."""
+    """Distribute the transfers over the clients."""
     async with asyncio.TaskGroup() as tasks:
         for _ in range(CLIENTS):
             tasks.create_task(client(work))
 
 
 async def wait_and_log_in(base_url: str) -> str:
-    """Wait until the server answers; return a superuser's token."""
+    """Wait for the server; return the token of a superuser."""
     async with httpx2.AsyncClient(base_url=base_url, trust_env=False) as client:
         async with asyncio.timeout(START_SECONDS):
             while True:
@@ -113,7 +113,7 @@ async def wait_and_log_in(base_url: str) -> str:
 
 
 async def measure(base_url: str) -> None:
-    """Print a line for each kind of load, and how they compare."""
+    """Print a line per kind of load, and their ratio."""
     url = base_url.removesuffix(API)
     token = await wait_and_log_in(base_url)
     ids = await furnish(url, token)

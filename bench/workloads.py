@@ -1,4 +1,4 @@
-"""What is asked of the contenders: requests, ready to be sent."""
+"""The workloads: prebuilt requests that are sent to the contenders."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from backends.ids import utc_now
 from bench.data import ITEMS_OF_AN_OWNER, Data
 from tests.proof.connection import get, post
 
-SECRET_KEY = "of-the-benchmarks-alone-and-of-more-than-32-bytes"  # noqa: S105 - of servers that nobody else reaches
+SECRET_KEY = "of-the-benchmarks-alone-and-of-more-than-32-bytes"  # noqa: S105 - for servers on 127.0.0.1
 
 CALLERS = 1_000
 REQUESTS = 5_000
-"""How many different ones there are of a kind; they are sent over and over."""
+"""The number of different requests per workload; they are sent repeatedly."""
 
 TITLES = {
     "hello": "hello, no database",
@@ -31,16 +31,16 @@ WORKLOADS = tuple(TITLES)
 
 
 class Workloads:
-    """Makes the requests on this data, in an order of chance that is the same each time."""
+    """Builds the requests for this data, in a random order with a fixed seed."""
 
     def __init__(self, data: Data) -> None:
-        """Choose who calls."""
+        """Choose the callers."""
         self._data = data
         self._chance = random.Random(1)  # noqa: S311 - no secret
         self._tokens: dict[ObjectId, str] = {}
         owners = len(data.items) // ITEMS_OF_AN_OWNER
         self._owners = self._chance.sample(range(owners), k=min(CALLERS, owners))
-        # Lists stay as long as they are: nobody of the owners creates anything. The last user sees all.
+        # The lists keep their length, because no owner creates items. The last user is a superuser.
         self._creators = range(owners, len(data.users) - 1)[:CALLERS]
 
     def requests(self, name: str) -> Sequence[bytes]:

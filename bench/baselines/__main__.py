@@ -1,4 +1,4 @@
-"""Serves a baseline as `eitherdb serve` serves EitherDB.
+"""Serves a baseline with the options of `eitherdb serve`.
 
 DATABASE_URL=… SECRET_KEY=… python -m bench.baselines postgres starlette 8001
 """

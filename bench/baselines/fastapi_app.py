@@ -1,4 +1,4 @@
-"""The raw driver in FastAPI as people write it: dependencies, pydantic's forms, a model for each answer."""
+"""The raw driver in idiomatic FastAPI: dependencies, pydantic input models, a response model per route."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MongoDB: PyMongo's own asyncio client, commands by hand, the same concerns as EitherDB's."""
+"""MongoDB: PyMongo's asyncio client, hand-written commands, EitherDB's read and write concerns."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Baseline:
         await self._client.close()
 
     def reader(self) -> nullcontext[Database]:
-        """See the protocol: the client pools connections by itself."""
+        """See the protocol. The client has its own pool."""
         return nullcontext(self._database)
 
     writer = reader
@@ -88,13 +88,13 @@ class Baseline:
     async def user_and_item(
         self, connection: Database, user_id: str, id: str
     ) -> tuple[User | None, Shown | None]:
-        """See the protocol: two commands."""
+        """See the protocol. Two commands."""
         return await self.user(connection, user_id), await self.item(connection, id)
 
     async def user_and_page(
         self, connection: Database, user_id: str, limit: int
     ) -> tuple[User | None, Page]:
-        """See the protocol: three commands."""
+        """See the protocol. Three commands."""
         return await self.user(connection, user_id), await self.page(connection, user_id, limit)
 
     async def add_item(
@@ -119,7 +119,7 @@ class Baseline:
     async def transfer(
         self, connection: Database, user_id: str, from_id: str, to_id: str, amount: int, note: str | None
     ) -> Shown:
-        """See the protocol: again where it collided, as the driver sees to."""
+        """See the protocol. The driver retries after a write conflict."""
         accounts, transfers = connection["accounts"], connection["transfers"]
         user, source, target = ObjectId(user_id), ObjectId(from_id), ObjectId(to_id)
         id_, time = ObjectId(), now()

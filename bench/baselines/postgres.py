@@ -1,4 +1,4 @@
-"""PostgreSQL: asyncpg and its pool, SQL by hand."""
+"""PostgreSQL: asyncpg and its pool, hand-written SQL."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ VALUES ($1, $2, NULL, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 
 
 async def _keep(_: Any) -> None:
-    """Send no reset when a connection is given back: nothing here changes a session's state."""
+    """Send no reset when a connection is released, because no statement changes the session state."""
 
 
 def _shown(row: Any) -> Shown:
@@ -116,7 +116,7 @@ class Baseline:
     async def user_and_item(
         self, connection: Connection, user_id: str, id: str
     ) -> tuple[User | None, Shown | None]:
-        """See the protocol: one statement."""
+        """See the protocol. One statement."""
         row = await connection.fetchrow(_USER_AND_ITEM, bytes.fromhex(user_id), bytes.fromhex(id))
         if row is None:
             return None, None
@@ -125,7 +125,7 @@ class Baseline:
     async def user_and_page(
         self, connection: Connection, user_id: str, limit: int
     ) -> tuple[User | None, Page]:
-        """See the protocol: two statements."""
+        """See the protocol. Two statements."""
         owner = bytes.fromhex(user_id)
         row = await connection.fetchrow(_USER_AND_COUNT, owner)
         if row is None:
@@ -158,7 +158,7 @@ class Baseline:
         amount: int,
         note: str | None,
     ) -> Shown:
-        """See the protocol: locks in the order of ids, so that nobody waits in a circle."""
+        """See the protocol. Locks are taken in the order of the ids, which excludes deadlocks."""
         user, source, target = bytes.fromhex(user_id), bytes.fromhex(from_id), bytes.fromhex(to_id)
         id_, time = ObjectId(), now()
         async with connection.transaction():

@@ -1,4 +1,4 @@
-"""Shared by the baselines of all databases: tokens, forms of rows, and the protocol of a baseline."""
+"""Shared by all baselines: tokens, JSON rows, and the protocol of a baseline."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import jwt
 from bson import ObjectId
 
 POOL_SIZE = 20
-"""As DB_POOL_SIZE is by default."""
+"""The default of DB_POOL_SIZE."""
 
 API = "/api/v1"
 
 Shown = dict[str, Any]
-"""An item or a transfer as the answer shows it."""
+"""An item or a transfer as the response shows it."""
 
 _SECRET_KEY = os.environ.get("SECRET_KEY", "")
 
@@ -26,7 +26,7 @@ C = TypeVar("C")
 
 
 class User(NamedTuple):
-    """What may have changed since a token was made."""
+    """The columns of a user that each request checks."""
 
     is_active: bool
     session_version: int
@@ -34,18 +34,18 @@ class User(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Items of an owner, the newest first, and how many there are in all."""
+    """Items of an owner, newest first, and their total number."""
 
     items: list[Shown]
     count: int
 
 
 class Refused(Exception):
-    """The caller may not, or there is no such thing; its arguments are the status and the detail."""
+    """The request is refused; the arguments are the status and the detail."""
 
 
 class DatabaseBaseline(Protocol[C]):
-    """A database: Starlette's routes take the methods with `user_and`, FastAPI's the ones without."""
+    """A database. Starlette's routes use the methods with `user_and`, FastAPI's the others."""
 
     async def open(self) -> None:
         """Connect."""
@@ -76,11 +76,11 @@ class DatabaseBaseline(Protocol[C]):
         ...
 
     async def user_and_item(self, connection: C, user_id: str, id: str) -> tuple[User | None, Shown | None]:
-        """Do both in as few round trips as there need be."""
+        """Do both in as few round trips as possible."""
         ...
 
     async def user_and_page(self, connection: C, user_id: str, limit: int) -> tuple[User | None, Page]:
-        """Do both in as few round trips as there need be."""
+        """Do both in as few round trips as possible."""
         ...
 
     async def add_item(self, connection: C, owner_id: str, title: str, description: str | None) -> Shown:
@@ -90,7 +90,7 @@ class DatabaseBaseline(Protocol[C]):
     async def transfer(
         self, connection: C, user_id: str, from_id: str, to_id: str, amount: int, note: str | None
     ) -> Shown:
-        """Move money in a transaction: both accounts, and the entry.
+        """Transfer money in a transaction: both accounts, and the entry.
 
         Raises:
             Refused: An account's guard was against it.
@@ -99,7 +99,7 @@ class DatabaseBaseline(Protocol[C]):
 
 
 def session_of(token: str) -> tuple[str, int]:
-    """Return the user's id and the session's version of a token that was signed here.
+    """Return the user id and the session version of a valid token.
 
     Raises:
         Refused: It was not, or is expired.
@@ -112,7 +112,7 @@ def session_of(token: str) -> tuple[str, int]:
 
 
 def check(user: User | None, session_version: int) -> None:
-    """Refuse a user who is gone, not active, or signed out since.
+    """Refuse a user who is deleted, inactive or signed out.
 
     Raises:
         Refused: For these reasons.
@@ -126,7 +126,7 @@ def check(user: User | None, session_version: int) -> None:
 
 
 def check_owner(item: Shown | None, user_id: str) -> Shown:
-    """Return the item if it is there and the user's own.
+    """Return the item if it exists and belongs to the user.
 
     Raises:
         Refused: It is not.
@@ -139,23 +139,23 @@ def check_owner(item: Shown | None, user_id: str) -> Shown:
 
 
 def now() -> datetime:
-    """Return the time in whole milliseconds, aware."""
+    """Return the time as an aware datetime in whole milliseconds."""
     time = datetime.now(UTC)
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
 def shown_time(time: datetime) -> str:
-    """Write a time in UTC as `2026-11-22T16:25:25.123Z`, aware or not."""
+    """Format a UTC time as `2026-11-22T16:25:25.123Z`."""
     return time.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def folded(text: str | None) -> str | None:
-    """Return the text as it is searched."""
+    """Return the text folded for searching."""
     return text and normalize("NFC", normalize("NFC", text).casefold())
 
 
 def shown_item(id: ObjectId, title: str, description: str | None, owner_id: str, time: datetime) -> Shown:
-    """Return a new item as the answer shows it."""
+    """Return a new item as the response shows it."""
     return {
         "id": str(id),
         "title": title,
@@ -168,7 +168,7 @@ def shown_item(id: ObjectId, title: str, description: str | None, owner_id: str,
 def shown_transfer(
     id: ObjectId, from_id: str, to_id: str, amount: int, note: str | None, time: datetime
 ) -> Shown:
-    """Return a new transfer as the answer shows it."""
+    """Return a new transfer as the response shows it."""
     return {
         "id": str(id),
         "from_account_id": from_id,

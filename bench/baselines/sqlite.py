@@ -1,4 +1,4 @@
-"""SQLite: aiosqlite, SQL by hand; one connection writes, because SQLite has one writer."""
+"""SQLite: aiosqlite, hand-written SQL; one connection for writes, because SQLite has one writer."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _shown(row: Any) -> Shown:
 
 
 async def _row(connection: Connection, sql: str, *arguments: Any) -> Any:
-    """Return the first row or None, in one visit to the connection's thread."""
+    """Return the first row or None, with one switch to the connection's thread."""
     rows = await connection.execute_fetchall(sql, arguments)
     return next(iter(rows), None)
 
@@ -141,7 +141,7 @@ class Baseline:
     async def user_and_item(
         self, connection: Connection, user_id: str, id: str
     ) -> tuple[User | None, Shown | None]:
-        """See the protocol: one statement."""
+        """See the protocol. One statement."""
         row = await _row(connection, _USER_AND_ITEM, bytes.fromhex(user_id), bytes.fromhex(id))
         if row is None:
             return None, None
@@ -150,7 +150,7 @@ class Baseline:
     async def user_and_page(
         self, connection: Connection, user_id: str, limit: int
     ) -> tuple[User | None, Page]:
-        """See the protocol: two statements."""
+        """See the protocol. Two statements."""
         owner = bytes.fromhex(user_id)
         row = await _row(connection, _USER_AND_COUNT, owner)
         if row is None:

@@ -1,4 +1,4 @@
-"""The raw driver in Starlette: JSON by orjson, nothing between the server and the function but a router."""
+"""The raw driver in Starlette: JSON by orjson, and only a router between the server and the function."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from bench.baselines.shared import API, DatabaseBaseline, Refused, check, check_
 
 
 class Json(Response):
-    """An answer by orjson."""
+    """A response that orjson serialises."""
 
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        """Write the JSON."""
+        """Serialise the content."""
         return orjson.dumps(content)
 
 
