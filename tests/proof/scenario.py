@@ -25,7 +25,8 @@ from tests.proof.workload import Order, OrderBook
 
 logger = logging.getLogger(__name__)
 
-TRANSFERS = 10_000
+TRANSFERS = 3_000
+"""In `make test`. `make proof` runs 10,000, and the runs with crashes."""
 
 OWNERS = 5
 ACCOUNTS_EACH = 4
@@ -81,7 +82,7 @@ class Stage:
             await self._run(load, orders)
             sampling.cancel()
         _report(load, sampler, faults)
-        assert sampler.samples > 10, "hardly anybody looked"
+        assert sampler.samples > 10, "too few samples of the balances"
         again = random.Random(seed).sample(self._orders, k=min(len(self._orders), ASKED_AGAIN_AT_THE_END))  # noqa: S311 - no secret
         await self._run(Load(self._urls, again), [])
 
