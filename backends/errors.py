@@ -12,6 +12,7 @@
     ├── IdempotencyKeyReused     the key was used for something else
     ├── NotSupported             the server lacks a capability that the operation needs
     ├── SchemaMismatch           the database's schema is older or newer than the code's
+    ├── ForeignSchema            another application's things have names that EitherDB uses
     └── Unavailable              the database can't be reached, or not in time
         ├── ConnectionLost       the connection broke in the middle of a call
         └── Conflict             concurrent changes kept colliding until the retries were used up
@@ -21,7 +22,8 @@ A constructor takes facts and makes the message; a caller reads the facts, never
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, Self
 
 from backends.capabilities import Capability
 
@@ -141,6 +143,55 @@ class SchemaMismatch(BackendError):
         )
         self.applied = applied
         self.expected = expected
+
+
+class ForeignSchema(BackendError):
+    """The database holds something of another application under a name that EitherDB uses.
+
+    Nothing is changed in such a database.
+
+    Attributes:
+        detail: What was found.
+        remedy: What an operator can do.
+    """
+
+    def __init__(self, detail: str, remedy: str) -> None:
+        super().__init__(f"{detail}: {remedy}; nothing was changed")
+        self.detail = detail
+        self.remedy = remedy
+
+    @classmethod
+    def occupied(cls, found: Iterable[str], *, has_schemas: bool = False) -> Self:
+        """Return the error about things under EitherDB's names.
+
+        Args:
+            found: Each with its kind, as `table users`.
+            has_schemas: Whether another schema of the same database would do.
+        """
+        return cls(
+            f"the database has {', '.join(sorted(found))}, which EitherDB's migrations did not make",
+            f"rename what is in the way, or {_another_database(has_schemas=has_schemas)}",
+        )
+
+    @classmethod
+    def history(cls, place: str, revisions: Iterable[str], *, has_schemas: bool = False) -> Self:
+        """Return the error about the migrations of another application.
+
+        Args:
+            place: The table or collection that records them.
+            revisions: What it records.
+            has_schemas: Whether another schema of the same database would do.
+        """
+        return cls(
+            f"{place} is the migration history of another application ({', '.join(revisions)})",
+            _another_database(has_schemas=has_schemas),
+        )
+
+
+def _another_database(*, has_schemas: bool) -> str:
+    return "name another database in DATABASE_URL" + (
+        ", or another schema with `?search_path=`" if has_schemas else ""
+    )
 
 
 class Unavailable(BackendError):

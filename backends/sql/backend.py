@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Select, column, inspect, select, table
-
 from backends.capabilities import Capability
 from backends.errors import SchemaMismatch
 from backends.ids import Clock, IdSource
@@ -22,16 +20,12 @@ from backends.sql.accounts import SqlAccountRepository
 from backends.sql.connections import Connections
 from backends.sql.counters import SqlCounterRepository
 from backends.sql.items import SqlItemRepository
-from backends.sql.schema import REVISION
+from backends.sql.ownership import READ_REVISIONS, catalog_query, has_revisions, occupancy
+from backends.sql.schema import METADATA, REVISION
 from backends.sql.users import SqlUserRepository
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection
-
     from config import Settings
-
-_REVISIONS = "alembic_version"
-_APPLIED: Select[str] = select(column("version_num")).select_from(table(_REVISIONS))
 
 
 class SqlBackend:
@@ -48,6 +42,7 @@ class SqlBackend:
     ) -> None:
         """Take over the connections: `close` closes them."""
         self._connections = connections
+        self._on_sqlite = settings.db_backend == "sqlite"
         self.server = server
         self.capabilities = frozenset({Capability.TRANSACTIONS, Capability.SCHEMA_VALIDATION})
         self.users: UserRepository = SqlUserRepository(
@@ -66,7 +61,7 @@ class SqlBackend:
             id_source=id_source,
         )
         self.counters: CounterRepository = SqlCounterRepository(
-            self._connections, on_sqlite=settings.db_backend == "sqlite", clock=clock
+            self._connections, on_sqlite=self._on_sqlite, clock=clock
         )
 
     @property
@@ -76,10 +71,12 @@ class SqlBackend:
 
     async def check_schema(self) -> None:
         """See the protocol. The revision is the one that Alembic records."""
-        applied = None
-        if await self._connections.has_table(_REVISIONS):
-            rows = await self._connections.run(_APPLIED, {})
-            applied = rows[0]["version_num"] if rows else None
+        rows = await self._connections.query(catalog_query(on_sqlite=self._on_sqlite))
+        revisions = await self._connections.query(READ_REVISIONS) if has_revisions(rows) else []
+        found = occupancy(rows, revisions, on_sqlite=self._on_sqlite)
+        applied = found.applied
+        if applied is None or applied <= REVISION:
+            found.refuse_foreign(made=METADATA.tables if applied else ())
         if applied != REVISION:
             raise SchemaMismatch(applied, REVISION)
 
@@ -119,10 +116,3 @@ def _connections(settings: Settings) -> Connections:
     from backends.sql.postgres import PostgresConnections  # noqa: PLC0415
 
     return PostgresConnections(settings)
-
-
-def applied_revision(connection: Connection) -> str | None:
-    """Return the revision that Alembic recorded; None for a database that it never touched."""
-    if not inspect(connection).has_table(_REVISIONS):
-        return None
-    return connection.scalar(_APPLIED)

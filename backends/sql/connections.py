@@ -80,6 +80,11 @@ class Connections(ABC):
             found = await self._fetch(compiled.sql, arguments)
         return compiled.rows(found)
 
+    async def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run a query in the words of the database, without parameters; return its rows."""
+        async with self._semaphore.slot():
+            return [tuple(row) for row in await self._fetch(sql, [])]
+
     async def look_up(self, statement: Statement, values: Values) -> list[Row]:
         """Run a query that finds what it returns, a row or none, by a unique key."""
         return await self.run(statement, values)
@@ -121,10 +126,6 @@ class Connections(ABC):
         Raises:
             BackendError: With the driver's own words.
         """
-
-    @abstractmethod
-    async def has_table(self, name: str) -> bool:
-        """Tell whether there is such a table."""
 
     @abstractmethod
     async def close(self) -> None:

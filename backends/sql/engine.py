@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from backends.errors import BackendError
+from backends.sql.postgres_options import STATEMENTS
 from backends.sql.postgres_url import postgres_options
 from backends.sql.sqlite_url import SqliteOptions, sqlite_options
 
@@ -65,10 +66,13 @@ def create_engine(settings: Settings) -> AsyncEngine:
     from backends.sql.postgres import connect_to  # noqa: PLC0415 - its driver is of no use to SQLite
 
     postgres = postgres_options(settings, command_timeout=False)
-    connect_args: dict[str, Any] = {"async_creator_fn": partial(connect_to, postgres)}
-    if not postgres.keeps_statements:
-        # SQLAlchemy prepares every statement, under a name unless it is told that there is none.
-        connect_args |= {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str}
+    # No statement has a name: behind a connection pooler the next client may get the session with it.
+    postgres.arguments[STATEMENTS] = 0
+    connect_args = {
+        "async_creator_fn": partial(connect_to, postgres),
+        "prepared_statement_cache_size": 0,
+        "prepared_statement_name_func": str,
+    }
     return create_async_engine(f"{_DRIVERS['postgres']}://", connect_args=connect_args, **options)
 
 

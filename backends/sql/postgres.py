@@ -26,8 +26,6 @@ _BROKEN = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 BEGIN = "BEGIN"
 
-_TABLE = "SELECT to_regclass($1) IS NOT NULL"
-
 
 class PostgresConnections(Connections):
     """A pool that is a stack of connections: none is checked or reset, because none keeps any state.
@@ -64,11 +62,6 @@ class PostgresConnections(Connections):
             connection = await connect_to(self._options)
         self._idle.append(connection)
         return str(connection.get_settings().server_version).partition(" ")[0]
-
-    async def has_table(self, name: str) -> bool:
-        """See `Connections`."""
-        ((exists,),) = await self._fetch(_TABLE, [name])
-        return bool(exists)
 
     async def close(self) -> None:
         """See `Connections`."""

@@ -28,8 +28,6 @@ MIN_VERSION = (3, 35, 0)
 # A transaction that reads first and writes later can't wait for another writer.
 BEGIN = "BEGIN IMMEDIATE"
 
-_TABLE = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
-
 
 class SqliteConnections(Connections):
     """A statement, or a whole transaction, is one visit to a thread.
@@ -78,11 +76,6 @@ class SqliteConnections(Connections):
                 timeout_seconds=self._time_limit_seconds,
             )
         return sqlite3.sqlite_version
-
-    async def has_table(self, name: str) -> bool:
-        """See `Connections`."""
-        ((count,),) = await self._fetch(_TABLE, [name])
-        return bool(count)
 
     async def close(self) -> None:
         """See `Connections`."""

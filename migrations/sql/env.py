@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+import sqlalchemy as sa
 from alembic import context
 
 from backends.sql.schema import METADATA, ObjectIdBytes, UtcDateTime
@@ -37,8 +38,13 @@ def compare_type(
     return None  # Alembic's own comparison
 
 
+connection = context.config.attributes["connection"]
+on_postgres = connection.dialect.name == "postgresql"
+
 context.configure(
-    connection=context.config.attributes["connection"],
+    connection=connection,
+    # Else a table of this name further on in the search path, another application's, would be taken.
+    version_table_schema=connection.scalar(sa.func.current_schema()) if on_postgres else None,
     target_metadata=METADATA,
     include_name=include_name,
     render_item=render_item,

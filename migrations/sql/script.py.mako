@@ -10,6 +10,9 @@ down_revision = ${repr(down_revision)}
 branch_labels = None
 depends_on = None
 
+# The tables that this revision creates.
+TABLES: tuple[str, ...] = ()
+
 
 def upgrade() -> None:
     ${upgrades if upgrades else "pass"}

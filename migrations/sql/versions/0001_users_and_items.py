@@ -10,6 +10,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+TABLES = ("users", "items")
+
 
 def _text(length: int) -> sa.String:
     return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")

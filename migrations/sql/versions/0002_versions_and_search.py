@@ -12,6 +12,8 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+TABLES = ("counters",)
+
 BATCH = 1000
 
 

@@ -10,6 +10,8 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+TABLES = ("accounts", "transfers", "idempotency_keys")
+
 MAX_MINOR = 2**63 - 1
 
 

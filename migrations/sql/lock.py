@@ -1,0 +1,96 @@
+"""One migration at a time on SQL: a lock that ends with the migration's transaction, however that ends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import OperationalError
+
+from migrations.waiting import wait_for_lock
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+# Any constant will do, as long as every EitherDB uses the same; the lock belongs to one database.
+ADVISORY_LOCK_KEY = 0x65697468_65726462  # "eitherdb"
+
+_TAKE = f"SELECT pg_try_advisory_xact_lock({ADVISORY_LOCK_KEY})"
+# A role may not see what other roles' sessions do, but always their process ids.
+_HOLDER = """
+SELECT a.pid, a.application_name, host(a.client_addr), coalesce(a.xact_start, a.backend_start)
+FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND (l.classid::bigint << 32 | l.objid::bigint) = {key}
+"""
+# What an operator has set already is kept.
+_LIMIT_TABLE_LOCKS = """
+SELECT set_config('lock_timeout', '{milliseconds:.0f}', true) WHERE current_setting('lock_timeout') = '0'
+"""
+
+
+@asynccontextmanager
+async def migration_transaction(connection: AsyncConnection, *, wait_seconds: float) -> AsyncIterator[None]:
+    """Run the body in a transaction that no other migration of the same database runs beside.
+
+    Raises:
+        Conflict: Another one had the lock for all of `wait_seconds`.
+    """
+    begin = _begin_on_sqlite if connection.dialect.name == "sqlite" else _begin_on_postgres
+    await begin(connection, wait_seconds)
+    on_sqlite = connection.dialect.name == "sqlite"
+    try:
+        yield
+    except BaseException:
+        await (connection.exec_driver_sql("ROLLBACK") if on_sqlite else connection.rollback())
+        raise
+    await (connection.exec_driver_sql("COMMIT") if on_sqlite else connection.commit())
+
+
+async def _begin_on_postgres(connection: AsyncConnection, wait_seconds: float) -> None:
+    # By statement: what another migration committed in the meantime is seen.
+    await connection.execution_options(isolation_level="READ COMMITTED")
+
+    async def take() -> bool:
+        """Take the lock in a new transaction, or end it: a pooler has other uses for the session."""
+        is_taken = bool((await connection.exec_driver_sql(_TAKE)).scalar_one())
+        if not is_taken:
+            await connection.rollback()
+        return is_taken
+
+    async def holder() -> str:
+        found = (await connection.exec_driver_sql(_HOLDER.format(key=ADVISORY_LOCK_KEY))).first()
+        await connection.rollback()
+        if found is None:
+            return "a session that has just ended"
+        pid, application, address, since = tuple(found)
+        facts = [f"application {application}"] if application else []
+        facts += [f"client {address}"] if address else []
+        facts += [f"since {since:%Y-%m-%d %H:%M:%S %Z}"] if since else []
+        return f"the PostgreSQL session with pid {pid}" + (f" ({', '.join(facts)})" if facts else "")
+
+    await wait_for_lock(take, holder, wait_seconds=wait_seconds)
+    await connection.exec_driver_sql(_LIMIT_TABLE_LOCKS.format(milliseconds=wait_seconds * 1000))
+
+
+async def _begin_on_sqlite(connection: AsyncConnection, wait_seconds: float) -> None:
+    """Take the one write lock of the file."""
+    patience = (await connection.exec_driver_sql("PRAGMA busy_timeout")).scalar_one()
+    await connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+
+    async def take() -> bool:
+        try:
+            await connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except OperationalError as exc:
+            if getattr(exc.orig, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
+                return False
+            raise
+        return True
+
+    async def holder() -> str:
+        return f"another process that writes to {connection.engine.url.database}"
+
+    await wait_for_lock(take, holder, wait_seconds=wait_seconds)
+    await connection.exec_driver_sql(f"PRAGMA busy_timeout = {patience}")
