@@ -54,11 +54,13 @@ class Setting:
         field: The setting.
         per_unit: How many of the option's units are one of the setting's.
         is_obeyed: Whether the option counts where the setting is not given.
+        name: What it is called among the options that were read: another name of the same option.
     """
 
     field: str
     per_unit: int = 1
     is_obeyed: bool = False
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,9 @@ class Refused:
 
     reason: str
 
+
+Host = tuple[str | None, int | None]
+"""A name, address or socket, and a port; None for the driver's default."""
 
 Rule = Obeyed | Only | Setting | Refused
 Table = Mapping[str, Rule]
@@ -128,6 +133,38 @@ def decoded(text: str) -> str:
         raise BackendError("the URL can't be parsed: percent-encoded text must be UTF-8") from None
 
 
+def parse_hosts(hosts: str) -> tuple[Host, ...]:
+    """Read `name`, `name:port`, `[IPv6]:port` or the encoded path of a socket, joined by commas.
+
+    Raises:
+        BackendError: One is none of these.
+    """
+    return tuple(_host(host) for host in hosts.split(","))
+
+
+def _host(host: str) -> Host:
+    if host.startswith("/"):
+        return host, None
+    match = re.fullmatch(
+        r"(\[(?P<ip>[0-9A-Fa-f:.]+(%\w+)?)\]|(?P<name>[^\[\]:]*))(:(?P<port>[^:]*))?", host
+    )
+    if match is None:
+        raise BackendError("the URL can't be parsed: an IPv6 address stands in brackets: [::1]:5432")
+    name = match["ip"] or decoded(match["name"])
+    return name or None, parse_port(match["port"]) if match["port"] else None
+
+
+def parse_port(digits: str) -> int:
+    """Read a port.
+
+    Raises:
+        BackendError: It is none.
+    """
+    if not re.fullmatch("[0-9]{1,5}", digits) or not 1 <= int(digits) <= 65535:
+        raise BackendError(f"the URL can't be parsed: a port is a number from 1 to 65535; {ENCODE}")
+    return int(digits)
+
+
 def split_query(query: str) -> list[tuple[str, str]]:
     """Return the names and values of a query, decoded; a plus is a plus.
 
@@ -164,6 +201,7 @@ def read_options(
         BackendError: An option is refused; the text names it and says what is possible.
     """
     options: dict[str, Any] = {}
+    names: dict[str, str] = {}
     seen: set[str] = set()
     for name, text in pairs:
         rule = table.get(name)
@@ -173,10 +211,13 @@ def read_options(
             raise refusal(name, "is given twice; give it once")
         seen.add(name)
         key, value = _read(name, text, rule, settings)
+        if value is None:
+            continue  # it asks for what happens anyway
         if key in repeatable:
             options.setdefault(key, []).append(value)
         elif options.setdefault(key, value) != value:
-            raise refusal(name, f"contradicts another option that means {key}; give one of them")
+            raise refusal(name, f"contradicts {names[key]}; give one of them")
+        names.setdefault(key, name)
     return options
 
 
@@ -193,36 +234,37 @@ def _read(name: str, text: str, rule: Rule, settings: Settings) -> tuple[str, An
                 raise refusal(name, rule.reason)
             return name, text.lower()
         case Setting():
-            return rule.field, _agreed(name, text, rule, settings)
+            return rule.name or name, _agreed(name, text, rule, settings)
         case Refused():
             raise refusal(name, rule.reason)
 
 
 def _agreed(name: str, text: str, rule: Setting, settings: Settings) -> float:
-    """Return the value of a setting that an option names too."""
+    """Return the option's value, in its own units, if the setting says the same."""
     ours = getattr(settings, rule.field)
-    variable = rule.field.upper()
+    variable = f"{rule.field.upper()}={ours:g}"
     try:
-        value = float(text) / rule.per_unit
+        value = float(text)
     except ValueError:
-        raise refusal(name, f"not a number; give it as {variable}") from None
-    if value == ours:
+        raise refusal(name, f"not a number; leave it out, for {variable}") from None
+    if value == ours * rule.per_unit:
         return value
     if not rule.is_obeyed:
-        raise refusal(name, f"contradicts {variable}={ours:g}; give {variable} and leave the option out")
+        raise refusal(name, f"contradicts {variable}; leave it out, and give {rule.field.upper()}")
     if rule.field in settings.model_fields_set:
-        raise refusal(name, f"contradicts {variable}={ours:g}; give one of them")
-    if not 0 < value <= 300:
-        raise refusal(name, f"give {1 * rule.per_unit} to {300 * rule.per_unit}, or {variable}")
+        raise refusal(name, f"contradicts {variable}; give one of them")
+    if not rule.per_unit <= value <= 300 * rule.per_unit:
+        raise refusal(name, f"give {rule.per_unit} to {300 * rule.per_unit}")
     return value
 
 
 def _unknown(name: str, table: Table) -> str:
     """Say of an option that it is unknown, and which one may be meant."""
-    known = sorted(option for option, rule in table.items() if not isinstance(rule, Refused))
-    close = difflib.get_close_matches(name, table, n=1)
-    meant = f"is it {close[0]}? " if close else ""
-    return f"not known; {meant}leave it out, or give one of: {', '.join(known)}"
+    folded = {option.lower(): option for option in table}
+    if close := difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.75):
+        return f"not known; leave it out, or is it {folded[close[0]]}?"
+    obeyed = sorted(option for option, rule in table.items() if isinstance(rule, Obeyed))
+    return f"not known; leave it out, or give one of: {', '.join(obeyed)}"
 
 
 # -- what an option may say ----------------------------------------------------------------------

@@ -43,7 +43,7 @@ class AbandonedTransactions:
             return
         self._look_at = now + LOOK_AGAIN_AFTER_SECONDS
         is_abandoned = {
-            "appName": self._driver.app_name,
+            "appName": {"$regex": f"^{self._driver.app_name}(/|$)"},
             "transaction.timeInactiveMicros": {"$gt": int(IDLE_SECONDS * 1_000_000)},
         }
         look = {

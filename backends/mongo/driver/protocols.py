@@ -161,7 +161,7 @@ class Driver(Protocol):
 
     name: str
     app_name: str
-    """What the server knows this client by; every EitherDB has the same."""
+    """How the name begins by which the server knows this client; every EitherDB has the same."""
     database: Database
     admin: Database
     """The database `admin`, for what concerns the whole server."""

@@ -1,0 +1,201 @@
+"""What MongoDB's URL means: PyMongo reads most of it, after each option was looked at here.
+
+https://www.mongodb.com/docs/manual/reference/connection-string-options/ lists the options.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from pymongo import ReadPreference, common
+from pymongo.errors import ConfigurationError
+
+from backends.errors import BackendError
+from backends.mongo.driver.client import APP_NAME
+from backends.url_options import (
+    ENCODE,
+    Obeyed,
+    Only,
+    Parse,
+    Refused,
+    Setting,
+    Table,
+    decoded,
+    parse_hosts,
+    read_options,
+    readable_file,
+    split_query,
+    split_url,
+    text,
+)
+
+if TYPE_CHECKING:
+    from config import Settings
+
+_APP_NAME_BYTES = 128 - len(APP_NAME) - 1
+"""https://github.com/mongodb/specifications/blob/master/source/mongodb-handshake/handshake.md."""
+
+_OFF = ("false", "0")
+_ON = ("true", "1")
+_FROM_THE_PRIMARY = Refused("reads go to the primary; leave it out")
+_CA_FILE = Refused("give tls=true and tlsCAFile=/path/to/file")
+
+
+def _app_name(value: str) -> str:
+    if len(value.encode()) > _APP_NAME_BYTES:
+        raise ValueError(f"give at most {_APP_NAME_BYTES} bytes")
+    return text(value)
+
+
+def _of_driver(name: str) -> Parse:
+    """Let PyMongo check the value: in a URL it would only warn of a wrong one, and go on without it."""
+
+    def parse(value: str) -> str:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # such as of a compressor that is not installed
+            try:
+                common.validate(name, value)
+            except (ValueError, TypeError, ConfigurationError, UserWarning) as exc:
+                # PyMongo shows the value. Of those that are secret it takes any text.
+                raise ValueError(f"not a valid value: {exc}") from None
+        return value
+
+    return parse
+
+
+def _mechanism_properties(value: str) -> str:
+    """Check the value without showing it: it may be a session's token."""
+    try:
+        common.validate("authmechanismproperties", value)
+    except (ValueError, TypeError, ConfigurationError):
+        raise ValueError("not a valid value; give NAME:value, joined by commas") from None
+    return value
+
+
+_PASSED_ON = (
+    *("authMechanism", "authSource", "replicaSet", "directConnection", "loadBalanced"),
+    *("tls", "tlsInsecure", "tlsAllowInvalidCertificates", "tlsAllowInvalidHostnames"),
+    *(
+        "tlsCertificateKeyFilePassword",
+        "tlsDisableOCSPEndpointCheck",
+        "minPoolSize",
+        "maxIdleTimeMS",
+        "maxConnecting",
+    ),
+    *(
+        "compressors",
+        "zlibCompressionLevel",
+        "heartbeatFrequencyMS",
+        "localThresholdMS",
+        "serverMonitoringMode",
+    ),
+    *("srvServiceName", "srvMaxHosts", "srvAllowedHostsSuffix", "retryReads", "wTimeoutMS"),
+    *("uuidRepresentation", "maxAdaptiveRetries", "enableOverloadRetargeting"),
+)
+"""What the driver obeys by itself."""
+
+OPTIONS: Table = {
+    **{name: Obeyed(_of_driver(name)) for name in _PASSED_ON},
+    "ssl": Obeyed(_of_driver("tls"), "tls"),
+    "tlsCAFile": Obeyed(readable_file),
+    "tlsCertificateKeyFile": Obeyed(readable_file),
+    "tlsCRLFile": Obeyed(readable_file),
+    "authMechanismProperties": Obeyed(_mechanism_properties),
+    "appName": Obeyed(_app_name),
+    # What the contract depends on
+    "w": Only(
+        ("majority",), "EitherDB writes with majority, so that no election undoes a write; leave it out"
+    ),
+    "journal": Only(_ON, "an answered write must survive a crash; leave it out"),
+    "retryWrites": Only(_ON, "a write must survive an election; leave it out"),
+    "readConcernLevel": Only(("majority",), "EitherDB reads what a majority has; leave it out"),
+    "readPreference": Only(("primary",), _FROM_THE_PRIMARY.reason),
+    "readPreferenceTags": _FROM_THE_PRIMARY,
+    "maxStalenessSeconds": _FROM_THE_PRIMARY,
+    "tz_aware": Only(_OFF, "times are converted by EitherDB; leave it out"),
+    "unicode_decode_error_handler": Only(("strict",), "text is UTF-8; leave it out"),
+    "datetime_conversion": Only(("datetime",), "times are converted by EitherDB; leave it out"),
+    "connect": Only(_OFF, "the client connects when it is used; leave it out"),
+    "fsync": Only(_OFF, "writes wait for the journal; leave it out"),
+    # What EitherDB has settings for
+    "maxPoolSize": Setting("db_pool_size"),
+    "waitQueueTimeoutMS": Setting("db_pool_timeout_seconds", 1000),
+    "socketTimeoutMS": Setting("db_command_timeout_seconds", 1000),
+    "connectTimeoutMS": Setting("db_connect_timeout_seconds", 1000, is_obeyed=True),
+    "serverSelectionTimeoutMS": Setting("db_connect_timeout_seconds", 1000, is_obeyed=True),
+    "timeoutMS": Refused("give the time for a command as DB_COMMAND_TIMEOUT_SECONDS"),
+    # What other drivers and older versions know
+    "wtimeout": Obeyed(_of_driver("wTimeoutMS"), "wTimeoutMS"),
+    "j": Only(_ON, "an answered write must survive a crash; leave it out"),
+    "waitQueueMultiple": Refused("give DB_POOL_SIZE and DB_POOL_TIMEOUT_SECONDS"),
+    "ssl_ca_certs": _CA_FILE,
+    "ssl_certfile": Refused("give tls=true and tlsCertificateKeyFile=/path/to/file"),
+    "ssl_keyfile": Refused("give tls=true and tlsCertificateKeyFile=/path/to/file"),
+    "ssl_cert_reqs": Refused("give tls=true, by which certificates are checked"),
+    "gssapiServiceName": Refused("give authMechanismProperties=SERVICE_NAME:name"),
+}
+"""Every option that is known; a name is the same in upper and lower case."""
+
+_NAMES = {name.lower(): name for name in OPTIONS}
+
+
+@dataclass(frozen=True, slots=True)
+class MongoOptions:
+    """What a client needs to know, of the URL and of the settings.
+
+    Attributes:
+        url: The URL with the options that the driver reads by itself.
+        arguments: What the client is told besides.
+    """
+
+    url: str
+    arguments: dict[str, Any]
+
+
+def mongo_options(settings: Settings, *, command_timeout: bool = True) -> MongoOptions:
+    """Read the URL and the settings: services, migrations and reports connect with the same options.
+
+    Writes are acknowledged by a majority and journalled. Reads come from the primary and see only what a
+    majority has, so that nothing that was read is ever rolled back by an election.
+
+    Args:
+        settings: The URL and the limits.
+        command_timeout: Whether commands have a time limit; those of migrations have none.
+
+    Raises:
+        BackendError: The URL can't be parsed, or an option is refused.
+    """
+    url = split_url(settings.url)
+    parse_hosts(url.hosts)
+    if re.search("[:@]", f"{url.user or ''}{url.password or ''}"):
+        raise BackendError(f"the URL can't be parsed: {ENCODE}")
+    if "." in decoded(url.path):
+        raise BackendError("the URL can't be parsed: a database's name has no dot")
+    pairs = [(_NAMES.get(name.lower(), name), value) for name, value in split_query(url.query)]
+    given = read_options(pairs, OPTIONS, settings)
+    app_name = given.pop("appName", None)
+    passed_on = [pair for pair in given.items() if isinstance(OPTIONS[pair[0]], Obeyed)]
+    limit_ms = int(settings.db_connect_timeout_seconds * 1000)
+    arguments: dict[str, Any] = {
+        "appname": f"{APP_NAME}/{app_name}" if app_name else APP_NAME,
+        "maxPoolSize": settings.db_pool_size,
+        "waitQueueTimeoutMS": int(settings.db_pool_timeout_seconds * 1000),
+        "serverSelectionTimeoutMS": int(given.get("serverSelectionTimeoutMS", limit_ms)),
+        "connectTimeoutMS": given.get("connectTimeoutMS", limit_ms),
+        "w": "majority",
+        "journal": True,
+        "readConcernLevel": "majority",
+        "read_preference": ReadPreference.PRIMARY,
+        "retryWrites": True,
+        "tz_aware": False,
+    }
+    if command_timeout:
+        # Not timeoutMS: with that, the driver goes on retrying against a dead server until it is over.
+        arguments["socketTimeoutMS"] = int(settings.db_command_timeout_seconds * 1000)
+    base = settings.url.partition("?")[0]
+    query = urlencode(passed_on, quote_via=quote)
+    return MongoOptions(f"{base}?{query}" if query else base, arguments)
