@@ -278,6 +278,28 @@ class MongomockProvision(Provision):
         )
 
 
+class MongomockDatabase:
+    """A mocked database with a command that mongomock lacks."""
+
+    def __init__(self, database: Any) -> None:
+        self._database = database
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a collection."""
+        return self._database[name]
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what mongomock has."""
+        return getattr(self._database, name)
+
+    async def command(self, command: Any) -> Document:
+        """Answer `listCollections`, of collections without options."""
+        if "listCollections" not in command:
+            return cast("Document", await self._database.command(command))
+        names = await self._database.list_collection_names()
+        return {"cursor": {"firstBatch": [{"name": name, "type": "collection"} for name in names]}}
+
+
 class MongomockDriver:
     """`backends.mongo.driver.Driver` on a mocked database that outlives it."""
 
@@ -288,7 +310,7 @@ class MongomockDriver:
 
     def __init__(self, database: object) -> None:
         self.semaphore = FifoSemaphore(1, wait_timeout_seconds=1)
-        self.database = self.admin = cast("Database", database)
+        self.database = self.admin = cast("Database", MongomockDatabase(database))
 
     async def aggregate(
         self, collection: Any, pipeline: Sequence[Filter], *, batch_size: int

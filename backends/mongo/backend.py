@@ -12,7 +12,8 @@ from backends.mongo.counters import MongoCounterRepository
 from backends.mongo.driver import open_driver
 from backends.mongo.errors import connect_errors, translate_errors
 from backends.mongo.items import MongoItemRepository
-from backends.mongo.schema import MIGRATIONS, REVISION
+from backends.mongo.ownership import look
+from backends.mongo.schema import REVISION
 from backends.mongo.users import MongoUserRepository
 from backends.protocols import (
     AccountRepository,
@@ -79,9 +80,10 @@ class MongoBackend:
     async def check_schema(self) -> None:
         """See the protocol. Where the schema fits, what a dead process left undone is finished too."""
         with translate_errors():
-            steps = self._driver.database[MIGRATIONS].find({}).sort([("_id", -1)]).limit(1)
-            newest = await steps.to_list(1)
-        applied = newest[0]["_id"] if newest else None
+            found = await look(self._driver.database)
+        applied = found.applied
+        if applied is None or applied <= REVISION:
+            found.refuse_foreign()
         if applied != REVISION:
             raise SchemaMismatch(applied, REVISION)
         await self._users.sweep_deleted()

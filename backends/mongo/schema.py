@@ -15,6 +15,9 @@ REVISION = "0003"
 MIGRATIONS = "schema_migrations"
 """The collection that records the applied steps: `{_id: "0001", name, applied_at}`."""
 
+MIGRATIONS_LOCK = "schema_migrations_lock"
+"""The collection with the lease of whoever migrates."""
+
 DELETED_USERS_KEPT_SECONDS = 7 * 24 * 3600
 
 

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from backends.errors import SchemaMismatch
+from backends.errors import ForeignSchema, SchemaMismatch
 from backends.ids import utc_now
 from backends.mongo.driver import open_driver
 from backends.mongo.errors import connect_errors, translate_errors
+from backends.mongo.ownership import NAMES, UNDOING, Occupancy, look
 from backends.mongo.schema import COLLECTIONS, MIGRATIONS, CollectionSpec
 from migrations import Revision, resolve_target
 from migrations.mongo.lock import migration_lock
+from migrations.waiting import LOCK_WAIT_SECONDS
 
 if TYPE_CHECKING:
     from backends.mongo.driver import Database
     from config import Settings
 
 STEPS = Path(__file__).parent / "steps"
-LOCK_WAIT_SECONDS = 600.0
 
 _TEMPLATE = '''"""{message}."""
 
@@ -47,6 +48,8 @@ class Step(Protocol):
     """A module of `migrations.mongo.steps`."""
 
     __doc__: str | None
+    FIELDS: dict[str, dict[str, Any]]
+    """The fields of every collection, as the step leaves them."""
 
     async def upgrade(self, database: Database) -> None:
         """Change the schema."""
@@ -65,8 +68,8 @@ class MongoMigrator:
     async def upgrade(self, target: str = "head") -> list[str]:
         """See `migrations.Migrator`. A step is recorded when it is done; until then it is run again."""
         applied = []
-        async with self._locked() as database:
-            current, numbers = await self._known_revision(database), list(_steps())
+        async with self._locked(lambda _: NAMES) as (database, current):
+            numbers = list(_steps())
             number = resolve_target(target, numbers, current)
             for step in numbers:
                 if number != "base" and (current or "") < step <= number:
@@ -78,13 +81,20 @@ class MongoMigrator:
         return applied
 
     async def downgrade(self, target: str) -> list[str]:
-        """See `migrations.Migrator`."""
+        """See `migrations.Migrator`. A step is recorded until it is undone."""
         undone = []
-        async with self._locked() as database:
-            current, numbers = await self._known_revision(database), list(_steps())
+
+        def names(current: str | None) -> Iterable[str]:
+            """Return what is undone. What a later step would meet is left alone."""
+            return NAMES if current is None else _load(current).FIELDS
+
+        async with self._locked(names) as (database, current):
+            numbers = list(_steps())
             number = resolve_target(target, numbers, current)
             for step in reversed(numbers):
                 if step <= (current or "") and (number == "base" or step > number):
+                    # Known for a history of ours, also when nothing is left of what the step made.
+                    await database[MIGRATIONS].update_one({"_id": step}, {"$set": {UNDOING: True}})
                     await _load(step).downgrade(database)
                     await database[MIGRATIONS].delete_one({"_id": step})
                     undone.append(step)
@@ -93,7 +103,10 @@ class MongoMigrator:
     async def current(self) -> str | None:
         """See `migrations.Migrator`."""
         async with self._database() as database:
-            return await _applied_revision(database)
+            found = await look(database)
+            if found.applied is None:
+                found.refuse_foreign()
+            return found.applied
 
     def history(self) -> list[Revision]:
         """See `migrations.Migrator`."""
@@ -102,13 +115,19 @@ class MongoMigrator:
     async def check(self) -> list[str]:
         """See `migrations.Migrator`."""
         async with self._database() as database:
-            current, newest = await _applied_revision(database), list(_steps())[-1]
+            newest = list(_steps())[-1]
+            try:
+                found, current = await self._known_revision(database)
+                found.refuse_foreign()
+            except (ForeignSchema, SchemaMismatch) as exc:
+                return [str(exc)]
             if current != newest:
                 return [str(SchemaMismatch(current, newest))]
             return [difference for spec in COLLECTIONS for difference in await _compare(database, spec)]
 
     async def revision(self, message: str) -> Path:
         """See `migrations.Migrator`. MongoDB's steps are written by hand, from a template."""
+        await self.current()  # refuses another application's database, as on SQL
         newest, before = list(_steps().items())[-1]
         number = int(newest) + 1
         slug = re.sub(r"\W+", "_", message.lower()).strip("_")
@@ -117,11 +136,17 @@ class MongoMigrator:
         path.write_text(_TEMPLATE.format(message=summary, before=before))
         return path
 
-    async def _known_revision(self, database: Database) -> str | None:
-        current, numbers = await _applied_revision(database), list(_steps())
-        if current is not None and current not in numbers:
-            raise SchemaMismatch(current, numbers[-1])
-        return current
+    async def _known_revision(self, database: Database) -> tuple[Occupancy, str | None]:
+        """Return what is in the database, and the newest step that it has.
+
+        Raises:
+            ForeignSchema: Another application's history is in it.
+            SchemaMismatch: A newer EitherDB's is.
+        """
+        found, numbers = await look(database), list(_steps())
+        if found.applied is not None and found.applied not in numbers:
+            raise SchemaMismatch(found.applied, numbers[-1])
+        return found, found.applied
 
     @asynccontextmanager
     async def _database(self) -> AsyncIterator[Database]:
@@ -134,12 +159,25 @@ class MongoMigrator:
             await driver.close()
 
     @asynccontextmanager
-    async def _locked(self) -> AsyncIterator[Database]:
-        async with (
-            self._database() as database,
-            migration_lock(database, wait_seconds=LOCK_WAIT_SECONDS),
-        ):
-            yield database
+    async def _locked(
+        self, names: Callable[[str | None], Iterable[str]]
+    ) -> AsyncIterator[tuple[Database, str | None]]:
+        """Hold the lock; give the database and the newest step that it has.
+
+        Args:
+            names: Returns the names that must be EitherDB's, or free, at that step. Where they are another
+                application's nothing is written, not even the lock.
+        """
+
+        async def judge() -> str | None:
+            found, current = await self._known_revision(database)
+            found.refuse_foreign(among=names(current))
+            return current
+
+        async with self._database() as database:
+            await judge()
+            async with migration_lock(database, wait_seconds=LOCK_WAIT_SECONDS):
+                yield database, await judge()
 
 
 def _steps() -> dict[str, str]:
@@ -154,11 +192,6 @@ def _load(number: str) -> Step:
 
 def _summary(step: Step) -> str:
     return (step.__doc__ or "").partition("\n")[0].rstrip(".")
-
-
-async def _applied_revision(database: Database) -> str | None:
-    newest = await database[MIGRATIONS].find({}).sort([("_id", -1)]).limit(1).to_list(1)
-    return str(newest[0]["_id"]) if newest else None
 
 
 async def _compare(database: Database, spec: CollectionSpec) -> list[str]:

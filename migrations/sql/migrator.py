@@ -17,6 +17,7 @@ from backends.errors import BackendError, ForeignSchema, SchemaMismatch
 from backends.sql.engine import create_engine, first_connection
 from backends.sql.errors import connect_errors, translate_errors
 from backends.sql.ownership import READ_REVISIONS, Occupancy, catalog_query, has_revisions, occupancy
+from backends.sql.schema import METADATA
 from migrations import MigrationError, Revision, resolve_target
 from migrations.sql.lock import migration_transaction
 from migrations.waiting import LOCK_WAIT_SECONDS
@@ -64,7 +65,7 @@ class SqlMigrator:
             found, current = self._known_revision(connection)
             made = self._tables(current)
             # What a later revision would meet is left alone.
-            found.refuse_foreign(made=made, among=made)
+            found.refuse_foreign(made=made, among=made or METADATA.tables)
             number = resolve_target(target, self._numbers(), current)
             if current is not None and (number == "base" or number < current):
                 command.downgrade(self._config, number)

@@ -105,12 +105,19 @@ async def test_check_sees_a_change_by_hand(name: str, mongo: Provision) -> None:
 
 
 async def test_check_sees_a_collection_with_another_order_of_text(mongo: Provision) -> None:
-    """A collection made by hand beforehand, with a collation, would compare e-mail addresses by it."""
+    """A collection made again by hand, with a collation, would compare e-mail addresses by it."""
     async with mongo.empty_database() as settings, mongo_database(settings) as database:
-        await database.create_collection("users", collation={"locale": "en", "strength": 2})
         migrator = open_migrator(settings)
         await migrator.upgrade()
-        assert any("users" in difference for difference in await migrator.check())
+        await database.drop_collection("users")
+        await database.create_collection(
+            "users", validator=USERS.validator, collation={"locale": "en", "strength": 2}
+        )
+        for index in USERS.indexes:
+            await database.users.create_index(index.keys, **index.options)
+        differences = await migrator.check()
+        assert differences
+        assert all(difference.startswith("the index ") for difference in differences)
 
 
 async def test_check_ignores_what_others_keep_in_the_database(mongo: Provision) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,10 +13,11 @@ import pytest
 
 from backends.errors import Conflict
 from backends.mongo.driver import Database, open_driver
+from backends.mongo.schema import MIGRATIONS_LOCK
 from config import Settings
 from migrations import open_migrator
 from migrations.mongo import lock
-from migrations.mongo.lock import migration_lock
+from migrations.mongo.lock import Lease, migration_lock
 from tests.backends.raw import MongoDatabase, failing_commands, mongo_database
 from tests.conftest import EVERY_BACKEND
 from tests.migrations.numbers import every_number
@@ -44,13 +46,13 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
 
 async def lease(database: MongoDatabase) -> dict[str, Any] | None:
     """Return the lease that is there now."""
-    return await database[lock.LOCKS].find_one({})
+    return await database[MIGRATIONS_LOCK].find_one({})
 
 
 async def leave_lease(database: MongoDatabase, *, seconds: float) -> None:
     """Put the lease of a dead holder there, which runs out in so many seconds or did so long ago."""
     until = datetime.now(UTC) + timedelta(seconds=seconds)
-    await database[lock.LOCKS].insert_one({"_id": "migrations", "holder": "dead", "expires_at": until})
+    await database[MIGRATIONS_LOCK].insert_one({"_id": "migrations", "holder": "dead", "expires_at": until})
 
 
 async def becomes(holds: Callable[[], Awaitable[bool]]) -> None:
@@ -84,7 +86,7 @@ async def test_expired_lease_goes_to_one_of_many(mongo: Provision) -> None:
     async with mongo.empty_database() as settings, mongo_database(settings) as database:
         await leave_lease(database, seconds=-1)
         async with opened(settings) as contenders:
-            taken = await asyncio.gather(*(lock._take(contenders, f"holder {n}") for n in range(8)))
+            taken = await asyncio.gather(*(Lease(contenders, f"holder {n}").take() for n in range(8)))
         assert sorted(taken) == [False] * 7 + [True]
         found = await lease(database)
         assert found is not None
@@ -102,7 +104,7 @@ async def test_living_holder_keeps_its_lease_as_long_as_it_needs(mongo: Provisio
     ):
         async with migration_lock(mine, wait_seconds=5):
             before = await lease(database)
-            with pytest.raises(Conflict, match="another instance"):
+            with pytest.raises(Conflict, match=rf"pid {os.getpid()} on "):
                 async with migration_lock(other, wait_seconds=2 * SHORT_LEASE_SECONDS):
                     pytest.fail("two instances migrate at once")
             after = await lease(database)
@@ -147,7 +149,7 @@ async def test_lost_lease_stops_the_migration(mongo: Provision) -> None:
 
         async def migrate() -> None:
             async with migration_lock(mine, wait_seconds=5):
-                await database[lock.LOCKS].delete_many({})
+                await database[MIGRATIONS_LOCK].delete_many({})
                 await leave_lease(database, seconds=60)
                 await asyncio.wait_for(asyncio.Event().wait(), 10)
 
