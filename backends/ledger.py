@@ -93,10 +93,9 @@ class Posting:
 
     def is_of(self, transfer: Transfer) -> bool:
         """Tell whether an entry with this id is what an earlier try of this posting made."""
-        return (transfer.ordered_by, transfer.created_at, transfer.amount_minor) == (
-            self.ordered_by,
-            self.created_at,
-            self.amount_minor,
+        accounts = (transfer.from_account_id, transfer.to_account_id)
+        return accounts == (self.from_account_id, self.to_account_id) and transfer == self.entry(
+            transfer.source, transfer.target
         )
 
 
@@ -238,11 +237,15 @@ class Ledger(ABC):
             return await self._post(posting)
         except Taken as taken:
             return await self._posted_before(posting, taken)
-        except Refused:
-            return await self._refuse(posting)
+        except Refused as refused:
+            return await self._refuse(posting, refused)
 
-    async def _posted_before(self, posting: Posting, taken: Taken) -> Transfer:
-        """Return what an earlier call with this key did, or an earlier try of this call."""
+    async def _posted_before(self, posting: Posting, cause: Taken | Refused) -> Transfer:
+        """Return what an earlier call with this key did, or an earlier try of this call.
+
+        Raises:
+            AlreadyExists: The id is another entry's.
+        """
         if posting.idempotency is not None:
             outcome = await self._find_outcome(posting.ordered_by, posting.idempotency)
             made = await self._find_transfer(outcome) if isinstance(outcome, EntryId) else None
@@ -250,18 +253,17 @@ class Ledger(ABC):
                 return made
         earlier = await self._find_transfer(posting.id)
         if earlier is None:
-            raise BackendError("the ledger refused an entry") from taken
+            raise BackendError("the ledger refused an entry") from cause
         if not posting.is_of(earlier):
-            raise AlreadyExists("transfer", "id") from taken
+            raise AlreadyExists("transfer", "id") from cause
         return earlier
 
-    async def _refuse(self, posting: Posting) -> Transfer:
+    async def _refuse(self, posting: Posting, refused: Refused) -> Transfer:
         """Raise the reason why it can't be done, and keep it; or return what an earlier try did."""
         accounts = await self._find_accounts(posting.account_ids)
         refusal = refusal_of(posting, {account.id: account for account in accounts})
-        earlier = await self._find_transfer(posting.id)
-        if earlier is not None:
-            return earlier
+        if await self._find_transfer(posting.id) is not None:
+            return await self._posted_before(posting, refused)
         if refusal is None:
             raise Conflict("the accounts changed meanwhile")
         if posting.idempotency is not None:

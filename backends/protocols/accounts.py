@@ -116,11 +116,14 @@ class AccountRepository(Protocol):
             CurrencyMismatch: They have different currencies.
             InsufficientFunds: The first has less than the amount.
             BalanceOverflow: The second can't hold as much more.
+            AlreadyExists: entity "transfer", field "id": the id source gave an id that is in use; is not
+                kept.
             IdempotencyKeyReused: See the class.
             NotSupported: operation "accounts.transfer", capability TRANSACTIONS; before all others.
 
             After any of them nothing has changed. If there are several reasons, this is their order: a key
-            that was used, the first account, its owner, the second account, currency, funds, overflow.
+            that was used, an id in use, the first account, its owner, the second account, currency, funds,
+            overflow.
         """
         ...
 
@@ -132,6 +135,7 @@ class AccountRepository(Protocol):
         Raises:
             NotFound: entity "account".
             BalanceOverflow: It can't hold as much more.
+            AlreadyExists: As in `transfer`.
             IdempotencyKeyReused: See the class.
             NotSupported: operation "accounts.deposit", capability TRANSACTIONS; before all others.
         """
@@ -145,6 +149,7 @@ class AccountRepository(Protocol):
         Raises:
             NotFound: entity "account".
             InsufficientFunds: It has less than that.
+            AlreadyExists: As in `transfer`.
             IdempotencyKeyReused: See the class.
             NotSupported: operation "accounts.withdraw", capability TRANSACTIONS; before all others.
         """

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
 from backends.capabilities import Capability
-from backends.errors import InsufficientFunds, NotFound
+from backends.errors import AlreadyExists, InsufficientFunds, NotFound
 from backends.models import Account, Transfer, User
 from backends.protocols import Backend
+from eitherdb_contract.clock import ManualClock
 
+from .conftest import ManualIds
 from .expectations import raises, refused_without
 from .money import (
     after,
     books,
     checked_books,
+    key,
     money,
     needs_transactions,
     open_account,
     order_of,
     side,
 )
-from .samples import UNKNOWN_ID
+from .samples import UNKNOWN_ID, hex_id
 
 pytestmark = pytest.mark.rule("Money")
 
@@ -90,3 +93,55 @@ async def test_move_without_transactions_is_refused_before_anything_else(
     accounts, entries = await checked_books(backend)
     assert sum(account.balance_minor for account in accounts) == deposited
     assert len(entries) == deposited // 3
+
+
+# Each differs in this from a deposit of 3 into the owner's first account, whose id it is given.
+OTHERS: dict[str, Callable[[Backend, Sequence[Account], User, User], Awaitable[Transfer]]] = {
+    "orderer": lambda b, mine, _, other: b.accounts.deposit(mine[0].id, money(3), ordered_by=other.id),
+    "amount": lambda b, mine, me, _: b.accounts.deposit(mine[0].id, money(4), ordered_by=me.id),
+    "note": lambda b, mine, me, _: b.accounts.deposit(mine[0].id, money(3, "rent"), ordered_by=me.id),
+    "key": lambda b, mine, me, _: b.accounts.deposit(
+        mine[0].id, money(3), ordered_by=me.id, idempotency=key()
+    ),
+    "account": lambda b, mine, me, _: b.accounts.deposit(mine[1].id, money(3), ordered_by=me.id),
+    "direction": lambda b, mine, me, _: b.accounts.withdraw(mine[0].id, money(3), ordered_by=me.id),
+    "side": lambda b, mine, me, _: b.accounts.transfer(order_of(mine[0], mine[1], 3), ordered_by=me.id),
+    "funds": lambda b, mine, me, _: b.accounts.withdraw(mine[1].id, money(3), ordered_by=me.id),
+    "funds and key": lambda b, mine, me, _: b.accounts.withdraw(
+        mine[1].id, money(3), ordered_by=me.id, idempotency=key()
+    ),
+    "existence": lambda b, _, me, __: b.accounts.deposit(UNKNOWN_ID, money(3), ordered_by=me.id),
+}
+
+
+@pytest.mark.rule("Uniqueness")
+@pytest.mark.parametrize("difference", [*OTHERS, "time"])
+@needs_transactions("accounts.deposit")
+async def test_move_refuses_the_id_of_another_entry(
+    backend: Backend,
+    given_ids: Backend,
+    ids: ManualIds,
+    clock: ManualClock,
+    owner: User,
+    stranger: User,
+    difference: str,
+) -> None:
+    """However alike the two are: an entry is never taken for another, and no refusal hides that."""
+    mine = [await open_account(given_ids, owner) for _ in range(2)]
+    clock.stop()
+    ids.upcoming = [hex_id(1), hex_id(1)]
+    await given_ids.accounts.deposit(mine[0].id, money(3), ordered_by=owner.id)
+    before = await checked_books(backend)
+
+    if difference == "time":
+        clock.pass_by(seconds=0.001)
+    with raises(AlreadyExists("transfer", "id")):
+        if difference == "time":
+            await given_ids.accounts.deposit(mine[0].id, money(3), ordered_by=owner.id)
+        else:
+            await OTHERS[difference](given_ids, mine, owner, stranger)
+
+    assert await checked_books(backend) == before
+    # The key is still free.
+    again = await given_ids.accounts.deposit(mine[0].id, money(3), ordered_by=owner.id, idempotency=key())
+    assert again.target == side(after(mine[0], before[1][0]), 3)

@@ -110,6 +110,31 @@ FAULTS = [
     ),
     _in(
         _LEDGER,
+        "a posting whose id is another entry's, taken for that entry",
+        ("if not posting.is_of(earlier):", "if posting.id != earlier.id:"),
+        first="postings",
+    ),
+    _in(
+        _LEDGER,
+        "a refused posting whose id is another entry's, taken for that entry",
+        (
+            """if await self._find_transfer(posting.id) is not None:
+            return await self._posted_before(posting, refused)""",
+            "if earlier := await self._find_transfer(posting.id):\n            return earlier",
+        ),
+        first="postings",
+    ),
+    _in(
+        _LEDGER,
+        "entries that are told apart by all but their accounts",
+        (
+            "return accounts == (self.from_account_id, self.to_account_id) and transfer",
+            "return len(accounts) == 2 and transfer",
+        ),
+        first="postings",
+    ),
+    _in(
+        _LEDGER,
         "an overflow that is never named",
         ("target.balance_minor > MAX_MINOR - posting.amount_minor", "target.balance_minor > MAX_MINOR"),
         first="transfers",
