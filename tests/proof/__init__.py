@@ -1,1 +1,1 @@
-"""Transfers under load while servers and databases are killed: the ledger must add up, to the entry."""
+"""Load tests of transfers, with crashes of services and databases; the ledger is checked entry by entry."""

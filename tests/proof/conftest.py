@@ -1,4 +1,4 @@
-"""One load at a time: two would only measure each other's hunger for the processors."""
+"""Runs one load test at a time: two would compete for the CPUs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from eitherdb_contract.selection import run_on_backends
 
-# On each database; MongoDB's crashes with one driver, its election and its plain load with the other.
+# Each database once. On MongoDB one driver has the crashes, the other the election and the plain load.
 CHOICES = {
     "loaded": ("sqlite", "postgres", "mongo-pymongo"),
     "crashing": ("sqlite", "postgres", "mongo-motor"),
@@ -18,7 +18,7 @@ CHOICES = {
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test once a selected backend of those that it is about."""
+    """Parametrize each test by its selected backends."""
     for argument, names in CHOICES.items():
         if argument in metafunc.fixturenames:
             run_on_backends(metafunc, argument, names, indirect=False)
@@ -26,8 +26,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def machine(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Iterator[None]:
-    """Wait until no other test of this run has the machine; the system frees it whatever happens."""
-    # Of all workers: each has a folder of its own in the one above.
+    """Hold a file lock, so that no other load test of this run executes at the same time."""
+    # The parent folder is shared by all xdist workers.
     lock = tmp_path_factory.getbasetemp().parent / f"machine-{testrun_uid}.lock"
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)

@@ -1,7 +1,7 @@
-"""HTTP/1.1 on one persistent connection, at a tenth of the CPU time of a client library.
+"""A minimal HTTP/1.1 client on one persistent connection, with a tenth of the CPU time of a client library.
 
-The load and the servers share the machine, so what the client takes is missing there. It also shows the
-exact bytes of each answer.
+The load and the servers share the machine, so CPU time of the client slows the servers. The client also
+gives the exact bytes of each response.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ API = "/api/v1"
 
 
 class Lost(Exception):
-    """There was no answer, so what was asked may have been done or not."""
+    """There was no response; the request may have been executed or not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer as it came."""
+    """A response."""
 
     status: int
     body: bytes
@@ -28,13 +28,13 @@ class Reply:
 
 
 def post(path: str, body: bytes, *, token: str, key: str | None = None) -> bytes:
-    """Return the bytes of a request, which can be sent any number of times to any server."""
+    """Return the bytes of a POST request, which can be sent repeatedly and to any server."""
     fields = {"Content-Type": "application/json", "Content-Length": str(len(body))}
     return _head("POST", path, token, fields | ({"Idempotency-Key": key} if key else {})) + body
 
 
 def get(path: str, *, token: str) -> bytes:
-    """Return the bytes of a request that reads."""
+    """Return the bytes of a GET request."""
     return _head("GET", path, token, {})
 
 
@@ -45,7 +45,7 @@ def _head(method: str, path: str, token: str, fields: dict[str, str]) -> bytes:
 
 
 class Connection:
-    """Asks one server one thing after the other; connects when it has to."""
+    """Sends requests to one server, one at a time; connects when necessary."""
 
     def __init__(self, url: str, *, timeout_seconds: float) -> None:
         address = urlsplit(url)
@@ -54,10 +54,10 @@ class Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, request: bytes) -> Reply:
-        """Send a request; return the answer, which must have a length.
+        """Send a request; return the response, which must have a Content-Length.
 
         Raises:
-            Lost: The connection broke or could not be made, or the time was over.
+            Lost: The connection failed or the timeout expired.
         """
         answered = False
         try:
@@ -73,11 +73,11 @@ class Connection:
             if not answered:
                 await self.close()
 
-    async def send_and_go(self, request: bytes) -> None:
-        """Send a request and hang up before the answer.
+    async def send_and_close(self, request: bytes) -> None:
+        """Send a request and close the connection before the response.
 
         Raises:
-            Lost: It could not even be sent.
+            Lost: The request could not be sent.
         """
         try:
             async with asyncio.timeout(self._timeout_seconds):
@@ -90,7 +90,7 @@ class Connection:
             await self.close()
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._streams is not None:
             _, writer = self._streams
             self._streams = None
@@ -100,7 +100,7 @@ class Connection:
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._streams is not None and self._streams[0].at_eof():
-            await self.close()  # the server hung up, as it does after seconds without a request
+            await self.close()  # the server closed the idle connection
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._host, self._port)
         return self._streams

@@ -1,4 +1,4 @@
-"""Kills, spread over a load by what it has done rather than by time."""
+"""Fault injection: kills that are spread over a load by its progress and not by time."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ Fault = Callable[[Load], Awaitable[None]]
 
 @dataclass
 class Faults:
-    """What is to happen, one after the other, and how far the load was when it did."""
+    """The faults in their order, and the progress of the load at each of them."""
 
     actions: Sequence[Fault] = ()
-    happened_at: list[int] = field(default_factory=list)
+    injected_at: list[int] = field(default_factory=list)
 
-    async def happen(self, load: Load) -> None:
-        """Let each happen when the load has come as far."""
+    async def inject(self, load: Load) -> None:
+        """Inject each fault when the load has reached its share."""
         for number, action in enumerate(self.actions, 1):
             await load.reached(number * load.total // (len(self.actions) + 1))
             assert load.answered < load.total, f"fault {number} came after the load"
-            self.happened_at.append(load.answered)
+            self.injected_at.append(load.answered)
             await action(load)
 
 
 def crash_of(process: Serve | OwnDatabase) -> Fault:
-    """Return the fault that a process is killed, and started again when clients have felt it."""
+    """Return a fault: kill the process, wait until a client fails, start the process again."""
 
     async def crash(load: Load) -> None:
         await asyncio.gather(process.kill(), load.failure())
@@ -39,6 +39,6 @@ def crash_of(process: Serve | OwnDatabase) -> Fault:
 
 
 def alternately(database: OwnDatabase | None, serve: Serve, *, times: int = 3) -> Faults:
-    """Return so many crashes of each; without a database server, of the other alone."""
+    """Return crashes of both in turn, `times` each; only of the service if there is no database server."""
     both = [crash_of(process) for process in (database, serve) if process is not None]
     return Faults(both * times)

@@ -1,6 +1,6 @@
-"""What was asked, what was answered and what the database holds, and whether it fits together.
+"""The history of a run: orders, responses, rows of the database. The checker finds contradictions.
 
-The checker knows the rules of a ledger, not EitherDB: it is tested by histories that were doctored.
+The checker knows the rules of a ledger and not EitherDB. Invalid histories test it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.proof.workload import Order
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What an entry did to one of its accounts: the balance and the version that it left."""
+    """One side of an entry: the balance and the version of the account after it."""
 
     account: str
     balance: int
@@ -26,7 +26,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of the ledger, read from the database itself."""
+    """An entry of the ledger, read with the raw driver."""
 
     id: str
     key: str | None
@@ -37,14 +37,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """An account, read from the database itself."""
+    """An account, read with the raw driver."""
 
     balance: int
     version: int
 
 
 class Line(NamedTuple):
-    """A line of a statement, as the API gives it."""
+    """A line of a statement in the API's response."""
 
     transfer_id: str
     other_account_id: str | None
@@ -54,7 +54,7 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """An account's statement, as the API gives it."""
+    """A statement in the API's response."""
 
     balance: int
     lines: tuple[Line, ...]
@@ -62,7 +62,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Everything that is known after a run."""
+    """All data of a run."""
 
     orders: Sequence[Order]
     answers: Mapping[str, Sequence[Answer]]
@@ -70,19 +70,19 @@ class History:
     entries: Sequence[Entry]
     statements: Mapping[str, Statement]
 
-    def complaints(self) -> list[str]:
-        """Return what does not fit, a line each; nothing if it all does."""
+    def violations(self) -> list[str]:
+        """Return one line per violation; none for a valid history."""
         return [*self._answers(), *self._entries(), *self._refusals(), *self._accounts(), *self._sum()]
 
     def _answers(self) -> Iterator[str]:
-        """One answer an order, whatever happened on the way."""
+        """Each order has exactly one response, also after retries."""
         for order in self.orders:
             different = set(self.answers.get(order.key, ()))
             if len(different) != 1:
                 yield f"{order} has {len(different)} different answers: {different}"
 
     def _entries(self) -> Iterator[str]:
-        """What was acknowledged is in the ledger once and as it was ordered; nothing else is."""
+        """An acknowledged order is in the ledger once and unchanged; the ledger has no other entries."""
         booked: dict[str | None, list[Entry]] = defaultdict(list)
         for entry in self.entries:
             booked[entry.key].append(entry)
@@ -98,14 +98,14 @@ class History:
                 yield from (
                     f"{order} was acknowledged as {answer.body!r} and booked as {entry}"
                     for answer in acknowledged
-                    if not _tells_of(answer, entry)
+                    if not _matches(answer, entry)
                 )
         yield from (f"nobody ordered {entry}" for entries in booked.values() for entry in entries)
         counted = Counter(entry.id for entry in self.entries)
         yield from (f"{count} entries have the id {id_}" for id_, count in counted.items() if count > 1)
 
     def _refusals(self) -> Iterator[str]:
-        """Nobody was refused for want of money whose account never had less."""
+        """No order was refused for insufficient funds if its account always had enough."""
         lowest: dict[str | None, int] = {}
         for entry in self.entries:
             for side in (entry.source, entry.target):
@@ -117,7 +117,7 @@ class History:
                     yield f"{order} was refused: {answer.body!r}; it never had less than that"
 
     def _accounts(self) -> Iterator[str]:
-        """Each account is the sum of its entries, at each of them and in its statement."""
+        """The balance of each account is the sum of its entries, after each entry and in the statement."""
         lines = self._lines()
         for id_, account in self.accounts.items():
             balance, version = 0, 1
@@ -138,7 +138,7 @@ class History:
                 yield f"{id_}: its statement is not what the database holds"
 
     def _lines(self) -> dict[str, list[tuple[int, Line]]]:
-        """Return the lines that each account's statement should have, with their versions."""
+        """Return the expected lines of each account's statement, with their versions."""
         lines: dict[str, list[tuple[int, Line]]] = defaultdict(list)
         for entry in self.entries:
             source, target, amount = _shape(entry)
@@ -149,7 +149,7 @@ class History:
         return lines
 
     def _sum(self) -> Iterator[str]:
-        """All money is what was brought in less what was taken out, as it was acknowledged."""
+        """The sum of all balances is the acknowledged deposits less the acknowledged withdrawals."""
         expected = sum(
             (order.amount if order.source is None else -order.amount)
             for order in self.orders
@@ -166,8 +166,8 @@ def _shape(entry: Entry) -> tuple[str | None, str | None, int]:
     return source, target, entry.amount
 
 
-def _tells_of(answer: Answer, entry: Entry) -> bool:
-    """Return whether an answer is about this entry."""
+def _matches(answer: Answer, entry: Entry) -> bool:
+    """Tell whether a response describes this entry."""
     said = json.loads(answer.body)
     names = ("id", "idempotency_key", "from_account_id", "to_account_id", "amount_minor")
     return tuple(said.get(name) for name in names) == (entry.id, entry.key, *_shape(entry))

@@ -1,4 +1,4 @@
-"""Accounts and entries as they are stored, read with the plain drivers: no code of EitherDB in between."""
+"""Reads accounts and entries with the raw drivers, without code of EitherDB."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FROM transfers
 
 
 async def read_ledger(settings: Settings) -> tuple[dict[str, AccountRow], list[Entry]]:
-    """Return all accounts and all entries of a database where nobody writes any more."""
+    """Return all accounts and all entries, after the last write."""
     read = {"sqlite": _read_sqlite, "postgres": _read_postgres, "mongo": _read_mongo}[settings.db_backend]
     accounts, entries = await read(settings.url)
     return (

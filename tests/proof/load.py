@@ -1,4 +1,4 @@
-"""Many clients at once, who ask until they are answered and keep every answer."""
+"""The load: concurrent clients that retry until they get a final response, and record each response."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.proof.connection import Connection, Lost, Reply
-from tests.proof.workload import Manner, Order
+from tests.proof.workload import Order, SendMode
 
 CLIENTS = 64
 TIMEOUT_SECONDS = 90
 LONGEST_PAUSE_SECONDS = 0.2
 REPEATED_AFTER = 20
-"""How many other orders of its client come between an order and its later repetition."""
+"""The number of the client's other orders between an order and its repetition."""
 
 
 class Unexpected(AssertionError):
-    """A server gave an answer that it must not give."""
+    """A response that no server may give."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A final answer: it must be the same for ever."""
+    """A final response, which every repetition must get too."""
 
     status: int
     body: bytes
 
 
 class Load:
-    """The clients' work: `orders`, through two servers."""
+    """Sends all orders through two servers."""
 
     def __init__(self, urls: Sequence[str], orders: Sequence[Order]) -> None:
         self._urls = urls
@@ -40,18 +40,18 @@ class Load:
         self.total = len(orders)
         self.answers: dict[str, list[Answer]] = {}
         self.counts: Counter[str] = Counter()
-        """What went otherwise than by one answer at once: answers of 503, lost connections, …"""
+        """Counts of everything except an immediate final response: 503, lost connections, …"""
         self.seconds = 0.0
         self._failed = asyncio.Event()
         self._finished = asyncio.Event()
 
     @property
     def answered(self) -> int:
-        """How many orders have an answer."""
+        """The number of orders with a final response."""
         return len(self.answers)
 
     async def run(self) -> None:
-        """Let the clients work until each order is answered.
+        """Run the clients until each order has a final response.
 
         Raises:
             ExceptionGroup: With an `Unexpected`.
@@ -65,12 +65,12 @@ class Load:
         self._finished.set()
 
     async def reached(self, answered: int) -> None:
-        """Wait until so many orders are answered."""
+        """Wait until this number of orders has a final response."""
         if self.answered < answered:
             await self._marks.setdefault(answered, asyncio.Event()).wait()
 
     async def failure(self) -> None:
-        """Wait until some client gets no final answer, or until all have theirs."""
+        """Wait until a request fails, or until the load is finished."""
         self._failed.clear()
         waiting = {asyncio.create_task(event.wait()) for event in (self._failed, self._finished)}
         try:
@@ -85,7 +85,7 @@ class Load:
         try:
             for number, order in enumerate(orders):
                 await self._send(order, connections)
-                if order.manner is Manner.AGAIN_LATER:
+                if order.mode is SendMode.TWICE_LATER:
                     to_repeat.append((number + REPEATED_AFTER, order))
                 if to_repeat and to_repeat[0][0] <= number:
                     await self._repeat(to_repeat.popleft()[1], connections)
@@ -97,29 +97,29 @@ class Load:
 
     async def _send(self, order: Order, connections: Sequence[Connection]) -> None:
         first, second = connections[order.server], connections[1 - order.server]
-        match order.manner:
-            case Manner.AT_BOTH_SERVERS_AT_ONCE:
-                # Each stays with its server: a connection can't be asked two things at a time.
-                both = (self._until_answered(order, [each]) for each in (first, second))
+        match order.mode:
+            case SendMode.TWICE_CONCURRENTLY:
+                # One server each: a connection has only one outstanding request.
+                both = (self._retry_until_answered(order, [each]) for each in (first, second))
                 async with asyncio.TaskGroup() as tasks:
                     for asking in both:
                         tasks.create_task(asking)
-            case Manner.HANGING_UP_FIRST:
+            case SendMode.DISCONNECT_THEN_RETRY:
                 self.counts["hung up"] += 1
                 try:
-                    await first.send_and_go(order.request)
+                    await first.send_and_close(order.request)
                 except Lost:
                     self._fail("lost")
-                await self._until_answered(order, [second, first])
+                await self._retry_until_answered(order, [second, first])
             case _:
-                await self._until_answered(order, [first, second])
+                await self._retry_until_answered(order, [first, second])
 
     async def _repeat(self, order: Order, connections: Sequence[Connection]) -> None:
         self.counts["repeated"] += 1
-        await self._until_answered(order, [connections[1 - order.server], connections[order.server]])
+        await self._retry_until_answered(order, [connections[1 - order.server], connections[order.server]])
 
-    async def _until_answered(self, order: Order, connections: Sequence[Connection]) -> None:
-        """Ask the servers in turn until one gives a final answer."""
+    async def _retry_until_answered(self, order: Order, connections: Sequence[Connection]) -> None:
+        """Send the order to the servers in turn until one gives a final response."""
         turn = 0
         while True:
             pause = LONGEST_PAUSE_SECONDS

@@ -1,4 +1,4 @@
-"""What is killed: `eitherdb serve`, and the database servers behind it."""
+"""The processes that tests kill: `eitherdb serve` and the database servers."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from tests.provision import make_settings
 SUPERUSER = "root@example.com"
 PASSWORD = "correct horse battery"
 
-# 64 clients wait long for one account where the machine is busy otherwise; for a server that is away, not.
+# On a busy machine 64 clients wait long for one account. A connection to a dead server fails early.
 LIMITS = {"DB_POOL_TIMEOUT_SECONDS": "60", "DB_CONNECT_TIMEOUT_SECONDS": "2"}
 
 
 class Serve:
-    """`eitherdb serve` on a port that it keeps, however often it is killed."""
+    """`eitherdb serve` on a fixed port, which a restart keeps."""
 
     def __init__(self, folder: Path, settings: Settings) -> None:
-        """Take the folder that it runs in and writes to, and the settings of its database."""
+        """Take the working folder and the settings of the database."""
         self._folder, self._settings = folder, settings
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
@@ -37,7 +37,7 @@ class Serve:
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
-        """Start it; wait until it answers."""
+        """Start it; wait for its first response."""
         variables = environment(
             self._folder,
             self._settings,
@@ -62,14 +62,14 @@ class Serve:
         assert process.poll() is None, self.output
 
     async def kill(self) -> None:
-        """Kill it with SIGKILL, in the middle of whatever it does."""
+        """Kill it with SIGKILL."""
         assert self._process is not None
         assert self._process.poll() is None, f"it is dead already:\n{self.output}"
         os.killpg(self._process.pid, signal.SIGKILL)
         assert await asyncio.to_thread(self._process.wait, 10) == -signal.SIGKILL
 
     def end(self) -> None:
-        """Make sure that nothing of it is left."""
+        """Kill it if it runs, and release its resources."""
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -77,17 +77,17 @@ class Serve:
 
     @property
     def output(self) -> str:
-        """All that it wrote so far."""
+        """Its output so far."""
         return self._log.read_text()
 
 
 @asynccontextmanager
 async def two_servers(settings: Settings) -> AsyncIterator[list[Serve]]:
-    """Run two on one database, which is migrated."""
+    """Run two services on one migrated database."""
     with short_folder() as folder:
         servers = [Serve(folder, settings) for _ in range(2)]
         try:
-            await servers[0].start()  # it makes the superuser
+            await servers[0].start()  # it creates the superuser
             await servers[1].start()
             yield servers
         finally:
@@ -97,19 +97,19 @@ async def two_servers(settings: Settings) -> AsyncIterator[list[Serve]]:
 
 @contextmanager
 def short_folder() -> Iterator[Path]:
-    """Make a folder with a short name, because Unix sockets allow no long ones."""
+    """Create a folder with a short path, because the paths of Unix sockets are limited."""
     with tempfile.TemporaryDirectory(prefix="edb-") as folder:
         yield Path(folder)
 
 
 class OwnDatabase(ABC):
-    """A database server of one test, which comes back where it was."""
+    """A database server for one test, which keeps its address after a restart."""
 
     settings: Settings
 
     @abstractmethod
     async def start(self) -> None:
-        """Start it; wait until it takes writes."""
+        """Start it; wait until it accepts writes."""
 
     @abstractmethod
     async def kill(self) -> None:
@@ -117,7 +117,7 @@ class OwnDatabase(ABC):
 
     @abstractmethod
     def end(self) -> None:
-        """Make sure that nothing of it is left."""
+        """Kill it if it runs, and release its resources."""
 
 
 class OwnServer(OwnDatabase):
@@ -130,7 +130,7 @@ class OwnServer(OwnDatabase):
 
     async def start(self) -> None:
         """See `OwnDatabase`."""
-        # To its end, or a load that fails meanwhile would leave it behind.
+        # Not cancellable, or a load that fails meanwhile would leave the server behind.
         await run_to_completion(asyncio.to_thread(self._start))
 
     def _start(self) -> None:
@@ -150,7 +150,7 @@ class OwnServer(OwnDatabase):
         """See `OwnDatabase`."""
         assert self._server is not None
         kill_all(self._server.pid)
-        await run_to_completion(asyncio.to_thread(self._server.stop))  # reaps it, and lets its folder go
+        await run_to_completion(asyncio.to_thread(self._server.stop))  # reaps it and releases its folder
 
     def end(self) -> None:
         """See `OwnDatabase`."""
@@ -160,7 +160,7 @@ class OwnServer(OwnDatabase):
 
 def kill_all(pid: int) -> None:
     """Kill a process and its children with SIGKILL."""
-    os.kill(pid, signal.SIGSTOP)  # so that it makes no more of them
+    os.kill(pid, signal.SIGSTOP)  # so that it forks no more children
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     for each in (pid, *map(int, children)):
         with suppress(ProcessLookupError):  # a child may end by itself

@@ -1,4 +1,4 @@
-"""Three nodes of MongoDB that vote soon, for the tests of elections."""
+"""A MongoDB replica set of three nodes with short election timeouts."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.proof.processes import OwnDatabase, kill_all, short_folder
 from tests.provision import make_settings
 
 NODES = 3
-# MongoDB's defaults are ten seconds without a sign of life, and two between the signs.
-SOON = {"electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 200}
+# MongoDB's defaults: an election after ten seconds without a heartbeat, a heartbeat every two seconds.
+SHORT_TIMEOUTS = {"electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 200}
 
 
 class Node:
-    """One mongod, on a port that it keeps."""
+    """One mongod on a fixed port."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -34,7 +34,7 @@ class Node:
         self.host = f"127.0.0.1:{self._port}"
 
     def start(self) -> None:
-        """Start it; it may have to find the others yet."""
+        """Start it; it need not be a member of the replica set yet."""
         programs, _ = find_mongod()
         folder = ServerFolder(self._folder, self._cleanup)
         folder.db.mkdir(exist_ok=True)
@@ -42,7 +42,7 @@ class Node:
         self._pid = folder.run(command, self.host, ready=MONGOD_IS_READY)
 
     def kill(self) -> None:
-        """Kill it with SIGKILL, if it runs; a clean end would take its time to hand over."""
+        """Kill it with SIGKILL if it runs; a clean shutdown would step down first."""
         if self._pid:
             kill_all(self._pid)
         self._pid = 0
@@ -50,7 +50,7 @@ class Node:
 
 
 class ReplicaSet(OwnDatabase):
-    """Three nodes; what is killed is the primary, and what is started is the one that was killed."""
+    """Three nodes. `kill` kills the primary, `start` restarts the killed node."""
 
     def __init__(self, folder: Path, driver: MongoDriver) -> None:
         self._nodes = [Node(folder / f"node{number}") for number in range(NODES)]
@@ -61,7 +61,7 @@ class ReplicaSet(OwnDatabase):
             db_backend="mongo", database_url=self._url, mongo_driver=driver
         )
         self.primaries: list[str] = []
-        """Every primary that there was, in order."""
+        """All primaries so far, in their order."""
 
     async def start(self) -> None:
         """See `OwnDatabase`."""
@@ -76,7 +76,7 @@ class ReplicaSet(OwnDatabase):
         self.primaries.append(self._await_primary())
 
     async def kill(self) -> None:
-        """See `OwnDatabase`: when this returns, another node is primary."""
+        """See `OwnDatabase`. When it returns, another node is primary."""
         await run_to_completion(asyncio.to_thread(self._kill))
 
     def _kill(self) -> None:
@@ -92,12 +92,12 @@ class ReplicaSet(OwnDatabase):
 
     def _initiate(self) -> None:
         members = [{"_id": number, "host": node.host} for number, node in enumerate(self._nodes)]
-        config = {"_id": "rs0", "members": members, "settings": SOON}
+        config = {"_id": "rs0", "members": members, "settings": SHORT_TIMEOUTS}
         with MongoClient[dict[str, Any]](self._nodes[0].host, directConnection=True) as client:
             client.admin.command("replSetInitiate", config)
 
     def _await_primary(self) -> str:
-        """Return the node that a majority has elected; all that run must know it."""
+        """Return the elected primary once all running nodes agree on it."""
         running = [node for node in self._nodes if node not in self._killed]
         known: set[str | None] = set()
 
@@ -113,16 +113,16 @@ class ReplicaSet(OwnDatabase):
 
 
 def _primary_of(host: str) -> str | None:
-    """Return the primary that this node names; None as long as it can't be elected itself."""
+    """Return the primary that this node reports; None while the node itself can't be elected."""
     with MongoClient[dict[str, Any]](host, directConnection=True) as client:
         hello = client.admin.command("hello")
-    is_ready = hello["isWritablePrimary"] or hello["secondary"]  # not busy with its first copy of the data
+    is_ready = hello["isWritablePrimary"] or hello["secondary"]  # not in its initial sync
     return hello.get("primary") if is_ready else None
 
 
 @asynccontextmanager
 async def replica_set(driver: MongoDriver) -> AsyncIterator[ReplicaSet]:
-    """Run three nodes for one test."""
+    """Run a replica set for one test."""
     with short_folder() as folder:
         nodes = ReplicaSet(folder, driver)
         try:

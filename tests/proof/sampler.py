@@ -1,4 +1,4 @@
-"""Reads all accounts again and again while money moves: at no moment may there be more or less of it."""
+"""Reads all accounts repeatedly during the load: the sum of the balances must never change."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from tests.proof.load import LONGEST_PAUSE_SECONDS, TIMEOUT_SECONDS, Load, Unexp
 
 ANSWERS_BETWEEN = 5
 SAMPLES = 500
-"""Enough of a long load, which waits for what is read meanwhile."""
+"""The number of samples of a long load: each one slows the load."""
 
 
 class Sampler:
-    """A superuser who reads the list of all accounts."""
+    """Reads the list of all accounts as a superuser."""
 
     def __init__(self, urls: Sequence[str], *, token: str, accounts: int, total: int) -> None:
-        """Take what each list must hold: so many accounts, and so much money in them."""
+        """Take the expected number of accounts and the expected sum."""
         self._urls = urls
         self._request = get("/accounts/?limit=100&count=none", token=token)
         self._expected = (accounts, total)
         self.samples = 0
 
     async def run(self, load: Load) -> None:
-        """Read until it is cancelled, by turns from each server.
+        """Read from the servers in turn until it is cancelled.
 
-        What is read without a pause is what the load waits for: so only after every few answers.
+        It pauses for a few responses of the load between two samples, because each sample slows the load.
 
         Raises:
-            Unexpected: A list did not add up.
+            Unexpected: The list did not have the expected sum.
         """
         connections = [Connection(url, timeout_seconds=TIMEOUT_SECONDS) for url in self._urls]
         try:
@@ -46,7 +46,7 @@ class Sampler:
                 await connection.close()
 
     async def _sample(self, connection: Connection) -> bool:
-        """Return whether there was an answer, which is checked then."""
+        """Check one sample; return False if there was no response."""
         try:
             reply = await connection.ask(self._request)
         except Lost:

@@ -1,4 +1,4 @@
-"""A run from its beginning to the checker's word: accounts are made, money moves, everything is read."""
+"""A complete run: create accounts, transfer money under load, read all data, check the history."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.proof.ledger import read_ledger
 from tests.proof.load import Answer, Load
 from tests.proof.processes import PASSWORD, SUPERUSER, Serve
 from tests.proof.sampler import Sampler
-from tests.proof.workload import Order, OrderBook
+from tests.proof.workload import Order, Workload
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +33,8 @@ ACCOUNTS_EACH = 4
 ASKED_AGAIN_AT_THE_END = 500
 
 
-class Stage:
-    """Two servers, and the accounts that are made through them."""
+class Scenario:
+    """Two servers and the accounts that are created through them."""
 
     def __init__(self, settings: Settings, servers: Sequence[Serve]) -> None:
         self._settings, self._servers = settings, servers
@@ -44,22 +44,22 @@ class Stage:
         self._orders: list[Order] = []
         self._answers: dict[str, list[Answer]] = defaultdict(list)
 
-    async def prove(self, faults: Faults | None = None) -> None:
-        """Let money move while the faults happen; everything must fit together then.
+    async def run_load(self, faults: Faults | None = None) -> None:
+        """Run the load with the faults; then check the history.
 
-        `PROOF_SEED` repeats what a failure names, but for what the scheduling of processes adds;
-        `PROOF_TRANSFERS` says how many transfers there are.
+        `PROOF_SEED` repeats the workload of a failure, but not the scheduling of the processes.
+        `PROOF_TRANSFERS` sets the number of transfers.
         """
         faults = faults or Faults()
         transfers = int(os.environ.get("PROOF_TRANSFERS") or TRANSFERS)
         seed = int(os.environ.get("PROOF_SEED") or secrets.randbits(32))
         try:
             async with self._client() as client:
-                await self._furnish(client)
+                await self._create_accounts(client)
                 await self._move_money(seed, transfers, faults)
-                complaints = (await self._history(client)).complaints()
-            assert complaints == [], "\n".join([f"{len(complaints)} complaints:", *complaints[:20]])
-            assert len(faults.happened_at) == len(faults.actions)
+                violations = (await self._history(client)).violations()
+            assert violations == [], "\n".join([f"{len(violations)} violations:", *violations[:20]])
+            assert len(faults.injected_at) == len(faults.actions)
         except BaseException as exc:
             exc.add_note(f"PROOF_SEED={seed}")
             for server in self._servers:
@@ -68,17 +68,17 @@ class Stage:
         assert not any("Traceback" in server.output for server in self._servers), "see the servers' output"
 
     async def _move_money(self, seed: int, transfers: int, faults: Faults) -> None:
-        book = OrderBook(seed, self._tokens, superuser_token=self._superuser_token)
-        deposits, withdrawals = book.deposits(), book.withdrawals()
+        workload = Workload(seed, self._tokens, superuser_token=self._superuser_token)
+        deposits, withdrawals = workload.deposits(), workload.withdrawals()
         for orders in (deposits, withdrawals):
             await self._run(Load(self._urls, orders), orders)
         total = sum(order.amount for order in deposits) - sum(order.amount for order in withdrawals)
         sampler = Sampler(self._urls, token=self._superuser_token, accounts=len(self._tokens), total=total)
-        orders = book.transfers(transfers)
+        orders = workload.transfers(transfers)
         load = Load(self._urls, orders)
         async with asyncio.TaskGroup() as tasks:
             sampling = tasks.create_task(sampler.run(load))
-            tasks.create_task(faults.happen(load))
+            tasks.create_task(faults.inject(load))
             await self._run(load, orders)
             sampling.cancel()
         _report(load, sampler, faults)
@@ -98,8 +98,8 @@ class Stage:
             self._superuser_token = await _log_in(client, SUPERUSER)
             yield client
 
-    async def _furnish(self, client: httpx2.AsyncClient) -> None:
-        """Make owners with accounts."""
+    async def _create_accounts(self, client: httpx2.AsyncClient) -> None:
+        """Create owners with accounts."""
         for number in range(OWNERS):
             email = f"owner{number}@example.com"
             form = {"email": email, "password": PASSWORD, "full_name": ""}
@@ -139,7 +139,7 @@ async def _log_in(client: httpx2.AsyncClient, email: str) -> str:
 
 
 def _report(load: Load, sampler: Sampler, faults: Faults) -> None:
-    """Log the figures of a run: `--log-cli-level=INFO` shows them."""
+    """Log the figures of a run; `--log-cli-level=INFO` shows them."""
     statuses = Counter(answer.status for answers in load.answers.values() for answer in answers)
     logger.info(
         "%d orders in %.1f s: %.0f/s; final answers %s; %s; %d samples; faults after %s",
@@ -149,5 +149,5 @@ def _report(load: Load, sampler: Sampler, faults: Faults) -> None:
         dict(statuses),
         dict(load.counts),
         sampler.samples,
-        faults.happened_at,
+        faults.injected_at,
     )

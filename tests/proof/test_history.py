@@ -1,4 +1,4 @@
-"""The checker sees what it is there to see: histories that are right but for one thing."""
+"""Tests of the checker: histories that are valid except for one violation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REFUSED = Answer(409, b'{"code":"insufficient_funds"}')
 
 
 def acknowledgement(entry: Entry) -> Answer:
-    """Return the answer that tells of an entry."""
+    """Return the response that describes an entry."""
     body = {
         "id": entry.id,
         "from_account_id": entry.source and entry.source.account,
@@ -39,7 +39,7 @@ def acknowledgement(entry: Entry) -> Answer:
     return Answer(200, json.dumps(body).encode())
 
 
-RIGHT = History(
+VALID = History(
     orders=ORDERS,
     answers={entry.key or "": [acknowledgement(entry)] * 2 for entry in ENTRIES} | {"too much": [REFUSED]},
     accounts={"a": AccountRow(65, 5), "b": AccountRow(25, 3)},
@@ -60,19 +60,19 @@ RIGHT = History(
 
 
 def with_entries(*entries: Entry) -> History:
-    """Return the right history with these entries after the first two."""
-    return replace(RIGHT, entries=[*ENTRIES[:2], *entries])
+    """Return the valid history with these entries after the first two."""
+    return replace(VALID, entries=[*ENTRIES[:2], *entries])
 
 
 def with_answers(key: str, *answers: Answer) -> History:
-    """Return the right history with other answers to one order."""
-    return replace(RIGHT, answers={**RIGHT.answers, key: answers})
+    """Return the valid history with other responses to one order."""
+    return replace(VALID, answers={**VALID.answers, key: answers})
 
 
 PAY, BACK = ENTRIES[2:]
 TWICE = Entry("5", "pay", 30, Side("a", 35, 6), Side("b", 55, 4))
 
-DOCTORED: dict[str, tuple[History, str]] = {
+INVALID: dict[str, tuple[History, str]] = {
     "executed twice": (with_entries(PAY, BACK, TWICE), "is 2 times in the ledger"),
     "the same entry twice": (with_entries(PAY, PAY, BACK), "2 entries have the id 3"),
     "acknowledged and lost": (with_entries(PAY), "was acknowledged and is 0 times in the ledger"),
@@ -81,7 +81,7 @@ DOCTORED: dict[str, tuple[History, str]] = {
     "without a key": (with_entries(PAY, BACK, replace(TWICE, key=None)), "nobody ordered Entry(id='5'"),
     "half a transfer": (with_entries(PAY, replace(BACK, target=None)), "is in the ledger as"),
     "half a balance": (
-        replace(RIGHT, accounts={"a": AccountRow(65, 5), "b": AccountRow(30, 3)}),
+        replace(VALID, accounts={"a": AccountRow(65, 5), "b": AccountRow(30, 3)}),
         "b: AccountRow(balance=30, version=3), but its entries make 25 and version 3",
     ),
     "an entry of another amount": (with_entries(PAY, replace(BACK, amount=6)), "is in the ledger as"),
@@ -112,33 +112,33 @@ DOCTORED: dict[str, tuple[History, str]] = {
     ),
     "refused for no reason": (
         replace(
-            RIGHT,
+            VALID,
             orders=[*ORDERS, Order("modest", "b", "a", 25)],
-            answers={**RIGHT.answers, "modest": [REFUSED]},
+            answers={**VALID.answers, "modest": [REFUSED]},
         ),
         "it never had less than that",
     ),
     "money from nowhere": (
-        replace(RIGHT, accounts={**RIGHT.accounts, "c": AccountRow(7, 1)}),
+        replace(VALID, accounts={**VALID.accounts, "c": AccountRow(7, 1)}),
         "there are 97 in all accounts, and 90 were brought in",
     ),
     "an account that is gone": (
-        replace(RIGHT, accounts={"a": AccountRow(65, 5)}),
+        replace(VALID, accounts={"a": AccountRow(65, 5)}),
         "b: has entries but does not exist",
     ),
     "a statement that leaves one out": (
-        replace(RIGHT, statements={**RIGHT.statements, "b": Statement(25, (Line("4", "a", -5, 25),))}),
+        replace(VALID, statements={**VALID.statements, "b": Statement(25, (Line("4", "a", -5, 25),))}),
         "b: its statement is not what the database holds",
     ),
 }
 
 
-def test_a_right_history_has_no_complaint() -> None:
-    """The checker has nothing to say of what all the others are made of."""
-    assert RIGHT.complaints() == []
+def test_valid_history_has_no_violation() -> None:
+    """The history from which the invalid ones are derived is valid."""
+    assert VALID.violations() == []
 
 
-@pytest.mark.parametrize(("history", "complaint"), DOCTORED.values(), ids=DOCTORED)
-def test_a_doctored_history_is_complained_of(history: History, complaint: str) -> None:
-    """Each fault is told of in its own words."""
-    assert any(complaint in told for told in history.complaints()), history.complaints()
+@pytest.mark.parametrize(("history", "violation"), INVALID.values(), ids=INVALID)
+def test_invalid_history_has_its_violation(history: History, violation: str) -> None:
+    """The checker reports the planted violation."""
+    assert any(violation in told for told in history.violations()), history.violations()
