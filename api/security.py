@@ -28,6 +28,7 @@ from argon2.low_level import ARGON2_VERSION
 from api.errors import INVALID_TOKEN, TOO_BUSY, ApiError
 from backends.ids import is_id, utc_now
 from backends.models import User
+from backends.protocols import CLOCK_TOLERANCE
 from config import Settings
 
 T = TypeVar("T")
@@ -221,7 +222,8 @@ def read_access_token(token: str, settings: Settings) -> Session:
     except jwt.InvalidTokenError:
         raise ApiError(INVALID_TOKEN) from None
     user_id, version = claims.get("sub", ""), claims.get("session")
-    if "exp" not in claims or not is_id(user_id) or type(version) is not int:
+    lasts = _ends_in_time(claims, settings.access_token_expire_minutes)
+    if not lasts or not is_id(user_id) or type(version) is not int:
         raise ApiError(INVALID_TOKEN)
     return Session(user_id, version)
 
@@ -255,9 +257,19 @@ def read_reset_token(token: str, settings: Settings) -> PasswordReset | None:
     except jwt.InvalidTokenError:
         return None
     user_id, fingerprint = claims.get("sub", ""), claims.get("account")
-    if "exp" not in claims or not is_id(user_id) or not isinstance(fingerprint, str):
+    lasts = _ends_in_time(claims, settings.password_reset_expire_minutes)
+    if not lasts or not is_id(user_id) or not isinstance(fingerprint, str):
         return None
     return PasswordReset(user_id, fingerprint)
+
+
+def _ends_in_time(claims: dict[str, Any], minutes: int) -> bool:
+    """Tell whether a token ends, and no later than one that is issued now by a clock that may be right.
+
+    The clock of the instance that issued it may be ahead, but what it issues must not be valid for years.
+    """
+    latest = time.time() + minutes * 60 + CLOCK_TOLERANCE.total_seconds()
+    return "exp" in claims and claims["exp"] <= latest
 
 
 def _lasting(minutes: int) -> dict[str, datetime]:

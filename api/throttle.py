@@ -15,24 +15,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from ipaddress import IPv6Address, ip_address
-from math import ceil
-from time import time
 from typing import TYPE_CHECKING
 
 from api.errors import ApiError, too_many_attempts
 from api.security import HASHING_THREADS
-from backends.ids import utc_now
 from backends.models import normalise_email
-from backends.protocols import CounterRepository
+from backends.protocols import CLOCK_TOLERANCE, CounterRepository
 from config import Settings
 
 if TYPE_CHECKING:
-    from limits import RateLimitItem
-
-    from api.rate_limits import RateLimits
-
-# An account's limit for all clients together, as a multiple of the limit for one: what a botnet is held to.
-ACCOUNT_FACTOR = 5
+    from api.rate_limits import RateLimits, Window
 
 # How long a client that had the right password is not held to that limit: so nobody can lock an owner out
 # of where he signs in, unless from his own address.
@@ -72,20 +64,21 @@ class Throttle:
         """
         account, client = _account_key(account), _key(client)
         pair = f"{account}:{client}"
-        limits = [(self._rates.login, pair), (self._rates.login_of_client, client)]
+        rates = self._rates
+        windows = [rates.login.window(pair), rates.login_of_client.window(client)]
         known = await self._counters.get(f"known:{pair}")
-        if known is None:
-            limits.append((_times(self._rates.login, ACCOUNT_FACTOR), account))
+        if known is None or known.remaining > KNOWN_CLIENT + CLOCK_TOLERANCE:
+            windows.append(rates.login_of_account.window(account))
         # Whoever is refused does not wait, and keeps nobody waiting.
-        await self._refuse_if_reached(limits)
+        await self._refuse_if_reached(windows)
         async with self._hashing:
-            await self._refuse_if_reached(limits)
+            await self._refuse_if_reached(windows)
             attempt = Attempt()
             yield attempt
             if not attempt.succeeded:
-                for limit, key in limits:
-                    await self._rates.limiter.hit(limit, "login", key)
-            elif known is None or known.ends_at - utc_now() < KNOWN_CLIENT / 2:
+                for window in windows:
+                    await rates.hit(window)
+            elif known is None or not KNOWN_CLIENT / 2 <= known.remaining <= KNOWN_CLIENT:
                 await self._remember(pair)
 
     async def remember(self, account: str, client: str) -> None:
@@ -108,19 +101,21 @@ class Throttle:
         account, client = _account_key(address), _key(client)
         rates = self._rates
         # The client's own first: who is refused by it makes no counters for any number of addresses.
-        for limit, key in ((rates.recovery_of_client, client), (rates.recovery, f"{account}:{client}")):
-            if not await rates.limiter.hit(limit, "recovery", key):
-                await self._refuse(limit, "recovery", key)
-        return await rates.limiter.hit(_times(rates.recovery, ACCOUNT_FACTOR), "recovery", account)
+        for window in (
+            rates.recovery_of_client.window(client),
+            rates.recovery.window(f"{account}:{client}"),
+        ):
+            _refuse_if(await rates.hit(window))
+        return await rates.hit(rates.recovery_of_account.window(account)) is None
 
-    async def _refuse_if_reached(self, limits: list[tuple[RateLimitItem, str]]) -> None:
-        for limit, key in limits:
-            if not await self._rates.limiter.test(limit, "login", key):
-                await self._refuse(limit, "login", key)
+    async def _refuse_if_reached(self, windows: list[Window]) -> None:
+        for window in windows:
+            _refuse_if(await self._rates.find_wait(window))
 
-    async def _refuse(self, limit: RateLimitItem, purpose: str, key: str) -> None:
-        stats = await self._rates.limiter.get_window_stats(limit, purpose, key)
-        raise ApiError(too_many_attempts(max(1, ceil(stats.reset_time - time()))))
+
+def _refuse_if(seconds_to_wait: int | None) -> None:
+    if seconds_to_wait is not None:
+        raise ApiError(too_many_attempts(seconds_to_wait))
 
 
 def client_key(host: str | None) -> str:
@@ -143,7 +138,3 @@ def _account_key(account: str) -> str:
 def _key(text: str) -> str:
     """Keep addresses out of the store, and keys short."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def _times(limit: RateLimitItem, factor: int) -> RateLimitItem:
-    return type(limit)(limit.amount * factor, limit.multiples)

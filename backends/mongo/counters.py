@@ -11,7 +11,7 @@ from backends.ids import Clock
 from backends.mongo.driver import Document
 from backends.mongo.errors import DuplicateKey, translate_errors
 from backends.mongo.schema import COUNTERS
-from backends.protocols import COUNTER_SWEEP_INTERVAL, Count
+from backends.protocols import CLOCK_TOLERANCE, COUNTER_SWEEP_INTERVAL, Count
 from backends.retry import TRIES
 
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def _to_count(document: Document) -> Count:
-    return Count(document["value"], document["ends_at"].replace(tzinfo=UTC))
+def _to_count(document: Document, now: datetime) -> Count:
+    ends_at = document["ends_at"]
+    return Count(document["value"], ends_at.replace(tzinfo=UTC), ends_at - now)
 
 
 class MongoCounterRepository:
@@ -56,7 +57,7 @@ class MongoCounterRepository:
                             return_document=True,
                         )
                     if document is not None:
-                        return _to_count(document)
+                        return _to_count(document, now)
             except DuplicateKey:
                 # Another began it between the two commands: now it is running.
                 continue
@@ -64,9 +65,10 @@ class MongoCounterRepository:
 
     async def get(self, key: str) -> Count | None:
         """See the protocol."""
+        now = self._now()
         with translate_errors():
-            document = await self._counters.find_one({"_id": key, "ends_at": {"$gt": self._now()}})
-        return _to_count(document) if document else None
+            document = await self._counters.find_one({"_id": key, "ends_at": {"$gt": now}})
+        return _to_count(document, now) if document else None
 
     async def delete(self, key: str) -> None:
         """See the protocol."""
@@ -74,13 +76,13 @@ class MongoCounterRepository:
             await self._counters.delete_one({"_id": key})
 
     async def _sweep(self, now: datetime) -> None:
-        """Remove the counters that have ended, now and then: nobody reads them any more."""
-        if self._sweep_at is not None and now < self._sweep_at:
+        """Remove the counters that ended long ago, now and then: no instance reads them any more."""
+        if self._sweep_at is not None and self._sweep_at - COUNTER_SWEEP_INTERVAL <= now < self._sweep_at:
             return
         self._sweep_at = now + COUNTER_SWEEP_INTERVAL
         try:
             with translate_errors():
-                await self._counters.delete_many({"ends_at": {"$lte": now}})
+                await self._counters.delete_many({"ends_at": {"$lte": now - CLOCK_TOLERANCE}})
         except BackendError:
             logger.warning("could not remove the counters that have ended", exc_info=True)
 

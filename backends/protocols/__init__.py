@@ -44,12 +44,13 @@ loop its turns in between, so that it keeps nobody else from his.
 
 from backends.protocols.accounts import AccountRepository
 from backends.protocols.backend import Backend, ServerInfo
-from backends.protocols.counters import COUNTER_SWEEP_INTERVAL, Count, CounterRepository
+from backends.protocols.counters import CLOCK_TOLERANCE, COUNTER_SWEEP_INTERVAL, Count, CounterRepository
 from backends.protocols.items import ItemRepository
 from backends.protocols.limits import MAX_ADDED, MAX_LIMIT
 from backends.protocols.users import UserRepository
 
 __all__ = [
+    "CLOCK_TOLERANCE",
     "COUNTER_SWEEP_INTERVAL",
     "MAX_ADDED",
     "MAX_LIMIT",

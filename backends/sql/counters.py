@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, case, delete, select
 
 from backends.errors import BackendError
 from backends.ids import Clock
-from backends.protocols import COUNTER_SWEEP_INTERVAL, Count
+from backends.protocols import CLOCK_TOLERANCE, COUNTER_SWEEP_INTERVAL, Count
 from backends.sql.schema import COUNTERS
 from backends.sql.statements import Row, Statement
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def _to_count(row: Row) -> Count:
-    return Count(row["value"], row["ends_at"])
+def _to_count(row: Row, now: datetime) -> Count:
+    return Count(row["value"], row["ends_at"], row["ends_at"] - now)
 
 
 _GET = select(COUNTERS).where(COUNTERS.c.key == bindparam("of_key"), COUNTERS.c.ends_at > bindparam("now"))
 _DELETE = delete(COUNTERS).where(COUNTERS.c.key == bindparam("of_key"))
-_SWEEP = delete(COUNTERS).where(COUNTERS.c.ends_at <= bindparam("now"))
+_SWEEP = delete(COUNTERS).where(COUNTERS.c.ends_at <= bindparam("ended_by"))
 
 
 def _add(*, on_sqlite: bool) -> Statement:
@@ -65,23 +65,24 @@ class SqlCounterRepository:
         await self._sweep(now)
         ends_at = now + timedelta(seconds=lasts_seconds)
         values = {"key": key, "value": amount, "ends_at": ends_at, "now": now}
-        return _to_count((await self._connections.write(self._add, values))[0])
+        return _to_count((await self._connections.write(self._add, values))[0], now)
 
     async def get(self, key: str) -> Count | None:
         """See the protocol."""
-        rows = await self._connections.look_up(_GET, {"of_key": key, "now": self._clock()})
-        return _to_count(rows[0]) if rows else None
+        now = self._clock()
+        rows = await self._connections.look_up(_GET, {"of_key": key, "now": now})
+        return _to_count(rows[0], now) if rows else None
 
     async def delete(self, key: str) -> None:
         """See the protocol."""
         await self._connections.write(_DELETE, {"of_key": key})
 
     async def _sweep(self, now: datetime) -> None:
-        """Remove the counters that have ended, now and then: nobody reads them any more."""
-        if self._sweep_at is not None and now < self._sweep_at:
+        """Remove the counters that ended long ago, now and then: no instance reads them any more."""
+        if self._sweep_at is not None and self._sweep_at - COUNTER_SWEEP_INTERVAL <= now < self._sweep_at:
             return
         self._sweep_at = now + COUNTER_SWEEP_INTERVAL
         try:
-            await self._connections.write(_SWEEP, {"now": now})
+            await self._connections.write(_SWEEP, {"ended_by": now - CLOCK_TOLERANCE})
         except BackendError:
             logger.warning("could not remove the counters that have ended", exc_info=True)

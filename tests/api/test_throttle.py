@@ -10,7 +10,8 @@ import httpx2
 import pytest
 
 from api.security import HASHING_THREADS, make_reset_token
-from api.throttle import client_key
+from api.throttle import _account_key, _key, client_key
+from eitherdb_contract.clock import ManualClock
 from tests.api.responses import (
     INCORRECT_LOGIN,
     INCORRECT_PASSWORD,
@@ -143,6 +144,104 @@ async def test_limit_is_over_after_its_time(limited: Service, user: Account) -> 
     assert_held_up(await login(limited, user.user.email, PASSWORD))
     limited.clock.pass_by(seconds=61)
     assert (await login(limited, user.user.email, PASSWORD)).status_code == 200
+
+
+HOURS = pytest.mark.parametrize("hours", [2, -2, 14, -14])
+
+
+@HOURS
+@pytest.mark.parametrize("limit", ["login", "login of a client", "login of an account"])
+async def test_clock_of_another_instance_locks_nobody_out(
+    provision: Provision, limited: Service, user: Account, limit: str, hours: int
+) -> None:
+    """Neither instance makes anybody wait longer than a minute, whichever of the two clocks is wrong."""
+    email = user.user.email
+    here = "203.0.113.1"
+    guesses = {
+        "login": [(email, here)] * 3,
+        "login of a client": [(f"user{n}@example.com", here) for n in range(8)],
+        "login of an account": [(email, f"198.51.100.{n}") for n in range(15)],
+    }[limit]
+    clock = ManualClock()
+    clock.pass_by(seconds=hours * 3600)
+    async with serve(provision, first_superuser=email, clock=clock, **LIMITS) as wrong:
+        for attempted, host in guesses:
+            assert_refused(await login(wrong, attempted, WRONG, host), INCORRECT_LOGIN)
+        assert_held_up(await login(wrong, email, PASSWORD, here))
+        # A clock that counts for itself keeps nobody from the other instance, which limits as ever.
+        for attempted, host in guesses:
+            assert_refused(await login(limited, attempted, WRONG, host), INCORRECT_LOGIN)
+        assert_held_up(await login(limited, email, PASSWORD, here))
+        for service in (wrong, limited):
+            service.clock.pass_by(seconds=61)
+            assert (await login(service, email, PASSWORD, here)).status_code == 200
+
+
+@HOURS
+async def test_alternating_between_clocks_is_no_way_around_the_limit(
+    provision: Provision, limited: Service, user: Account, hours: int
+) -> None:
+    """Each of two instances limits what it sees, however the attempts are spread."""
+    clock = ManualClock()
+    clock.pass_by(seconds=hours * 3600)
+    async with serve(provision, first_superuser=user.user.email, clock=clock, **LIMITS) as wrong:
+        statuses = [
+            (await login(service, user.user.email, WRONG)).status_code
+            for _ in range(10)
+            for service in (limited, wrong)
+        ]
+    assert statuses.count(400) <= 2 * 3 + 1
+    assert statuses[-8:] == [429] * 8
+
+
+@HOURS
+async def test_recoveries_wait_for_no_clock_of_another_instance(
+    provision: Provision, limited: Service, user: Account, hours: int
+) -> None:
+    """The same for mails, of which every request is counted."""
+    email = user.user.email
+    clock = ManualClock()
+    clock.pass_by(seconds=hours * 3600)
+    async with serve(provision, first_superuser=email, clock=clock, **LIMITS) as wrong:
+        for recovered, allowed in (("nobody@example.com", 2), ("user{}@example.com", 3)):
+            paths = [f"/password-recovery/{recovered.format(n)}" for n in range(allowed)]
+            for path in paths:
+                assert_ok(await wrong.anyone.post(path), MESSAGE_RECOVERY)
+        for path in ("/password-recovery/user9@example.com", "/password-recovery/nobody@example.com"):
+            assert_held_up(await wrong.anyone.post(path))
+        for _ in range(2):
+            assert_ok(await limited.anyone.post("/password-recovery/nobody@example.com"), MESSAGE_RECOVERY)
+        assert_held_up(await limited.anyone.post("/password-recovery/nobody@example.com"))
+        for service in (wrong, limited):
+            service.clock.pass_by(seconds=61)
+            answer = await service.anyone.post("/password-recovery/nobody@example.com")
+            assert_ok(answer, MESSAGE_RECOVERY)
+
+
+async def test_client_is_known_again_before_it_is_forgotten(limited: Service, user: Account) -> None:
+    """After half of the time, and not before; and what a clock far ahead has noted counts for nothing."""
+    email, client = user.user.email, "192.0.2.9"
+    known = f"known:{_account_key(email)}:{_key(client)}"
+    days = 24 * 3600
+
+    async def remaining_after_login() -> float:
+        assert (await login(limited, email, PASSWORD, client)).status_code == 200
+        count = await limited.backend.counters.get(known)
+        assert count is not None
+        return count.remaining.total_seconds() / days
+
+    assert await remaining_after_login() == pytest.approx(30, abs=0.01)
+    limited.clock.pass_by(seconds=14 * days)
+    assert await remaining_after_login() == pytest.approx(16, abs=0.01)
+    limited.clock.pass_by(seconds=2 * days)
+    assert await remaining_after_login() == pytest.approx(30, abs=0.01)
+
+    limited.clock.pass_by(seconds=-1000 * days)
+    for n in range(15):
+        await login(limited, email, WRONG, f"198.51.100.{n}")
+    assert_held_up(await login(limited, email, PASSWORD, client))
+    limited.clock.pass_by(seconds=61)
+    assert await remaining_after_login() == pytest.approx(30, abs=0.01)
 
 
 async def test_current_password_can_not_be_guessed_either(limited: Service, user: Account) -> None:

@@ -217,6 +217,20 @@ async def test_token_that_expired_is_refused(service: Service, user: Account) ->
     assert_refused(await service.client(expired).get("/users/me"), INVALID_TOKEN)
 
 
+async def test_token_of_a_clock_ahead_is_valid_by_hours_too_long_and_not_for_ever(
+    service: Service, user: Account
+) -> None:
+    """An instance whose clock is ahead signs people in; what it issues in another year counts nowhere."""
+    lasts = timedelta(minutes=service.settings.access_token_expire_minutes)
+    for ahead, is_valid in ((timedelta(hours=14), True), (timedelta(days=2), False)):
+        claims = {"sub": user.id, "session": 0, "exp": utc_now() + lasts + ahead}
+        answer = await service.client(sign(claims, "access", service.settings)).get("/users/me")
+        if is_valid:
+            assert_ok(answer, shown_user(user.user))
+        else:
+            assert_refused(answer, INVALID_TOKEN)
+
+
 async def test_token_without_an_end_is_refused(service: Service, user: Account) -> None:
     """A token for ever is none, also when the key is right."""
     for claims in ({}, {"exp": None}, {"exp": "soon"}, {"exp": 1e400}):

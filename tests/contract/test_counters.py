@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -69,6 +69,14 @@ KEYS = [
 ]
 
 
+@dataclass(frozen=True)
+class Another:
+    """A backend with a clock of its own."""
+
+    backend: Backend
+    clock: ManualClock
+
+
 @pytest.fixture(autouse=True)
 def at(clock: ManualClock) -> datetime:
     """Stop the clock where no server's own has come yet: some remove what has ended by theirs."""
@@ -95,6 +103,20 @@ async def test_add_to_a_running_counter_keeps_its_end(
         clock.now += MILLISECOND
         count = await backend.counters.add("a", 10, lasts_seconds=lasts_seconds)
         assert count == await backend.counters.get("a") == Count(11 + 10 * n, at + MINUTE)
+
+
+async def test_counter_says_how_much_time_remains(
+    backend: Backend, clock: ManualClock, at: datetime
+) -> None:
+    """By the backend's clock, whoever asks."""
+    assert (await backend.counters.add("a", 1, lasts_seconds=60)).remaining == MINUTE
+
+    clock.now = at + timedelta(seconds=20)
+    count = await backend.counters.get("a")
+    assert count is not None
+    assert count.remaining == timedelta(seconds=40)
+    assert (await backend.counters.add("a", 1, lasts_seconds=60)).remaining == timedelta(seconds=40)
+    assert (await backend.counters.add("a", 1, lasts_seconds=3600)).remaining == timedelta(seconds=40)
 
 
 async def test_add_takes_any_amount(backend: Backend, at: datetime) -> None:
@@ -275,3 +297,55 @@ async def test_counters_are_no_users_or_items(backend: Backend) -> None:
     await backend.counters.add("a", 1, lasts_seconds=60)
 
     assert await everything(backend) == ([], [])
+
+
+# -- clocks that differ ----------------------------------------------------------------------------
+
+
+HOURS = [timedelta(hours=hours) for hours in (2, -2, 14, -14)]
+
+
+@pytest.fixture(params=HOURS, ids=str)
+async def another(request: pytest.FixtureRequest, open_another: Opener, at: datetime) -> Another:
+    """Return a second backend on the database whose clock is hours ahead or behind."""
+    clock = ManualClock()
+    clock.now = at + request.param
+    clock.stop()
+    return Another(await open_another(clock=clock), clock)
+
+
+async def test_counter_ends_by_the_clock_of_whoever_asks(
+    backend: Backend, another: Another, clock: ManualClock, at: datetime
+) -> None:
+    """What a clock ahead began lasts longer here, and says so; what one behind began has ended."""
+    began = another.clock.now
+    await another.backend.counters.add("a", 2, lasts_seconds=60)
+
+    seen = await backend.counters.get("a")
+    added = await backend.counters.add("a", 1, lasts_seconds=60)
+
+    if began > at:
+        assert seen == Count(2, began + MINUTE)
+        assert seen.remaining == began + MINUTE - at
+        assert added == Count(3, began + MINUTE)
+        clock.now = began + MINUTE
+        assert await backend.counters.get("a") is None
+        assert await backend.counters.add("a", 1, lasts_seconds=60) == Count(1, clock.now + MINUTE)
+    else:
+        assert seen is None
+        assert added == Count(1, at + MINUTE)
+    assert added.remaining == added.ends_at - at
+
+
+async def test_clock_ahead_removes_no_counter_that_others_need(
+    backend: Backend, another: Another, clock: ManualClock, at: datetime
+) -> None:
+    """What has ended by one clock may still be running by another."""
+    count = await backend.counters.add("a", 1, lasts_seconds=60)
+    for _ in range(3):
+        await another.backend.counters.add("other", 1, lasts_seconds=60)
+        another.clock.now += timedelta(minutes=20)
+
+    assert await backend.counters.get("a") == count
+    clock.now = at + MINUTE
+    assert await backend.counters.get("a") is None

@@ -9,7 +9,7 @@ from hashlib import sha256
 import lmdb
 
 from backends.ids import Clock
-from backends.protocols import COUNTER_SWEEP_INTERVAL, Count
+from backends.protocols import CLOCK_TOLERANCE, COUNTER_SWEEP_INTERVAL, Count
 from eitherdb_lmdb.store import Store, value_at
 from eitherdb_lmdb.tables import to_milliseconds, to_time, walk
 
@@ -23,8 +23,9 @@ def _key(key: str) -> bytes:
 def _running(kept: bytes | None, now: datetime) -> Count | None:
     if kept is None:
         return None
-    value, ends_at = json.loads(kept)
-    return Count(value, to_time(ends_at)) if to_time(ends_at) > now else None
+    value, milliseconds = json.loads(kept)
+    ends_at = to_time(milliseconds)
+    return Count(value, ends_at, ends_at - now) if ends_at > now else None
 
 
 class LmdbCounterRepository:
@@ -37,22 +38,21 @@ class LmdbCounterRepository:
         self._sweep_at: datetime | None = None
 
     async def add(self, key: str, amount: int, *, lasts_seconds: int) -> Count:
-        """See the protocol. Now and then it removes the counters that have ended: nobody reads them."""
+        """See the protocol. Now and then it removes the counters that ended long ago: nobody reads them."""
         now = self._clock()
-        sweeps = self._sweep_at is None or now >= self._sweep_at
+        sweep_at = self._sweep_at
+        sweeps = sweep_at is None or not sweep_at - COUNTER_SWEEP_INTERVAL <= now < sweep_at
         if sweeps:
             self._sweep_at = now + COUNTER_SWEEP_INTERVAL
 
         def work(transaction: lmdb.Transaction) -> Count:
             if sweeps:
-                for ended in [k for k, kept in walk(transaction, _PREFIX) if _running(kept, now) is None]:
+                ended_by = now - CLOCK_TOLERANCE
+                for ended in [k for k, kept in walk(transaction, _PREFIX) if not _running(kept, ended_by)]:
                     transaction.delete(ended)
             before = _running(value_at(transaction, _key(key)), now)
-            after = (
-                Count(amount, now + timedelta(seconds=lasts_seconds))
-                if before is None
-                else Count(before.value + amount, before.ends_at)
-            )
+            ends_at = before.ends_at if before else now + timedelta(seconds=lasts_seconds)
+            after = Count((before.value if before else 0) + amount, ends_at, ends_at - now)
             transaction.put(_key(key), json.dumps([after.value, to_milliseconds(after.ends_at)]).encode())
             return after
 
