@@ -328,6 +328,12 @@ FAULTS = [
     ),
     _in(
         _COUNTERS,
+        "mongo: counters that are removed while a clock behind counts them",
+        ('{"$lte": now - CLOCK_TOLERANCE}', '{"$lte": now}'),
+        first="counters",
+    ),
+    _in(
+        _COUNTERS,
         "mongo: an addition that begins the counter anew",
         ('{"$inc": {"value": amount}}', '{"$set": {"value": amount}}'),
         first="counters",

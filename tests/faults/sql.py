@@ -12,6 +12,7 @@ def _in(file: str, what: str, *edits: tuple[str, str], first: str, backends: str
 
 _PAGES, _ITEMS, _USERS = (f"backends/sql/{name}.py" for name in ("pages", "items", "users"))
 _MONEY, _ACCOUNTS, _ERRORS = (f"backends/sql/{name}.py" for name in ("transfers", "accounts", "errors"))
+_COUNTERS = "backends/sql/counters.py"
 _FIRST = "migrations/sql/versions/0001_users_and_items.py"
 
 FAULTS = [
@@ -234,6 +235,18 @@ FAULTS = [
         "sql: an index of addresses that is not unique",
         ('        sa.UniqueConstraint("email", name="uq_users_email"),\n', ""),
         first="users",
+    ),
+    _in(
+        _COUNTERS,
+        "sql: counters that are removed while a clock behind counts them",
+        ('"ended_by": now - CLOCK_TOLERANCE', '"ended_by": now'),
+        first="counters",
+    ),
+    _in(
+        _COUNTERS,
+        "sql: counters that end by the clock of whoever began them",
+        ('row["ends_at"] - now', "timedelta(seconds=60)"),
+        first="counters",
     ),
     _in(_FIRST, "sql: a cascade forgotten", (', ondelete="CASCADE"', ""), first="integrity"),
     _in(

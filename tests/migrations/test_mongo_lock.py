@@ -81,6 +81,16 @@ async def test_lease_that_runs_is_waited_for(mongo: Provision) -> None:
         assert loop.time() - began > 0.9
 
 
+@pytest.mark.usefixtures("short_lease")
+async def test_lease_by_a_clock_ahead_lasts_no_longer_than_another(mongo: Provision) -> None:
+    """A primary whose clock was two hours ahead set it, and the next primary has the right time."""
+    async with mongo.empty_database() as settings, mongo_database(settings) as database:
+        await leave_lease(database, seconds=7200)
+        async with asyncio.timeout(20):
+            assert await open_migrator(settings).upgrade() == every_number(settings)
+        assert await lease(database) is None
+
+
 async def test_expired_lease_goes_to_one_of_many(mongo: Provision) -> None:
     """However many see that it ran out, one has it then."""
     async with mongo.empty_database() as settings, mongo_database(settings) as database:
