@@ -24,6 +24,7 @@ from api.throttle import Throttle
 from backends import open_backend
 from backends.capabilities import Capability
 from backends.protocols import Backend
+from backends.requirements import Purpose, require
 from config import Settings
 
 if TYPE_CHECKING:
@@ -71,8 +72,9 @@ class _App(FastAPI):
 def create_app(settings: Settings, *, opener: BackendOpener = open_backend) -> FastAPI:
     """Make the ASGI application; nothing connects before its lifespan starts.
 
-    The lifespan opens one backend in the event loop that serves, refuses a schema that is not the
-    code's, makes the first superuser, and closes everything at the end.
+    The lifespan opens one backend in the event loop that serves, refuses a server that lacks what the
+    contract needs and a schema that is not the code's, makes the first superuser, and closes everything
+    at the end.
 
     Args:
         settings: Checked settings.
@@ -137,6 +139,8 @@ def _lifespan(
         backend = await opener(settings)
         passwords = Passwords()
         try:
+            for unmet in require(await backend.check_server(Purpose.SERVE)):
+                logger.warning("%s", unmet)
             await backend.check_schema()
             for capability in set(Capability) - backend.capabilities:
                 logger.warning("no %s: %s; %s", capability, capability.loss, capability.remedy)

@@ -13,8 +13,10 @@
     ├── NotSupported             the server lacks a capability that the operation needs
     ├── SchemaMismatch           the database's schema is older or newer than the code's
     ├── ForeignSchema            another application's things have names that EitherDB uses
+    ├── ServerUnfit              the server or its user lacks what the contract needs
     └── Unavailable              the database can't be reached, or not in time
         ├── ConnectionLost       the connection broke in the middle of a call
+        ├── PermissionDenied     the database's user may not do that
         └── Conflict             concurrent changes kept colliding until the retries were used up
 
 A constructor takes facts and makes the message; a caller reads the facts, never the message.
@@ -22,7 +24,7 @@ A constructor takes facts and makes the message; a caller reads the facts, never
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, Self
 
 from backends.capabilities import Capability
@@ -194,6 +196,14 @@ def _another_database(*, has_schemas: bool) -> str:
     )
 
 
+class ServerUnfit(BackendError):
+    """The server, the database or its user lacks what the contract needs; the text has a line for each."""
+
+    def __init__(self, unmet: Sequence[str]) -> None:
+        super().__init__("\n".join(unmet))
+        self.unmet = tuple(unmet)
+
+
 class Unavailable(BackendError):
     """The database can't be reached or does not answer in time; trying again later may help.
 
@@ -210,6 +220,16 @@ class Unavailable(BackendError):
 
 class ConnectionLost(Unavailable):
     """The connection broke in the middle of a call: what it was doing may have been done."""
+
+
+class PermissionDenied(Unavailable):
+    """The database's user may not do that, or the database can't be written; nothing was changed.
+
+    An operator has to mend it, which takes longer than most other reasons.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, retry_after_seconds=10)
 
 
 class Conflict(Unavailable):

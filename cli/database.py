@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager, contextmanager
 from urllib.parse import parse_qs
 
 from backends import open_backend
-from backends.errors import BackendError
+from backends.errors import BackendError, PermissionDenied, SchemaMismatch, ServerUnfit
 from backends.protocols import Backend
+from backends.requirements import Purpose, require
 from config import Settings
 from config.settings import url_schemes
 
@@ -20,21 +21,56 @@ _VALID = {
 
 
 @asynccontextmanager
-async def opened_backend(settings: Settings, *, check_schema: bool = True) -> AsyncIterator[Backend]:
+async def opened_backend(
+    settings: Settings, *, purpose: Purpose | None = Purpose.SERVE
+) -> AsyncIterator[Backend]:
     """Open the backend, close it at the end.
+
+    Args:
+        settings: Where the database is.
+        purpose: What the server and its user are checked for; None for no check. To serve, the schema is
+            checked too.
 
     Raises:
         BackendError: DATABASE_URL leads to no usable database; the message says where it leads.
+        ServerUnfit: The server or its user lacks something.
         SchemaMismatch: The schema is not the code's.
     """
     with naming_the_url(settings):
         backend = await open_backend(settings)
     try:
-        if check_schema:
+        if purpose is not None:
+            await require_fit(backend, settings, purpose)
+        if purpose is Purpose.SERVE:
             await backend.check_schema()
         yield backend
     finally:
         await backend.close()
+
+
+async def require_fit(backend: Backend, settings: Settings, purpose: Purpose) -> None:
+    """Refuse a server, or a user, that lacks something for this purpose.
+
+    Raises:
+        ServerUnfit: With a line for each thing, which names the database.
+    """
+    try:
+        require(await backend.check_server(purpose))
+    except ServerUnfit as exc:
+        place = f"the {settings.db_backend} database at {shown_url(settings)}"
+        raise ServerUnfit([f"DATABASE_URL: can't use {place}: {line}" for line in exc.unmet]) from exc
+
+
+async def require_fit_to_upgrade(backend: Backend, settings: Settings) -> None:
+    """Refuse who may not migrate, unless the schema is the code's: then there is nothing to do.
+
+    Raises:
+        ServerUnfit: See `require_fit`.
+    """
+    try:
+        await backend.check_schema()
+    except (SchemaMismatch, PermissionDenied):
+        await require_fit(backend, settings, Purpose.MIGRATE)
 
 
 @contextmanager

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cli.database import opened_backend
+from backends.requirements import Purpose
+from cli.database import opened_backend, require_fit, require_fit_to_upgrade
 from config import Settings
 
 if TYPE_CHECKING:
@@ -24,12 +25,16 @@ Target = Annotated[
 ]
 
 
-async def _migrator() -> Migrator:
-    """Return the migrator; a database that can't be reached ends the command here, in one line."""
+async def _migrator(change: Literal["upgrade", "downgrade"] | None = None) -> Migrator:
+    """Return the migrator; a database that can't be reached or used ends the command here, in one line."""
     from migrations import open_migrator
 
     settings = Settings.load()
-    async with opened_backend(settings, check_schema=False):
+    async with opened_backend(settings, purpose=Purpose.READ) as backend:
+        if change == "upgrade":
+            await require_fit_to_upgrade(backend, settings)
+        elif change == "downgrade":
+            await require_fit(backend, settings, Purpose.MIGRATE)
         return open_migrator(settings)
 
 
@@ -38,7 +43,7 @@ def upgrade(revision: Target = "head") -> None:
     """Apply what is not applied yet. Safe to run from several instances at once, and again."""
 
     async def run() -> list[str]:
-        return await (await _migrator()).upgrade(revision)
+        return await (await _migrator("upgrade")).upgrade(revision)
 
     _report(asyncio.run(run()), "applied")
 
@@ -61,7 +66,7 @@ def downgrade(
         return resolve_target(revision, numbers, await migrator.current())
 
     async def run() -> list[str]:
-        return await (await _migrator()).downgrade(target)
+        return await (await _migrator("downgrade")).downgrade(target)
 
     target = asyncio.run(resolve())
     if not yes:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.database import opened_backend, shown_url
+from backends.requirements import Purpose
+from cli.database import opened_backend, require_fit_to_upgrade, shown_url
 from cli.local_servers import LocalServer, start_mongo, start_postgres
 from cli.usage_error import refusal
 from config import DatabaseChoice, Settings
@@ -122,8 +123,8 @@ async def _prepare(settings: Settings, *, migrate: bool) -> ServerInfo:
     if migrate:
         from migrations import open_migrator
 
-        async with opened_backend(settings, check_schema=False):
-            pass  # a database that can't be reached is told of in better words than a migration's
+        async with opened_backend(settings, purpose=Purpose.READ) as backend:
+            await require_fit_to_upgrade(backend, settings)
         for revision in await open_migrator(settings).upgrade():
             typer.echo(f"Applied migration {revision}")
     async with opened_backend(settings) as backend:

@@ -33,6 +33,7 @@ from backends.mongo.backend import MongoBackend
 from backends.mongo.driver import MOTOR_THREADS
 from backends.mongo.schema import COLLECTIONS, MIGRATIONS, REVISION
 from backends.protocols import Backend, ServerInfo
+from backends.requirements import Purpose, UnmetRequirement
 from backends.sql.scratch import EMPTY_TABLES
 from cli.local_servers import LocalServer, start_mongo, start_postgres
 from config import MongoDriver, Settings
@@ -267,12 +268,13 @@ class MongomockProvision(Provision):
         id_source: IdSource = new_id,
     ) -> Backend:
         """Open the one database there is; its missing capabilities are declared here."""
-        return MongoBackend(
+        return MongomockBackend(
             MongomockDriver(self._database),
             server=ServerInfo(product="mongomock", version="0", driver="mongomock-motor"),
             capabilities=self.capabilities,
             wait_timeout_seconds=(settings or self.settings).db_pool_timeout_seconds,
             retry_deadline_seconds=(settings or self.settings).db_command_timeout_seconds,
+            majority_wait_seconds=1,
             clock=clock,
             id_source=id_source,
         )
@@ -298,6 +300,15 @@ class MongomockDatabase:
             return cast("Document", await self._database.command(command))
         names = await self._database.list_collection_names()
         return {"cursor": {"firstBatch": [{"name": name, "type": "collection"} for name in names]}}
+
+
+class MongomockBackend(MongoBackend):
+    """`backends.mongo.backend` without a server to ask."""
+
+    async def check_server(self, purpose: Purpose) -> list[UnmetRequirement]:
+        """See `Backend`."""
+        del purpose
+        return []
 
 
 class MongomockDriver:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from backends.capabilities import Capability
 from backends.errors import SchemaMismatch
 from backends.ids import Clock, IdSource
+from backends.mongo import requirements
 from backends.mongo.accounts import MongoAccountRepository
 from backends.mongo.counters import MongoCounterRepository
 from backends.mongo.driver import open_driver
@@ -23,6 +24,7 @@ from backends.protocols import (
     ServerInfo,
     UserRepository,
 )
+from backends.requirements import Purpose, UnmetRequirement
 
 if TYPE_CHECKING:
     from backends.mongo.driver import Driver
@@ -40,11 +42,13 @@ class MongoBackend:
         capabilities: frozenset[Capability],
         wait_timeout_seconds: float,
         retry_deadline_seconds: float,
+        majority_wait_seconds: float,
         clock: Clock,
         id_source: IdSource,
     ) -> None:
         """Take over the driver: `close` closes it."""
         self._driver = driver
+        self._majority_wait_seconds = majority_wait_seconds
         self.server = server
         self.capabilities = capabilities
         self._users = MongoUserRepository(
@@ -77,6 +81,12 @@ class MongoBackend:
         """See the protocol."""
         return self._driver.connections_in_use
 
+    async def check_server(self, purpose: Purpose) -> list[UnmetRequirement]:
+        """See the protocol."""
+        return await requirements.unmet(
+            self._driver, self.server.version, purpose, wait_seconds=self._majority_wait_seconds
+        )
+
     async def check_schema(self) -> None:
         """See the protocol. Where the schema fits, what a dead process left undone is finished too."""
         with translate_errors():
@@ -108,6 +118,7 @@ async def open_backend(settings: Settings, *, clock: Clock, id_source: IdSource)
         capabilities=capabilities,
         wait_timeout_seconds=settings.db_pool_timeout_seconds,
         retry_deadline_seconds=settings.db_command_timeout_seconds,
+        majority_wait_seconds=settings.db_connect_timeout_seconds,
         clock=clock,
         id_source=id_source,
     )

@@ -10,6 +10,7 @@ from backends.protocols.accounts import AccountRepository
 from backends.protocols.counters import CounterRepository
 from backends.protocols.items import ItemRepository
 from backends.protocols.users import UserRepository
+from backends.requirements import Purpose, UnmetRequirement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,22 @@ class Backend(Protocol):
     @property
     def connections_in_use(self) -> int:
         """How many pooled connections are taken right now; 0 when no method is running."""
+        ...
+
+    async def check_server(self, purpose: Purpose) -> list[UnmetRequirement]:
+        """Ask the server for everything that the contract needs from it, and that its user needs.
+
+        This takes one or a few round trips and changes nothing. It is called before `check_schema`, and
+        on a database that was never migrated too: the rights to tables that don't exist are not asked
+        for. `backends.requirements.require` raises what is fatal.
+
+        Args:
+            purpose: What the caller is about to do. Each needs other rights: a user who may change rows
+                and no schema can serve.
+
+        Returns:
+            What is lacking, the worst first; nothing if all is well.
+        """
         ...
 
     async def check_schema(self) -> None:

@@ -16,6 +16,7 @@ from backends.protocols import (
     ServerInfo,
     UserRepository,
 )
+from backends.requirements import Purpose, UnmetRequirement
 from backends.sql.accounts import SqlAccountRepository
 from backends.sql.connections import Connections
 from backends.sql.counters import SqlCounterRepository
@@ -68,6 +69,10 @@ class SqlBackend:
     def connections_in_use(self) -> int:
         """See the protocol."""
         return self._connections.in_use
+
+    async def check_server(self, purpose: Purpose) -> list[UnmetRequirement]:
+        """See the protocol."""
+        return await self._connections.unmet(purpose)
 
     async def check_schema(self) -> None:
         """See the protocol. The revision is the one that Alembic records."""

@@ -14,6 +14,8 @@ from backends.sql.statements import Compiled, Row, Statement, Values
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
 
+    from backends.requirements import Purpose, UnmetRequirement
+
 T = TypeVar("T")
 
 Steps: TypeAlias = Generator[tuple[Statement, Values], list[Row], T]
@@ -126,6 +128,10 @@ class Connections(ABC):
         Raises:
             BackendError: With the driver's own words.
         """
+
+    @abstractmethod
+    async def unmet(self, purpose: Purpose) -> list[UnmetRequirement]:
+        """Return which requirements the database doesn't meet."""
 
     @abstractmethod
     async def close(self) -> None:

@@ -11,12 +11,14 @@ import asyncpg
 
 from backends.cancellation import run_to_completion
 from backends.errors import ConnectionLost
+from backends.sql import postgres_requirements
 from backends.sql.connections import Connections, Steps
 from backends.sql.engine import dialect
 from backends.sql.errors import connect_errors, translated
 from backends.sql.postgres_url import PostgresOptions, postgres_options
 
 if TYPE_CHECKING:
+    from backends.requirements import Purpose, UnmetRequirement
     from config import Settings
 
 T = TypeVar("T")
@@ -47,6 +49,7 @@ class PostgresConnections(Connections):
         )
         self._options = postgres_options(settings)
         self._connect_timeout_seconds = settings.db_connect_timeout_seconds
+        self._command_timeout_seconds = settings.db_command_timeout_seconds
         self._idle: list[asyncpg.Connection] = []
         self._retiring: set[asyncio.Task[None]] = set()
         self._in_use = 0
@@ -62,6 +65,13 @@ class PostgresConnections(Connections):
             connection = await connect_to(self._options)
         self._idle.append(connection)
         return str(connection.get_settings().server_version).partition(" ")[0]
+
+    async def unmet(self, purpose: Purpose) -> list[UnmetRequirement]:
+        """See `Connections`."""
+        async with self._connection() as connection:
+            (facts,) = await connection.fetch(postgres_requirements.QUERY, *postgres_requirements.ARGUMENTS)
+        limit = self._command_timeout_seconds
+        return list(postgres_requirements.unmet(dict(facts), purpose, time_limit_seconds=limit))
 
     async def close(self) -> None:
         """See `Connections`."""

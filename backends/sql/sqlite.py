@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from backends.cancellation import run_to_completion
-from backends.errors import BackendError
+from backends.sql import sqlite_requirements
 from backends.sql.connections import Connections, Steps
 from backends.sql.engine import dialect, first_connection, make_folder, set_pragmas
 from backends.sql.errors import connect_errors, translate_errors
@@ -18,12 +18,10 @@ from backends.sql.sqlite_url import sqlite_options
 from backends.sql.statements import Row, Statement, Values
 
 if TYPE_CHECKING:
+    from backends.requirements import Purpose, UnmetRequirement
     from config import Settings
 
 T = TypeVar("T")
-
-# RETURNING came with SQLite 3.35 (https://www.sqlite.org/lang_returning.html).
-MIN_VERSION = (3, 35, 0)
 
 # A transaction that reads first and writes later can't wait for another writer.
 BEGIN = "BEGIN IMMEDIATE"
@@ -49,6 +47,7 @@ class SqliteConnections(Connections):
             retry_deadline_seconds=settings.db_command_timeout_seconds,
         )
         make_folder(options)
+        self._file = options.file
         self._time_limit_seconds = settings.db_command_timeout_seconds
         self._threads = ThreadPoolExecutor(settings.db_pool_size, thread_name_prefix="sqlite")
         self._all = [
@@ -65,17 +64,18 @@ class SqliteConnections(Connections):
 
     async def open(self) -> str:
         """See `Connections`."""
-        if sqlite3.sqlite_version_info < MIN_VERSION:
-            needed = ".".join(map(str, MIN_VERSION))
-            raise BackendError(
-                f"SQLite {sqlite3.sqlite_version} is too old: EitherDB needs {needed} or newer"
-            )
         with connect_errors():
             await first_connection(
                 lambda: self._visit(partial(_fetch, "SELECT 1", [])),
                 timeout_seconds=self._time_limit_seconds,
             )
         return sqlite3.sqlite_version
+
+    async def unmet(self, purpose: Purpose) -> list[UnmetRequirement]:
+        """See `Connections`. It is done at once, as a look-up is: this connection waits for no lock."""
+        with translate_errors():
+            facts = self._look_up.do(partial(sqlite_requirements.facts, self._file))
+        return list(sqlite_requirements.unmet(facts, purpose))
 
     async def close(self) -> None:
         """See `Connections`."""

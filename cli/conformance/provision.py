@@ -5,6 +5,7 @@ from __future__ import annotations
 from backends import open_scratch
 from backends.capabilities import Capability
 from backends.errors import BackendError
+from backends.requirements import Purpose, require
 from backends.scratch import Scratch
 from config import Settings
 from eitherdb_contract.provision import Provision
@@ -33,10 +34,18 @@ class ScratchProvision(Provision):
         self.settings = self.scratch.settings
         try:
             self._check_backend()
+            await self._check_server()
             await open_migrator(self.settings).upgrade()
         except BaseException:
             await self.scratch.drop()
             raise
+
+    async def _check_server(self) -> None:
+        backend = await self.open()
+        try:
+            require(await backend.check_server(Purpose.MIGRATE))
+        finally:
+            await backend.close()
 
     def _check_backend(self) -> None:
         if self.settings.db_backend != self.name:

@@ -16,6 +16,7 @@ from backends.protocols import (
     ServerInfo,
     UserRepository,
 )
+from backends.requirements import Purpose, UnmetRequirement
 from tests.api.service import Account, Service, serve
 from tests.provision import Provision
 
@@ -69,6 +70,10 @@ class HalfBroken:
     def connections_in_use(self) -> int:
         """See the protocol."""
         return self.backend.connections_in_use
+
+    async def check_server(self, purpose: Purpose) -> list[UnmetRequirement]:
+        """See the protocol."""
+        return await self.backend.check_server(purpose)
 
     async def check_schema(self) -> None:
         """See the protocol."""

@@ -7,9 +7,10 @@ from dataclasses import fields
 import pytest
 
 from backends.capabilities import Capability
-from backends.errors import NotSupported
+from backends.errors import NotSupported, ServerUnfit
 from backends.models import Item, ItemChanges, NewItem, NewUser, User, UserChanges
 from backends.protocols import Backend, ServerInfo
+from backends.requirements import Purpose, UnmetRequirement, require
 
 from .conftest import Opener
 from .expectations import delete_user, everything
@@ -66,6 +67,47 @@ async def test_capabilities_are_the_same_on_each_opening(backend: Backend, open_
 
     assert another.capabilities == backend.capabilities
     assert another.server == backend.server
+
+
+@pytest.mark.rule("Failures")
+@pytest.mark.parametrize("purpose", Purpose)
+async def test_check_server_finds_nothing_fatal(backend: Backend, owner: User, purpose: Purpose) -> None:
+    """The server that the suite runs on is fit for each purpose, and asking changes nothing."""
+    unmet = await backend.check_server(purpose)
+
+    assert require(unmet) == unmet  # raises for what is fatal
+    assert await backend.check_server(purpose) == unmet
+    for each in unmet:
+        assert each.found, each
+        assert each.needed, each
+        assert each.remedy, each
+        assert "\n" not in str(each)
+    assert backend.connections_in_use == 0
+    assert await everything(backend) == ([owner], [])
+
+
+@pytest.mark.rule("Failures")
+def test_require_raises_a_line_for_each_fatal_requirement() -> None:
+    """What is not fatal is returned, and does not hide what is."""
+    warning, *fatal = (
+        UnmetRequirement(
+            subject="server",
+            found=f"x is {n}",
+            needed="7 is needed",
+            remedy="SET x = 7",
+            is_fatal=n > 0,
+        )
+        for n in range(3)
+    )
+
+    assert require([warning]) == [warning]
+    with pytest.raises(ServerUnfit) as raised:
+        require([warning, *fatal])
+    assert raised.value.unmet == tuple(str(each) for each in fatal)
+    assert str(raised.value).splitlines() == [
+        "x is 1; 7 is needed: SET x = 7",
+        "x is 2; 7 is needed: SET x = 7",
+    ]
 
 
 @pytest.mark.rule("Failures")

@@ -17,6 +17,7 @@ from backends.protocols import (
     ServerInfo,
     UserRepository,
 )
+from backends.requirements import Purpose, UnmetRequirement
 from config import Settings
 from eitherdb_lmdb.accounts import LmdbAccountRepository
 from eitherdb_lmdb.counters import LmdbCounterRepository
@@ -54,6 +55,11 @@ class LmdbBackend:
     def connections_in_use(self) -> int:
         """See the protocol: threads."""
         return self._store.in_use
+
+    async def check_server(self, purpose: Purpose) -> list[UnmetRequirement]:
+        """See the protocol. LMDB has no server; who may not write can't open the file."""
+        del purpose
+        return []
 
     async def check_schema(self) -> None:
         """See the protocol."""

@@ -1,0 +1,117 @@
+"""What SQLite must be, and what this process must be allowed to do with the file.
+
+https://www.sqlite.org/pragma.html has the pragmas, https://www.sqlite.org/compile.html the options.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from backends.requirements import Purpose, UnmetRequirement
+
+MIN_VERSION = (3, 35, 0)
+"""RETURNING came with it (https://www.sqlite.org/lang_returning.html)."""
+
+_ANOTHER_BUILD = "use a Python whose SQLite is built with the default options, as python.org's and Debian's"
+
+# Each is tried, because a build names only some of the options that it was made with.
+FEATURES: Mapping[str, tuple[str, str]] = {
+    "foreign keys": ("SELECT foreign_keys = 1 FROM pragma_foreign_keys", "SQLITE_OMIT_FOREIGN_KEY"),
+    "JSON": ("SELECT json_extract(value, '$[0]') = 1 FROM json_each('[[1]]')", "SQLITE_OMIT_JSON"),
+}
+"""A query each that gives 1, and the option that takes the feature away."""
+
+
+def facts(file: Path, connection: sqlite3.Connection) -> dict[str, Any]:
+    """Ask a connection, which must not wait for locks, for all that `unmet` looks at.
+
+    Args:
+        file: The database, for messages.
+        connection: One as the repositories use it.
+    """
+    return {
+        "file": file,
+        "version": sqlite3.sqlite_version_info,
+        "threadsafety": sqlite3.threadsafety,
+        "encoding": _value(connection, "PRAGMA encoding"),
+        "journal_mode": _value(connection, "PRAGMA journal_mode"),
+        "lacking": [name for name, (query, _) in FEATURES.items() if _value(connection, query) != 1],
+        "write_error": _write_error(connection),
+        "user": os.geteuid() if hasattr(os, "geteuid") else os.getlogin(),
+    }
+
+
+def _value(connection: sqlite3.Connection, query: str) -> object:
+    try:
+        row = connection.execute(query).fetchone()
+    except sqlite3.Error:
+        return None
+    return row[0] if row else None
+
+
+def _write_error(connection: sqlite3.Connection) -> str | None:
+    """Begin to write and undo it; return why that can't be, None if it can."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    except sqlite3.OperationalError as exc:
+        # Whoever holds the lock can write, and so can we when it is free.
+        if exc.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return None
+        return f"{exc} ({exc.sqlite_errorname})"
+    return None
+
+
+def unmet(facts: Mapping[str, Any], purpose: Purpose) -> Iterator[UnmetRequirement]:
+    """Compare what `facts` found with what the purpose needs."""
+    file = facts["file"]
+    if facts["version"] < MIN_VERSION:
+        yield UnmetRequirement(
+            subject="server",
+            found=f"Python's SQLite is {'.'.join(map(str, facts['version']))}",
+            needed=f"{'.'.join(map(str, MIN_VERSION))} or newer is needed",
+            remedy="use a Python with a newer SQLite",
+        )
+    if not facts["threadsafety"]:
+        yield UnmetRequirement(
+            subject="server",
+            found="Python's SQLite is built with SQLITE_THREADSAFE=0",
+            needed="threads are needed",
+            remedy=_ANOTHER_BUILD,
+        )
+    for name in facts["lacking"]:
+        yield UnmetRequirement(
+            subject="server",
+            found=f"Python's SQLite has no {name} ({FEATURES[name][1]})",
+            needed="a default build has that",
+            remedy=_ANOTHER_BUILD,
+        )
+    if facts["encoding"] != "UTF-8":
+        yield UnmetRequirement(
+            subject="server",
+            found=f"the encoding of {file} is {facts['encoding']}",
+            needed="UTF-8 is needed to order text by code point",
+            remedy=f"a file keeps its encoding: make a new one, with `sqlite3 {file} .dump | sqlite3 NEW`, "
+            "and let DATABASE_URL name it",
+        )
+    if purpose is Purpose.READ:
+        return
+    if facts["write_error"]:
+        yield UnmetRequirement(
+            subject="privileges",
+            found=f"{file} can't be written: {facts['write_error']}",
+            needed=f"the file and its folder must be writable for this process (user {facts['user']})",
+            remedy="look at their owner and mode, at a read-only mount, and at `mode` and `immutable` in "
+            "DATABASE_URL",
+        )
+    elif facts["journal_mode"] != "wal":
+        yield UnmetRequirement(
+            subject="server",
+            found=f"the journal mode of {file} is {facts['journal_mode']}, and WAL can't be had",
+            needed="WAL is needed, so that readers and the writer don't block each other",
+            remedy="put the file on a disk of this machine, not on a network file system",
+        )
