@@ -1,4 +1,4 @@
-"""The fixtures `sql` and `mongo`, and for those who ask how a query is answered a full database of each."""
+"""Databases of one kind (`sql`, `postgres`, `mongo`), and full ones to see how a query is answered."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 
 from migrations import open_migrator
 from tests.backends.fill import Filled, fill_mongo, fill_sql
-from tests.backends.kinds import mongo, pytest_generate_tests, sql
+from tests.backends.kinds import mongo, postgres, pytest_generate_tests, sql
 from tests.provision import Provision
 
-__all__ = ["mongo", "pytest_generate_tests", "sql"]
+__all__ = ["mongo", "postgres", "pytest_generate_tests", "sql"]
 
 
 @pytest.fixture(scope="session")

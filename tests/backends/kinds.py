@@ -1,4 +1,4 @@
-"""Fixtures for tests that are about one kind of database: `sql` and `mongo`, each on all its backends."""
+"""Fixtures for tests that are about one kind of database, each on all its backends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from eitherdb_contract.selection import run_on_backends
 from tests.conftest import BACKEND_NAMES, find_provision, not_on_its_drivers
 from tests.provision import Provision, Servers
 
-KINDS = {"sql": ("sqlite", "postgres"), "mongo": ("mongo-motor", "mongo-pymongo")}
+KINDS = {
+    "sql": ("sqlite", "postgres"),
+    "postgres": ("postgres",),
+    "mongo": ("mongo-motor", "mongo-pymongo"),
+}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -32,6 +36,13 @@ async def _started(name: str, servers: Servers) -> AsyncIterator[Provision]:
 @pytest.fixture(scope="session")
 async def sql(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterator[Provision]:
     """Return SQLite's or PostgreSQL's migrated database."""
+    async for provision in _started(request.param, servers):
+        yield provision
+
+
+@pytest.fixture(scope="session")
+async def postgres(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterator[Provision]:
+    """Return PostgreSQL's migrated database."""
     async for provision in _started(request.param, servers):
         yield provision
 

@@ -1,10 +1,11 @@
-"""Runs the contract and the differential suite against each planted fault; any that survives is a failure.
+"""Runs tests against each planted fault; a fault that survives fails the run.
 
     python -m tests.faults              all of them
     python -m tests.faults cursor       those in whose description that stands
 
-Each is planted in a copy of the project. The file that should catch it runs first; what passes that has to
-pass all of both suites to survive. Servers are started once, and every run makes databases of its own.
+Each is planted in a copy of the project. The test file that should catch it runs first. A fault that
+passes it survives if it also passes the contract suite and the differential suite. Servers are started
+once, and every run makes databases of its own.
 """
 
 from __future__ import annotations

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tests.faults.fault import DIFFERENTIAL, Fault
+from tests.faults.fault import Fault
 
 
 def _in(file: str, what: str, *edits: tuple[str, str], first: str, backends: str = "mongo-motor") -> Fault:
-    first = first if first == DIFFERENTIAL else f"tests/contract/test_{first}.py"
+    first = first if first.startswith("tests/") else f"tests/contract/test_{first}.py"
     return Fault(what, file, edits, first, backends)
 
 
@@ -237,6 +237,18 @@ FAULTS = [
         "mongo: every duplicate is one of the id",
         ('DuplicateKey("id" if field == "_id" else field)', 'DuplicateKey("id")'),
         first="users",
+    ),
+    _in(
+        "backends/mongo/errors.py",
+        "mongo: a transaction that the server gave up is taken for final",
+        ("    251,  # NoSuchTransaction: the server gave it up\n", ""),
+        first="tests/backends/test_error_codes.py",
+    ),
+    _in(
+        "backends/mongo/errors.py",
+        "mongo: a primary that stepped down is taken for a failure",
+        ("    189,  # PrimarySteppedDown\n", ""),
+        first="tests/backends/test_error_codes.py",
     ),
     _in(
         "backends/mongo/errors.py",

@@ -8,7 +8,7 @@ from tests.faults.fault import DIFFERENTIAL, Fault
 def _in(
     file: str, what: str, *edits: tuple[str, str], first: str = DIFFERENTIAL, backends: str = "sqlite"
 ) -> Fault:
-    first = first if first == DIFFERENTIAL else f"tests/contract/test_{first}.py"
+    first = first if first.startswith("tests/") else f"tests/contract/test_{first}.py"
     return Fault(what, file, edits, first, backends)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tests.faults.fault import DIFFERENTIAL, Fault
+from tests.faults.fault import Fault
 
 
 def _in(file: str, what: str, *edits: tuple[str, str], first: str, backends: str = "sqlite") -> Fault:
-    first = first if first == DIFFERENTIAL else f"tests/contract/test_{first}.py"
+    first = first if first.startswith("tests/") else f"tests/contract/test_{first}.py"
     return Fault(what, file, edits, first, backends)
 
 
@@ -216,6 +216,36 @@ FAULTS = [
             "return value",
         ),
         first="users",
+    ),
+    _in(
+        _ERRORS,
+        "sql: a serialization failure that is taken for final",
+        ('    "40001": "conflict",  # serialization_failure\n', ""),
+        first="tests/backends/test_error_codes.py",
+        backends="postgres",
+    ),
+    _in(
+        _ERRORS,
+        "sql: a shutdown that is taken for final",
+        ('    "57P01": "lost",  # admin_shutdown\n', ""),
+        first="tests/backends/test_error_codes.py",
+        backends="postgres",
+    ),
+    _in(
+        _ERRORS,
+        "sql: a locked table that is taken for an outage",
+        ('"SQLITE_LOCKED": "conflict"', '"SQLITE_LOCKED": "unavailable"'),
+        first="tests/backends/test_error_codes.py",
+    ),
+    _in(
+        _ERRORS,
+        "sql: a lost connection that is taken for a slow answer",
+        (
+            'if kind == "unavailable" or code.startswith(_UNAVAILABLE_CLASSES):',
+            'if kind == "unavailable" or code.startswith((*_UNAVAILABLE_CLASSES, _LOST_CLASS)):',
+        ),
+        first="tests/backends/test_error_codes.py",
+        backends="postgres",
     ),
     _in(
         _ERRORS,
