@@ -109,7 +109,7 @@ def _finding(unmet: UnmetRequirement) -> Finding:
 
 
 async def _schema(backend: Backend, settings: Settings) -> Finding:
-    from backends.errors import PermissionDenied, SchemaMismatch
+    from backends.errors import ForeignSchema, PermissionDenied, SchemaMismatch
     from migrations import open_migrator
 
     try:
@@ -117,6 +117,8 @@ async def _schema(backend: Backend, settings: Settings) -> Finding:
     except SchemaMismatch as exc:
         detail, _, remedy = str(exc).partition(": ")
         return Finding("schema", "failed", detail, remedy)
+    except ForeignSchema as exc:
+        return Finding("schema", "failed", exc.detail, exc.remedy)
     try:
         differences = await open_migrator(settings).check()
     except PermissionDenied as exc:

@@ -13,13 +13,14 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from backends.errors import BackendError
+from backends.sql.ownership import catalog_query, occupancy
 from backends.sql.postgres_options import STATEMENTS
 from backends.sql.postgres_url import postgres_options
 from backends.sql.sqlite_url import SqliteOptions, sqlite_options
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
-    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from config import Settings
@@ -110,8 +111,10 @@ def make_folder(options: SqliteOptions) -> None:
 def set_pragmas(connection: DBAPIConnection | sqlite3.Connection, *, foreign_keys: bool) -> None:
     """Give a new SQLite connection what PostgreSQL has by itself."""
     cursor = connection.cursor()
-    # Readers don't block the writer, and the writer doesn't block them.
-    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA journal_mode")
+    if cursor.fetchall() != [("wal",)] and not _belongs_to_another(cursor):
+        # Readers don't block the writer, and the writer doesn't block them.
+        cursor.execute("PRAGMA journal_mode=WAL")
     # A commit that was answered survives a power cut; NORMAL would lose the last ones in WAL mode.
     cursor.execute("PRAGMA synchronous=FULL")
     # An eighth of the default: a connection of each thread has a cache of its own, besides the system's,
@@ -119,3 +122,13 @@ def set_pragmas(connection: DBAPIConnection | sqlite3.Connection, *, foreign_key
     cursor.execute("PRAGMA cache_size=-250")
     cursor.execute(f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}")
     cursor.close()
+
+
+def _belongs_to_another(cursor: DBAPICursor | sqlite3.Cursor) -> bool:
+    """Tell whether the file is another application's, whose journal mode is kept: it is in the file."""
+    cursor.execute("SELECT count(*) FROM sqlite_master")
+    ((count,),) = cursor.fetchall()
+    if not count:
+        return False
+    cursor.execute(catalog_query(on_sqlite=True))
+    return not occupancy(cursor.fetchall(), [], on_sqlite=True).recognised

@@ -121,7 +121,11 @@ class Occupancy:
         foreign = [
             f"{found.kind} {name}"
             for name, found in self._found.items()
-            if name != REVISIONS and _OWNERS[name] in looked_at and found.table not in ours
+            if name != REVISIONS
+            and _OWNERS[name] in looked_at
+            and found.table not in ours
+            # Of a table that is named itself the indexes are not.
+            and (found.kind != "index" or found.table not in self._found)
         ]
         if foreign:
             raise ForeignSchema.occupied(foreign, has_schemas=self._has_schemas)
