@@ -248,6 +248,18 @@ FAULTS = [
         ("await rates.hit(window)\n            elif", "pass\n            elif"),
     ),
     _in(
+        "api/throttle.py",
+        "a known client that is not remembered again before it is forgotten",
+        (" or not KNOWN_CLIENT / 2 <= known.remaining <= KNOWN_CLIENT:", ":"),
+        first="tests/api/test_throttle.py",
+    ),
+    _in(
+        "api/throttle.py",
+        "a known client that is remembered at every login",
+        ("not KNOWN_CLIENT / 2 <= known.remaining <= KNOWN_CLIENT:", "known.remaining <= KNOWN_CLIENT:"),
+        first="tests/api/test_throttle.py",
+    ),
+    _in(
         "api/errors.py",
         "an error with the code of another",
         ('"insufficient_funds", "The account', '"conflict", "The account'),
