@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from urllib.parse import parse_qs
 
 from backends import open_backend
-from backends.errors import BackendError, PermissionDenied, SchemaMismatch, ServerUnfit
+from backends.errors import BackendError, ForeignSchema, PermissionDenied, SchemaMismatch, ServerUnfit
 from backends.protocols import Backend
 from backends.requirements import Purpose, require
 from config import Settings
-from config.settings import url_schemes
-
-_VALID = {
-    "sqlite": "sqlite:///path/to/file.db in a folder that can be written",
-    "postgres": "postgresql://user:password@host:5432/name of a server that runs",
-    "mongo": "mongodb://user:password@host:27017/name of a server that runs",
-}
 
 
 @asynccontextmanager
@@ -42,7 +36,8 @@ async def opened_backend(
         if purpose is not None:
             await require_fit(backend, settings, purpose)
         if purpose is Purpose.SERVE:
-            await backend.check_schema()
+            with naming_the_url(settings):
+                await backend.check_schema()
         yield backend
     finally:
         await backend.close()
@@ -55,7 +50,8 @@ async def require_fit(backend: Backend, settings: Settings, purpose: Purpose) ->
         ServerUnfit: With a line for each thing, which names the database.
     """
     try:
-        require(await backend.check_server(purpose))
+        with naming_the_url(settings):
+            require(await backend.check_server(purpose))
     except ServerUnfit as exc:
         place = f"the {settings.db_backend} database at {shown_url(settings)}"
         raise ServerUnfit([f"DATABASE_URL: can't use {place}: {line}" for line in exc.unmet]) from exc
@@ -74,25 +70,50 @@ async def require_fit_to_upgrade(backend: Backend, settings: Settings) -> None:
 
 
 @contextmanager
-def naming_the_url(settings: Settings) -> Iterator[None]:
-    """Say of what fails while connecting where DATABASE_URL leads, and what would be right.
+def naming_the_url(settings: Settings, attempt: str = "use") -> Iterator[None]:
+    """Say of what fails what was tried, and where DATABASE_URL leads.
+
+    Args:
+        settings: With the URL.
+        attempt: What is done with the database, as a verb.
 
     Raises:
         BackendError: With that text.
+        SchemaMismatch: As it is, because its text says all.
+        ForeignSchema: In the same way.
+        ServerUnfit: In the same way.
     """
     try:
         yield
+    except (SchemaMismatch, ForeignSchema, ServerUnfit):
+        raise
     except BackendError as exc:
-        raise BackendError(
-            f"DATABASE_URL: can't use the {settings.db_backend} database at {shown_url(settings)}: {exc}; "
-            f"give {_VALID.get(settings.db_backend) or url_schemes(settings.db_backend)[0] + '://…'}"
-        ) from exc
+        where = f"the {settings.db_backend} database at {shown_url(settings)}"
+        raise BackendError(f"DATABASE_URL: can't {attempt} {where}: {exc}") from exc
+
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+(%\w+)?\]|[\w.%-]*)(:[0-9]{1,5})?")
 
 
 def shown_url(settings: Settings) -> str:
-    """Return the URL without the parts that may be secret: no user, no password, no options."""
+    """Return the URL without the parts that may be secret: no user, no password, no options.
+
+    A password may hold any sign unescaped. Of a URL that can't be told apart only the scheme is shown.
+    """
     scheme, _, rest = settings.url.partition("://")
-    # A password may hold any of these signs unescaped, so the last @ decides and the options go after it.
-    where, _, options = rest.rpartition("@")[2].partition("?")
-    socket = parse_qs(options).get("host", [""])[0]
-    return f"{scheme}://{where}" + (f" (socket in {socket})" if socket and where.startswith("/") else "")
+    before, _, query = rest.partition("?")
+    authority, slash, path = before.partition("/")
+    _, at, hosts = authority.rpartition("@")
+    names = [option.partition("=")[0] for option in query.split("&") if option]
+    is_plain = (
+        all(_HOST.fullmatch(host) for host in hosts.split(","))
+        and all(re.fullmatch(r"[\w.]+", name) for name in names)
+        and (at or "@" not in query)
+        and (settings.db_backend == "sqlite" or not set(path) & set("@#"))
+    )
+    if not is_plain:
+        return f"{scheme}://…"
+    socket = parse_qs(query).get("host", [""])[0]
+    return f"{scheme}://{hosts}{slash}{path}" + (
+        f" (at {socket})" if re.fullmatch("[/%].*", socket) and not hosts else ""
+    )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from backends.requirements import Purpose
-from cli.database import opened_backend, require_fit, require_fit_to_upgrade
+from cli.database import naming_the_url, opened_backend, require_fit, require_fit_to_upgrade
 from config import Settings
 
 if TYPE_CHECKING:
@@ -25,17 +27,22 @@ Target = Annotated[
 ]
 
 
-async def _migrator(change: Literal["upgrade", "downgrade"] | None = None) -> Migrator:
-    """Return the migrator; a database that can't be reached or used ends the command here, in one line."""
+@asynccontextmanager
+async def _migrator(
+    attempt: Literal["upgrade", "downgrade", "read the revision of", "compare the schema of"],
+) -> AsyncIterator[Migrator]:
+    """Give the migrator; what fails ends the command in one line that says what was tried."""
     from migrations import open_migrator
 
     settings = Settings.load()
+    # A database that can't be reached or used ends the command here.
     async with opened_backend(settings, purpose=Purpose.READ) as backend:
-        if change == "upgrade":
+        if attempt == "upgrade":
             await require_fit_to_upgrade(backend, settings)
-        elif change == "downgrade":
+        elif attempt == "downgrade":
             await require_fit(backend, settings, Purpose.MIGRATE)
-        return open_migrator(settings)
+    with naming_the_url(settings, attempt):
+        yield open_migrator(settings)
 
 
 @app.command()
@@ -43,7 +50,8 @@ def upgrade(revision: Target = "head") -> None:
     """Apply what is not applied yet. Safe to run from several instances at once, and again."""
 
     async def run() -> list[str]:
-        return await (await _migrator("upgrade")).upgrade(revision)
+        async with _migrator("upgrade") as migrator:
+            return await migrator.upgrade(revision)
 
     _report(asyncio.run(run()), "applied")
 
@@ -61,12 +69,13 @@ def downgrade(
         raise typer.BadParameter(f"No such option: {revision}")
 
     async def resolve() -> str:
-        migrator = await _migrator()
-        numbers = [known.number for known in migrator.history()]
-        return resolve_target(revision, numbers, await migrator.current())
+        async with _migrator("read the revision of") as migrator:
+            numbers = [known.number for known in migrator.history()]
+            return resolve_target(revision, numbers, await migrator.current())
 
     async def run() -> list[str]:
-        return await (await _migrator("downgrade")).downgrade(target)
+        async with _migrator("downgrade") as migrator:
+            return await migrator.downgrade(target)
 
     target = asyncio.run(resolve())
     if not yes:
@@ -79,7 +88,8 @@ def current() -> None:
     """Show the revision that the database has."""
 
     async def run() -> str | None:
-        return await (await _migrator()).current()
+        async with _migrator("read the revision of") as migrator:
+            return await migrator.current()
 
     typer.echo(asyncio.run(run()) or "base (nothing applied)")
 
@@ -98,7 +108,8 @@ def check() -> None:
     """Compare the database with the schema that the code declares; exit 1 if they differ."""
 
     async def run() -> list[str]:
-        return await (await _migrator()).check()
+        async with _migrator("compare the schema of") as migrator:
+            return await migrator.check()
 
     differences = asyncio.run(run())
     for difference in differences:
@@ -115,7 +126,8 @@ def revision(
     """Write a new revision: compared with the database on SQL, from a template on MongoDB."""
 
     async def run() -> str:
-        return str(await (await _migrator()).revision(message))
+        async with _migrator("compare the schema of") as migrator:
+            return str(await migrator.revision(message))
 
     typer.echo(f"Wrote {asyncio.run(run())}; read it, then set REVISION in the backend's schema.py.")
 

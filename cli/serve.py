@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from backends.requirements import Purpose
-from cli.database import opened_backend, require_fit_to_upgrade, shown_url
+from cli.database import naming_the_url, opened_backend, require_fit_to_upgrade, shown_url
 from cli.local_servers import LocalServer, start_mongo, start_postgres
 from cli.usage_error import refusal
 from config import DatabaseChoice, Settings
@@ -125,7 +125,9 @@ async def _prepare(settings: Settings, *, migrate: bool) -> ServerInfo:
 
         async with opened_backend(settings, purpose=Purpose.READ) as backend:
             await require_fit_to_upgrade(backend, settings)
-        for revision in await open_migrator(settings).upgrade():
+        with naming_the_url(settings, "upgrade"):
+            applied = await open_migrator(settings).upgrade()
+        for revision in applied:
             typer.echo(f"Applied migration {revision}")
     async with opened_backend(settings) as backend:
         return backend.server

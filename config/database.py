@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, SecretStr, ValidationError
+from pydantic import AfterValidator, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from config.errors import SettingsError, describe
 from config.installed import installed_backends, load_installed
+from config.values import clean
 
 MongoDriver = Literal["motor", "pymongo"]
 
@@ -49,6 +50,7 @@ class DatabaseChoice(BaseSettings):
     model_config = SettingsConfigDict(
         frozen=True,
         env_file=".env",
+        env_file_encoding="utf-8-sig",  # editors of Windows begin a file with a byte order mark
         env_ignore_empty=True,
         extra="ignore",
         hide_input_in_errors=True,
@@ -56,6 +58,13 @@ class DatabaseChoice(BaseSettings):
 
     db_backend: DbBackend = "sqlite"
     database_url: SecretStr | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _clean(cls, values: Any) -> Any:
+        """Take away what a file or a shell added to a value; what is empty then counts as not set."""
+        cleaned = {name: clean(name, value) for name, value in values.items()}
+        return {name: value for name, value in cleaned.items() if value or not values[name]}
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:

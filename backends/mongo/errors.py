@@ -1,11 +1,12 @@
-"""The one table from what PyMongo and Motor raise to `backends.errors`.
+"""The one way from what PyMongo and Motor raise to `backends.errors`.
 
-Errors are classified by class, by code (https://www.mongodb.com/docs/manual/reference/error-codes/) and
-by the label that the server attaches, never by message text.
+Errors are classified by class, by code and by the label that the server attaches, never by message text:
+`failures` has the table, and the words for an operator.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -13,44 +14,25 @@ from typing import Any
 from bson.errors import BSONError
 from pymongo.errors import (
     BulkWriteError,
+    ConfigurationError,
     ConnectionFailure,
     DuplicateKeyError,
     ExecutionTimeout,
     OperationFailure,
     PyMongoError,
+    ServerSelectionTimeoutError,
+    WaitQueueTimeoutError,
     WTimeoutError,
 )
 
-from backends.errors import BackendError, Conflict, ConnectionLost, Unavailable
+from backends.errors import BackendError
+from backends.failures import COLLISION, UNKNOWN, Kind, connecting, described, one_line
+from backends.mongo.failures import FAILURES, LOST, MEMBERS, NO_CONNECTION, SLOW, TERMS
 
 TRANSIENT_TRANSACTION = "TransientTransactionError"
 UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
 
 DUPLICATE_KEY = 11000
-
-CONFLICT_CODES = {
-    112,  # WriteConflict
-    251,  # NoSuchTransaction: the server gave it up
-    24,  # LockTimeout
-}
-UNAVAILABLE_CODES = {
-    6,  # HostUnreachable
-    7,  # HostNotFound
-    50,  # MaxTimeMSExpired
-    64,  # WriteConcernFailed
-    79,  # UnknownReplWriteConcern
-    89,  # NetworkTimeout
-    91,  # ShutdownInProgress
-    100,  # UnsatisfiableWriteConcern
-    189,  # PrimarySteppedDown
-    262,  # ExceededTimeLimit
-    9001,  # SocketException
-    10107,  # NotWritablePrimary
-    11600,  # InterruptedAtShutdown
-    11602,  # InterruptedDueToReplStateChange
-    13435,  # NotPrimaryNoSecondaryOk
-    13436,  # NotPrimaryOrSecondary
-}
 
 
 class DuplicateKey(Exception):
@@ -67,31 +49,37 @@ def translate_errors() -> Iterator[None]:
     try:
         yield
     except DuplicateKeyError as exc:
-        raise _duplicate_key(exc.details or {}) from exc
+        raise _duplicate_key(exc.details or {}) from _without_values(exc)
     except BulkWriteError as exc:
         # What many inserts were refused for; the first that was ends a transaction.
         error: Mapping[str, Any] = next(iter(exc.details["writeErrors"]), {})
-        raise (_duplicate_key(error) if error.get("code") == DUPLICATE_KEY else _translated(exc)) from exc
+        is_duplicate = error.get("code") == DUPLICATE_KEY
+        raise (_duplicate_key(error) if is_duplicate else _translated(exc)) from _without_values(exc)
     except PyMongoError as exc:
-        raise _translated(exc) from exc
+        raise _translated(exc) from _without_values(exc)
     except (BSONError, OverflowError) as exc:
-        raise BackendError(f"the value can't be stored: {type(exc).__name__}") from exc
+        raise BackendError(f"a value can't be stored as BSON: {type(exc).__name__}") from exc
 
 
 @contextmanager
 def connect_errors() -> Iterator[None]:
-    """Translate what fails while connecting, with the driver's own words.
-
-    They are all that an operator has to go by (which host, which credentials), and hold no secret.
-    """
+    """Translate what fails while connecting."""
     try:
         yield
+    except OperationFailure as exc:
+        raise _translated(exc) from _without_values(exc)
+    except ConnectionFailure as exc:
+        words = _without_documents(str(exc))
+        kind: Kind = "unavailable" if exc.timeout else "lost"
+        raise connecting("" if words == "No servers found yet" else words, TERMS, kind=kind) from exc
     except PyMongoError as exc:
-        # What follows describes the topology, object by object.
-        words = str(exc).partition(", Timeout:")[0].partition(", full error:")[0]
-        raise type(_translated(exc))(words) from exc
+        if isinstance(exc, ConfigurationError) and exc.__cause__ is not None and "DNS" in str(exc):
+            raise connecting(str(exc), TERMS, kind="unavailable") from exc  # of mongodb+srv
+        raise BackendError(f"the URL can't be used: {one_line(str(exc))}") from exc
+    except OSError as exc:
+        raise connecting(str(exc), TERMS, kind="failed") from exc
     except ValueError as exc:
-        raise BackendError(f"the URL can't be parsed: {exc}") from exc
+        raise BackendError(f"the URL can't be used: {one_line(str(exc))}") from exc
 
 
 def _duplicate_key(details: Mapping[str, Any]) -> DuplicateKey:
@@ -99,14 +87,40 @@ def _duplicate_key(details: Mapping[str, Any]) -> DuplicateKey:
     return DuplicateKey("id" if field == "_id" else field)
 
 
-def _translated(exc: PyMongoError) -> BackendError | Unavailable | Conflict:
+def _translated(exc: PyMongoError) -> BackendError:
+    """Return what a driver's error means."""
+    code, words = _first(exc)
+    if isinstance(exc, ServerSelectionTimeoutError) and not exc.has_error_label(TRANSIENT_TRANSACTION):
+        return connecting(words, TERMS, kind="unavailable")
     if exc.has_error_label(TRANSIENT_TRANSACTION):
-        return Conflict("concurrent changes collided (TransientTransactionError)")
-    code = exc.code if isinstance(exc, OperationFailure) else None
-    if code in CONFLICT_CODES:
-        return Conflict(f"concurrent changes collided ({code})")
-    if exc.timeout or code in UNAVAILABLE_CODES or isinstance(exc, (ExecutionTimeout, WTimeoutError)):
-        return Unavailable(f"the database is not available ({code or type(exc).__name__})")
-    if isinstance(exc, ConnectionFailure):
-        return ConnectionLost(f"the database is not available ({type(exc).__name__})")
-    return BackendError(f"the database failed with {code or type(exc).__name__}")
+        failure = COLLISION
+    elif code in FAILURES:
+        failure = FAILURES[code]
+    elif isinstance(exc, WaitQueueTimeoutError):
+        failure = NO_CONNECTION
+    elif isinstance(exc, WTimeoutError):
+        failure = MEMBERS
+    elif exc.timeout or isinstance(exc, ExecutionTimeout):
+        failure = SLOW
+    else:
+        failure = LOST if isinstance(exc, ConnectionFailure) else UNKNOWN
+    return described(failure, str(code or type(exc).__name__), words)
+
+
+def _first(exc: PyMongoError) -> tuple[int | None, str]:
+    """Return the code and the server's words, without what a user gave; of many, the first's."""
+    details: Mapping[str, Any] = (exc.details or {}) if isinstance(exc, OperationFailure) else {}
+    error = next(iter(details.get("writeErrors", ())), details)
+    code = error.get("code", exc.code if isinstance(exc, OperationFailure) else None)
+    return code, _without_documents(str(error.get("errmsg", exc)))
+
+
+def _without_documents(words: str) -> str:
+    """Cut where a command, a document or the description of the topology begins."""
+    return re.split(r", full error:|, Timeout:| dup key| ?\{", words, maxsplit=1)[0]
+
+
+def _without_values(exc: PyMongoError) -> PyMongoError:
+    """Return the error after taking what a user gave out of its text, which the log shows as the cause."""
+    exc.args = (_without_documents(str(exc)), *exc.args[1:])
+    return exc

@@ -1,7 +1,7 @@
-"""The one table from what asyncpg, sqlite3 and SQLAlchemy raise to `backends.errors`.
+"""The one way from what asyncpg, sqlite3 and SQLAlchemy raise to `backends.errors`.
 
-Errors are classified by code: SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html)
-and SQLite's extended result codes (https://www.sqlite.org/rescode.html), never by message text.
+Errors are classified by code, never by message text: `postgres_failures` and `sqlite_failures` have the
+tables, and the words for an operator.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from backends.errors import BackendError, Conflict, ConnectionLost, Unavailable
+from backends.errors import BackendError
+from backends.failures import UNKNOWN, Failure, connecting, described, one_line
+from backends.sql import postgres_failures, sqlite_failures
 
 Constraint = Literal["primary_key", "unique", "foreign_key", "check"]
-Kind = Literal["conflict", "unavailable", "lost"]
 
 CONSTRAINT_CODES: dict[str, Constraint] = {
     # PostgreSQL. A primary key is told from another unique constraint by its name, below.
@@ -29,38 +30,6 @@ CONSTRAINT_CODES: dict[str, Constraint] = {
     "SQLITE_CONSTRAINT_FOREIGNKEY": "foreign_key",
     "SQLITE_CONSTRAINT_CHECK": "check",
 }
-
-CODES: dict[str, Kind] = {
-    # PostgreSQL
-    "40001": "conflict",  # serialization_failure
-    "40P01": "conflict",  # deadlock_detected
-    "55P03": "conflict",  # lock_not_available
-    "53300": "unavailable",  # too_many_connections
-    "57014": "unavailable",  # query_canceled: statement_timeout
-    "57P01": "lost",  # admin_shutdown
-    "57P02": "lost",  # crash_shutdown
-    "57P03": "lost",  # cannot_connect_now
-    "25006": "unavailable",  # read_only_sql_transaction: a standby, or a primary that was demoted
-    # SQLite
-    "SQLITE_BUSY": "unavailable",  # another process held the write lock for all of busy_timeout
-    "SQLITE_BUSY_SNAPSHOT": "conflict",
-    "SQLITE_BUSY_RECOVERY": "unavailable",
-    "SQLITE_LOCKED": "conflict",
-    "SQLITE_CANTOPEN": "unavailable",
-    "SQLITE_FULL": "unavailable",
-    "SQLITE_INTERRUPT": "unavailable",  # it took longer than the time limit for a command
-    "SQLITE_READONLY": "unavailable",
-}
-
-# What an operator can mend, and how.
-_MENDABLE = {
-    # invalid_schema_name
-    "3F000": "there is no schema to work in: CREATE SCHEMA what `?search_path=` names",
-}
-
-# SQLSTATE classes: 08 connection exceptions; 53 insufficient resources, 58 system errors.
-_LOST_CLASS = "08"
-_UNAVAILABLE_CLASSES = ("53", "58")
 
 
 class ConstraintViolation(Exception):
@@ -85,45 +54,71 @@ def translate_errors() -> Iterator[None]:
 
 @contextmanager
 def connect_errors() -> Iterator[None]:
-    """Translate what fails while connecting, with the driver's own words.
-
-    They are all that an operator has to go by (which password, which database name), and hold no secret.
-    """
+    """Translate what fails while connecting."""
     try:
         yield
-    except (ValueError, OverflowError) as exc:
-        raise BackendError(f"the URL can't be used: {exc}") from exc
-    except TypeError as exc:
-        raise BackendError(f"the URL has a parameter that the driver does not know: {exc}") from exc
+    except BackendError:
+        raise
     except Exception as exc:
-        if isinstance(exc, BackendError):
-            raise
-        error = translated(exc)
-        raise error if isinstance(error, Unavailable) else BackendError(str(_of_driver(exc))) from exc
+        raise translated(exc, is_connecting=True) from exc
 
 
-def translated(exc: Exception, *, lost: bool = False) -> Exception:
+def translated(exc: Exception, *, lost: bool = False, is_connecting: bool = False) -> Exception:
     """Return what a driver's error, or SQLAlchemy's around it, means.
+
+    What a user gave is taken out of the driver's own error too, because the log shows it as the cause.
 
     Args:
         exc: The error.
         lost: Whether the connection went with it.
+        is_connecting: Whether there was no connection yet.
     """
     error = _of_driver(exc)
     code = str(getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None) or "")
     if constraint := CONSTRAINT_CODES.get(code):
         is_primary_key = str(getattr(error, "constraint_name", "")).startswith("pk_")
         return ConstraintViolation("primary_key" if is_primary_key else constraint)
-    kind = CODES.get(code)
-    if kind == "conflict":
-        return Conflict(f"concurrent changes collided ({code})")
-    if kind == "unavailable" or code.startswith(_UNAVAILABLE_CLASSES):
-        return Unavailable(f"the database is not available ({code})")
+    words = _without_values(error, "" if is_connecting else code)
+    if is_connecting and (isinstance(error, OSError) or (code.startswith("08") and code != "08P01")):
+        # Without words nobody answered.
+        return connecting(words, postgres_failures.TERMS, kind="lost" if words else "unavailable")
+    if is_connecting and isinstance(error, ValueError):
+        return BackendError(f"the URL can't be used: {one_line(words)}")
+    failure = _failure(error, code, lost=lost)
+    return described(failure, code or ("" if failure is not UNKNOWN else type(error).__name__), words)
+
+
+_SLOW = Failure(
+    "unavailable",
+    "the database did not answer in time",
+    "see what keeps it busy, or raise DB_COMMAND_TIMEOUT_SECONDS",
+)
+
+
+def _failure(error: BaseException, code: str, *, lost: bool) -> Failure:
+    """Look a code up: as it is, then what it is a kind of."""
     if isinstance(error, TimeoutError):
-        return Unavailable("the database did not answer in time")
-    if kind == "lost" or code.startswith(_LOST_CLASS) or lost or isinstance(error, OSError):
-        return ConnectionLost(f"the database is not available ({code or 'connection lost'})")
-    return BackendError(_MENDABLE.get(code) or f"the database failed with {code or type(error).__name__}")
+        return _SLOW
+    while code.startswith("SQLITE_"):
+        if code in sqlite_failures.FAILURES:
+            return sqlite_failures.FAILURES[code]
+        code = code.rpartition("_")[0]
+    known = postgres_failures.FAILURES.get(code) or postgres_failures.CLASSES.get(code[:2])
+    return known or (postgres_failures.LOST if lost or isinstance(error, OSError) else UNKNOWN)
+
+
+def _without_values(error: BaseException, code: str) -> str:
+    """Return what the driver said without what a user gave; take that out of the error itself too.
+
+    PostgreSQL's DETAIL has whole rows, asyncpg's message the value that it can't send.
+    """
+    if not isinstance(error, (OSError, sqlite3.Error)):
+        asyncpg_error: Any = error
+        if getattr(error, "detail", None):
+            asyncpg_error.detail = None
+        if code.startswith(postgres_failures.QUOTES_VALUES) or type(error).__name__ == "DataError":
+            error.args = (type(error).__name__,)
+    return str(error.args[0] if error.args and isinstance(error.args[0], str) else error)
 
 
 def _of_driver(exc: BaseException) -> BaseException:

@@ -164,7 +164,7 @@ class PostgresConnections(Connections):
         try:
             return await connect_to(self._options)
         except (asyncpg.PostgresError, *_BROKEN) as exc:
-            raise translated(exc) from exc
+            raise translated(exc, is_connecting=True) from exc
 
 
 async def connect(settings: Settings) -> asyncpg.Connection:

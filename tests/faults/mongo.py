@@ -254,7 +254,7 @@ FAULTS = [
         "backends/mongo/errors.py",
         "mongo: a collision of transactions is no conflict",
         ("if exc.has_error_label(TRANSIENT_TRANSACTION):", "if not str(exc):"),
-        ("    112,  # WriteConflict\n", ""),
+        ("elif code in FAILURES:", "elif code in FAILURES and code != 112:"),
         first="transfer_races",
     ),
     _in(

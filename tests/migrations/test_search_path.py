@@ -66,6 +66,6 @@ async def test_everything_is_in_the_named_schema_alone(servers: Servers) -> None
 async def test_schema_that_is_missing_is_named_as_what_to_mend(servers: Servers) -> None:
     """Nobody but the owner of the database may know whether it was forgotten or misspelt."""
     async with database_on(PostgresProvision(servers)) as shared:
-        with pytest.raises(BackendError, match=r"CREATE SCHEMA what `\?search_path=` names"):
+        with pytest.raises(BackendError, match=r"CREATE SCHEMA for what `\?search_path=` names"):
             await open_migrator(with_search_path(shared, "missing")).upgrade()
         assert await tables(shared) == set()

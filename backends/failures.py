@@ -1,0 +1,166 @@
+"""What a driver's error means and what mends it, in words for an operator.
+
+Each backend has a table from its codes to `Failure`. No message is a code alone: it has the meaning, what
+the server said, and the remedy. What the server said goes into logs and to operators, never to clients of
+the API, and a user's data is taken out of it first.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from backends.errors import BackendError, Conflict, ConnectionLost, PermissionDenied, Unavailable
+
+Kind = Literal["conflict", "unavailable", "denied", "lost", "failed"]
+
+MAX_WORDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A kind of failure.
+
+    Attributes:
+        kind: A conflict is tried again; the others are answered 503, or 500 where it failed for good.
+        meaning: What happened.
+        remedy: What mends it.
+    """
+
+    kind: Kind
+    meaning: str
+    remedy: str
+
+
+ERRORS: dict[Kind, type[BackendError]] = {
+    "conflict": Conflict,
+    "unavailable": Unavailable,
+    "denied": PermissionDenied,
+    "lost": ConnectionLost,
+    "failed": BackendError,
+}
+
+COLLISION = Failure("conflict", "concurrent changes collided", "try again")
+UNKNOWN = Failure("failed", "the database failed", "its log may say more")
+
+
+def described(failure: Failure, code: str, words: str) -> BackendError:
+    """Return the error, with the code and what the server said after the meaning."""
+    said = ": ".join(filter(None, (code, one_line(words))))
+    meaning = f"{failure.meaning} ({said})" if said else failure.meaning
+    return ERRORS[failure.kind](f"{meaning}; {failure.remedy}")
+
+
+def one_line(words: str) -> str:
+    """Return the words as one line of bounded length, without a password in an URL."""
+    line = re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", " ".join(words.split()))
+    return line if len(line) <= MAX_WORDS else f"{line[:MAX_WORDS]}…"
+
+
+# -- connections ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a product and its options of TLS are called in DATABASE_URL."""
+
+    product: str
+    tls: str
+    certificates: str
+    client_certificate: str
+
+
+# Matched with what the drivers say, in this order: they have no codes of their own, and pass on those of
+# the system and of OpenSSL as text.
+_CONNECTING: tuple[tuple[str, str, str], ...] = (
+    (
+        r"Errno -|name resolution|not known|nodename|getaddrinfo|idna|DNS|resolver",
+        "the host's name is unknown",
+        "check the host in DATABASE_URL, and this machine's DNS",
+    ),
+    (
+        r"Errno (111|61)\b|refused",
+        "nothing listens at this address",
+        "start the server, or check host and port in DATABASE_URL",
+    ),
+    (
+        r"Errno (101|113|51|65)\b|unreachable",
+        "no way leads to this address",
+        "check the host in DATABASE_URL, and network and firewall",
+    ),
+    (r"Errno 13\b", "this user may not open the socket", "let this process's user read its folder"),
+    (r"Errno (2|20)\b", "there is no such socket", "start the server, or check the path in DATABASE_URL"),
+    (
+        r"mismatch, certificate|doesn't match|not valid for",
+        "the server's certificate is for another host name",
+        "give the name that it is for as the host, or let the server have a certificate for this one",
+    ),
+    (r"certificate has expired", "the server's certificate has expired", "renew it on the server"),
+    (
+        r"not yet valid",
+        "the server's certificate is not valid yet",
+        "check the clocks of both machines",
+    ),
+    (
+        r"CERTIFICATE_VERIFY_FAILED",
+        "the server's certificate is not trusted",
+        "name the file with the certificate of who signed it: {certificates}",
+    ),
+    (
+        r"\[X509|\[PEM|PEM lib|KEY_VALUES_MISMATCH|BAD_DECRYPT|BAD_PASSWORD|NO_START_LINE",
+        "a certificate or key that DATABASE_URL names can't be used",
+        "give files in PEM format, a certificate with its own key",
+    ),
+    (
+        r"CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA|CERTIFICATE_UNKNOWN",
+        "the server does not accept the certificate of this client",
+        "give one that it trusts: {client_certificate}",
+    ),
+    (
+        r"rejected SSL upgrade",
+        "what answers refuses TLS, or is no {product}",
+        "check host and port in DATABASE_URL; for a server without TLS leave {tls} out",
+    ),
+    (
+        r"\[SSL|SSL handshake|TLS",
+        "TLS could not be agreed on",
+        "check that the server at this host and port is {product} with TLS, or leave {tls} out",
+    ),
+    (
+        r"closed|connection_lost|reset|Errno (104|54|32)\b|Got response id|Message length|opcode",
+        "the server hung up, or is no {product}",
+        "check host and port in DATABASE_URL; if the server demands TLS, add {tls}",
+    ),
+    (
+        r"replica set name",
+        "no member of such a replica set answers",
+        "check replicaSet and the hosts in DATABASE_URL against rs.status() on the server",
+    ),
+    (
+        r"[Pp]rimary|replica set",
+        "the replica set has no primary",
+        "check rs.status() on its members; where it has none yet, run rs.initiate()",
+    ),
+)
+_NO_ANSWER = (
+    "the server did not answer in time",
+    "check that {product} listens there, and the firewall, or raise DB_CONNECT_TIMEOUT_SECONDS",
+)
+
+
+def connecting(words: str, terms: Terms, *, kind: Kind) -> BackendError:
+    """Say what kept a connection from being made.
+
+    Args:
+        words: What the driver says of it; empty if there was no answer.
+        terms: The product's own.
+        kind: Of the error to make.
+    """
+    line = one_line(re.sub(r" ?\(configured timeouts:[^)]*\)", "", words))
+    meaning, remedy = next(
+        ((meaning, remedy) for pattern, meaning, remedy in _CONNECTING if re.search(pattern, line)),
+        _NO_ANSWER,
+    )
+    names = {name: getattr(terms, name) for name in Terms.__slots__}
+    return described(Failure(kind, meaning.format(**names), remedy.format(**names)), "", line)

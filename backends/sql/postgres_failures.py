@@ -1,0 +1,145 @@
+"""What PostgreSQL's codes mean: https://www.postgresql.org/docs/current/errcodes-appendix.html."""
+
+from __future__ import annotations
+
+from backends.failures import COLLISION, Failure, Terms
+
+TERMS = Terms(
+    product="PostgreSQL",
+    tls="sslmode=require",
+    certificates="sslmode=verify-full&sslrootcert=/path/to/file, or sslrootcert=system for a public one",
+    client_certificate="sslcert=/path/to/file&sslkey=/path/to/file",
+)
+
+_GRANT = (
+    "let its owner GRANT USAGE, CREATE ON SCHEMA and SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN "
+    "SCHEMA to the user of DATABASE_URL"
+)
+_POOLER = Failure(
+    "failed",
+    "a connection pooler shares sessions, and prepared statements with them",
+    "add pgbouncer=true to DATABASE_URL",
+)
+_ANOTHER_PLACE = "give EitherDB a database, or a schema with ?search_path=, of its own"
+_MIGRATE = "run `eitherdb migrate upgrade`, and check search_path in DATABASE_URL"
+_RECONNECT = "connections are made again by themselves when it is back"
+LOST = Failure("lost", "the connection to the server was lost", _RECONNECT)
+"""After this, nobody knows whether a write was done."""
+_DAMAGED = Failure(
+    "failed", "the server found damaged data", "look at its log, and restore a backup or run REINDEX"
+)
+_ENCODING = Failure(
+    "failed", "the database's encoding can't hold the text", "use a database with ENCODING 'UTF8'"
+)
+_BY_HAND = "`eitherdb migrate check` shows what was changed by hand"
+
+FAILURES: dict[str, Failure] = {
+    # Conflicts
+    "40001": COLLISION,  # serialization_failure
+    "40P01": COLLISION,  # deadlock_detected
+    "55P03": COLLISION,  # lock_not_available
+    # Who may connect
+    "28000": Failure(
+        "unavailable",
+        "the server refuses this user from this machine",
+        "check the user in DATABASE_URL and the server's pg_hba.conf; if it says `no encryption`, add "
+        "sslmode=require",
+    ),
+    "28P01": Failure(
+        "unavailable",
+        "the password is wrong or the user unknown",
+        "check both in DATABASE_URL; signs such as @ : / ? # % must be percent-encoded there",
+    ),
+    "3D000": Failure(
+        "unavailable",
+        "the database does not exist",
+        "run CREATE DATABASE, or check the name in DATABASE_URL",
+    ),
+    "3F000": Failure(
+        "failed",
+        "there is no schema to work in",
+        "run CREATE SCHEMA for what `?search_path=` names",
+    ),
+    "42501": Failure("denied", "the user of the database may not do this", _GRANT),
+    # The schema
+    "42P01": Failure("failed", "a table is missing", _MIGRATE),
+    "42703": Failure("failed", "a column is missing", _MIGRATE),
+    "42883": Failure("failed", "a function is missing", _MIGRATE),
+    "42704": Failure("failed", "the server does not know this", "check the options in DATABASE_URL"),
+    "42P07": Failure("failed", "a table or index of this name is there already", _ANOTHER_PLACE),
+    "42710": Failure("failed", "an object of this name is there already", _ANOTHER_PLACE),
+    "42701": Failure("failed", "a column of this name is there already", _ANOTHER_PLACE),
+    "42P06": Failure("failed", "a schema of this name is there already", _ANOTHER_PLACE),
+    "2BP01": Failure("failed", "something else depends on it", "drop that first, or leave it as it is"),
+    "42601": Failure(
+        "failed", "the server does not understand this", "check its version, and options in DATABASE_URL"
+    ),
+    "22023": Failure("failed", "the server refused a value", "check the options in DATABASE_URL"),
+    "22021": _ENCODING,  # character_not_in_repertoire
+    "22P05": _ENCODING,  # untranslatable_character
+    # Connection poolers
+    "26000": _POOLER,  # invalid_sql_statement_name
+    "42P05": _POOLER,  # duplicate_prepared_statement
+    "08P01": Failure(
+        "lost",
+        "what answers does not keep to PostgreSQL's protocol",
+        "check host and port; let a pooler ignore a startup parameter that it names "
+        "(PgBouncer: ignore_startup_parameters)",
+    ),
+    # Resources
+    "53100": Failure("unavailable", "the server's disk is full", "make room on it"),
+    "53200": Failure("unavailable", "the server is out of memory", "give it more, or lower its settings"),
+    "53300": Failure(
+        "unavailable",
+        "the server has no connection left",
+        "lower DB_POOL_SIZE (each process has a pool), or raise max_connections or the CONNECTION LIMIT",
+    ),
+    "57014": Failure(
+        "unavailable",
+        "a statement took too long",
+        "raise DB_COMMAND_TIMEOUT_SECONDS or statement_timeout, or see pg_stat_activity for what blocks",
+    ),
+    # The server comes and goes
+    "25006": Failure(
+        "unavailable",
+        "the server takes no writes: it is a standby, or was set to read only",
+        "give the primary's address, or all hosts: postgresql://…@a:5432,b:5432/name",
+    ),
+    "25P03": LOST,  # idle_in_transaction_session_timeout
+    "25P04": LOST,  # transaction_timeout
+    "40003": LOST,  # statement_completion_unknown
+    "57P01": Failure("lost", "the server is shutting down", _RECONNECT),
+    "57P02": Failure("lost", "the server crashed", _RECONNECT),
+    "57P03": Failure("lost", "the server is starting up or shutting down", _RECONNECT),
+    "57P04": Failure("lost", "the database was dropped", "make it again, or check DATABASE_URL"),
+    "57P05": LOST,  # idle_session_timeout
+    # Damage
+    "XX001": _DAMAGED,  # data_corrupted
+    "XX002": _DAMAGED,  # index_corrupted
+    "XX000": Failure("failed", "the server has an error of its own", "look at its log, and update it"),
+}
+"""By SQLSTATE."""
+
+CLASSES: dict[str, Failure] = {
+    "08": LOST,
+    "0A": Failure("failed", "the server can't do this", "check its version"),
+    "22": Failure("failed", "the server refused a value", "its log shows which"),
+    "23": Failure("failed", "the schema refused a row", _BY_HAND),
+    "25": Failure(
+        "failed", "the transaction is in no state for this", "see what the pooler or server does"
+    ),
+    "28": Failure("unavailable", "the server refuses the user", "check user and password in DATABASE_URL"),
+    "42": Failure("failed", "the schema is not what EitherDB expects", _BY_HAND),
+    "53": Failure("unavailable", "the server is short of something", "look at its log, and give it more"),
+    "54": Failure("failed", "the server's limits don't allow this", "raise the limit that it names"),
+    "55": Failure("unavailable", "the server is in no state for this", "try again, and look at its log"),
+    "57": Failure("unavailable", "somebody intervened at the server", "look at its log"),
+    "58": Failure("unavailable", "the server's system failed", "look at its log, and check its disk"),
+    "F0": Failure("unavailable", "the server's configuration is wrong", "look at its log"),
+    "P0": Failure("failed", "a trigger refused it", _BY_HAND),
+    "XX": Failure("failed", "the server has an error of its own", "look at its log, and update it"),
+}
+"""By the first two signs of SQLSTATE, for a code that is in no row above."""
+
+QUOTES_VALUES = ("22", "P0")
+"""Classes whose messages may quote what a user gave."""
