@@ -14,9 +14,11 @@ import pytest
 from pymongo import errors as pymongo
 from sqlalchemy.exc import DBAPIError
 
-from backends.errors import BackendError, Conflict, ConnectionLost, Unavailable
+from backends.errors import BackendError, Conflict, ConnectionLost, PermissionDenied, Unavailable
 from backends.mongo import errors as mongo
+from backends.mongo import failures as mongo_failures
 from backends.sql import errors as sql
+from backends.sql import postgres_failures, sqlite_failures
 
 Meaning = type[BackendError]
 
@@ -25,27 +27,17 @@ POSTGRES_CONSTRAINTS: dict[type[asyncpg.PostgresError], sql.Constraint] = {
     asyncpg.ForeignKeyViolationError: "foreign_key",
     asyncpg.CheckViolationError: "check",
 }
-POSTGRES: dict[type[asyncpg.PostgresError], Meaning] = {
-    asyncpg.SerializationError: Conflict,
-    asyncpg.DeadlockDetectedError: Conflict,
-    asyncpg.LockNotAvailableError: Conflict,
-    asyncpg.InsufficientResourcesError: Unavailable,
-    asyncpg.DiskFullError: Unavailable,
-    asyncpg.OutOfMemoryError: Unavailable,
-    asyncpg.TooManyConnectionsError: Unavailable,
-    asyncpg.QueryCanceledError: Unavailable,
-    asyncpg.ReadOnlySQLTransactionError: Unavailable,
-    asyncpg.PostgresSystemError: Unavailable,
-    asyncpg.PostgresIOError: Unavailable,
-    asyncpg.AdminShutdownError: ConnectionLost,
-    asyncpg.CrashShutdownError: ConnectionLost,
-    asyncpg.CannotConnectNowError: ConnectionLost,
-    asyncpg.PostgresConnectionError: ConnectionLost,
-    asyncpg.ConnectionDoesNotExistError: ConnectionLost,
-    asyncpg.ConnectionFailureError: ConnectionLost,
-    asyncpg.PostgresSyntaxError: BackendError,
-    asyncpg.InvalidSchemaNameError: BackendError,
-    asyncpg.NotNullViolationError: BackendError,
+POSTGRES: dict[str, Meaning] = {
+    **dict.fromkeys(["40001", "40P01", "55P03"], Conflict),
+    **dict.fromkeys(["53000", "53100", "53200", "53300", "53400", "57014", "25006"], Unavailable),
+    **dict.fromkeys(["58000", "58030", "28000", "28P01", "3D000", "55000", "55006", "F0000"], Unavailable),
+    **dict.fromkeys(["08000", "08003", "08006", "08P01", "40003", "25P03", "25P04"], ConnectionLost),
+    **dict.fromkeys(["57P01", "57P02", "57P03", "57P04", "57P05"], ConnectionLost),
+    **dict.fromkeys(["42601", "3F000", "23502", "42P01", "42703", "42704", "42883"], BackendError),
+    **dict.fromkeys(["42P07", "42710", "42701", "42P06", "2BP01", "26000", "42P05"], BackendError),
+    **dict.fromkeys(["22021", "22P05", "22023", "22003", "0A000", "25P02", "54000"], BackendError),
+    **dict.fromkeys(["XX000", "XX001", "XX002", "P0001", "21000"], BackendError),
+    "42501": PermissionDenied,
 }
 SQLITE_CONSTRAINTS: dict[str, sql.Constraint] = {
     "SQLITE_CONSTRAINT_PRIMARYKEY": "primary_key",
@@ -54,38 +46,27 @@ SQLITE_CONSTRAINTS: dict[str, sql.Constraint] = {
     "SQLITE_CONSTRAINT_CHECK": "check",
 }
 SQLITE: dict[str, Meaning] = {
-    "SQLITE_BUSY": Unavailable,
-    "SQLITE_BUSY_RECOVERY": Unavailable,
-    "SQLITE_BUSY_SNAPSHOT": Conflict,
-    "SQLITE_LOCKED": Conflict,
-    "SQLITE_CANTOPEN": Unavailable,
-    "SQLITE_FULL": Unavailable,
-    "SQLITE_INTERRUPT": Unavailable,
-    "SQLITE_READONLY": Unavailable,
-    "SQLITE_CORRUPT": BackendError,
-    "SQLITE_CONSTRAINT_NOTNULL": BackendError,
+    **dict.fromkeys(["SQLITE_BUSY_SNAPSHOT", "SQLITE_LOCKED", "SQLITE_LOCKED_SHAREDCACHE"], Conflict),
+    **dict.fromkeys(["SQLITE_BUSY", "SQLITE_BUSY_RECOVERY", "SQLITE_INTERRUPT"], Unavailable),
+    **dict.fromkeys(["SQLITE_CANTOPEN", "SQLITE_CANTOPEN_ISDIR", "SQLITE_FULL"], Unavailable),
+    **dict.fromkeys(["SQLITE_IOERR", "SQLITE_IOERR_WRITE", "SQLITE_PROTOCOL"], Unavailable),
+    **dict.fromkeys(["SQLITE_SCHEMA", "SQLITE_NOMEM", "SQLITE_READONLY_DBMOVED"], Unavailable),
+    **dict.fromkeys(["SQLITE_READONLY", "SQLITE_READONLY_DIRECTORY"], PermissionDenied),
+    **dict.fromkeys(["SQLITE_PERM", "SQLITE_AUTH"], PermissionDenied),
+    **dict.fromkeys(["SQLITE_CORRUPT", "SQLITE_CORRUPT_INDEX", "SQLITE_NOTADB"], BackendError),
+    **dict.fromkeys(["SQLITE_FORMAT", "SQLITE_NOLFS", "SQLITE_ERROR", "SQLITE_TOOBIG"], BackendError),
+    **dict.fromkeys(["SQLITE_CONSTRAINT", "SQLITE_CONSTRAINT_NOTNULL"], BackendError),
+    **dict.fromkeys(["SQLITE_MISMATCH", "SQLITE_RANGE", "SQLITE_MISUSE", "SQLITE_INTERNAL"], BackendError),
+    **dict.fromkeys(["SQLITE_EMPTY", "SQLITE"], BackendError),
 }
 MONGO: dict[int, Meaning] = {
-    24: Conflict,
-    112: Conflict,
-    251: Conflict,
-    6: Unavailable,
-    7: Unavailable,
-    50: Unavailable,
-    64: Unavailable,
-    79: Unavailable,
-    89: Unavailable,
-    91: Unavailable,
-    100: Unavailable,
-    189: Unavailable,
-    262: Unavailable,
-    9001: Unavailable,
-    10107: Unavailable,
-    11600: Unavailable,
-    11602: Unavailable,
-    13435: Unavailable,
-    13436: Unavailable,
-    8000: BackendError,
+    **dict.fromkeys([24, 112, 251], Conflict),
+    **dict.fromkeys([6, 7, 11, 18, 31, 39, 50, 64, 79, 89, 91, 100, 133, 134, 146, 189], Unavailable),
+    **dict.fromkeys([202, 262, 290, 292, 391, 462, 8000, 9001, 10107], Unavailable),
+    **dict.fromkeys([11600, 11601, 11602, 13435, 13436, 14031, 16500], Unavailable),
+    **dict.fromkeys([20, 26, 27, 48, 59, 67, 68, 72, 73, 85, 86, 115, 121, 263, 303], BackendError),
+    **dict.fromkeys([11000, 13297, 40324, 40415, 99999], BackendError),
+    13: PermissionDenied,
 }
 MONGO_CLASSES: list[tuple[pymongo.PyMongoError, Meaning]] = [
     (pymongo.AutoReconnect("x"), ConnectionLost),
@@ -105,7 +86,7 @@ MONGO_CLASSES: list[tuple[pymongo.PyMongoError, Meaning]] = [
 def means(error: BaseException, meaning: Meaning) -> bool:
     """Tell whether an error is of a class, and a retry does with it what it does with that class."""
     if meaning is Unavailable:  # some of these take their connection with them
-        return isinstance(error, Unavailable) and not isinstance(error, Conflict)
+        return type(error) in {Unavailable, ConnectionLost}
     return type(error) is meaning
 
 
@@ -114,18 +95,24 @@ def by_sqlalchemy(exc: Exception) -> Exception:
     return DBAPIError("SELECT 1", {}, exc)
 
 
-def of_sqlite(code: str) -> sqlite3.Error:
+def of_postgres(code: str, words: str = "x", detail: str | None = None) -> asyncpg.PostgresError:
+    """Return the error that asyncpg raises for a SQLSTATE."""
+    fields = {"S": "ERROR", "C": code, "M": words} | ({"D": detail} if detail else {})
+    return asyncpg.PostgresError.new(fields)
+
+
+def of_sqlite(code: str, words: str = "x") -> sqlite3.Error:
     """Return the error that `sqlite3` raises for an extended result code."""
-    error = sqlite3.OperationalError("x")
+    error = sqlite3.OperationalError(words)
     error.sqlite_errorname = code
     return error
 
 
-@pytest.mark.parametrize("kind", POSTGRES, ids=lambda kind: kind.__name__)
-def test_postgres_error_means(kind: type[asyncpg.PostgresError]) -> None:
+@pytest.mark.parametrize("code", POSTGRES)
+def test_postgres_error_means(code: str) -> None:
     """By its SQLSTATE, whether or not SQLAlchemy has wrapped it."""
-    for error in (kind("x"), by_sqlalchemy(kind("x"))):
-        assert means(sql.translated(error), POSTGRES[kind])
+    for error in (of_postgres(code), by_sqlalchemy(of_postgres(code))):
+        assert means(sql.translated(error), POSTGRES[code])
 
 
 @pytest.mark.parametrize("kind", POSTGRES_CONSTRAINTS, ids=lambda kind: kind.__name__)
@@ -192,9 +179,7 @@ def test_mongo_error_without_a_code_means(error: pymongo.PyMongoError, meaning: 
     assert means(caught.value, meaning)
 
 
-@pytest.mark.parametrize(
-    "error", [pymongo.OperationFailure("x", 8000), pymongo.AutoReconnect("x")], ids=repr
-)
+@pytest.mark.parametrize("error", [pymongo.OperationFailure("x", 13), pymongo.AutoReconnect("x")], ids=repr)
 def test_mongo_label_of_a_transaction_says_more_than_the_error(error: pymongo.PyMongoError) -> None:
     """What the server calls transient is tried again, whatever it was."""
     error._add_error_label(mongo.TRANSIENT_TRANSACTION)
@@ -219,7 +204,9 @@ def test_mongo_duplicate_key_names_the_field(key_pattern: dict[str, int] | None,
 
 def test_every_row_has_an_expectation() -> None:
     """Above: whoever adds a row says what it is to mean."""
-    postgres = {kind.sqlstate for kind in (*POSTGRES, *POSTGRES_CONSTRAINTS)}
-    rows = {*sql.CODES, *sql.CONSTRAINT_CODES}
-    assert rows <= {*postgres, *SQLITE, *SQLITE_CONSTRAINTS}
-    assert MONGO.keys() >= mongo.CONFLICT_CODES | mongo.UNAVAILABLE_CODES
+    assert postgres_failures.FAILURES.keys() <= POSTGRES.keys()
+    assert postgres_failures.CLASSES.keys() <= {code[:2] for code in POSTGRES}
+    assert sqlite_failures.FAILURES.keys() <= SQLITE.keys()
+    assert mongo_failures.FAILURES.keys() <= MONGO.keys()
+    constraints = {*(kind.sqlstate for kind in POSTGRES_CONSTRAINTS), *SQLITE_CONSTRAINTS}
+    assert sql.CONSTRAINT_CODES.keys() == constraints
