@@ -2,6 +2,10 @@
 
 A tag is strong and made of the id and the version, which every change adds to. Whether a change may be
 made is decided by the database in the moment of the write, never by reading before it.
+
+A proxy that compresses answers alters their tags: nginx makes them weak (`W/"…"`), Apache and Caddy append
+the encoding (`"…-gzip"`). Clients send back what they got. All forms of a tag count as the tag, for
+If-Match too: it says by itself which version it stands for (`docs/adr/0007-versions.md`).
 """
 
 from __future__ import annotations
@@ -18,7 +22,13 @@ from backends.models import Account, Item, Transfer, User
 T = TypeVar("T", User, Item, Account, Transfer)
 Resource = User | Item | Account | Transfer
 
-_TAG = re.compile(r'(?P<weak>W/)?(?P<tag>"(?P<id>[0-9a-f]{24})-(?P<version>[0-9]{1,18})")')
+# RFC 9110, section 8.8.3. In a quoted tag there may be commas.
+_ENTITY_TAG = re.compile(r'(?:W/)?"([^"]*)"')
+
+# `-gzip`, `-br`, `-zstd`: Apache and Caddy; `--gzip`: Jetty; `;gzip`: others.
+_OWN_TAG = re.compile(
+    r"(?P<id>[0-9a-f]{24})-(?P<version>[1-9][0-9]{0,17})(?:(?:--?|;)(?:gzip|gunzip|deflate|br|zstd))?"
+)
 
 ETAG: dict[int | str, dict[str, Any]] = {
     200: {
@@ -53,13 +63,12 @@ class Expected:
     def versions_of(self, id: str) -> frozenset[int] | None:
         """Return the versions that this resource may have; None means any.
 
-        Strong comparison: a weak tag matches nothing, nor does one that was not made here. With `*` any
-        will do, and what does not exist is a 404 by itself.
+        A tag that was not made here matches nothing. With `*` any will do, and what does not exist is a
+        404 by itself.
         """
         if self.header is None or self.header.strip() == "*":
             return None
-        tags = _tags(self.header)
-        return frozenset(int(tag["version"]) for tag in tags if not tag["weak"] and tag["id"] == id)
+        return frozenset(version for tagged_id, version in _own_tags(self.header) if tagged_id == id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +78,17 @@ class Known:
     header: str | None
 
     def has(self, resource: Resource) -> bool:
-        """Tell whether the client has the resource as it is now. Weak comparison."""
+        """Tell whether the client has the resource as it is now."""
         if self.header is None:
             return False
-        etag = etag_of(resource)
-        return self.header.strip() == "*" or any(tag["tag"] == etag for tag in _tags(self.header))
+        return self.header.strip() == "*" or (resource.id, resource.version) in _own_tags(self.header)
 
 
-def _tags(header: str) -> Iterator[re.Match[str]]:
-    return _TAG.finditer(header)
+def _own_tags(header: str) -> Iterator[tuple[str, int]]:
+    """Return the id and the version of each tag in a list that was made here."""
+    for entity_tag in _ENTITY_TAG.finditer(header):
+        if tag := _OWN_TAG.fullmatch(entity_tag[1]):
+            yield tag["id"], int(tag["version"])
 
 
 # The parameters are for the documentation; the values are joined from the request, because a list may

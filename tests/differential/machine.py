@@ -168,7 +168,8 @@ class Machine(RuleBasedStateMachine):
         tag = known[-1 - number % len(known)]
         if turn < 10:
             return None
-        choices = {15: f"W/{tag}", 16: f'"x", {tag}', 17: "*", 19: UNKNOWN_TAGS[number % len(UNKNOWN_TAGS)]}
+        altered = [f"W/{tag}", f'{tag[:-1]}-gzip"', f'W/{tag[:-1]}-br"'][number % 3]
+        choices = {15: altered, 16: f'"x", {tag}', 17: "*", 19: UNKNOWN_TAGS[number % len(UNKNOWN_TAGS)]}
         return choices.get(turn, tag)
 
     def _list(self, kind: Kind, query: Query, who: str | None) -> httpx2.Response:

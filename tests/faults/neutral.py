@@ -198,8 +198,8 @@ FAULTS = [
     ),
     _in(
         "api/preconditions.py",
-        "a weak tag that lets a change through",
-        ('for tag in tags if not tag["weak"] and', "for tag in tags if"),
+        "a tag of one resource that lets a change of another through",
+        ("in _own_tags(self.header) if tagged_id == id)", "in _own_tags(self.header))"),
     ),
     _in(
         _IDEMPOTENCY,

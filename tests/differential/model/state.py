@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from codecs import BOM_UTF16
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -271,13 +272,13 @@ class State:
         """Refuse a change of another version than the one that the caller knows."""
         if call.if_match is None or call.if_match.strip() == "*":
             return
-        if row.etag not in [tag.strip() for tag in call.if_match.split(",")]:
+        if row.etag not in tags_in(call.if_match):
             raise Refusal(VERSION_MISMATCH)
 
     def show(self, row: Row, call: Call) -> Expected:
         """Show a row, unless the caller knows it already."""
         if call.if_none_match is not None:
-            tags = [tag.strip().removeprefix("W/") for tag in call.if_none_match.split(",")]
+            tags = tags_in(call.if_none_match)
             if tags == ["*"] or row.etag in tags:
                 return not_modified(row.etag)
         return success(row.shown, etag=row.etag)
@@ -295,6 +296,11 @@ class State:
             wait = -(-(ends_at - self.now) // timedelta(seconds=1))
             words = "Too many attempts; try again later"
             raise Refusal(refused(429, "too_many_attempts", words, retry_after=str(wait)))
+
+
+def tags_in(header: str) -> list[str]:
+    """Return the tags of a list as they were before proxies altered them."""
+    return [re.sub(r'-(?:gzip|br)"$', '"', tag.strip().removeprefix("W/")) for tag in header.split(",")]
 
 
 def unreadable(raw: bytes) -> Expected:
