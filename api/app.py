@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from api import docs, errors
 from api.cors import Cors
 from api.deps import API_PREFIX, Services
+from api.fast_path_check import on_fast_path
 from api.headers import SecurityHeaders
 from api.mailer import Mailer
 from api.request_limits import RequestLimits
@@ -69,7 +70,9 @@ class _App(FastAPI):
         return document
 
 
-def create_app(settings: Settings, *, opener: BackendOpener = open_backend) -> FastAPI:
+def create_app(
+    settings: Settings, *, opener: BackendOpener = open_backend, fast_path: bool = True
+) -> FastAPI:
     """Make the ASGI application; nothing connects before its lifespan starts.
 
     The lifespan opens one backend in the event loop that serves, refuses a server that lacks what the
@@ -79,7 +82,10 @@ def create_app(settings: Settings, *, opener: BackendOpener = open_backend) -> F
     Args:
         settings: Checked settings.
         opener: What opens the backend.
+        fast_path: Whether ordinary requests are answered without FastAPI's dependency solver; False is for
+            tests, which compare both.
     """
+    telemetry = _telemetry()
     app = _App(
         title="EitherDB",
         description=DESCRIPTION,
@@ -88,7 +94,7 @@ def create_app(settings: Settings, *, opener: BackendOpener = open_backend) -> F
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan(settings, opener),
-        telemetry=_telemetry(),
+        telemetry=telemetry,
     )
     if settings.shows_docs:
         docs.install(app)
@@ -107,8 +113,9 @@ def create_app(settings: Settings, *, opener: BackendOpener = open_backend) -> F
     modules = [utils, items, transfers, accounts, users, login]
     if settings.is_local:
         modules.append(private)
-    for module in modules:
-        app.router.routes.extend(module.router.routes)
+    routes = [route for module in modules for route in module.router.routes]
+    # With telemetry on, FastAPI records spans on its own path only.
+    app.router.routes.extend(on_fast_path(routes) if fast_path and not any(telemetry.values()) else routes)
     return app
 
 

@@ -132,6 +132,7 @@ async def serve(
     clock: ManualClock | None = None,
     id_source: IdSource = new_id,
     wrap: BackendWrapper | None = None,
+    fast_path: bool = True,
     **changes: Any,
 ) -> AsyncIterator[Service]:
     """Run an application until the end of the block.
@@ -141,6 +142,7 @@ async def serve(
         clock: The backend's.
         id_source: The backend's.
         wrap: What to put around the backend.
+        fast_path: Whether routes have a fast path.
         **changes: Settings other than the provision's; not checked again.
     """
     settings = provision.settings.model_copy(update=changes)
@@ -150,6 +152,6 @@ async def serve(
         backend = await provision.open(settings, clock=clock, id_source=id_source)
         return wrap(backend) if wrap else backend
 
-    app = create_app(settings, opener=opener)
+    app = create_app(settings, opener=opener, fast_path=fast_path)
     async with app.router.lifespan_context(app):
         yield Service(app, settings, app.state.services.backend, clock)

@@ -1,0 +1,196 @@
+"""The fast path: it answers ordinary requests without FastAPI's dependency solver.
+
+FastAPI solves the dependencies of a route anew for each request, which costs more than all the rest of a
+small answer (`docs/adr/0012-the-hot-path.md`). A `FastPath` is built once per route and knows what the
+route needs. A request that it does not answer falls back to FastAPI, whose answers are the contract: that
+is every request with a fault in it.
+
+This module reads private parts of FastAPI. Nothing but `api.fast_path_check` imports it, which makes sure
+that they are as expected.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, cast
+
+from fastapi import Request, Response, params
+from fastapi._compat import ModelField, field_annotation_is_sequence
+from fastapi.dependencies.models import Dependant
+from pydantic import BaseModel
+from starlette.requests import ClientDisconnect
+
+from api.routing import Fallback
+
+if TYPE_CHECKING:
+    from fastapi.routing import APIRoute
+
+
+class FastPath:
+    """Answers the ordinary requests of one route as FastAPI does."""
+
+    def __init__(self, route: APIRoute) -> None:
+        dependant = route.dependant
+        self._endpoint = _Callable(dependant)
+        self._body = route.body_field
+        self._body_name = dependant.body_params[0].name if dependant.body_params else ""
+        self._response_name = dependant.response_param_name
+        assert route.response_field is not None  # noqa: S101 - for the type checker: see `supports`
+        self._response_model = route.response_field
+
+    @staticmethod
+    def supports(route: APIRoute) -> bool:
+        """Tell whether the route uses only what the fast path implements."""
+        dependant = route.dependant
+        takes_json = route.body_field is None or type(route.body_field.field_info) is params.Body
+        return (
+            _Callable.supports(dependant)
+            and takes_json
+            and not route._embed_body_fields  # noqa: SLF001 - FastAPI says it nowhere else
+            and route.response_field is not None
+            and route.status_code is None
+        )
+
+    async def answer(self, request: Request) -> Response:
+        """Answer the request.
+
+        Raises:
+            Fallback: FastAPI has to answer it; nothing has been done yet.
+        """
+        body = None if self._body is None else await _read_json(request)
+        arguments = await self._endpoint.arguments(request, {})
+        if self._body is not None:
+            arguments[self._body_name], errors = self._body.validate(body, loc=("body",))
+            if errors:
+                raise Fallback
+        headers = None
+        if self._response_name is not None:
+            arguments[self._response_name] = headers = Response()
+        result = await self._endpoint.function(**arguments)
+        if isinstance(result, Response):
+            return result
+        content, errors = self._response_model.validate(result, loc=("response",))
+        if errors:
+            raise RuntimeError(f"the response does not fit its model: {errors}")
+        response = Response(self._response_model.serialize_json(content), media_type="application/json")
+        if headers is not None:
+            response.raw_headers += [each for each in headers.raw_headers if each[0] != b"content-length"]
+        return response
+
+
+class _Callable:
+    """An endpoint or a dependency, and where its arguments come from."""
+
+    def __init__(self, dependant: Dependant) -> None:
+        self.function = cast("Callable[..., Awaitable[Any]]", dependant.call)
+        self._dependencies = [(each.name, _Callable(each)) for each in dependant.dependencies]
+        # Security schemes take any connection.
+        self._request_name = dependant.request_param_name or dependant.http_connection_param_name
+        self._parameters = [
+            _Parameter(field, where)
+            for where, fields in (
+                ("path_params", dependant.path_params),
+                ("query_params", dependant.query_params),
+                ("headers", dependant.header_params),
+            )
+            for field in fields
+        ]
+
+    @staticmethod
+    def supports(dependant: Dependant) -> bool:
+        """Tell whether it and its dependencies use only what is implemented here."""
+        call = dependant.call
+        return (
+            (inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(type(call).__call__))
+            and all(map(_Parameter.supports, (*dependant.path_params, *dependant.query_params)))
+            and all(map(_Parameter.supports, dependant.header_params))
+            and not dependant.cookie_params
+            and dependant.websocket_param_name is None
+            and dependant.background_tasks_param_name is None
+            and dependant.security_scopes_param_name is None
+            and dependant.concurrency is None
+            and dependant.use_cache
+            and all(map(_Callable.supports, dependant.dependencies))
+        )
+
+    async def arguments(self, request: Request, solved: dict[object, Any]) -> dict[str, Any]:
+        """Return the arguments, and add the results of dependencies to `solved`.
+
+        Raises:
+            Fallback: A parameter is not valid.
+        """
+        arguments: dict[str, Any] = {}
+        for name, dependency in self._dependencies:
+            function = dependency.function
+            if function not in solved:
+                solved[function] = await function(**await dependency.arguments(request, solved))
+            if name is not None:
+                arguments[name] = solved[function]
+        for parameter in self._parameters:
+            arguments[parameter.name] = parameter.read(request)
+        if self._request_name is not None:
+            arguments[self._request_name] = request
+        return arguments
+
+
+class _Parameter:
+    """A parameter in the path, the query or a header; or a model of the whole query."""
+
+    def __init__(self, field: ModelField, where: str) -> None:
+        self.name = field.name
+        self._field = field
+        self._where = where
+        self._is_model = _is_model(field)
+
+    @staticmethod
+    def supports(field: ModelField) -> bool:
+        """Tell whether it is a single value, or a model of single values without aliases."""
+        if not _is_model(field):
+            return not field_annotation_is_sequence(field.field_info.annotation)
+        model = cast("type[BaseModel]", field.field_info.annotation)
+        return not any(
+            info.alias or info.validation_alias or field_annotation_is_sequence(info.annotation)
+            for info in model.model_fields.values()
+        )
+
+    def read(self, request: Request) -> Any:
+        """Return its value.
+
+        Raises:
+            Fallback: The value is not valid, or there is more than one.
+        """
+        source = getattr(request, self._where)
+        if self._is_model:
+            value = dict(source)
+            if len(value) != len(source.multi_items()):
+                raise Fallback
+        else:
+            value = source.get(self._field.alias)
+            if value is None:
+                if self._field.field_info.is_required():
+                    raise Fallback
+                return deepcopy(self._field.default)
+        value, errors = self._field.validate(value, loc=())
+        if errors:
+            raise Fallback
+        return value
+
+
+def _is_model(field: ModelField) -> bool:
+    annotation = field.field_info.annotation
+    return inspect.isclass(annotation) and issubclass(annotation, BaseModel)
+
+
+async def _read_json(request: Request) -> Any:
+    """Return the body, if its type is what clients usually send."""
+    if request.headers.get("content-type") != "application/json":
+        raise Fallback
+    try:
+        body = await request.json()
+    except (ValueError, ClientDisconnect) as exc:
+        raise Fallback from exc
+    if body is None:
+        raise Fallback
+    return body
