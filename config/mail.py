@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import EmailStr, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
+from config.emails import SenderEmail
 from config.origins import is_host, is_origin
 
 DEFAULT_FRONTEND_HOST = "http://localhost:5173"
@@ -26,7 +27,7 @@ class MailSettings(BaseSettings):
     smtp_user: str | None = None
     smtp_password: SecretStr | None = None
     smtp_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 10.0
-    emails_from_email: EmailStr | None = None
+    emails_from_email: SenderEmail | None = None
     emails_from_name: Annotated[str | None, Field(max_length=100)] = None
     mail_queue_size: Annotated[int, Field(ge=1, le=100_000)] = 1000
     password_reset_expire_minutes: Annotated[int, Field(ge=1, le=10_080)] = 60

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, EmailStr, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from config.database import LOCAL_SERVERS, SCHEMES, DatabaseChoice, MongoDriver, url_schemes
+from config.emails import UserEmail
 from config.errors import SettingsError
 from config.mail import MailSettings
 from config.origins import is_origin, split
@@ -79,7 +80,7 @@ class Settings(MailSettings, DatabaseChoice):
     login_limit_per_client: RateLimit = Field("60/minute", validate_default=False)
     recovery_limit: RateLimit = Field("5/minute", validate_default=False)
     recovery_limit_per_client: RateLimit = Field("30/minute", validate_default=False)
-    first_superuser: EmailStr | None = None
+    first_superuser: UserEmail | None = None
     first_superuser_password: SecretStr | None = None
     cors_origins: Annotated[tuple[str, ...] | None, NoDecode] = None
 

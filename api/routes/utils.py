@@ -10,7 +10,7 @@ from api.deps import Mail, Superuser
 from api.emails import DeliveryTestEmail
 from api.errors import NOT_PRIVILEGED, TOKEN_PROBLEMS, documented
 from api.routing import make_router
-from api.schemas import Message
+from api.schemas import Message, WrittenEmail
 from backends.models import Email
 
 router = make_router("utils", "/utils")
@@ -24,7 +24,7 @@ router = make_router("utils", "/utils")
 )
 async def test_email(
     _: Superuser,  # noqa: PT019 - a route, no test
-    email_to: Annotated[Email, Query()],
+    email_to: Annotated[Email, WrittenEmail, Query()],
     mail: Mail,
 ) -> Message:
     """Send a test mail, to see that mail arrives."""

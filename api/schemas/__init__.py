@@ -8,7 +8,15 @@ from api.schemas.accounts import (
     StatementEntryPublic,
     StatementPublic,
 )
-from api.schemas.fields import Balance, Secret, Timestamp, WrittenBool, WrittenInt, WrittenTime
+from api.schemas.fields import (
+    Balance,
+    Secret,
+    Timestamp,
+    WrittenBool,
+    WrittenEmail,
+    WrittenInt,
+    WrittenTime,
+)
 from api.schemas.items import (
     ItemCreate,
     ItemListQuery,
@@ -75,6 +83,7 @@ __all__ = [
     "UserUpdateMe",
     "UsersPublic",
     "WrittenBool",
+    "WrittenEmail",
     "WrittenInt",
     "WrittenTime",
 ]

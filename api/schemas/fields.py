@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from backends.ids import write_time
+from backends.models import trim_email
 
 Timestamp = Annotated[
     datetime,
@@ -18,14 +19,32 @@ Timestamp = Annotated[
 ]
 
 
-def _no_number(value: object) -> object:
+_PLUS_HINT = "in a query a + stands for a blank; write it as %2B"
+
+
+def _written_time(value: object) -> object:
     """Refuse what pydantic would read as Unix time, in seconds or milliseconds by its size."""
     if isinstance(value, str) and not re.match(r"[0-9]{4}-", value):
         raise PydanticCustomError("datetime_parsing", "Input should be a time such as 2026-11-22T16:25:25Z")
+    if isinstance(value, str) and re.search(r":.* [0-9]{2}:?[0-9]{2}$", value):
+        raise PydanticCustomError(
+            "datetime_parsing", f"Input should have the sign of its zone: {_PLUS_HINT}"
+        )
     return value
 
 
-WrittenTime = BeforeValidator(_no_number)
+WrittenTime = BeforeValidator(_written_time)
+
+
+def _written_email(value: object) -> object:
+    """Refuse an address with blanks before the `@`, where there may have been plus signs."""
+    if isinstance(value, str) and " " in trim_email(value).rpartition("@")[0]:
+        message = f"value is not a valid email address: It has a blank before the @-sign: {_PLUS_HINT}"
+        raise PydanticCustomError("value_error", message)
+    return value
+
+
+WrittenEmail = BeforeValidator(_written_email)
 
 
 def _written_as(pattern: str, error_type: str, message: str) -> BeforeValidator:

@@ -25,6 +25,8 @@ from backends.models.text import (
     Title,
     fold_case,
     normalise_email,
+    normalise_new_email,
+    trim_email,
     with_folded,
 )
 from backends.models.times import TimeAfter, TimeBefore
@@ -89,5 +91,7 @@ __all__ = [
     "UserSort",
     "fold_case",
     "normalise_email",
+    "normalise_new_email",
+    "trim_email",
     "with_folded",
 ]

@@ -6,10 +6,24 @@ from typing import Annotated, Any
 from unicodedata import normalize
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 EMAIL_MAX_LENGTH = 255
+
+LOCAL_PART_MAX_BYTES = 64
+"""What may stand before the `@`: RFC 5321, section 4.5.3.1.1, and RFC 6531, section 3.2, for UTF-8."""
+
+# What comes along unseen when an address is typed, pasted or read from a file. None of it can begin or end
+# an address, so that no two addresses become one.
+_BLANKS = (
+    # Unicode's White_Space
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+    # no width: the soft hyphen, joiners, the byte order mark, and what sets the direction of writing
+    "\xad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060"
+    "\u2066\u2067\u2068\u2069\ufeff"
+)
 
 
 def storable(text: str) -> str:
@@ -19,15 +33,21 @@ def storable(text: str) -> str:
     return text
 
 
+def trim_email(text: str) -> str:
+    """Return the address without the blanks around it, those that have no width too."""
+    return text.strip(_BLANKS)
+
+
 def normalise_email(text: str) -> str:
     """Return the one spelling under which an address is stored and found.
 
-    The syntax is checked (RFC 5321 and 6531, no DNS look-up), all of it is lower-cased and put into
-    Unicode NFC, so that two spellings of one address can't become two users.
+    Blanks around it are removed, the syntax is checked (RFC 5321 and 6531, no DNS look-up), all of it is
+    lower-cased and put into Unicode NFC, so that two spellings of one address can't become two users.
 
     Raises:
         ValueError: The text is no e-mail address, or no longer one once it is normalised.
     """
+    text = trim_email(text)
     if len(text) > EMAIL_MAX_LENGTH:
         # Before the library looks at each character: whoever signs in may send a megabyte.
         raise ValueError("value is not a valid email address: it is too long")
@@ -37,6 +57,24 @@ def normalise_email(text: str) -> str:
     if address != checked:
         # The small letters may be longer: what is stored must itself be an address, or nobody finds it.
         _checked_email(address)
+    return address
+
+
+def normalise_new_email(text: str) -> str:
+    """Return the same for an address that is to be stored: its local part has at most 64 bytes.
+
+    Only of new ones is that asked, so that users who have a longer one can still sign in.
+
+    Raises:
+        ValueError: As `normalise_email`, or the local part is too long.
+    """
+    address = normalise_email(text)
+    size = len(address.rpartition("@")[0].encode())
+    if size > LOCAL_PART_MAX_BYTES:
+        raise ValueError(
+            "value is not a valid email address: "
+            f"It has {size} bytes before the @-sign, of {LOCAL_PART_MAX_BYTES} that are allowed."
+        )
     return address
 
 
@@ -66,7 +104,7 @@ def with_folded(values: dict[str, Any]) -> dict[str, Any]:
 
 def _email(text: str) -> str:
     try:
-        return normalise_email(text)
+        return normalise_new_email(text)
     except ValueError as exc:
         raise PydanticCustomError("value_error", "{reason}", {"reason": str(exc)}) from None
 
@@ -75,6 +113,7 @@ def _email(text: str) -> str:
 # refuses lone surrogates, which it only sees when it has to look at the characters.
 Email = Annotated[
     str,
+    BeforeValidator(lambda value: trim_email(value) if isinstance(value, str) else value),
     Field(max_length=EMAIL_MAX_LENGTH),
     AfterValidator(storable),
     AfterValidator(_email),

@@ -46,7 +46,11 @@ NO_ADDRESS: list[Any] = [
     "a@b",
     "a b@example.com",
     "a@example..com",
-    "a@example.com\n",
+    "a@exam\nple.com",
+    "a\xa0@example.com",
+    "a" * 65 + "@example.com",
+    "\u00fc" * 33 + "@example.com",
+    "a@" + "b" * 64 + ".com",
     "Ada <ada@example.com>",
     "a@[127.0.0.1]",
     address(256),
@@ -70,7 +74,14 @@ FAULTS: dict[str, list[Any]] = {
     "currency": NO_CURRENCY,
 }
 BOUNDARIES: dict[str, list[Any]] = {
-    "email": [address(254), "a@b.co", "x@example.com", "ü@exämple.com", "a+tag@sub.example.com"],
+    "email": [
+        address(254),
+        "a@b.co",
+        "x@example.com",
+        "ü@exämple.com",
+        "a+tag@sub.example.com",
+        "ü" * 32 + "@x.io",
+    ],
     "password": [SECRET + "78", ASTRAL * 8, SECRET + "x" * 122, ASTRAL * 128],
     "name": ["", "x" * 255, ASTRAL * 255],
     "title": ["x", " ", "x" * 255, ASTRAL * 255],

@@ -33,6 +33,7 @@ SPELLINGS = {
     "capital that becomes two characters": ["i\u0307@x.io", "\u0130@x.io", "I\u0307@x.io"],
     "astral": ["\U00010428@x.io", "\U00010400@x.io"],
     "plus and dots": ["a.b+c@x.io", "A.B+C@x.io"],
+    "blanks around": ["b@x.io", " b@x.io ", "\tb@x.io\r\n", "\u00a0B@x.io\u3000", "\u200bb@x.io\ufeff"],
 }
 
 NO_ADDRESSES = [
@@ -44,10 +45,11 @@ NO_ADDRESSES = [
     "@x.io",
     "a@@x.io",
     "a@x.io@x.io",
-    " a@x.io",
-    "a@x.io ",
-    "a@x.io\n",
+    "a @x.io",
+    "a@ x.io",
+    "a@x.io\n b@x.io",
     "a@x.io\x00",
+    "a@x.io\x00 ",
     "\x00",
     "\x00a@x.io",
     "\ud800@x.io",

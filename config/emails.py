@@ -1,0 +1,24 @@
+"""Email addresses in settings, which are checked as the API checks them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, EmailStr
+
+
+# The data layer is imported here, because it imports the settings.
+def _normalise(value: str) -> str:
+    from backends.models import normalise_new_email  # noqa: PLC0415
+
+    return normalise_new_email(value)
+
+
+def _trim(value: object) -> object:
+    from backends.models import trim_email  # noqa: PLC0415
+
+    return trim_email(value) if isinstance(value, str) else value
+
+
+UserEmail = Annotated[str, AfterValidator(_normalise)]
+SenderEmail = Annotated[EmailStr, BeforeValidator(_trim)]
