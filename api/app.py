@@ -17,6 +17,7 @@ from api.deps import API_PREFIX, Services
 from api.fast_path_check import on_fast_path
 from api.headers import SecurityHeaders
 from api.mailer import Mailer
+from api.normalisation import NormalisedRequests
 from api.request_limits import RequestLimits
 from api.routes import accounts, items, login, private, transfers, users, utils
 from api.security import Passwords
@@ -50,13 +51,18 @@ TAGS = {
 
 
 class _App(FastAPI):
-    """FastAPI, with the bodies of errors in the OpenAPI document as they are."""
+    """FastAPI, with an OpenAPI document that describes errors and the root path as they are."""
 
     def openapi(self) -> dict[str, Any]:
         """Return the document: errors are JSON, and a 422 has a `code` and does not repeat the input."""
         if self.openapi_schema:
             return self.openapi_schema
         document = super().openapi()
+        for server in self.servers:
+            for scheme in document["components"]["securitySchemes"].values():
+                # Swagger UI resolves it against the host, not below the server's path.
+                flow = scheme["flows"]["password"]
+                flow["tokenUrl"] = server["url"] + flow["tokenUrl"]
         schemas = document["components"]["schemas"]
         schemas[errors.ErrorBody.__name__] = errors.ErrorBody.model_json_schema()
         error = schemas["HTTPValidationError"]
@@ -93,22 +99,25 @@ def create_app(
         openapi_url=f"{API_PREFIX}/openapi.json" if settings.shows_docs else None,
         docs_url=None,
         redoc_url=None,
+        servers=[{"url": settings.root_path}] if settings.root_path else None,
+        root_path_in_servers=False,
         lifespan=_lifespan(settings, opener),
         telemetry=telemetry,
     )
     if settings.shows_docs:
-        docs.install(app)
+        docs.install(app, settings.root_path)
     errors.install(app)
     # What is added later is further out; CORS is outside of the errors, so that a browser may read those.
     app.add_middleware(RequestLimits, max_body_bytes=settings.max_body_bytes)
     app.add_middleware(
         Cors,
         allow_origins=settings.allowed_origins,
-        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["authorization", "content-type", "idempotency-key", "if-match", "if-none-match"],
-        expose_headers=["ETag", "Retry-After"],
+        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["Allow", "ETag", "Retry-After", "Subject", "WWW-Authenticate"],
     )
     app.add_middleware(SecurityHeaders, strict_transport=not settings.is_local)
+    app.add_middleware(NormalisedRequests, root_path=settings.root_path)
     # What is called most comes first: the router tries one route after the other.
     modules = [utils, items, transfers, accounts, users, login]
     if settings.is_local:

@@ -26,16 +26,21 @@ REDIRECT = f"{PAGE}/oauth2-redirect"
 _INLINE_SCRIPT = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL)
 
 
-def install(app: FastAPI) -> None:
-    """Serve Swagger UI at `/docs`; the files are those that the package fastapi-offline ships."""
+def install(app: FastAPI, root_path: str) -> None:
+    """Serve Swagger UI at `/docs`; the files are those that the package fastapi-offline ships.
+
+    Args:
+        app: The application.
+        root_path: ROOT_PATH, below which browsers find what the page needs.
+    """
     app.mount(ASSETS, StaticFiles(directory=str(files("fastapi_offline") / "static")))
     swagger = get_swagger_ui_html(
-        openapi_url=str(app.openapi_url),
+        openapi_url=f"{root_path}{app.openapi_url}",
         title=f"{app.title}: API",
-        oauth2_redirect_url=REDIRECT,
-        swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
-        swagger_css_url=f"{ASSETS}/swagger-ui.css",
-        swagger_favicon_url=f"{ASSETS}/favicon.png",
+        oauth2_redirect_url=f"{root_path}{REDIRECT}",
+        swagger_js_url=f"{root_path}{ASSETS}/swagger-ui-bundle.js",
+        swagger_css_url=f"{root_path}{ASSETS}/swagger-ui.css",
+        swagger_favicon_url=f"{root_path}{ASSETS}/favicon.png",
     )
     for path, page in ((PAGE, swagger), (REDIRECT, get_swagger_ui_oauth2_redirect_html())):
         app.router.routes.append(Route(path, _showing(_guarded(page))))

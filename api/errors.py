@@ -292,13 +292,13 @@ async def _on_http_error(request: Request, exc: Exception) -> JSONResponse:
 
 def _allowed_methods(request: Request) -> list[str]:
     """Return what every route of this path takes: the router names only the first one's methods."""
-    methods = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-    asked = ({**request.scope, "method": method} for method in methods)
-    return [
+    asked = ({**request.scope, "method": method} for method in ("GET", "POST", "PUT", "PATCH", "DELETE"))
+    allowed = [
         scope["method"]
         for scope in asked
         if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
     ]
+    return ["GET", "HEAD", *allowed[1:]] if "GET" in allowed else allowed
 
 
 def _route_of(scope: Scope) -> str:

@@ -55,7 +55,9 @@ async def _keyed(
         message = "There should be one Idempotency-Key"
         error = {"type": "too_many_keys", "loc": ("header", "idempotency-key"), "msg": message}
         raise RequestValidationError([error])
-    return KeyedRequest(idempotency_key, f"{request.method} {request.scope['path']}")
+    # Without the root path: a key stays good when the service moves below another path of its proxy.
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    return KeyedRequest(idempotency_key, f"{request.method} {path}")
 
 
 Keyed = Annotated[KeyedRequest, Depends(_keyed)]

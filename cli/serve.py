@@ -134,7 +134,7 @@ async def _prepare(settings: Settings, *, migrate: bool) -> ServerInfo:
 
 
 def _announce(settings: Settings, server: ServerInfo, host: str, port: int, *, url: str) -> None:
-    base = f"http://{host}:{port}"
+    base = f"http://{host}:{port}{settings.root_path}"
     lines = {
         "Database": f"{server.product} {server.version} ({server.driver}) at {url}",
         "API": f"{base}/api/v1",

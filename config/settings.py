@@ -18,6 +18,7 @@ from config.emails import UserEmail
 from config.errors import SettingsError
 from config.mail import MailSettings
 from config.origins import is_origin, split
+from config.root_path import RootPath
 
 __all__ = [
     "INSECURE_SECRET_KEY",
@@ -75,6 +76,7 @@ class Settings(MailSettings, DatabaseChoice):
     previous_secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     access_token_expire_minutes: Annotated[int, Field(ge=1, le=525_600)] = 60 * 24 * 8
     docs: bool | None = None
+    root_path: RootPath = ""
     max_body_bytes: Annotated[int, Field(ge=1024, le=1024**3)] = 1024**2
     login_limit: RateLimit = Field("10/minute", validate_default=False)
     login_limit_per_client: RateLimit = Field("60/minute", validate_default=False)

@@ -144,6 +144,9 @@ async def test_operation_lets_in_whom_the_matrix_names(
         before = await scene.stored()
         caller = (scene.other, scene.user, scene.superuser)[number]
         answer = await scene.send(route, caller=caller.http)
+        if route.method == "GET":
+            head = await caller.http.head(scene.path(route))
+            assert (head.status_code, head.headers) == (answer.status_code, answer.headers)
         has_transactions = Capability.TRANSACTIONS in service.backend.capabilities
         if verdict in {YES, NOT_OWNER} and route.operation in NEED_TRANSACTIONS and not has_transactions:
             assert answer.status_code == 501

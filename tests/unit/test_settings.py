@@ -128,6 +128,7 @@ def test_load_reads_every_variable(load: Load) -> None:
         PREVIOUS_SECRET_KEYS=f"{SECRET}-1, {SECRET}-2",
         ACCESS_TOKEN_EXPIRE_MINUTES="1",
         DOCS="true",
+        ROOT_PATH="/shop",
         MAX_BODY_BYTES="1024",
         LOGIN_LIMIT="1/second",
         LOGIN_LIMIT_PER_CLIENT="2/second",
@@ -170,6 +171,7 @@ def test_load_reads_every_variable(load: Load) -> None:
         "environment": "production",
         "access_token_expire_minutes": 1,
         "docs": True,
+        "root_path": "/shop",
         "max_body_bytes": 1024,
         "login_limit": "1/second",
         "login_limit_per_client": "2/second",
@@ -400,12 +402,78 @@ def test_load_outside_local_demands_a_password_for_the_first_superuser(load: Loa
     assert "8 to 128 characters" in line
 
 
-@pytest.mark.parametrize("email", ["root", "root@", "@example.com", "root@example..com", "a b@example.com"])
+@pytest.mark.parametrize(
+    "email",
+    ["root", "root@", "@example.com", "root@example..com", "a b@example.com", "a" * 65 + "@example.com"],
+)
 def test_load_with_a_bad_first_superuser_says_that_it_is_no_address(load: Load, email: str) -> None:
     """What no user could have as an address is found at the start."""
     (line,) = faults(load, FIRST_SUPERUSER=email)
     assert line.startswith("FIRST_SUPERUSER: ")
     assert "email address" in line
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", "\n", "\xa0", "\u200b", "\ufeff"])
+def test_load_takes_addresses_without_the_blanks_around_them(load: Load, blank: str) -> None:
+    """As the API does: they come along when an address is pasted, or read from a file."""
+    settings = load(
+        FIRST_SUPERUSER=f"{blank}root@example.com{blank}",
+        EMAILS_FROM_EMAIL=f"{blank}post@example.com{blank}",
+    )
+    assert (settings.first_superuser, settings.emails_from_email) == (
+        "root@example.com",
+        "post@example.com",
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    {
+        "/": "",
+        "/shop": "/shop",
+        "/shop/": "/shop",
+        " /shop// ": "/shop",
+        "/a/b.c-d_e~f": "/a/b.c-d_e~f",
+        "/api": "/api",
+        "/api/v1/": "/api/v1",
+        "/caf\u00e9": "/caf%C3%A9",
+        "/caf%c3%a9": "/caf%c3%a9",
+        "/my%20shop": "/my%20shop",
+        "/@team:1": "/@team:1",
+    }.items(),
+)
+def test_load_takes_a_root_path_with_and_without_its_slash(load: Load, given: str, expected: str) -> None:
+    """It becomes what URLs have."""
+    assert load(ROOT_PATH=given).root_path == expected
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "shop",
+        "//shop",
+        "/a//b",
+        "/a/./b",
+        "/a/../b",
+        "/%2e%2e/b",
+        "/a%2Fb",
+        "/a%",
+        "/a%0Ab",
+        "/%FF",
+        "/a?b",
+        "/a#b",
+        "/a\\b",
+        "/a'b",
+        "/<a>",
+        "https://example.com/shop",
+        "${ROOT}",
+    ],
+)
+def test_load_with_a_bad_root_path_says_what_it_should_be(load: Load, path: str) -> None:
+    """It is put into URLs and into a page."""
+    (line,) = faults(load, ROOT_PATH=path)
+    assert line.startswith("ROOT_PATH: ")
+    assert "/shop" in line
 
 
 @pytest.mark.parametrize("password", ["hunter2", "hunter2" * 19])

@@ -1,0 +1,62 @@
+"""Gives every request one form, whichever server and proxy it came through."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from api.deps import API_PREFIX
+from api.docs import PAGE
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class NormalisedRequests:
+    """Middleware that strips the values of headers, answers HEAD as GET, and sets the root path.
+
+    - White space around a header's value is not a part of it (RFC 9110, section 5.5). h11 strips it, but
+      httptools leaves what stands at the end.
+    - HEAD is answered as GET is, without the body (section 9.3.2). Routes declare GET alone, so that the
+      OpenAPI document does not describe everything twice.
+    - In ASGI a path begins with the root path. A proxy may have stripped it, or not: both are understood.
+    """
+
+    def __init__(self, app: ASGIApp, *, root_path: str) -> None:
+        """Take ROOT_PATH as it is in a URL."""
+        self._app = app
+        self._root_path = unquote(root_path)
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Run the application; see the class."""
+        if scope["type"] == "http":
+            scope["headers"] = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
+            if self._root_path:
+                scope["root_path"] = self._root_path
+                scope["path"] = self._root_path + self._path_below_root(scope["path"])
+            if scope["method"] == "HEAD":
+                return self._answer_head(scope, receive, send)
+        return self._app(scope, receive, send)
+
+    def _path_below_root(self, path: str) -> str:
+        """Return the path without the root path, if it is there.
+
+        With ROOT_PATH=/api a proxy that strips it sends `/api/v1/items/` for `/api/api/v1/items/`: the root
+        path is there only if a path of this service follows it.
+        """
+        below = path.removeprefix(self._root_path)
+        return below if f"{below}/".startswith((f"{API_PREFIX}/", f"{PAGE}/")) else path
+
+    async def _answer_head(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as GET, but end the response after its headers.
+
+        A response that is streamed is then called off, as if the client had hung up.
+        """
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body"})
+
+        await self._app({**scope, "method": "GET"}, receive, send_head)
