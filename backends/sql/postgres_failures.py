@@ -62,7 +62,9 @@ FAILURES: dict[str, Failure] = {
     ),
     "42501": Failure("denied", "the user of the database may not do this", _GRANT),
     # The schema
-    "42P01": Failure("failed", "a table is missing", _MIGRATE),
+    "42P01": Failure(
+        "unavailable", "a table is missing, or the user may not use its schema any more", _MIGRATE
+    ),
     "42703": Failure("failed", "a column is missing", _MIGRATE),
     "42883": Failure("failed", "a function is missing", _MIGRATE),
     "42704": Failure("failed", "the server does not know this", "check the options in DATABASE_URL"),
