@@ -159,7 +159,7 @@ class PostgresProvision(Provision):
         self._shared = self.empty_database()
         self.settings = await self._shared.__aenter__()
         await open_migrator(self.settings).upgrade()
-        self._cleaner = await _connect(self.settings.url)
+        self._cleaner = await connect_postgres(self.settings.url)
 
     async def clean(self) -> None:
         """See `Provision`."""
@@ -180,12 +180,12 @@ class PostgresProvision(Provision):
         await self._run_on_server(f"DROP DATABASE {name}")
 
     async def _run_on_server(self, statement: str) -> None:
-        connection = await _connect(self._server_url)
+        connection = await connect_postgres(self._server_url)
         await connection.execute(statement)
         await connection.close()
 
 
-async def _connect(url: str) -> asyncpg.Connection:
+async def connect_postgres(url: str) -> asyncpg.Connection:
     """Connect to PostgreSQL, whichever driver the URL names."""
     return await asyncpg.connect(
         make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)

@@ -245,7 +245,8 @@ def _read_only(facts: Mapping[str, Any]) -> Iterator[UnmetRequirement]:
             subject="server",
             found="default_transaction_read_only is on, so that nothing can be written",
             needed="off is needed",
-            remedy=f"ALTER ROLE {facts['user']} IN DATABASE {facts['database']} "
+            remedy="SET default_transaction_read_only = off, and then "
+            f"ALTER ROLE {facts['user']} IN DATABASE {facts['database']} "
             "SET default_transaction_read_only = off; a provider may have set it because the disk is full",
         )
 

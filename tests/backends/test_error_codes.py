@@ -30,10 +30,12 @@ POSTGRES_CONSTRAINTS: dict[type[asyncpg.PostgresError], sql.Constraint] = {
 POSTGRES: dict[str, Meaning] = {
     **dict.fromkeys(["40001", "40P01", "55P03"], Conflict),
     **dict.fromkeys(["53000", "53100", "53200", "53300", "53400", "57014", "25006"], Unavailable),
-    **dict.fromkeys(["58000", "58030", "28000", "28P01", "3D000", "55000", "55006", "F0000"], Unavailable),
+    **dict.fromkeys(
+        ["58000", "58030", "28000", "28P01", "3D000", "42P01", "55000", "55006", "F0000"], Unavailable
+    ),
     **dict.fromkeys(["08000", "08003", "08006", "08P01", "40003", "25P03", "25P04"], ConnectionLost),
     **dict.fromkeys(["57P01", "57P02", "57P03", "57P04", "57P05"], ConnectionLost),
-    **dict.fromkeys(["42601", "3F000", "23502", "42P01", "42703", "42704", "42883"], BackendError),
+    **dict.fromkeys(["42601", "3F000", "23502", "42703", "42704", "42883"], BackendError),
     **dict.fromkeys(["42P07", "42710", "42701", "42P06", "2BP01", "26000", "42P05"], BackendError),
     **dict.fromkeys(["22021", "22P05", "22023", "22003", "0A000", "25P02", "54000"], BackendError),
     **dict.fromkeys(["XX000", "XX001", "XX002", "P0001", "21000"], BackendError),
