@@ -39,6 +39,9 @@ POSTGRES: dict[str, Meaning] = {
     **dict.fromkeys(["42P07", "42710", "42701", "42P06", "2BP01", "26000", "42P05"], BackendError),
     **dict.fromkeys(["22021", "22P05", "22023", "22003", "0A000", "25P02", "54000"], BackendError),
     **dict.fromkeys(["XX000", "XX001", "XX002", "P0001", "21000"], BackendError),
+    # Without a row of their own: one of each class, and one of none.
+    **dict.fromkeys(["28999", "57000"], Unavailable),
+    **dict.fromkeys(["42804", "XX999", "99999"], BackendError),
     "42501": PermissionDenied,
 }
 SQLITE_CONSTRAINTS: dict[str, sql.Constraint] = {
@@ -82,6 +85,7 @@ MONGO_CLASSES: list[tuple[pymongo.PyMongoError, Meaning]] = [
     (pymongo.OperationFailure("x"), BackendError),
     (pymongo.InvalidOperation("x"), BackendError),
     (pymongo.BulkWriteError({"writeErrors": []}), BackendError),
+    (pymongo.BulkWriteError({"writeErrors": [{"code": 112}, {"code": 1}]}), Conflict),
 ]
 
 
@@ -175,13 +179,21 @@ def test_mongo_error_means(code: int) -> None:
 
 @pytest.mark.parametrize(("error", "meaning"), MONGO_CLASSES, ids=repr)
 def test_mongo_error_without_a_code_means(error: pymongo.PyMongoError, meaning: Meaning) -> None:
-    """By its class."""
+    """By its class; of many, by the first."""
     with pytest.raises(BackendError) as caught, mongo.translate_errors():
         raise error
     assert means(caught.value, meaning)
 
 
-@pytest.mark.parametrize("error", [pymongo.OperationFailure("x", 13), pymongo.AutoReconnect("x")], ids=repr)
+@pytest.mark.parametrize(
+    "error",
+    [
+        pymongo.OperationFailure("x", 13),
+        pymongo.AutoReconnect("x"),
+        pymongo.ServerSelectionTimeoutError("x"),
+    ],
+    ids=repr,
+)
 def test_mongo_label_of_a_transaction_says_more_than_the_error(error: pymongo.PyMongoError) -> None:
     """What the server calls transient is tried again, whatever it was."""
     error._add_error_label(mongo.TRANSIENT_TRANSACTION)
@@ -207,7 +219,8 @@ def test_mongo_duplicate_key_names_the_field(key_pattern: dict[str, int] | None,
 def test_every_row_has_an_expectation() -> None:
     """Above: whoever adds a row says what it is to mean."""
     assert postgres_failures.FAILURES.keys() <= POSTGRES.keys()
-    assert postgres_failures.CLASSES.keys() <= {code[:2] for code in POSTGRES}
+    without_a_row = POSTGRES.keys() - postgres_failures.FAILURES.keys()
+    assert postgres_failures.CLASSES.keys() <= {code[:2] for code in without_a_row}
     assert sqlite_failures.FAILURES.keys() <= SQLITE.keys()
     assert mongo_failures.FAILURES.keys() <= MONGO.keys()
     constraints = {*(kind.sqlstate for kind in POSTGRES_CONSTRAINTS), *SQLITE_CONSTRAINTS}

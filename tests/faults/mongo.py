@@ -239,15 +239,15 @@ FAULTS = [
         first="users",
     ),
     _in(
-        "backends/mongo/errors.py",
+        "backends/mongo/failures.py",
         "mongo: a transaction that the server gave up is taken for final",
-        ("    251,  # NoSuchTransaction: the server gave it up\n", ""),
+        ("    251: COLLISION,  # NoSuchTransaction: the server gave it up\n", ""),
         first="tests/backends/test_error_codes.py",
     ),
     _in(
-        "backends/mongo/errors.py",
+        "backends/mongo/failures.py",
         "mongo: a primary that stepped down is taken for a failure",
-        ("    189,  # PrimarySteppedDown\n", ""),
+        ("    189: _PRIMARY,  # PrimarySteppedDown\n", ""),
         first="tests/backends/test_error_codes.py",
     ),
     _in(
