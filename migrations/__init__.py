@@ -41,34 +41,43 @@ class Revision:
 class Migrator(Protocol):
     """Changes the schema of the database that the settings name.
 
-    Every method raises the errors of `backends.errors` for a database that can't be reached.
+    Every method that connects raises the errors of `backends.errors` for a database that can't be reached,
+    and `ForeignSchema` for one in which another application's things have names that EitherDB uses, or
+    whose history is another application's. That is found out before anything is written, a lock included.
+    What an interrupted run of EitherDB left is EitherDB's, and so is what an earlier version made.
     """
 
     async def upgrade(self, target: str = "head") -> list[str]:
         """Apply every revision up to and including `target` that is not applied yet; return those.
 
         Instances that call this at the same time take turns behind a lock in the database: the first
-        applies, the others find nothing to do. Interrupted anywhere, it can simply be run again.
+        applies, the others find nothing to do. Interrupted anywhere, it can simply be run again. The lock
+        does not outlive its holder, also behind a connection pooler, and `migrations.waiting.wait_for_lock`
+        waits for it: no longer than `LOCK_WAIT_SECONDS`, and saying for whom.
 
         Raises:
             MigrationError: There is no such revision: `resolve_target` says so.
-            SchemaMismatch: The database has revisions that this code does not know.
+            SchemaMismatch: The database has revisions of a newer EitherDB.
+            ForeignSchema: There is another application's under any name that the newest revision uses.
+            Conflict: Another instance has had the lock for all of that time.
         """
         ...
 
     async def downgrade(self, target: str) -> list[str]:
         """Undo, newest first, every applied revision after `target` (`base` for all); return those.
 
-        Data that the older schema has no place for is lost.
+        Data that the older schema has no place for is lost. What these revisions did not make stays.
 
         Raises:
             MigrationError: There is no such revision.
-            SchemaMismatch: The database has revisions that this code does not know.
+            SchemaMismatch: The database has revisions of a newer EitherDB.
+            ForeignSchema: Something else has taken the place of what a revision made.
+            Conflict: As for `upgrade`.
         """
         ...
 
     async def current(self) -> str | None:
-        """Return the newest applied revision; None for a database that has none."""
+        """Return the newest applied revision, also of a newer EitherDB; None if there is none."""
         ...
 
     def history(self) -> list[Revision]:
@@ -79,7 +88,8 @@ class Migrator(Protocol):
         """Compare the schema in the database with the one that the code declares.
 
         Returns:
-            A sentence a difference, none if they are the same; of a database that was never migrated that.
+            A sentence a difference, none if they are the same; of a database that was never migrated, or
+            is another application's, that.
         """
         ...
 

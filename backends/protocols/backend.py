@@ -81,6 +81,8 @@ class Backend(Protocol):
 
         Raises:
             SchemaMismatch: It is older or newer; the message says which command mends it.
+            ForeignSchema: The database is another application's, or things in it have names that EitherDB
+                uses.
         """
         ...
 

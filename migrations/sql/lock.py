@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
+from backends.errors import Conflict
 from migrations.waiting import wait_for_lock
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 # Any constant will do, as long as every EitherDB uses the same; the lock belongs to one database.
 ADVISORY_LOCK_KEY = 0x65697468_65726462  # "eitherdb"
+
+LOCK_NOT_AVAILABLE = "55P03"
 
 _TAKE = f"SELECT pg_try_advisory_xact_lock({ADVISORY_LOCK_KEY})"
 # A role may not see what other roles' sessions do, but always their process ids.
@@ -43,8 +46,12 @@ async def migration_transaction(connection: AsyncConnection, *, wait_seconds: fl
     on_sqlite = connection.dialect.name == "sqlite"
     try:
         yield
-    except BaseException:
+    except BaseException as exc:
         await (connection.exec_driver_sql("ROLLBACK") if on_sqlite else connection.rollback())
+        if isinstance(exc, DBAPIError) and getattr(exc.orig, "sqlstate", "") == LOCK_NOT_AVAILABLE:
+            raise Conflict(
+                f"a table stayed locked for {wait_seconds:.0f} seconds by a session that pg_locks shows"
+            ) from exc
         raise
     await (connection.exec_driver_sql("COMMIT") if on_sqlite else connection.commit())
 

@@ -22,7 +22,7 @@ from config import Settings
 from eitherdb_lmdb.accounts import LmdbAccountRepository
 from eitherdb_lmdb.counters import LmdbCounterRepository
 from eitherdb_lmdb.items import LmdbItemRepository
-from eitherdb_lmdb.store import REVISION, REVISION_KEY, Store, value_at
+from eitherdb_lmdb.store import REVISION, Store, applied_revision
 from eitherdb_lmdb.users import LmdbUserRepository
 
 
@@ -63,8 +63,7 @@ class LmdbBackend:
 
     async def check_schema(self) -> None:
         """See the protocol."""
-        kept = await self._store.read(lambda transaction: value_at(transaction, REVISION_KEY))
-        applied = None if kept is None else kept.decode()
+        applied = await self._store.read(applied_revision)
         if applied != REVISION:
             raise SchemaMismatch(applied, REVISION)
 

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from backends.errors import SchemaMismatch
+import lmdb
+
+from backends.errors import ForeignSchema, SchemaMismatch
 from config import Settings
-from eitherdb_lmdb.store import REVISION, REVISION_KEY, Store, value_at
+from eitherdb_lmdb.store import REVISION, REVISION_KEY, Store, applied_revision
 from migrations import MigrationError, Migrator, Revision, resolve_target
 
 
@@ -25,9 +27,7 @@ class LmdbMigrator:
         if resolve_target(target, [REVISION], before) == "base" or before == REVISION:
             return []
         async with self._store() as store:
-            is_new = await store.write(
-                lambda transaction: transaction.put(REVISION_KEY, REVISION.encode(), overwrite=False)
-            )
+            is_new = await store.write(_mark)
         return [REVISION] if is_new else []
 
     async def downgrade(self, target: str) -> list[str]:
@@ -42,8 +42,7 @@ class LmdbMigrator:
     async def current(self) -> str | None:
         """See the protocol."""
         async with self._store() as store:
-            kept = await store.read(lambda transaction: value_at(transaction, REVISION_KEY))
-        return None if kept is None else kept.decode()
+            return await store.read(applied_revision)
 
     def history(self) -> list[Revision]:
         """See the protocol."""
@@ -51,11 +50,15 @@ class LmdbMigrator:
 
     async def check(self) -> list[str]:
         """See the protocol. LMDB knows no schema: only the mark can be missing."""
-        is_marked = await self.current() is not None
+        try:
+            is_marked = await self._known() is not None
+        except (ForeignSchema, SchemaMismatch) as exc:
+            return [str(exc)]
         return [] if is_marked else ["the database is empty: run `eitherdb migrate upgrade`"]
 
     async def revision(self, message: str) -> Path:
         """See the protocol."""
+        await self._known()
         raise MigrationError(f"write the revision {message!r} by hand: LMDB has no schema to compare with")
 
     async def _known(self) -> str | None:
@@ -67,8 +70,18 @@ class LmdbMigrator:
     @asynccontextmanager
     async def _store(self) -> AsyncIterator[Store]:
         store = Store(self._settings)
-        yield store
-        await store.close()
+        try:
+            yield store
+        finally:
+            await store.close()
+
+
+def _mark(transaction: lmdb.Transaction) -> bool:
+    """Mark an empty environment; False if another instance has just done so."""
+    if applied_revision(transaction) is not None:
+        return False
+    transaction.put(REVISION_KEY, REVISION.encode())
+    return True
 
 
 def open_migrator(settings: Settings) -> Migrator:

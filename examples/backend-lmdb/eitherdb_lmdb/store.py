@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TypeVar, cast
 
 import lmdb
 
-from backends.errors import BackendError, Unavailable
+from backends.errors import BackendError, ForeignSchema, Unavailable
 from config import Settings
 
 T = TypeVar("T")
@@ -63,6 +64,23 @@ def close_environment(path: Path) -> None:
 def value_at(transaction: lmdb.Transaction, key: bytes) -> bytes | None:
     """Return the value of a key; None if there is none."""
     return cast("bytes | None", transaction.get(key))
+
+
+def applied_revision(transaction: lmdb.Transaction) -> str | None:
+    """Return the revision that the environment is marked with; None for an empty one.
+
+    Raises:
+        ForeignSchema: It is another application's: it has keys without a mark, or an unknown mark.
+    """
+    mark = value_at(transaction, REVISION_KEY)
+    if mark is None:
+        cursor = transaction.cursor()
+        if cursor.first():
+            raise ForeignSchema.occupied([f"key {bytes(cursor.key())!r}"])
+        return None
+    if re.fullmatch(rb"[0-9]{4}", mark) is None:
+        raise ForeignSchema.history(f"key {REVISION_KEY!r}", [repr(mark[:40])])
+    return mark.decode()
 
 
 class Store:

@@ -1,0 +1,179 @@
+"""SQL's migration lock: it ends with its transaction, and waiting for it has a limit and says for whom."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import make_url
+
+from backends.errors import Conflict
+from backends.sql.engine import create_engine
+from config import Settings
+from migrations import open_migrator
+from migrations.sql import migrator
+from migrations.sql.lock import ADVISORY_LOCK_KEY, migration_transaction
+from tests.backends.raw import sql_connection
+from tests.cli.command import call_async, database_on, free_port
+from tests.migrations.numbers import every_number
+from tests.provision import PostgresProvision, Provision, Servers
+
+SHORT_WAIT_SECONDS = 1.3
+FAREWELL = b"X\0\0\0\4"
+"""https://www.postgresql.org/docs/current/protocol-message-formats.html: Terminate."""
+HELD = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+
+
+@asynccontextmanager
+async def another_migration(settings: Settings) -> AsyncIterator[str]:
+    """Hold the lock as another instance does; give the words that describe the holder."""
+    engine = create_engine(settings)
+    async with engine.connect() as connection, migration_transaction(connection, wait_seconds=5):
+        if settings.db_backend == "sqlite":
+            yield f"another process that writes to {engine.url.database}"
+        else:
+            pid = (await connection.exec_driver_sql("SELECT pg_backend_pid()")).scalar_one()
+            yield f"the PostgreSQL session with pid {pid} (application eitherdb, since "
+    await engine.dispose()
+
+
+def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a migration give up soon."""
+    monkeypatch.setattr(migrator, "LOCK_WAIT_SECONDS", SHORT_WAIT_SECONDS)
+
+
+async def test_wait_for_the_lock_says_once_for_whom(
+    sql: Provision, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a second, in a line; when the lock is free the migration goes on."""
+    async with sql.empty_database() as settings:
+        async with another_migration(settings) as holder:
+            waiting = asyncio.create_task(open_migrator(settings).upgrade())
+            while not caplog.records:  # noqa: ASYNC110 - a log sets no event
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(0.3)
+        assert await waiting == every_number(settings)
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    told = record.getMessage()
+    assert told.startswith(f"waiting up to 600 seconds for the migration lock: {holder}")
+    assert told.endswith(" has it")
+
+
+async def test_wait_for_the_lock_ends_with_a_line_that_says_for_whom(
+    sql: Provision, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The command exits with code 2, and nothing was changed."""
+    shorten(monkeypatch)
+    async with sql.empty_database() as settings:
+        async with another_migration(settings) as holder:
+            refused = await call_async(tmp_path, "migrate", "upgrade", settings=settings)
+        *_, line = refused.err.splitlines()
+        assert (refused.exit_code, refused.out) == (2, "")
+        assert line.startswith(
+            f"eitherdb: the migration lock was not free for {SHORT_WAIT_SECONDS:.0f} seconds: {holder}"
+        )
+        assert await open_migrator(settings).current() is None
+
+
+async def test_lock_of_an_earlier_version_is_waited_for(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That took it for its session: two versions of one deployment take turns as well."""
+    shorten(monkeypatch)
+    async with database_on(PostgresProvision(servers)) as settings, sql_connection(settings) as earlier:
+        await earlier.exec_driver_sql(f"SELECT pg_advisory_lock({ADVISORY_LOCK_KEY})")
+        with pytest.raises(Conflict, match="the PostgreSQL session with pid"):
+            await open_migrator(settings).upgrade()
+        await earlier.exec_driver_sql(f"SELECT pg_advisory_unlock({ADVISORY_LOCK_KEY})")
+        assert await open_migrator(settings).upgrade()
+
+
+async def test_table_that_stays_locked_ends_the_migration(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An open transaction of somebody else would let the migration, and all after it, wait for ever."""
+    async with database_on(PostgresProvision(servers)) as settings, sql_connection(settings) as other:
+        await open_migrator(settings).upgrade()
+        await other.exec_driver_sql("BEGIN")
+        await other.exec_driver_sql("SELECT count(*) FROM items")
+        shorten(monkeypatch)
+        async with asyncio.timeout(20):
+            with pytest.raises(Conflict, match="locked"):
+                await open_migrator(settings).downgrade("base")
+        await other.exec_driver_sql("ROLLBACK")
+        assert await open_migrator(settings).downgrade("base")
+
+
+# -- behind a connection pooler ------------------------------------------------------------------
+
+
+class KeptSessions:
+    """A TCP proxy that hides from PostgreSQL when a client goes: its session lives on, as in a pool."""
+
+    def __init__(self, url: str) -> None:
+        self._url = make_url(url)
+        self._servers: list[asyncio.StreamWriter] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on what both sides say, but not the client's farewell."""
+        folder, port = self._url.query["host"], self._url.query["port"]
+        answers, server = await asyncio.open_unix_connection(f"{folder}/.s.PGSQL.{port}")
+        self._servers.append(server)
+        answering = asyncio.create_task(self._answer(answers, writer))
+        self._tasks.add(answering)
+        while (data := await reader.read(65536)) and not data.endswith(FAREWELL):
+            server.write(data)
+        server.write(data.removesuffix(FAREWELL))
+        writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+
+    def close(self) -> None:
+        """End the sessions."""
+        for task in self._tasks:
+            task.cancel()
+        for server in self._servers:
+            server.close()
+
+
+@asynccontextmanager
+async def keeping_sessions(settings: Settings) -> AsyncIterator[Settings]:
+    """Give the settings of the same database behind `KeptSessions`."""
+    proxy, port = KeptSessions(settings.url), free_port()
+    listening = await asyncio.start_server(proxy.serve, "127.0.0.1", port)
+    url = make_url(settings.url).difference_update_query(["host", "port"]).set(host="127.0.0.1", port=port)
+    text = url.render_as_string(hide_password=False)
+    yield settings.model_copy(update={"database_url": SecretStr(text)})
+    listening.close()
+    proxy.close()
+
+
+async def test_session_that_outlives_a_migration_keeps_no_lock(servers: Servers) -> None:
+    """A pooler keeps the session: nothing of the migration is left in it, and the next need not wait."""
+    async with database_on(PostgresProvision(servers)) as direct, keeping_sessions(direct) as settings:
+        async with asyncio.timeout(20):
+            every = await open_migrator(settings).upgrade()
+            assert await open_migrator(settings).upgrade() == []
+            assert await open_migrator(settings).check() == []
+            assert await open_migrator(settings).downgrade("base") == every[::-1]
+        async with sql_connection(direct) as connection:
+            sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            assert (await connection.exec_driver_sql(sessions)).scalar_one() > 4, "no session was kept"
+            assert (await connection.exec_driver_sql(HELD)).scalar_one() == 0
+
+
+async def test_migration_has_no_statement_of_a_name(servers: Servers) -> None:
+    """A pooler gives the session to the next client, whose statement of that name would collide."""
+    async with database_on(PostgresProvision(servers)) as settings, sql_connection(settings) as connection:
+        await connection.exec_driver_sql("SELECT typname, typlen FROM pg_type WHERE typlen > 0")
+        query = "SELECT count(*) FROM pg_prepared_statements"
+        assert (await connection.exec_driver_sql(query)).scalar_one() == 0
