@@ -8,7 +8,7 @@ from typing import Any, Literal
 import jwt
 from fastapi import Response
 from fastapi.exceptions import RequestValidationError
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 
 from api.schemas import (
     AccountListQuery,
@@ -21,6 +21,7 @@ from api.schemas import (
     UserPublic,
 )
 from api.security import sign, unsign
+from backends.errors import UnreadableRow
 from backends.ids import is_id
 from backends.models import AccountSort, ItemSort, Page, Position, TransferSort, UserSort
 from config import Settings
@@ -82,12 +83,27 @@ def shown_page(page: Page[Any], query: ListQuery, name: ListName, settings: Sett
     model would look at every value.
     """
     fields = _SHOWN[name]
+    rows = [{field: row[field] for field in fields} for row in page.rows]
     shown = {
-        "data": [{field: row[field] for field in fields} for row in page.rows],
+        "data": rows,
         "count": page.count,
         "next_cursor": write_cursor(page.next, name, query.sort, settings),
     }
-    return Response(to_json(shown), media_type="application/json")
+    try:
+        return Response(to_json(shown), media_type="application/json")
+    except PydanticSerializationError as exc:
+        raise _unwritable(rows, name) from exc
+
+
+def _unwritable(rows: list[dict[str, Any]], name: ListName) -> Exception:
+    """Name the row and the field that JSON can't have."""
+    for row in rows:
+        for field, value in row.items():
+            try:
+                to_json(value)
+            except PydanticSerializationError:
+                return UnreadableRow(name, str(row["id"]), f'field "{field}" is no value of JSON')
+    raise AssertionError("each row by itself can be written")
 
 
 _SHOWN: dict[ListName, tuple[str, ...]] = {

@@ -32,6 +32,7 @@ from backends.errors import (
     NotOwner,
     NotSupported,
     Unavailable,
+    UnreadableRow,
     VersionMismatch,
 )
 
@@ -329,9 +330,10 @@ class UnexpectedErrors:
 
         try:
             await self._app(scope, receive, watch)
-        except Exception:
+        except Exception as exc:
             error_id = secrets.token_hex(8)
-            logger.exception("error %s: %s %s", error_id, scope["method"], _route_of(scope))
+            reason = f": {exc}" if isinstance(exc, UnreadableRow) else ""
+            logger.exception("error %s: %s %s%s", error_id, scope["method"], _route_of(scope), reason)
             if started:
                 raise
             detail = f"Internal server error (id {error_id})"

@@ -11,6 +11,7 @@
     ├── BalanceOverflow          the account can't hold as much
     ├── IdempotencyKeyReused     the key was used for something else
     ├── NotSupported             the server lacks a capability that the operation needs
+    ├── UnreadableRow            what is stored is not what the contract can serve
     ├── SchemaMismatch           the database's schema is older or newer than the code's
     ├── ForeignSchema            another application's things have names that EitherDB uses
     ├── ServerUnfit              the server or its user lacks what the contract needs
@@ -202,6 +203,22 @@ class ServerUnfit(BackendError):
     def __init__(self, unmet: Sequence[str]) -> None:
         super().__init__("\n".join(unmet))
         self.unmet = tuple(unmet)
+
+
+class UnreadableRow(BackendError):
+    """A stored row is not what the contract can serve: somebody else wrote it.
+
+    Attributes:
+        kind: The name of its table, such as "items".
+        id: Its id, or its key.
+        problem: What is wrong with it.
+    """
+
+    def __init__(self, kind: str, id: str, problem: str) -> None:
+        super().__init__(f"{kind} {id}: {problem}")
+        self.kind = kind
+        self.id = id
+        self.problem = problem
 
 
 class Unavailable(BackendError):

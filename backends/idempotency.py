@@ -7,7 +7,8 @@ import json
 from pydantic import TypeAdapter
 
 from backends import errors
-from backends.errors import BackendError, IdempotencyKeyReused
+from backends.errors import BackendError, IdempotencyKeyReused, UnreadableRow
+from backends.ids import is_id
 from backends.models import Account, Idempotency
 
 
@@ -20,6 +21,12 @@ class EntryId(str):
 Outcome = Account | EntryId | BackendError
 
 _ACCOUNT = TypeAdapter(Account)
+
+_REFUSALS: dict[str, type[BackendError]] = {
+    name: error
+    for name, error in vars(errors).items()
+    if isinstance(error, type) and issubclass(error, BackendError)
+}
 
 
 def write_outcome(outcome: Outcome) -> str:
@@ -42,9 +49,30 @@ def read_outcome(kept: str, kept_fingerprint: str, idempotency: Idempotency) -> 
     """
     if kept_fingerprint != idempotency.fingerprint:
         raise IdempotencyKeyReused(idempotency.key)
-    ((name, facts),) = json.loads(kept).items()
-    if name == EntryId.__name__:
+    try:
+        outcome = parse_outcome(kept)
+    except (ValueError, TypeError) as exc:
+        raise UnreadableRow("idempotency_keys", idempotency.key, 'field "outcome" can\'t be read') from exc
+    if isinstance(outcome, BackendError):
+        raise outcome
+    return outcome
+
+
+def parse_outcome(kept: str) -> Outcome:
+    """Return what `write_outcome` wrote.
+
+    Raises:
+        ValueError: It did not write this.
+        TypeError: The same.
+    """
+    parsed = json.loads(kept)
+    if not isinstance(parsed, dict) or len(parsed) != 1:
+        raise ValueError("there should be one outcome")
+    ((name, facts),) = parsed.items()
+    if name == EntryId.__name__ and isinstance(facts, str) and is_id(facts):
         return EntryId(facts)
     if name == Account.__name__:
         return _ACCOUNT.validate_python(facts)
-    raise getattr(errors, name)(**facts)
+    if name not in _REFUSALS:
+        raise ValueError("there is no such outcome")
+    return _REFUSALS[name](**facts)

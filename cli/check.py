@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cli.database import opened_backend, shown_url
+from cli.rows import as_json as rows_as_json
+from cli.rows import in_words, summary, walk_rows
 from config import Settings, SettingsError
 
 if TYPE_CHECKING:
     from backends.protocols import Backend
     from backends.requirements import Subject, UnmetRequirement
+    from backends.rows.walk import RowReport
 
 Status = Literal["ok", "warning", "failed"]
 
@@ -30,27 +33,36 @@ class Finding:
 
 
 def check(
-    *, as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    rows: Annotated[
+        bool, typer.Option("--rows", help="Walk every row too, and name those that can't be served.")
+    ] = False,
 ) -> None:
     """Check configuration, connection, server, privileges, durability, schema and capabilities.
 
-    Exit code 0 if the API can be served, 1 if the schema must be mended first, 2 if the configuration,
-    the connection, the server or the user's privileges are at fault.
+    With --rows all rows, too. Exit code 0 if the API can be served, 1 if the schema or rows must be mended
+    first, 2 if the configuration, the connection, the server or the user's privileges are at fault.
     """
-    findings = asyncio.run(_findings())
+    findings, row_report = asyncio.run(_look(with_rows=rows))
     failed = [finding.subject for finding in findings if finding.status == "failed"]
     if as_json:
-        typer.echo(json.dumps({"ok": not failed, "findings": [asdict(f) for f in findings]}, indent=2))
+        report: dict[str, object] = {"ok": not failed, "findings": [asdict(f) for f in findings]}
+        if row_report is not None:
+            report["rows"] = rows_as_json(row_report)
+        typer.echo(json.dumps(report, indent=2))
     else:
         for finding in findings:
             typer.echo(f"{finding.subject:<18} {finding.status:<8} {finding.detail}")
             if finding.remedy:
                 typer.echo(f"{'':<18} {'':<8} → {finding.remedy}")
+        for line in in_words(row_report) if row_report else ():
+            typer.echo(line)
     if failed:
-        raise typer.Exit(1 if failed == ["schema"] else 2)
+        raise typer.Exit(1 if set(failed) <= {"schema", "rows"} else 2)
 
 
-async def _findings() -> list[Finding]:
+async def _look(*, with_rows: bool) -> tuple[list[Finding], RowReport | None]:
     """Look at one subject after the other, as far as it goes."""
     from backends.errors import BackendError
 
@@ -58,7 +70,8 @@ async def _findings() -> list[Finding]:
         settings = Settings.load()
     except SettingsError as exc:
         remedy = "`.env.example` explains every setting"
-        return [Finding("configuration", "failed", line, remedy) for line in str(exc).splitlines()]
+        return [Finding("configuration", "failed", line, remedy) for line in str(exc).splitlines()], None
+    report = None
     findings = [_configuration(settings)]
     try:
         async with opened_backend(settings, purpose=None) as backend:
@@ -69,9 +82,29 @@ async def _findings() -> list[Finding]:
             if not any(finding.status == "failed" for finding in findings):
                 findings.append(await _schema(backend, settings))
             findings.extend(_capabilities(backend))
+            if with_rows:
+                unfit = any(each.status == "failed" and each.subject != "schema" for each in findings)
+                finding, report = await _rows(backend, unfit=unfit)
+                findings.append(finding)
     except BackendError as exc:
         findings.append(Finding("connection", "failed", str(exc)))
-    return findings
+    return findings, report
+
+
+async def _rows(backend: Backend, *, unfit: bool) -> tuple[Finding, RowReport | None]:
+    from backends.errors import ForeignSchema, SchemaMismatch
+
+    try:
+        if unfit:
+            return Finding("rows", "warning", "not looked at: mend what is above first"), None
+        await backend.check_schema()
+    except (SchemaMismatch, ForeignSchema):
+        return Finding("rows", "warning", "not looked at: the schema is another one"), None
+    report = await walk_rows(backend)
+    if not any(report.faulty.values()):
+        return Finding("rows", "ok", summary(report)), report
+    remedy = "somebody else wrote or changed them: mend them by hand, or restore them from a backup"
+    return Finding("rows", "failed", summary(report), remedy), report
 
 
 def _configuration(settings: Settings) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from backends.capabilities import Capability
@@ -14,6 +15,7 @@ from backends.mongo.driver import open_driver
 from backends.mongo.errors import connect_errors, translate_errors
 from backends.mongo.items import MongoItemRepository
 from backends.mongo.ownership import look
+from backends.mongo.rows import read_rows
 from backends.mongo.schema import REVISION
 from backends.mongo.users import MongoUserRepository
 from backends.protocols import (
@@ -25,6 +27,7 @@ from backends.protocols import (
     UserRepository,
 )
 from backends.requirements import Purpose, UnmetRequirement
+from backends.rows.stored import Place, RowKind, StoredRow
 
 if TYPE_CHECKING:
     from backends.mongo.driver import Driver
@@ -86,6 +89,12 @@ class MongoBackend:
         return await requirements.unmet(
             self._driver, self.server.version, purpose, wait_seconds=self._majority_wait_seconds
         )
+
+    async def read_rows(
+        self, kind: RowKind, *, by: Sequence[str], start: Place | None, limit: int
+    ) -> list[StoredRow]:
+        """See the protocol."""
+        return await read_rows(self._driver, kind, by=by, start=start, limit=limit)
 
     async def check_schema(self) -> None:
         """See the protocol. Where the schema fits, what a dead process left undone is finished too."""

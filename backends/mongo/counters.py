@@ -10,9 +10,11 @@ from backends.errors import BackendError, Conflict
 from backends.ids import Clock
 from backends.mongo.driver import Document
 from backends.mongo.errors import DuplicateKey, translate_errors
+from backends.mongo.rows import stored_fields
 from backends.mongo.schema import COUNTERS
 from backends.protocols import CLOCK_TOLERANCE, COUNTER_SWEEP_INTERVAL, Count
 from backends.retry import TRIES
+from backends.rows import unreadable
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,8 +25,11 @@ logger = logging.getLogger(__name__)
 
 
 def _to_count(document: Document, now: datetime) -> Count:
-    ends_at = document["ends_at"]
-    return Count(document["value"], ends_at.replace(tzinfo=UTC), ends_at - now)
+    try:
+        ends_at = document["ends_at"]
+        return Count(document["value"], ends_at.replace(tzinfo=UTC), ends_at - now)
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise unreadable("counters", stored_fields("counters", document)) from exc
 
 
 class MongoCounterRepository:

@@ -26,22 +26,27 @@ from backends.mongo.driver import Document
 from backends.mongo.errors import DuplicateKey, translate_errors
 from backends.mongo.lookups import ById
 from backends.mongo.pages import Order, created_between, fetch_page
+from backends.mongo.rows import stored_fields
 from backends.mongo.schema import ITEMS, USERS, object_id
 from backends.mongo.transactions import in_transaction
+from backends.rows import unreadable
 
 if TYPE_CHECKING:
     from backends.mongo.driver import Driver, Session
 
 
 def _to_row(document: Document) -> Row:
-    return {
-        "id": str(document["_id"]),
-        "title": document["title"],
-        "description": document["description"],
-        "owner_id": str(document["owner_id"]),
-        "created_at": write_time(document["created_at"]),
-        "version": document["version"],
-    }
+    try:
+        return {
+            "id": str(document["_id"]),
+            "title": document["title"],
+            "description": document["description"],
+            "owner_id": str(document["owner_id"]),
+            "created_at": write_time(document["created_at"]),
+            "version": document["version"],
+        }
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise unreadable("items", stored_fields("items", document)) from exc
 
 
 def _to_item(document: Document) -> Item:

@@ -151,7 +151,7 @@ ACCOUNTS = CollectionSpec(
 )
 
 # An ObjectId, in words that the planner can follow from an equality.
-_ANY_ID = {"$gt": ObjectId("0" * 24)}
+ANY_ID = {"$gt": ObjectId("0" * 24)}
 
 # The ledger: documents are added and never changed.
 TRANSFERS = CollectionSpec(
@@ -182,10 +182,10 @@ TRANSFERS = CollectionSpec(
         IndexSpec(
             keys=(("from_account_id", 1), ("from_version", 1)),
             unique=True,
-            only={"from_account_id": _ANY_ID},
+            only={"from_account_id": ANY_ID},
         ),
         IndexSpec(
-            keys=(("to_account_id", 1), ("to_version", 1)), unique=True, only={"to_account_id": _ANY_ID}
+            keys=(("to_account_id", 1), ("to_version", 1)), unique=True, only={"to_account_id": ANY_ID}
         ),
         # Serve a superuser's list of all entries, and the two halves of an owner's.
         IndexSpec(keys=(("created_at", -1), ("_id", -1))),

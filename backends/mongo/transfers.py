@@ -20,7 +20,9 @@ from backends.ledger import (
     Taken,
 )
 from backends.models import (
+    ENTRY_FIELDS,
     MAX_MINOR,
+    SIDE_FIELDS,
     Account,
     Idempotency,
     Page,
@@ -36,8 +38,10 @@ from backends.mongo.driver import Document
 from backends.mongo.errors import DuplicateKey, translate_errors
 from backends.mongo.lookups import ById
 from backends.mongo.pages import Order, created_between, fetch_page
+from backends.mongo.rows import stored_fields
 from backends.mongo.schema import ACCOUNTS, IDEMPOTENCY_KEYS, TRANSFERS, USERS, object_id
 from backends.mongo.transactions import transact
+from backends.rows import unreadable
 
 if TYPE_CHECKING:
     from backends.mongo.driver import Driver, Session
@@ -45,17 +49,26 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+_FIELDS = (
+    *(name for name in ENTRY_FIELDS if name != "id"),
+    *(f"{side}_{name}" for side in ("from", "to") for name in SIDE_FIELDS),
+)
+
+
 def account_row(document: Document) -> Row:
     """Map a document of `accounts`."""
-    return {
-        "id": str(document["_id"]),
-        "owner_id": str(document["owner_id"]),
-        "name": document["name"],
-        "currency": document["currency"],
-        "balance_minor": int(document["balance_minor"]),
-        "created_at": write_time(document["created_at"]),
-        "version": int(document["version"]),
-    }
+    try:
+        return {
+            "id": str(document["_id"]),
+            "owner_id": str(document["owner_id"]),
+            "name": document["name"],
+            "currency": document["currency"],
+            "balance_minor": int(document["balance_minor"]),
+            "created_at": write_time(document["created_at"]),
+            "version": int(document["version"]),
+        }
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise unreadable("accounts", stored_fields("accounts", document)) from exc
 
 
 def _to_account(document: Document) -> Account:
@@ -63,8 +76,10 @@ def _to_account(document: Document) -> Account:
 
 
 def _to_row(document: Document) -> Row:
-    row = {name: _read(value) for name, value in document.items()}
-    return {"id": row.pop("_id"), **row}
+    try:
+        return {"id": str(document["_id"]), **{name: _read(document[name]) for name in _FIELDS}}
+    except KeyError as exc:
+        raise unreadable("transfers", stored_fields("transfers", document)) from exc
 
 
 def _to_transfer(document: Document) -> Transfer:

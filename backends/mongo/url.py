@@ -192,6 +192,8 @@ def mongo_options(settings: Settings, *, command_timeout: bool = True) -> MongoO
         "read_preference": ReadPreference.PRIMARY,
         "retryWrites": True,
         "tz_aware": False,
+        # A time that Python can't say must not hide the documents beside it: mapping it fails, by name.
+        "datetime_conversion": "DATETIME_AUTO",
     }
     if command_timeout:
         # Not timeoutMS: with that, the driver goes on retrying against a dead server until it is over.

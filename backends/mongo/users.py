@@ -32,8 +32,10 @@ from backends.mongo.driver import Document
 from backends.mongo.errors import DuplicateKey, translate_errors
 from backends.mongo.lookups import ById
 from backends.mongo.pages import Order, created_between, fetch_page
+from backends.mongo.rows import stored_fields
 from backends.mongo.schema import ACCOUNTS, DELETED_USERS, ITEMS, USERS, object_id
 from backends.mongo.transactions import in_transaction
+from backends.rows import unreadable
 
 if TYPE_CHECKING:
     from bson import ObjectId
@@ -44,17 +46,20 @@ logger = logging.getLogger(__name__)
 
 
 def _to_row(document: Document) -> Row:
-    return {
-        "id": str(document["_id"]),
-        "email": document["email"],
-        "hashed_password": document["hashed_password"],
-        "full_name": document["full_name"],
-        "is_active": document["is_active"],
-        "is_superuser": document["is_superuser"],
-        "created_at": write_time(document["created_at"]),
-        "version": document["version"],
-        "session_version": document["session_version"],
-    }
+    try:
+        return {
+            "id": str(document["_id"]),
+            "email": document["email"],
+            "hashed_password": document["hashed_password"],
+            "full_name": document["full_name"],
+            "is_active": document["is_active"],
+            "is_superuser": document["is_superuser"],
+            "created_at": write_time(document["created_at"]),
+            "version": document["version"],
+            "session_version": document["session_version"],
+        }
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise unreadable("users", stored_fields("users", document)) from exc
 
 
 def _to_user(document: Document) -> User:

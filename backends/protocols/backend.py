@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from backends.protocols.counters import CounterRepository
 from backends.protocols.items import ItemRepository
 from backends.protocols.users import UserRepository
 from backends.requirements import Purpose, UnmetRequirement
+from backends.rows.stored import Place, RowKind, StoredRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,20 @@ class Backend(Protocol):
 
         Returns:
             What is lacking, the worst first; nothing if all is well.
+        """
+        ...
+
+    async def read_rows(
+        self, kind: RowKind, *, by: Sequence[str], start: Place | None, limit: int
+    ) -> list[StoredRow]:
+        """Return rows as they are stored, whether or not they are valid: for `eitherdb check --rows`.
+
+        Args:
+            kind: What is stored in them.
+            by: The fields that order them, ascending, in any order of equal ones. Rows in which one of
+                these is null or of another type are left out. Empty: by the primary key, and all rows.
+            start: The place of the first row, which may be gone; None for the very first.
+            limit: How many rows to return at most.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -17,11 +18,13 @@ from backends.protocols import (
     UserRepository,
 )
 from backends.requirements import Purpose, UnmetRequirement
+from backends.rows.stored import Place, RowKind, StoredRow
 from backends.sql.accounts import SqlAccountRepository
 from backends.sql.connections import Connections
 from backends.sql.counters import SqlCounterRepository
 from backends.sql.items import SqlItemRepository
 from backends.sql.ownership import READ_REVISIONS, catalog_query, has_revisions, occupancy
+from backends.sql.rows import read_rows
 from backends.sql.schema import METADATA, REVISION
 from backends.sql.users import SqlUserRepository
 
@@ -73,6 +76,12 @@ class SqlBackend:
     async def check_server(self, purpose: Purpose) -> list[UnmetRequirement]:
         """See the protocol."""
         return await self._connections.unmet(purpose)
+
+    async def read_rows(
+        self, kind: RowKind, *, by: Sequence[str], start: Place | None, limit: int
+    ) -> list[StoredRow]:
+        """See the protocol."""
+        return await read_rows(self._connections, kind, by=by, start=start, limit=limit)
 
     async def check_schema(self) -> None:
         """See the protocol. The revision is the one that Alembic records."""

@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sqlalchemy import CompoundSelect, Select
 from sqlalchemy.sql.dml import UpdateBase
 
+from backends.rows import unreadable
+
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
     from sqlalchemy.sql.compiler import SQLCompiler
     from sqlalchemy.types import TypeEngine
+
+    from backends.errors import UnreadableRow
 
 Statement: TypeAlias = Select[Any] | CompoundSelect[Any] | UpdateBase
 
@@ -38,6 +42,7 @@ class Compiled:
 
     def __init__(self, statement: Statement, dialect: Dialect) -> None:
         """Compile it."""
+        self._statement = statement
         compiled: SQLCompiler = statement.compile(dialect=dialect)
         self.sql = compiled.string
         parameters = [compiled.binds[name] for name in compiled.positiontup or ()]
@@ -65,10 +70,22 @@ class Compiled:
     def rows(self, found: Iterable[Iterable[Any]]) -> list[Row]:
         """Return what the driver found as rows."""
         rows = [dict(zip(self._names, cells, strict=False)) for cells in found]
-        for name, convert in self._converts:
-            for row in rows:
-                row[name] = convert(row[name])
+        row: Row = {}
+        name = ""
+        try:
+            for name, convert in self._converts:
+                for row in rows:
+                    row[name] = convert(row[name])
+        except (TypeError, ValueError, AttributeError) as exc:
+            raise self._unreadable(row, name) from exc
         return rows
+
+    def _unreadable(self, row: Row, name: str) -> UnreadableRow:
+        """Name the row of which a cell can't be converted; the cells before it are."""
+        from backends.sql.rows import kind_of, read_cells  # noqa: PLC0415 - on the way to an error only
+
+        kind = kind_of(self._statement)
+        return unreadable(kind, read_cells(kind, row), only=name)
 
 
 def _to_driver(type_: TypeEngine[Any], dialect: Dialect) -> Convert | None:

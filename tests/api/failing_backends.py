@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import NoReturn, cast
@@ -17,6 +17,7 @@ from backends.protocols import (
     UserRepository,
 )
 from backends.requirements import Purpose, UnmetRequirement
+from backends.rows import Place, RowKind, StoredRow
 from tests.api.service import Account, Service, serve
 from tests.provision import Provision
 
@@ -55,6 +56,12 @@ class HalfBroken:
     def counters(self) -> CounterRepository:
         """See the protocol."""
         return self.backend.counters
+
+    async def read_rows(
+        self, kind: RowKind, *, by: Sequence[str], start: Place | None, limit: int
+    ) -> list[StoredRow]:
+        """See the protocol."""
+        return await self.backend.read_rows(kind, by=by, start=start, limit=limit)
 
     @property
     def capabilities(self) -> frozenset[Capability]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from backends.concurrency import FifoSemaphore
 
 if TYPE_CHECKING:
+    from bson.codec_options import CodecOptions
     from pymongo import UpdateOne
     from pymongo.read_concern import ReadConcern
 
@@ -69,7 +70,9 @@ class Collection(Protocol):
     async def insert_many(self, documents: Sequence[Document], *, session: Session | None = None) -> object:
         """Insert many; without a transaction, each atomically."""
 
-    def with_options(self, *, read_concern: ReadConcern) -> Collection:
+    def with_options(
+        self, *, read_concern: ReadConcern | None = None, codec_options: CodecOptions[Any] | None = None
+    ) -> Collection:
         """Return the same collection, read otherwise."""
 
     async def find_one(

@@ -40,7 +40,7 @@ class LmdbAccountRepository(LmdbLedger):
                 raise AlreadyExists("account", "id")
             ACCOUNTS.put(transaction, account)
             if idempotency is not None:
-                keep(transaction, account, owner_id, idempotency)
+                keep(transaction, account, owner_id, idempotency, created_at=account.created_at)
             return account
 
         return await self._store.write(work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 
 import lmdb
@@ -18,11 +19,13 @@ from backends.protocols import (
     UserRepository,
 )
 from backends.requirements import Purpose, UnmetRequirement
+from backends.rows import Place, RowKind, StoredRow
 from config import Settings
 from eitherdb_lmdb.accounts import LmdbAccountRepository
 from eitherdb_lmdb.counters import LmdbCounterRepository
 from eitherdb_lmdb.items import LmdbItemRepository
 from eitherdb_lmdb.store import REVISION, Store, applied_revision
+from eitherdb_lmdb.stored import read_rows
 from eitherdb_lmdb.users import LmdbUserRepository
 
 
@@ -60,6 +63,14 @@ class LmdbBackend:
         """See the protocol. LMDB has no server; who may not write can't open the file."""
         del purpose
         return []
+
+    async def read_rows(
+        self, kind: RowKind, *, by: Sequence[str], start: Place | None, limit: int
+    ) -> list[StoredRow]:
+        """See the protocol."""
+        return await self._store.read(
+            lambda transaction: read_rows(transaction, kind, by=by, start=start, limit=limit)
+        )
 
     async def check_schema(self) -> None:
         """See the protocol."""

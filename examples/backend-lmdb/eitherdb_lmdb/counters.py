@@ -10,8 +10,9 @@ import lmdb
 
 from backends.ids import Clock
 from backends.protocols import CLOCK_TOLERANCE, COUNTER_SWEEP_INTERVAL, Count
+from backends.rows import unreadable
 from eitherdb_lmdb.store import Store, value_at
-from eitherdb_lmdb.tables import to_milliseconds, to_time, walk
+from eitherdb_lmdb.tables import stored_fields, to_milliseconds, to_time, walk
 
 _PREFIX = b"counter:"
 
@@ -23,9 +24,12 @@ def _key(key: str) -> bytes:
 def _running(kept: bytes | None, now: datetime) -> Count | None:
     if kept is None:
         return None
-    value, milliseconds = json.loads(kept)
-    ends_at = to_time(milliseconds)
-    return Count(value, ends_at, ends_at - now) if ends_at > now else None
+    try:
+        fields = json.loads(kept)
+        ends_at = to_time(fields["ends_at"])
+        return Count(fields["value"], ends_at, ends_at - now) if ends_at > now else None
+    except (KeyError, TypeError, ValueError) as exc:
+        raise unreadable("counters", stored_fields("counters", kept)) from exc
 
 
 class LmdbCounterRepository:
@@ -53,7 +57,8 @@ class LmdbCounterRepository:
             before = _running(value_at(transaction, _key(key)), now)
             ends_at = before.ends_at if before else now + timedelta(seconds=lasts_seconds)
             after = Count((before.value if before else 0) + amount, ends_at, ends_at - now)
-            transaction.put(_key(key), json.dumps([after.value, to_milliseconds(after.ends_at)]).encode())
+            stored = {"key": key, "value": after.value, "ends_at": to_milliseconds(after.ends_at)}
+            transaction.put(_key(key), json.dumps(stored).encode())
             return after
 
         return await self._store.write(work)

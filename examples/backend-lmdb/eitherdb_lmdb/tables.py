@@ -19,7 +19,8 @@ from typing import Any, Generic, TypeVar
 import lmdb
 
 from backends.ids import is_id
-from backends.models import Page, Position, Record
+from backends.models import Page, Position, Record, with_folded
+from backends.rows import Fields, RowKind, unreadable
 from eitherdb_lmdb.store import value_at
 
 ID_BYTES = 12
@@ -52,6 +53,24 @@ def from_json(text: bytes) -> dict[str, Any]:
     values: dict[str, Any] = json.loads(text)
     values["created_at"] = to_time(values["created_at"])
     return values
+
+
+def stored_fields(kind: RowKind, text: bytes) -> Fields:
+    """Return what a value of the store has, valid or not."""
+    try:
+        values = json.loads(text)
+    except ValueError:
+        values = {}
+    fields: dict[str, Any] = values if isinstance(values, dict) else {}
+    for name in ("created_at", "ends_at"):
+        if type(fields.get(name)) is int:
+            fields[name] = to_time(fields[name])
+    # What is searched is not stored, but made of the texts.
+    is_searched = kind == "items" and all(isinstance(fields.get(name, 0), str | None) for name in _SEARCHED)
+    return with_folded(fields) if is_searched else fields
+
+
+_SEARCHED = ("title", "description")
 
 
 def _sortable(value: datetime | str) -> bytes:
@@ -94,7 +113,7 @@ class Table(Generic[R]):
         load: The row of that.
     """
 
-    name: str
+    name: RowKind
     sorts: tuple[str, ...]
     owners: Callable[[R], Iterable[str]]
     dump: Callable[[R], bytes]
@@ -103,7 +122,13 @@ class Table(Generic[R]):
     def get(self, transaction: lmdb.Transaction, id: str) -> R | None:
         """Return the row; None if there is none, or the text is no id."""
         text = value_at(transaction, self._key(id)) if is_id(id) else None
-        return None if text is None else self.load(text)
+        if text is None:
+            return None
+        try:
+            return self.load(text)
+        except (KeyError, TypeError, ValueError) as exc:
+            fields = {"id": id, **stored_fields(self.name, text)}
+            raise unreadable(self.name, fields) from exc
 
     def put(self, transaction: lmdb.Transaction, row: R) -> None:
         """Store the row, in place of an older one with its id."""

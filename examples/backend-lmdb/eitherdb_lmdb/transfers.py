@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from hashlib import sha256
 
 import lmdb
@@ -29,6 +29,7 @@ from backends.models import (
 )
 from eitherdb_lmdb.rows import ACCOUNTS, TRANSFERS, fits_times
 from eitherdb_lmdb.store import Store, value_at
+from eitherdb_lmdb.tables import from_json, to_json
 
 
 class LmdbLedger(Ledger):
@@ -84,7 +85,13 @@ class LmdbLedger(Ledger):
             if TRANSFERS.get(transaction, posting.id) is not None:
                 raise Taken
             if posting.idempotency is not None:
-                keep(transaction, EntryId(posting.id), posting.ordered_by, posting.idempotency)
+                keep(
+                    transaction,
+                    EntryId(posting.id),
+                    posting.ordered_by,
+                    posting.idempotency,
+                    created_at=posting.created_at,
+                )
             accounts = _find_accounts(transaction, posting.account_ids)
             if refusal_of(posting, accounts) is not None:
                 raise Refused
@@ -117,7 +124,10 @@ class LmdbLedger(Ledger):
         return list(found.values())
 
     async def _keep(self, outcome: Outcome, owner_id: str, idempotency: Idempotency) -> None:
-        await self._store.write(lambda transaction: keep(transaction, outcome, owner_id, idempotency))
+        created_at = self._clock()
+        await self._store.write(
+            lambda transaction: keep(transaction, outcome, owner_id, idempotency, created_at=created_at)
+        )
 
     async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Account | EntryId | None:
         return await self._store.read(lambda transaction: find_outcome(transaction, owner_id, idempotency))
@@ -154,10 +164,23 @@ def _outcome_key(owner_id: str, idempotency: Idempotency) -> bytes:
     return b"key:" + sha256(f"{owner_id}\0{idempotency.key}".encode("utf-8", "surrogatepass")).digest()
 
 
-def keep(transaction: lmdb.Transaction, outcome: Outcome, owner_id: str, idempotency: Idempotency) -> None:
+def keep(
+    transaction: lmdb.Transaction,
+    outcome: Outcome,
+    owner_id: str,
+    idempotency: Idempotency,
+    *,
+    created_at: datetime,
+) -> None:
     """Keep the outcome under the key; Taken if there is one."""
-    kept = json.dumps([idempotency.fingerprint, write_outcome(outcome)]).encode()
-    if not transaction.put(_outcome_key(owner_id, idempotency), kept, overwrite=False):
+    kept = {
+        "owner_id": owner_id,
+        "key": idempotency.key,
+        "fingerprint": idempotency.fingerprint,
+        "outcome": write_outcome(outcome),
+        "created_at": created_at,
+    }
+    if not transaction.put(_outcome_key(owner_id, idempotency), to_json(kept), overwrite=False):
         raise Taken
 
 
@@ -168,5 +191,5 @@ def find_outcome(
     kept = value_at(transaction, _outcome_key(owner_id, idempotency))
     if kept is None:
         return None
-    fingerprint, outcome = json.loads(kept)
-    return read_outcome(outcome, fingerprint, idempotency)
+    values = from_json(kept)
+    return read_outcome(values["outcome"], values["fingerprint"], idempotency)

@@ -1,0 +1,194 @@
+"""Walks every row of a database, in batches, and says which the contract could not serve.
+
+The memory that it takes does not depend on the number of rows: a batch, and what was found, up to a bound.
+The database may be in use. What looks wrong is read again before it is told, because a row may have been
+changed or deleted between two reads; what is wrong twice is wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from backends.errors import NotFound, UnreadableRow
+from backends.idempotency import EntryId, parse_outcome
+from backends.ids import is_id
+from backends.protocols import Backend
+from backends.rows.batches import BATCH, read_batches
+from backends.rows.ledger import Fault
+from backends.rows.ledger_walk import LedgerWalk
+from backends.rows.rules import find_problems
+from backends.rows.stored import KINDS, Fields, Problem, RowKind, StoredRow, identity_of
+
+KEPT_IDS = 100_000
+"""How many ids are remembered as those of rows that exist."""
+
+SECOND_LOOK_SECONDS = 0.5
+"""How long to wait before what looks wrong is read again: longer than a change of several rows takes."""
+
+# What no two rows share.
+UNIQUE: dict[RowKind, tuple[str, ...]] = {
+    "users": ("email",),
+    "transfers": ("ordered_by", "idempotency_key"),
+    "idempotency_keys": ("owner_id", "key"),
+}
+
+Phase: TypeAlias = RowKind | Literal["duplicates", "ledger"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    """A field that names a row of another kind."""
+
+    field: str
+    kind: RowKind
+    id: str
+
+
+@dataclass(slots=True)
+class RowReport:
+    """What was found.
+
+    Attributes:
+        limit: How many faults of a kind are kept.
+        rows: How many rows there are of each kind.
+        faulty: How many faults of each kind.
+        faults: The first of each kind.
+    """
+
+    limit: int
+    rows: dict[RowKind, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    faulty: dict[RowKind, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    faults: list[Fault] = field(default_factory=list)
+
+    def add(self, fault: Fault) -> None:
+        """Count a fault, and keep it if there are few of its kind."""
+        self.faulty[fault.kind] += 1
+        if self.faulty[fault.kind] <= self.limit:
+            self.faults.append(fault)
+
+
+class RowWalk:
+    """One walk through a database."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        limit: int = 20,
+        on_progress: Callable[[Phase, int], None] = lambda _phase, _rows: None,
+    ) -> None:
+        """Prepare it.
+
+        Args:
+            backend: The database.
+            limit: How many faults of each kind are kept.
+            on_progress: Is told how many more rows were read, and for what.
+        """
+        self._backend = backend
+        self._report = RowReport(limit)
+        self._on_progress = on_progress
+        self._existing: dict[RowKind, set[str]] = {"users": set(), "transfers": set()}
+
+    async def run(self) -> RowReport:
+        """Walk; return what was found."""
+        for kind in KINDS:
+            await self._walk(kind)
+        for kind, by in UNIQUE.items():
+            await self._find_duplicates(kind, by)
+        ledger = LedgerWalk(self._backend, on_progress=lambda rows: self._on_progress("ledger", rows))
+        async for fault in ledger.faults(second_look_seconds=SECOND_LOOK_SECONDS):
+            self._report.add(fault)
+        return self._report
+
+    async def _walk(self, kind: RowKind) -> None:
+        """Look at each row by itself, and at what it refers to."""
+        async for rows in read_batches(self._backend, kind):
+            self._report.rows[kind] += len(rows)
+            self._on_progress(kind, len(rows))
+            if faults := await self._examine(kind, rows):
+                again = {(fault.id, fault.problem) for fault in await self._look_again(kind, rows)}
+                for fault in faults:
+                    if (fault.id, fault.problem) in again:
+                        self._report.add(fault)
+
+    async def _look_again(self, kind: RowKind, rows: Sequence[StoredRow]) -> list[Fault]:
+        """Read a batch again; say what is wrong now."""
+        await asyncio.sleep(SECOND_LOOK_SECONDS)
+        # Some more, because rows may have been added in between.
+        found = await self._backend.read_rows(kind, by=(), start=rows[0].place, limit=len(rows) + BATCH)
+        return await self._examine(kind, found)
+
+    async def _examine(self, kind: RowKind, rows: Sequence[StoredRow]) -> list[Fault]:
+        faults: list[Fault] = []
+        references: list[tuple[StoredRow, _Reference]] = []
+        for row in rows:
+            problems = (*find_problems(kind, row.fields), *row.problems)
+            faults += [_fault(kind, row.fields, problem) for problem in problems]
+            reference = _reference_of(kind, row.fields)
+            if reference is not None:
+                references.append((row, reference))
+        missing = await self._missing({(reference.kind, reference.id) for _, reference in references})
+        for row, reference in references:
+            if (reference.kind, reference.id) in missing:
+                what = f"names none of the {reference.kind}: {reference.id}"
+                faults.append(_fault(kind, row.fields, Problem(reference.field, what)))
+        return faults
+
+    async def _missing(self, wanted: Collection[tuple[RowKind, str]]) -> set[tuple[RowKind, str]]:
+        """Return those of these rows that are not there; the look-ups share commands."""
+        unknown = [(kind, id_) for kind, id_ in wanted if id_ not in self._existing[kind]]
+        exist = await asyncio.gather(*(self._exists(kind, id_) for kind, id_ in unknown))
+        missing = set()
+        for (kind, id_), exists in zip(unknown, exist, strict=True):
+            if not exists:
+                missing.add((kind, id_))
+                continue
+            if len(self._existing[kind]) >= KEPT_IDS:
+                self._existing[kind].clear()
+            self._existing[kind].add(id_)
+        return missing
+
+    async def _exists(self, kind: RowKind, id: str) -> bool:
+        get: Callable[[str], Awaitable[object]]
+        get = self._backend.users.get if kind == "users" else self._backend.accounts.get_transfer
+        try:
+            await get(id)
+        except NotFound:
+            return False
+        except UnreadableRow:
+            return True
+        return True
+
+    async def _find_duplicates(self, kind: RowKind, by: tuple[str, ...]) -> None:
+        """Tell of rows that share what is unique: they stand next to each other in that order."""
+        before: StoredRow | None = None
+        async for rows in read_batches(self._backend, kind, by):
+            self._on_progress("duplicates", len(rows))
+            for row in rows:
+                if before is not None and before.place == row.place:
+                    self._report.add(_fault(kind, row.fields, Problem(by[-1], "is another row's, too")))
+                before = row
+
+
+def _fault(kind: RowKind, fields: Fields, problem: Problem) -> Fault:
+    return Fault(kind, identity_of(kind, fields), problem, fields.get(problem.field))
+
+
+def _reference_of(kind: RowKind, fields: Fields) -> _Reference | None:
+    """Return what the row refers to, as far as that can be read."""
+    name, target = "owner_id", fields.get("owner_id")
+    to: RowKind = "users"
+    if kind == "idempotency_keys":
+        name, to = "outcome", "transfers"
+        try:
+            target = parse_outcome(fields["outcome"])
+        except (KeyError, TypeError, ValueError):
+            return None
+        if not isinstance(target, EntryId):
+            return None
+    elif kind not in {"items", "accounts"}:
+        return None
+    return _Reference(name, to, target) if isinstance(target, str) and is_id(target) else None

@@ -1,0 +1,112 @@
+"""`eitherdb check --rows`: walks every row, shows how far it is, and names what the API could not serve."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from backends.rows import shown
+
+if TYPE_CHECKING:
+    from backends.protocols import Backend
+    from backends.rows.ledger import Fault
+    from backends.rows.walk import Phase, RowReport
+
+SHOWN_FAULTS = 20
+"""How many faults of each kind are named; all are counted."""
+
+SECRET_FIELDS = {"hashed_password", "fingerprint", "outcome"}
+"""The fields whose values are never shown."""
+
+
+async def walk_rows(backend: Backend) -> RowReport:
+    """Walk all rows, with a progress bar where standard error is a terminal."""
+    from backends.rows.walk import RowWalk
+
+    total = await _estimate(backend)
+    with _progress(total) as on_progress:
+        return await RowWalk(backend, limit=SHOWN_FAULTS, on_progress=on_progress).run()
+
+
+async def _estimate(backend: Backend) -> int:
+    """Return about how many rows will be read, as far as lists count them: some more than once."""
+    reads = (
+        (backend.users.list, 2),
+        (backend.items.list, 1),
+        (backend.accounts.list, 1),
+        (backend.accounts.transfers, 4),
+    )
+    return sum([((await count(limit=0)).count or 0) * times for count, times in reads])
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Progress]:
+    is_terminal = sys.stderr.isatty()
+    with typer.progressbar(length=max(total, 1), file=sys.stderr, hidden=not is_terminal) as bar:
+        yield Progress(bar)
+
+
+@dataclass(slots=True)
+class Progress:
+    """Moves the bar, and tells what is walked and how fast."""
+
+    bar: Any
+    rows: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    def __call__(self, phase: Phase, rows: int) -> None:
+        """Take note of so many rows more."""
+        self.rows += rows
+        rate = self.rows / max(time.monotonic() - self.began, 0.001)
+        self.bar.label = f"{phase:<16} {rate:>9,.0f} rows/s"
+        self.bar.update(rows)
+
+
+def as_json(report: RowReport) -> dict[str, Any]:
+    """Return the report for programs."""
+    return {
+        "rows": report.rows,
+        "faulty": report.faulty,
+        "faults": [
+            {
+                "kind": fault.kind,
+                "id": fault.id,
+                "field": fault.problem.field,
+                "problem": fault.problem.what,
+                "value": value_of(fault),
+            }
+            for fault in report.faults
+        ],
+    }
+
+
+def in_words(report: RowReport) -> Iterator[str]:
+    """Return a line a fault, and one for those of a kind that are not shown."""
+    for kind, faulty in report.faulty.items():
+        for fault in report.faults:
+            if fault.kind == kind:
+                value = value_of(fault)
+                yield f"{fault.kind} {fault.id}: {fault.problem}" + (f" ({value})" if value else "")
+        if faulty > report.limit:
+            yield f"{kind}: {faulty - report.limit:,} more"
+
+
+def summary(report: RowReport) -> str:
+    """Return how many rows there are, and how much is wrong with them."""
+    rows = sum(report.rows.values())
+    faulty = {kind: count for kind, count in report.faulty.items() if count}
+    if not faulty:
+        return f"{rows:,} rows, all of which can be served"
+    return f"{rows:,} rows; faults: " + ", ".join(f"{count:,} in {kind}" for kind, count in faulty.items())
+
+
+def value_of(fault: Fault) -> str | None:
+    """Return what the field holds, shortened; None if it is missing or must not be shown."""
+    field_is_secret = fault.problem.field in SECRET_FIELDS
+    return None if fault.value is None or field_is_secret else shown(fault.value, length=40)
