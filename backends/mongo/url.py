@@ -28,6 +28,7 @@ from backends.url_options import (
     parse_hosts,
     read_options,
     readable_file,
+    refusal,
     split_query,
     split_url,
     text,
@@ -177,6 +178,8 @@ def mongo_options(settings: Settings, *, command_timeout: bool = True) -> MongoO
         raise BackendError("the URL can't be parsed: a database's name has no dot")
     pairs = [(_NAMES.get(name.lower(), name), value) for name, value in split_query(url.query)]
     given = read_options(pairs, OPTIONS, settings)
+    if given.get("tls") == "false" and any(name.startswith("tls") and name != "tls" for name in given):
+        raise refusal("tls", "false leaves no use for the other options of TLS; give one or the other")
     app_name = given.pop("appName", None)
     passed_on = [pair for pair in given.items() if isinstance(OPTIONS[pair[0]], Obeyed)]
     limit_ms = int(settings.db_connect_timeout_seconds * 1000)

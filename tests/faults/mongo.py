@@ -252,6 +252,18 @@ FAULTS = [
     ),
     _in(
         "backends/mongo/errors.py",
+        "mongo: a document that was refused is in the log",
+        ('r", full error:|, Timeout:| dup key| ?\\{"', 'r", Timeout:"'),
+        first="tests/backends/test_error_words.py",
+    ),
+    _in(
+        "backends/mongo/url.py",
+        "mongo: an option of the URL that contradicts the contract is ignored",
+        ('    "retryWrites": Only(_ON,', '    "retryWrites": Only((*_ON, *_OFF),'),
+        first="tests/unit/test_mongo_url.py",
+    ),
+    _in(
+        "backends/mongo/errors.py",
         "mongo: a collision of transactions is no conflict",
         ("if exc.has_error_label(TRANSIENT_TRANSACTION):", "if not str(exc):"),
         ("elif code in FAILURES:", "elif code in FAILURES and code != 112:"),

@@ -13,6 +13,7 @@ def _in(file: str, what: str, *edits: tuple[str, str], first: str, backends: str
 _PAGES, _ITEMS, _USERS = (f"backends/sql/{name}.py" for name in ("pages", "items", "users"))
 _MONEY, _ACCOUNTS, _ERRORS = (f"backends/sql/{name}.py" for name in ("transfers", "accounts", "errors"))
 _COUNTERS = "backends/sql/counters.py"
+_POSTGRES_FAILURES = "backends/sql/postgres_failures.py"
 _FIRST = "migrations/sql/versions/0001_users_and_items.py"
 
 FAULTS = [
@@ -218,14 +219,14 @@ FAULTS = [
         first="users",
     ),
     _in(
-        "backends/sql/postgres_failures.py",
+        _POSTGRES_FAILURES,
         "sql: a serialization failure that is taken for final",
         ('    "40001": COLLISION,  # serialization_failure\n', ""),
         first="tests/backends/test_error_codes.py",
         backends="postgres",
     ),
     _in(
-        "backends/sql/postgres_failures.py",
+        _POSTGRES_FAILURES,
         "sql: a shutdown that is taken for a statement that failed",
         ('"57P01": Failure("lost"', '"57P01": Failure("unavailable"'),
         ('"57P02": Failure("lost"', '"57P02": Failure("failed"'),
@@ -233,7 +234,7 @@ FAULTS = [
         backends="postgres",
     ),
     _in(
-        "backends/sql/postgres_failures.py",
+        _POSTGRES_FAILURES,
         "sql: a broken connection that is taken for final",
         ('    "08": LOST,\n', ""),
         first="tests/backends/test_error_codes.py",
@@ -250,6 +251,34 @@ FAULTS = [
         "sql: extended codes of SQLite that are all unknown",
         ('code = code.rpartition("_")[0]', 'code = ""'),
         first="tests/backends/test_error_codes.py",
+    ),
+    _in(
+        _ERRORS,
+        "sql: the row that was refused is in the log",
+        ("asyncpg_error.detail = None", "pass"),
+        first="tests/backends/test_error_words.py",
+        backends="postgres",
+    ),
+    _in(
+        _POSTGRES_FAILURES,
+        "sql: a value that the server quotes is in the log",
+        ('QUOTES_VALUES = ("22", "P0")', 'QUOTES_VALUES = ("22",)'),
+        first="tests/backends/test_error_words.py",
+        backends="postgres",
+    ),
+    _in(
+        "backends/sql/postgres_tls.py",
+        "sql: certificates that nobody looks at",
+        ('if name in tls and mode in {"allow", "prefer"}:', "if not tls:"),
+        first="tests/unit/test_postgres_url.py",
+        backends="postgres",
+    ),
+    _in(
+        "backends/sql/postgres_url.py",
+        "sql: the second of two servers is not tried",
+        ("return hosts", "return hosts[:1]"),
+        first="tests/unit/test_postgres_url.py",
+        backends="postgres",
     ),
     _in(
         _ERRORS,
