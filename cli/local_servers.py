@@ -71,7 +71,7 @@ def start_postgres(data: Path, *, durable: bool = True) -> LocalServer:
         command = [*_not_as_root(folder.db, programs), f"{programs}/postgres", "-D", f"{folder.db}"]
         command += [f"--{setting}" for setting in settings]
         url = f"postgresql://postgres@/postgres?host={quote(str(sockets))}&port=5432"
-        ready = "database system is ready to accept connections"
+        ready = "database system is ready to accept"  # a standby: read-only connections
         try:
             pid = folder.run(command, url, ready=ready)
         except LocalServerError as exc:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Iterable
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from backends.concurrency import FifoSemaphore
 from backends.retry import retry_conflicts
 from backends.sql.statements import Compiled, Row, Statement, Values
 
@@ -41,30 +40,22 @@ class Connections(ABC):
     writes_in_queries: bool
     """Whether a statement may change one table by what it changed in another (`WITH … AS (UPDATE …)`)."""
 
-    def __init__(
-        self,
-        dialect: Dialect,
-        *,
-        size: int,
-        writers: int,
-        wait_timeout_seconds: float,
-        retry_deadline_seconds: float,
-    ) -> None:
+    def __init__(self, dialect: Dialect, *, retry_deadline_seconds: float) -> None:
         """Connect when there is something to run.
 
         Args:
             dialect: What statements are compiled for.
-            size: The most statements at once.
-            writers: The most writing statements at once.
-            wait_timeout_seconds: How long a statement may wait for its turn.
             retry_deadline_seconds: How long a write that collides may be retried.
         """
-        self._compiled: Callable[[Statement], Compiled] = lru_cache(KEPT_STATEMENTS)(
-            partial(Compiled, dialect=dialect)
-        )
-        self._semaphore = FifoSemaphore(size, wait_timeout_seconds=wait_timeout_seconds)
-        self._writers = FifoSemaphore(writers, wait_timeout_seconds=wait_timeout_seconds)
+        self._dialect = dialect
         self._retry_deadline_seconds = retry_deadline_seconds
+        self._compile_for(None)
+
+    def _compile_for(self, schema: str | None) -> None:
+        """Compile statements with tables of this schema; None for the one that the session works in."""
+        self._compiled: Callable[[Statement], Compiled] = lru_cache(KEPT_STATEMENTS)(
+            partial(Compiled, dialect=self._dialect, schema=schema)
+        )
 
     async def run(self, statement: Statement, values: Values) -> list[Row]:
         """Run a statement once; return its rows.
@@ -78,14 +69,11 @@ class Connections(ABC):
         """
         compiled = self._compiled(statement)
         arguments = compiled.arguments(values)
-        async with self._semaphore.slot():
-            found = await self._fetch(compiled.sql, arguments)
-        return compiled.rows(found)
+        return compiled.rows(await self._fetch(compiled.sql, arguments))
 
     async def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a query in the words of the database, without parameters; return its rows."""
-        async with self._semaphore.slot():
-            return [tuple(row) for row in await self._fetch(sql, [])]
+        return [tuple(row) for row in await self._fetch(sql, [])]
 
     async def look_up(self, statement: Statement, values: Values) -> list[Row]:
         """Run a query that finds what it returns, a row or none, by a unique key."""
@@ -97,10 +85,9 @@ class Connections(ABC):
         Raises:
             ConstraintViolation: For the repository to translate.
         """
-        async with self._writers.slot():
-            return await retry_conflicts(
-                lambda: self.run(statement, values), deadline_seconds=self._retry_deadline_seconds
-            )
+        return await retry_conflicts(
+            lambda: self.run(statement, values), deadline_seconds=self._retry_deadline_seconds
+        )
 
     async def transact(self, steps: Callable[[], Steps[T]]) -> T:
         """Run the steps in a transaction; commit what they did, or roll it back if they raise.
@@ -113,8 +100,7 @@ class Connections(ABC):
             Conflict: It collided with another and was rolled back.
             ConnectionLost: It may have been committed.
         """
-        async with self._writers.slot(), self._semaphore.slot():
-            return await self._transact(steps())
+        return await self._transact(steps)
 
     @property
     @abstractmethod
@@ -142,5 +128,5 @@ class Connections(ABC):
         """Run one statement as a transaction of its own; return its rows, of the driver's kind."""
 
     @abstractmethod
-    async def _transact(self, steps: Steps[T]) -> T:
+    async def _transact(self, steps: Callable[[], Steps[T]]) -> T:
         """Run the steps between BEGIN and COMMIT."""

@@ -64,17 +64,26 @@ def create_engine(settings: Settings) -> AsyncEngine:
             engine.sync_engine, "connect", lambda connection, _: set_pragmas(connection, foreign_keys=False)
         )
         return engine
-    from backends.sql.postgres import connect_to  # noqa: PLC0415 - its driver is of no use to SQLite
+    # Its driver is of no use to SQLite.
+    from backends.sql.postgres import connect_without_state  # noqa: PLC0415
+    from backends.sql.postgres_pooler import SET_LOCAL, search_path_of  # noqa: PLC0415
 
     postgres = postgres_options(settings, command_timeout=False)
     # No statement has a name: behind a connection pooler the next client may get the session with it.
     postgres.arguments[STATEMENTS] = 0
     connect_args = {
-        "async_creator_fn": partial(connect_to, postgres),
+        "async_creator_fn": partial(connect_without_state, postgres),
         "prepared_statement_cache_size": 0,
         "prepared_statement_name_func": str,
     }
-    return create_async_engine(f"{_DRIVERS['postgres']}://", connect_args=connect_args, **options)
+    engine = create_async_engine(f"{_DRIVERS['postgres']}://", connect_args=connect_args, **options)
+    if (search_path := search_path_of(postgres)) is not None:
+        event.listen(
+            engine.sync_engine,
+            "begin",
+            lambda connection: connection.exec_driver_sql(SET_LOCAL, ("search_path", search_path)),
+        )
+    return engine
 
 
 async def first_connection(connect: Callable[[], Awaitable[T]], *, timeout_seconds: float) -> T:

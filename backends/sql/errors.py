@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -30,6 +30,9 @@ CONSTRAINT_CODES: dict[str, Constraint] = {
     "SQLITE_CONSTRAINT_FOREIGNKEY": "foreign_key",
     "SQLITE_CONSTRAINT_CHECK": "check",
 }
+
+_CLOSED = "08003"
+"""connection_does_not_exist: asyncpg's own, whose cause is what the server said before it hung up."""
 
 
 class ConstraintViolation(Exception):
@@ -121,8 +124,15 @@ def _without_values(error: BaseException, code: str) -> str:
     return str(error.args[0] if error.args and isinstance(error.args[0], str) else error)
 
 
+def sqlstate_of(exc: Exception) -> str:
+    """Return PostgreSQL's code; empty where it has none."""
+    return str(getattr(_of_driver(exc), "sqlstate", None) or "")
+
+
 def _of_driver(exc: BaseException) -> BaseException:
-    """Return the driver's own error within SQLAlchemy's."""
-    if not isinstance(exc, DBAPIError) or exc.orig is None:
-        return exc
-    return exc.orig.__cause__ or exc.orig
+    """Return the driver's own error within SQLAlchemy's; of a closed connection, what the server said."""
+    if isinstance(exc, DBAPIError) and exc.orig is not None:
+        exc = exc.orig.__cause__ or exc.orig
+    if getattr(exc, "sqlstate", None) == _CLOSED and hasattr(exc.__cause__, "sqlstate"):
+        return cast("BaseException", exc.__cause__)
+    return exc

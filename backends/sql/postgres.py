@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +14,16 @@ from backends.errors import ConnectionLost
 from backends.sql import postgres_requirements
 from backends.sql.connections import Connections, Steps
 from backends.sql.engine import dialect
-from backends.sql.errors import connect_errors, translated
+from backends.sql.errors import connect_errors, sqlstate_of, translated
+from backends.sql.postgres_pool import Pool, Session
+from backends.sql.postgres_pooler import (
+    fetch_unnamed,
+    find_schema,
+    is_pooled,
+    options_behind_pooler,
+    search_path_of,
+    set_search_path,
+)
 from backends.sql.postgres_url import PostgresOptions, postgres_options
 
 if TYPE_CHECKING:
@@ -28,30 +37,59 @@ _BROKEN = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 BEGIN = "BEGIN"
 
+_RENEW = {
+    "25006",  # read_only_sql_transaction: the server was demoted, or is another one now
+    "25P02",  # in_failed_sql_transaction
+    "26000",  # invalid_sql_statement_name, 42P05 duplicate_prepared_statement: the session was changed
+    "42P05",
+    "42501",  # insufficient_privilege: the role's settings have changed, which a new session reads
+}
+"""What says that a session can't do its work, where a new one may. The statement did nothing."""
+
+_ENDED_BEFORE = {
+    "57P05",  # idle_session_timeout
+    "25P03",  # idle_in_transaction_session_timeout: it was rolled back
+}
+"""What a server says when it ends a session in which no statement runs. Or nothing can be sent to it any
+more (`BrokenPipeError`), so that the end of a statement or transaction never reached it."""
+
+_NOT_SENT_ON = "query_wait_timeout"
+"""PgBouncer's words (it has no code for it) when no server took the statement in time."""
+
+_NOT_BEGUN = "cannot switch to state"
+"""asyncpg's words when the server has ended the session, and the event loop has yet to see it."""
+
+
+class _UnfitSession(Exception):
+    """The statement or transaction did nothing because of its session: another one may do it."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
 
 class PostgresConnections(Connections):
-    """A pool that is a stack of connections: none is checked or reset, because none keeps any state.
-
-    asyncpg's own pool makes a task for each release, and sends a reset. That costs as much as a query.
-    """
+    """Runs statements on the connections of a `Pool`."""
 
     asks_a_server = True
     writes_in_queries = True
 
     def __init__(self, settings: Settings) -> None:
         """See `Connections`."""
-        super().__init__(
-            dialect(settings),
-            size=settings.db_pool_size,
-            writers=settings.db_pool_size,
-            wait_timeout_seconds=settings.db_pool_timeout_seconds,
-            retry_deadline_seconds=settings.db_command_timeout_seconds,
-        )
+        super().__init__(dialect(settings), retry_deadline_seconds=settings.db_command_timeout_seconds)
         self._options = postgres_options(settings)
         self._connect_timeout_seconds = settings.db_connect_timeout_seconds
         self._command_timeout_seconds = settings.db_command_timeout_seconds
-        self._idle: list[asyncpg.Connection] = []
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._pool = Pool(
+            self._connect,
+            size=settings.db_pool_size,
+            wait_timeout_seconds=settings.db_pool_timeout_seconds,
+            close_timeout_seconds=settings.db_connect_timeout_seconds,
+        )
+        self._fetch_on: Callable[[Session, str, list[Any]], Awaitable[Iterable[Iterable[Any]]]] = (
+            _fetch_named
+        )
+        self._schema: str | None = None
         self._in_use = 0
 
     @property
@@ -62,109 +100,165 @@ class PostgresConnections(Connections):
     async def open(self) -> str:
         """See `Connections`."""
         with connect_errors():
-            connection = await connect_to(self._options)
-        self._idle.append(connection)
+            connection = await self._connect_first()
+        self._pool.add(connection)
         return str(connection.get_settings().server_version).partition(" ")[0]
 
     async def unmet(self, purpose: Purpose) -> list[UnmetRequirement]:
         """See `Connections`."""
-        async with self._connection() as connection:
-            (facts,) = await connection.fetch(postgres_requirements.QUERY, *postgres_requirements.ARGUMENTS)
+        (facts,) = await self._in_schema(postgres_requirements.QUERY, *postgres_requirements.ARGUMENTS)
         limit = self._command_timeout_seconds
         return list(postgres_requirements.unmet(dict(facts), purpose, time_limit_seconds=limit))
 
+    async def _connect_first(self) -> Session:
+        """Connect, and find out whether that is to a server or to a pooler in front of one."""
+        options = self._options
+        connection = await connect_without_state(options)
+        if options.keeps_statements and not await is_pooled(connection):
+            return connection
+        await connection.close(timeout=self._connect_timeout_seconds)
+        self._options = options_behind_pooler(options)
+        connection = await self._connect()
+        try:
+            self._schema = await find_schema(connection, options)
+        except BaseException:
+            connection.terminate()
+            raise
+        self._compile_for(self._schema)
+        if not self._options.keeps_statements:
+            self._fetch_on = fetch_unnamed
+        return connection
+
+    async def _connect(self) -> Session:
+        connection = await connect_to(self._options)
+        if self._schema is not None:
+            # A pooler takes any number of clients, and lets them wait for a session.
+            try:
+                await connection.fetchval("SELECT 1", timeout=self._connect_timeout_seconds)
+            except BaseException as exc:
+                connection.terminate()
+                if isinstance(exc, TimeoutError):
+                    raise asyncpg.TooManyConnectionsError(
+                        f"the connection pooler had no session in {self._connect_timeout_seconds:g} s"
+                    ) from exc
+                raise
+        return connection
+
+    async def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """See `Connections`."""
+        return [tuple(row) for row in await self._in_schema(sql)]
+
+    async def _in_schema(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Run a query that asks for the session's schema; behind a pooler that has to be set first."""
+
+        async def query(session: Session) -> list[asyncpg.Record]:
+            await set_search_path(session, self._schema)
+            rows: list[asyncpg.Record] = await session.fetch(sql, *arguments)
+            return rows
+
+        if self._schema is None:
+            return await self._on_session(query)
+        return await self._on_session(lambda session: _in_transaction(session, query))
+
     async def close(self) -> None:
         """See `Connections`."""
-        while self._idle:
-            self._retire(self._idle.pop())
-        await asyncio.gather(*self._retiring, return_exceptions=True)
+        await self._pool.close()
 
     async def _fetch(self, sql: str, arguments: list[Any]) -> Iterable[Iterable[Any]]:
-        async with self._connection() as connection:
-            return await connection.fetch(sql, *arguments)
+        return await self._on_session(lambda session: self._fetch_on(session, sql, arguments))
 
-    async def _transact(self, steps: Steps[T]) -> T:
-        return await run_to_completion(self._run(steps))
+    async def _transact(self, steps: Callable[[], Steps[T]]) -> T:
+        return await run_to_completion(
+            self._on_session(
+                lambda session: _in_transaction(session, lambda session: self._walk(session, steps()))
+            )
+        )
 
-    async def _run(self, steps: Steps[T]) -> T:
-        async with self._connection() as connection:
-            await connection.execute(BEGIN)
-            try:
-                result = await self._walk(connection, steps)
-                await connection.execute("COMMIT")
-            except _BROKEN:
-                raise  # closing the connection rolls back, where ROLLBACK would wait as long again
-            except BaseException:
-                await _roll_back(connection)
-                raise
-            return result
-
-    async def _walk(self, connection: asyncpg.Connection, steps: Steps[T]) -> T:
+    async def _walk(self, session: Session, steps: Steps[T]) -> T:
         try:
             statement, values = next(steps)
             while True:
                 compiled = self._compiled(statement)
-                found = await connection.fetch(compiled.sql, *compiled.arguments(values))
+                found = await self._fetch_on(session, compiled.sql, compiled.arguments(values))
                 statement, values = steps.send(compiled.rows(found))
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
         finally:
             steps.close()
 
+    async def _on_session(self, work: Callable[[Session], Awaitable[T]]) -> T:
+        """Do the work in a session; in another one, within the time for retries, where that was unfit."""
+        try:
+            async with self._session() as session:
+                return await work(session)
+        except _UnfitSession:
+            loop = asyncio.get_running_loop()
+            deadline = loop.time() + self._retry_deadline_seconds
+        while True:
+            try:
+                async with self._session() as session:
+                    return await work(session)
+            except _UnfitSession as unfit:
+                if loop.time() >= deadline:
+                    raise unfit.error from unfit.__cause__
+
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+    async def _session(self) -> AsyncIterator[Session]:
         """Take a connection, and give it back if it is as good as it was."""
+        session = await self._pool.take()
         self._in_use += 1
         try:
-            connection = await self._take()
-            try:
-                yield connection
-            except asyncpg.PostgresError as exc:
-                error = translated(exc)
-                if isinstance(error, ConnectionLost):
-                    connection.terminate()  # the server says that it is going to
-                else:
-                    self._give_back(connection)
-                raise error from exc
-            except _BROKEN as exc:
-                # An internal error is what asyncpg meets when a server is gone in the middle of its words.
-                lost = connection.is_closed() or isinstance(exc, asyncpg.InternalClientError)
-                self._retire(connection)
-                raise translated(exc, lost=lost) from exc
-            except BaseException as exc:
-                if isinstance(exc, asyncio.CancelledError):
-                    self._retire(connection)
-                else:
-                    self._give_back(connection)
-                raise
-            self._give_back(connection)
+            yield session
+        except asyncpg.PostgresError as exc:
+            error = translated(exc)
+            if isinstance(error, ConnectionLost):
+                session.terminate()  # the server says that it is going to
+            unfit = self._is_unfit(session, exc)
+            self._pool.give_back(session)
+            raise (_UnfitSession(error) if unfit else error) from exc
+        except _BROKEN as exc:
+            # An internal error is what asyncpg meets when a server is gone in the middle of its words.
+            lost = session.is_closed() or isinstance(exc, asyncpg.InternalClientError)
+            self._pool.retire(session)
+            error = translated(exc, lost=lost)
+            raise (_UnfitSession(error) if _NOT_BEGUN in str(exc) else error) from exc
+        except BaseException as exc:
+            if isinstance(exc, asyncio.CancelledError):
+                self._pool.retire(session)
+            else:
+                self._pool.give_back(session)
+            raise
+        else:
+            self._pool.give_back(session)
         finally:
             self._in_use -= 1
 
-    def _give_back(self, connection: asyncpg.Connection) -> None:
-        if not connection.is_closed():
-            self._idle.append(connection)
+    def _is_unfit(self, session: Session, exc: asyncpg.PostgresError) -> bool:
+        """Tell whether nothing was done because of the session; then no such session is used again."""
+        code = sqlstate_of(exc)
+        if code in _RENEW:
+            return self._pool.renew(session)
+        return (
+            code in _ENDED_BEFORE or _NOT_SENT_ON in str(exc) or isinstance(exc.__cause__, BrokenPipeError)
+        )
 
-    def _retire(self, connection: asyncpg.Connection) -> None:
-        """Close a connection behind the caller's back: what the server still does for it is called off."""
-        retiring = asyncio.create_task(connection.close(timeout=self._connect_timeout_seconds))
-        self._retiring.add(retiring)
-        retiring.add_done_callback(self._retired)
 
-    def _retired(self, retiring: asyncio.Task[None]) -> None:
-        self._retiring.discard(retiring)
-        retiring.exception()  # looked at; asyncpg hangs up in any case
+def _fetch_named(session: Session, sql: str, arguments: list[Any]) -> Awaitable[Iterable[Iterable[Any]]]:
+    found: Awaitable[Iterable[Iterable[Any]]] = session.fetch(sql, *arguments)
+    return found
 
-    async def _take(self) -> asyncpg.Connection:
-        """Return the connection that was used last, or a new one."""
-        while self._idle:
-            connection = self._idle.pop()
-            if not connection.is_closed():
-                return connection
-        try:
-            return await connect_to(self._options)
-        except (asyncpg.PostgresError, *_BROKEN) as exc:
-            raise translated(exc, is_connecting=True) from exc
+
+async def _in_transaction(session: Session, work: Callable[[Session], Awaitable[T]]) -> T:
+    await session.execute(BEGIN)
+    try:
+        result = await work(session)
+        await session.execute("COMMIT")
+    except _BROKEN:
+        raise  # closing the connection rolls back, where ROLLBACK would wait as long again
+    except BaseException:
+        await _roll_back(session)
+        raise
+    return result
 
 
 async def connect(settings: Settings) -> asyncpg.Connection:
@@ -176,7 +270,7 @@ async def connect(settings: Settings) -> asyncpg.Connection:
     return await connect_to(postgres_options(settings))
 
 
-async def connect_to(options: PostgresOptions) -> asyncpg.Connection:
+async def connect_to(options: PostgresOptions) -> Session:
     """Connect to the first server that can be reached and fits, each with all of the time limit.
 
     asyncpg has one limit for all of them, so that one which does not answer would use it up.
@@ -186,9 +280,24 @@ async def connect_to(options: PostgresOptions) -> asyncpg.Connection:
     """
     for host, port in options.hosts[:-1]:
         with suppress(OSError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched):
-            return await asyncpg.connect(host=host, port=port, **options.arguments)
+            return await asyncpg.connect(
+                host=host, port=port, connection_class=Session, **options.arguments
+            )
     host, port = options.hosts[-1]
-    return await asyncpg.connect(host=host, port=port, **options.arguments)
+    return await asyncpg.connect(host=host, port=port, connection_class=Session, **options.arguments)
+
+
+async def connect_without_state(options: PostgresOptions) -> Session:
+    """Connect as `connect_to` does, or without `search_path` where a pooler does not take it.
+
+    For those who set it in each transaction, because a pooler may also take it and forget it.
+    """
+    try:
+        return await connect_to(options)
+    except asyncpg.ProtocolViolationError:
+        if search_path_of(options) is None:
+            raise
+        return await connect_to(options_behind_pooler(options))
 
 
 async def _roll_back(connection: asyncpg.Connection) -> None:

@@ -84,9 +84,9 @@ FAILURES: dict[str, Failure] = {
     "42P05": _POOLER,  # duplicate_prepared_statement
     "08P01": Failure(
         "lost",
-        "what answers does not keep to PostgreSQL's protocol",
-        "check host and port; let a pooler ignore a startup parameter that it names "
-        "(PgBouncer: ignore_startup_parameters)",
+        "what answers refuses this, or does not keep to PostgreSQL's protocol",
+        "check host and port; if a pooler names a startup parameter, leave it out of DATABASE_URL and use "
+        "ALTER ROLE name SET parameter = value; pool_mode must be transaction or session",
     ),
     # Resources
     "53100": Failure("unavailable", "the server's disk is full", "make room on it"),

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from backends.cancellation import run_to_completion
+from backends.concurrency import FifoSemaphore
 from backends.sql import sqlite_requirements
 from backends.sql.connections import Connections, Steps
 from backends.sql.engine import dialect, first_connection, make_folder, set_pragmas
@@ -39,13 +40,10 @@ class SqliteConnections(Connections):
     def __init__(self, settings: Settings) -> None:
         """See `Connections`."""
         options = sqlite_options(settings)
-        super().__init__(
-            dialect(settings),
-            size=settings.db_pool_size,
-            writers=1,
-            wait_timeout_seconds=settings.db_pool_timeout_seconds,
-            retry_deadline_seconds=settings.db_command_timeout_seconds,
-        )
+        super().__init__(dialect(settings), retry_deadline_seconds=settings.db_command_timeout_seconds)
+        wait = settings.db_pool_timeout_seconds
+        self._semaphore = FifoSemaphore(settings.db_pool_size, wait_timeout_seconds=wait)
+        self._writers = FifoSemaphore(1, wait_timeout_seconds=wait)
         make_folder(options)
         self._file = options.file
         self._time_limit_seconds = settings.db_command_timeout_seconds
@@ -100,13 +98,20 @@ class SqliteConnections(Connections):
             return await self.run(statement, values)  # which waits, or says what is wrong
         return compiled.rows(found)
 
-    async def _fetch(self, sql: str, arguments: list[Any]) -> Iterable[Iterable[Any]]:
-        with translate_errors():
-            return await self._visit(partial(_fetch, sql, arguments))
+    async def write(self, statement: Statement, values: Values) -> list[Row]:
+        """See `Connections`."""
+        async with self._writers.slot():
+            return await super().write(statement, values)
 
-    async def _transact(self, steps: Steps[T]) -> T:
-        with translate_errors():
-            return await self._visit(partial(self._run, steps))
+    async def _fetch(self, sql: str, arguments: list[Any]) -> Iterable[Iterable[Any]]:
+        async with self._semaphore.slot():
+            with translate_errors():
+                return await self._visit(partial(_fetch, sql, arguments))
+
+    async def _transact(self, steps: Callable[[], Steps[T]]) -> T:
+        async with self._writers.slot(), self._semaphore.slot():
+            with translate_errors():
+                return await self._visit(partial(self._run, steps()))
 
     def _run(self, steps: Steps[T], connection: sqlite3.Connection) -> T:
         connection.execute(BEGIN)

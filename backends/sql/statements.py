@@ -40,10 +40,13 @@ class Compiled:
         sql: The text for the driver.
     """
 
-    def __init__(self, statement: Statement, dialect: Dialect) -> None:
-        """Compile it."""
+    def __init__(self, statement: Statement, dialect: Dialect, *, schema: str | None = None) -> None:
+        """Compile it; tables are named with the schema if there is one."""
         self._statement = statement
-        compiled: SQLCompiler = statement.compile(dialect=dialect)
+        qualified: dict[str, Any] = (
+            {"schema_translate_map": {None: schema}, "render_schema_translate": True} if schema else {}
+        )
+        compiled: SQLCompiler = statement.compile(dialect=dialect, **qualified)
         self.sql = compiled.string
         parameters = [compiled.binds[name] for name in compiled.positiontup or ()]
         self._constants = {each.key: each.effective_value for each in parameters if not each.required}

@@ -46,7 +46,7 @@ async def statements(backend: Backend) -> AsyncIterator[list[Statement]]:
         for each in (connections._idle[-1], connections._look_up):
             each.do(lambda connection: connection.set_trace_callback(None))
     else:
-        connection = cast("PostgresConnections", connections)._idle[-1]
+        connection = cast("PostgresConnections", connections)._pool.idle[-1]
         with connection.query_logger(lambda query: found.append((query.query, query.args))):
             yield found
             await asyncio.sleep(0)  # asyncpg tells a little later

@@ -1,0 +1,252 @@
+"""PostgreSQL behind one address: another server takes over, and EitherDB writes to it without a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+from typing import cast
+from urllib.parse import quote
+
+import asyncpg
+import pytest
+from sqlalchemy import bindparam, make_url, select, update
+
+from backends import open_backend
+from backends.errors import Unavailable
+from backends.ids import new_id
+from backends.models import Idempotency, ItemChanges, NewAccount, NewEntry, NewItem, NewUser
+from backends.protocols import Backend
+from backends.sql.connections import Steps
+from backends.sql.postgres import PostgresConnections
+from backends.sql.schema import ITEMS
+from cli.local_servers import LocalServer, start_postgres
+from config import Settings
+from migrations import open_migrator
+from tests.backends.methods import add_rows
+from tests.backends.raw import opened
+from tests.backends.record import connections_of
+from tests.proof.processes import short_folder
+from tests.provision import make_settings
+from tests.tcp_proxy import tcp_proxy
+
+SESSIONS = 4
+READ_ONLY = "default_transaction_read_only"
+
+
+class Pair:
+    """Two servers: `first` is the primary, and `second` its standby until it is promoted."""
+
+    def __init__(self, first: LocalServer, second: LocalServer) -> None:
+        self.first, self.second = first, second
+
+    async def promote(self) -> None:
+        """Make the standby a primary."""
+        await run(self.second, "SELECT pg_promote()")
+
+    async def set_read_only(self, server: LocalServer, value: str) -> None:
+        """Let all sessions of a server only read, or write again; return when they know."""
+        await run(server, f"ALTER SYSTEM SET {READ_ONLY} = {value}")
+        await run(server, "SELECT pg_reload_conf()")
+        async with asyncio.timeout(30):
+            while await run(server, f"SHOW {READ_ONLY}") != value:  # noqa: ASYNC110 - no event tells of it
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def folders() -> Iterator[tuple[Path, Path]]:
+    """Make a folder for each server."""
+    with short_folder() as first, short_folder() as second:
+        yield first, second
+
+
+@pytest.fixture(scope="module")
+async def pair(folders: tuple[Path, Path]) -> AsyncIterator[Pair]:
+    """Start a migrated primary and a standby, which the last test of this file promotes."""
+    with ExitStack() as servers:
+        first = servers.enter_context(await asyncio.to_thread(start_postgres, folders[0], durable=False))
+        await open_migrator(settings_of(first.url)).upgrade()
+        await asyncio.to_thread(copy_cluster, first, folders[1])
+        second = servers.enter_context(await asyncio.to_thread(start_postgres, folders[1], durable=False))
+        yield Pair(first, second)
+
+
+def copy_cluster(primary: LocalServer, folder: Path) -> None:
+    """Make a standby's data folder, with the programs that the primary runs on."""
+    programs = Path(f"/proc/{primary.pid}/exe").resolve().parent
+    url = make_url(primary.url)
+    subprocess.run(  # noqa: S603 - PostgreSQL's own program
+        [
+            programs / "pg_basebackup",
+            *("--host", str(url.query["host"]), "--port", str(url.query["port"]), "--username", "postgres"),
+            *("--pgdata", folder / "db", "--write-recovery-conf", "--checkpoint=fast", "--no-sync"),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    (folder / "db" / ".s.PGSQL.5432.lock").unlink()  # the primary's, which has its socket in the folder
+
+
+def settings_of(url: str) -> Settings:
+    """Return settings for a server, with a small pool."""
+    return make_settings(
+        db_backend="postgres", database_url=url, db_pool_size=SESSIONS, db_pool_timeout_seconds=10
+    )
+
+
+async def run(server: LocalServer, statement: str) -> object:
+    """Run a statement on a server itself."""
+    connection = await asyncpg.connect(server.url)
+    try:
+        return await connection.fetchval(statement)
+    finally:
+        await connection.close()
+
+
+async def fill_pool(backend: Backend) -> None:
+    """Open all the connections that the pool may have."""
+    connections = connections_of(backend)
+    sleeping = "SELECT pg_sleep(0.3)"
+    await asyncio.gather(*(connections._fetch(sleeping, []) for _ in range(SESSIONS)))
+
+
+async def folders_of_sessions(backend: Backend) -> set[object]:
+    """Return the data folders of the servers that the pool is connected to."""
+    connections = connections_of(backend)
+    asked = "SELECT current_setting('data_directory') FROM pg_sleep(0.3)"
+    found = await asyncio.gather(*(connections._fetch(asked, []) for _ in range(SESSIONS)))
+    return {value for rows in found for (value,) in rows}
+
+
+async def done_in_time(write: Callable[[], Awaitable[object]]) -> int:
+    """Repeat a write until it is done; return how often it was refused."""
+    async with asyncio.timeout(30):
+        for refused in count():
+            try:
+                await write()
+            except Unavailable:
+                await asyncio.sleep(0.1)
+            else:
+                return refused
+    raise AssertionError
+
+
+async def test_address_that_led_to_a_standby_leads_to_a_primary(pair: Pair) -> None:
+    """While there is no primary a write is refused soon and reads go on; then writes recover."""
+    async with (
+        tcp_proxy(pair.second.url) as address,
+        opened(open_backend(settings_of(pair.first.url))) as first,
+        opened(open_backend(settings_of(address.url))) as backend,
+    ):
+        rows = await add_rows(first)
+        await wait_for_standby(pair)
+        await fill_pool(backend)
+        for _ in range(SESSIONS):
+            with pytest.raises(Unavailable, match="25006"):
+                await backend.items.add(NewItem(title="new"), owner_id=rows.owner.id)
+            assert await backend.items.get(rows.item.id) == rows.item
+        address.retarget(pair.first.url)
+        await done_in_time(lambda: backend.items.add(NewItem(title="new"), owner_id=rows.owner.id))
+
+
+async def test_server_that_only_reads_for_a_while_costs_no_new_session_a_call(pair: Pair) -> None:
+    """Its own sessions turn read-only and back: they are good again, and few are replaced meanwhile."""
+    async with opened(open_backend(settings_of(pair.first.url))) as backend:
+        rows = await add_rows(backend)
+        await fill_pool(backend)
+        await pair.set_read_only(pair.first, "on")
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="25006"):
+                await backend.items.update(rows.item.id, ItemChanges(title="changed"))
+        pool = cast("PostgresConnections", connections_of(backend))._pool
+        generation = pool._generation
+        for _ in range(50):
+            with pytest.raises(Unavailable, match="25006"):
+                await backend.items.update(rows.item.id, ItemChanges(title="changed"))
+            assert await backend.items.get(rows.item.id) == rows.item
+        assert pool._generation <= generation + 2
+        await pair.set_read_only(pair.first, "off")
+        assert await done_in_time(lambda: backend.items.update(rows.item.id, ItemChanges(title="x"))) <= 1
+
+
+async def test_sessions_that_time_out_are_replaced(pair: Pair) -> None:
+    """The server ends idle sessions, between transactions and within them: no call fails for it."""
+    limits = "-c idle_session_timeout=50 -c idle_in_transaction_session_timeout=50"
+    settings = settings_of(f"{pair.first.url}&options={quote(limits)}")
+    async with opened(open_backend(settings)) as backend:
+        rows = await add_rows(backend)
+        connections = connections_of(backend)
+        tries = 0
+
+        def steps() -> Steps[None]:
+            nonlocal tries
+            tries += 1
+            yield select(ITEMS.c.id).where(ITEMS.c.id == bindparam("of_id")), {"of_id": rows.item.id}
+            if tries == 1:
+                time.sleep(0.2)  # the server ends the session, and nobody sees it yet
+            yield (
+                update(ITEMS).where(ITEMS.c.id == bindparam("of_id")).values(title="done"),
+                {"of_id": rows.item.id},
+            )
+
+        await connections.transact(steps)
+        assert tries == 2
+        for title in ("a", "b", "c"):
+            await fill_pool(backend)
+            time.sleep(0.2)  # noqa: ASYNC251 - so that the event loop does not see the end either
+            await asyncio.gather(
+                *(backend.items.update(rows.item.id, ItemChanges(title=title)) for _ in range(SESSIONS))
+            )
+
+
+async def test_writes_move_to_the_promoted_server(pair: Pair) -> None:
+    """Sessions from before the failover live on and can only read: every kind of write recovers."""
+    async with (
+        tcp_proxy(pair.first.url) as address,
+        opened(open_backend(settings_of(address.url))) as backend,
+    ):
+        rows = await add_rows(backend)
+        writes: list[Callable[[], Awaitable[object]]] = [
+            lambda: backend.items.update(rows.item.id, ItemChanges(title="changed")),
+            lambda: backend.accounts.deposit(
+                rows.full.id, NewEntry(amount_minor=1), ordered_by=rows.other.id, idempotency=key()
+            ),
+            lambda: backend.accounts.add(
+                NewAccount(name="new", currency="EUR"), owner_id=rows.owner.id, idempotency=key()
+            ),
+            lambda: backend.counters.add(new_id(), 1, lasts_seconds=60),
+            lambda: backend.users.add(NewUser(email=f"{new_id()}@example.com", hashed_password="x")),
+            lambda: backend.users.delete(rows.owner.id),
+        ]
+        await wait_for_standby(pair)
+        await pair.promote()
+        now, before = pair.second, pair.first
+        refused = []
+        for write in writes:
+            await fill_pool(backend)
+            address.retarget(now.url)
+            await pair.set_read_only(before, "on")
+            refused.append(await done_in_time(write))
+            assert await folders_of_sessions(backend) == {await run(now, "SHOW data_directory")}
+            await pair.set_read_only(before, "off")
+            now, before = before, now
+        assert refused[0] == 0, "the first write was not tried on a new connection"
+
+
+def key() -> Idempotency:
+    """Return a key that was never used."""
+    return Idempotency(new_id(), "0" * 64)
+
+
+async def wait_for_standby(pair: Pair) -> None:
+    """Return when the standby has all that the primary has."""
+    written = await run(pair.first, "SELECT pg_current_wal_insert_lsn()::text")
+    async with asyncio.timeout(30):
+        replayed = f"SELECT pg_last_wal_replay_lsn() >= '{written}'"
+        while not await run(pair.second, replayed):  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(0.02)
