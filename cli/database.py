@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from urllib.parse import parse_qs
 
 from backends import open_backend
-from backends.errors import BackendError, ForeignSchema, PermissionDenied, SchemaMismatch, ServerUnfit
+from backends.errors import BackendError, ForeignSchema, SchemaMismatch, ServerUnfit, Unavailable
 from backends.protocols import Backend
 from backends.requirements import Purpose, require
 from config import Settings
@@ -65,7 +65,7 @@ async def require_fit_to_upgrade(backend: Backend, settings: Settings) -> None:
     """
     try:
         await backend.check_schema()
-    except (SchemaMismatch, PermissionDenied):
+    except (SchemaMismatch, Unavailable):
         await require_fit(backend, settings, Purpose.MIGRATE)
 
 

@@ -34,6 +34,7 @@ ACTIONS: Mapping[Purpose, Mapping[str, tuple[str, ...]]] = {
         "idempotency_keys": _KEPT_ROWS,
         "deleted_users": _KEPT_ROWS,
         MIGRATIONS: ("find",),
+        MIGRATIONS_LOCK: ("find",),
     },
     Purpose.MIGRATE: {
         "": ("listCollections",),

@@ -1,0 +1,324 @@
+"""What `check`, `migrate` and `serve` demand of MongoDB and of its user.
+
+Each remedy that a command tells is carried out, and must mend what was refused.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import httpx2
+import pytest
+from pymongo import MongoClient
+
+from backends import open_backend
+from backends.mongo import requirements
+from backends.mongo.requirements import ACTIONS
+from backends.requirements import Purpose, UnmetRequirement
+from cli.local_servers import MONGOD_IS_READY, find_mongod, mongod_command
+from cli.server_folder import ServerFolder, wait_until
+from config import Settings
+from migrations import open_migrator
+from tests.backends.methods import METHODS, add_rows
+from tests.backends.raw import failing_commands, mongo_database, opened
+from tests.cli.command import call_async, database_on, free_port, serving
+from tests.cli.test_check import findings
+from tests.provision import MongoProvision, Servers, make_settings
+
+PASSWORD = "secret"
+COMMANDS = (["check"], ["migrate", "upgrade"], ["serve"], ["serve", "--migrate"], ["dev"])
+
+
+@contextmanager
+def mongod(folder: Path, *options: str) -> Iterator[str]:
+    """Start a mongod with these options; return its host and port."""
+    with ExitStack() as cleanup:
+        server = ServerFolder(folder, cleanup)
+        server.db.mkdir()
+        port = free_port()
+        programs, _ = find_mongod()
+        command = [*mongod_command(programs, server.db, port), *options]
+        server.run(command, f"127.0.0.1:{port}", ready=MONGOD_IS_READY)
+        yield f"127.0.0.1:{port}"
+
+
+class Guarded:
+    """A replica set of one member that demands users."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self.admin = MongoClient[dict[str, Any]](
+            f"mongodb://root:{PASSWORD}@{host}/?directConnection=true"
+        ).admin
+
+    def seen_by(self, user: str, database: str, options: str = "replicaSet=rs0") -> Settings:
+        """Return the settings of a user."""
+        url = f"mongodb://{user}:{PASSWORD}@{self.host}/{database}?authSource=admin&{options}"
+        return make_settings(db_backend="mongo", database_url=url, mongo_driver="pymongo")
+
+    @contextmanager
+    def user(self, name: str, *roles: str | Mapping[str, str]) -> Iterator[str]:
+        """Make a user with these roles."""
+        self.admin.command("createUser", name, pwd=PASSWORD, roles=list(roles))
+        try:
+            yield name
+        finally:
+            self.admin.command("dropUser", name)
+
+    @asynccontextmanager
+    async def database(self, name: str, *, migrated: bool = True) -> AsyncIterator[Settings]:
+        """Make a database, and remove it at the end; return the settings of who may do everything."""
+        settings = self.seen_by("root", name)
+        if migrated:
+            await open_migrator(settings).upgrade()
+        try:
+            yield settings
+        finally:
+            self.admin.client.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """Return a server of this module's own: its users, its version of features and its role are changed."""
+    folder = tmp_path_factory.mktemp("guarded")
+    key = folder / "key"
+    key.write_text("AKeyOfTheTests")
+    key.chmod(0o400)
+    with mongod(folder / "data", "--auth", "--keyFile", f"{key}", "--replSet", "rs0") as host:
+        with MongoClient[dict[str, Any]](host, directConnection=True) as nobody:
+            nobody.admin.command("replSetInitiate", {"_id": "rs0", "members": [{"_id": 0, "host": host}]})
+            assert wait_until(lambda: nobody.admin.command("hello")["isWritablePrimary"], seconds=20)
+            nobody.admin.command("createUser", "root", pwd=PASSWORD, roles=["root"])
+        server = Guarded(host)
+        yield server
+        server.admin.client.close()
+
+
+async def refused_by_all(folder: Path, settings: Settings, *, reason: str, remedy: str) -> None:
+    """Every command refuses with one line that has both, and exit code 2."""
+    for command in COMMANDS:
+        port = ["--port", str(free_port())] if command[0] in {"serve", "dev"} else []
+        done = await call_async(folder, *command, *port, settings=settings)
+        assert done.exit_code == 2, (command, done)
+        line = done.out if command == ["check"] else done.refusal()
+        assert reason in line, (command, line)
+        assert remedy in line, (command, line)
+        assert PASSWORD not in line
+
+
+def role(name: str) -> dict[str, str]:
+    """Return a built-in role on the database `app`."""
+    return {"role": name, "db": "app"}
+
+
+# -- the user ------------------------------------------------------------------------------------
+
+
+async def test_read_only_user_is_refused_before_anything_is_served(
+    guarded: Guarded, tmp_path: Path
+) -> None:
+    """The line has the role that is lacking; with it the user can serve, and migrate no further."""
+    async with guarded.database("app"):
+        with guarded.user("reader", role("read")) as user:
+            settings = guarded.seen_by(user, "app")
+            found = findings(await call_async(tmp_path, "check", "--json", settings=settings))["privileges"]
+            assert found["status"] == "failed"
+            assert "insert, update, remove on users, items, accounts, counters" in found["detail"]
+            expected = 'grantRolesToUser("reader", [{role: "readWrite", db: "app"}])'
+            assert found["remedy"] == f'db.getSiblingDB("admin").{expected}'
+            served = await call_async(tmp_path, "serve", "--port", str(free_port()), settings=settings)
+            assert expected in served.refusal()
+            guarded.admin.command("grantRolesToUser", user, roles=[role("readWrite")])
+            assert (await call_async(tmp_path, "check", settings=settings)).exit_code == 0
+            done = await call_async(tmp_path, "migrate", "downgrade", "base", "--yes", settings=settings)
+            assert 'role: "dbAdmin", db: "app"' in done.refusal()
+            assert "collMod on users" in done.err
+
+
+async def test_migration_by_a_user_who_may_not_change_the_schema_is_refused(
+    guarded: Guarded, tmp_path: Path
+) -> None:
+    """Before anything is made: the second step would have failed. With the roles it goes through."""
+    async with guarded.database("app", migrated=False):
+        with guarded.user("writer", role("readWrite")) as user:
+            settings = guarded.seen_by(user, "app")
+            for command in (["migrate", "upgrade"], ["serve", "--migrate", "--port", str(free_port())]):
+                done = await call_async(tmp_path, *command, settings=settings)
+                assert 'role: "dbAdmin", db: "app"' in done.refusal()
+            assert guarded.admin.client["app"].list_collection_names() == []
+            guarded.admin.command("grantRolesToUser", user, roles=[role("dbAdmin")])
+            done = await call_async(tmp_path, "migrate", "upgrade", settings=settings)
+            assert done.exit_code == 0, done
+
+
+def as_privileges(actions: Mapping[str, tuple[str, ...]]) -> list[dict[str, Any]]:
+    """Return the privileges of a role that has these actions on the database `app`."""
+    return [
+        {"resource": {"db": "app", "collection": collection}, "actions": list(names)}
+        for collection, names in actions.items()
+        if names
+    ]
+
+
+async def test_privileges_to_serve_are_enough_and_each_is_demanded(
+    guarded: Guarded, tmp_path: Path
+) -> None:
+    """Every method works with what is demanded and nothing else; what is taken away is named."""
+
+    async def fatal() -> list[UnmetRequirement]:
+        return [each for each in await backend.check_server(Purpose.SERVE) if each.is_fatal]
+
+    actions = ACTIONS[Purpose.SERVE]
+    app = guarded.admin.client["app"]
+    async with guarded.database("app") as settings:
+        app.command("createRole", "rows", privileges=as_privileges(actions), roles=[])
+        with guarded.user("service", {"role": "rows", "db": "app"}) as user:
+            done = await call_async(tmp_path, "check", settings=guarded.seen_by(user, "app"))
+            assert done.exit_code == 0, done
+            assert "could not be compared" in done.out
+            async with (
+                opened(open_backend(settings)) as owner,
+                opened(open_backend(guarded.seen_by(user, "app"))) as backend,
+            ):
+                for call, _, _ in METHODS.values():
+                    for collection in actions:
+                        if not collection.startswith("schema_") and collection:
+                            app[collection].delete_many({})
+                    await call(backend, await add_rows(owner))
+                assert await fatal() == []
+                for collection, names in actions.items():
+                    for name in names:
+                        fewer = {**actions, collection: tuple(other for other in names if other != name)}
+                        app.command("updateRole", "rows", privileges=as_privileges(fewer))
+                        (unmet,) = await fatal()
+                        assert f"{name} on {collection or 'the database'}" in unmet.found
+        app.command("dropRole", "rows")
+
+
+async def test_server_that_demands_a_user_is_told_of_without_one(guarded: Guarded, tmp_path: Path) -> None:
+    """The URL has none: the line says where it goes."""
+    url = f"mongodb://{guarded.host}/app?replicaSet=rs0"
+    settings = make_settings(db_backend="mongo", database_url=url)
+    for command in (["check"], ["migrate", "upgrade"], ["serve", "--port", str(free_port())]):
+        done = await call_async(tmp_path, *command, settings=settings)
+        assert done.exit_code == 2
+        assert "mongodb://user:password@" in done.out + done.err, done
+
+
+async def test_privilege_that_is_taken_from_a_running_service_is_503(
+    guarded: Guarded, tmp_path: Path
+) -> None:
+    """A login that can't be counted is not let in; the log has the reason; giving it back mends it."""
+    async with guarded.database("app"):
+        with guarded.user("service", role("readWrite")) as user:
+            async with (
+                serving(tmp_path, "serve", settings=guarded.seen_by(user, "app")) as server,
+                httpx2.AsyncClient(base_url=f"{server.url}/api/v1", timeout=30) as client,
+            ):
+                form = {"username": "root@example.com", "password": "wrong"}
+                for roles in ([role("read")], []):
+                    answer = await client.post("/login/access-token", data=form)
+                    assert (answer.status_code, answer.json()["code"]) == (400, "incorrect_login")
+                    told = len(server.output)
+                    guarded.admin.command("updateUser", user, roles=roles)
+                    answer = await client.post("/login/access-token", data=form)
+                    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+                    assert int(answer.headers["Retry-After"]) >= 1
+                    assert "(13: " in server.output[told:]
+                    guarded.admin.command("updateUser", user, roles=[role("readWrite")])
+                assert "Traceback" not in server.output
+                await server.end(signal.SIGTERM)
+
+
+# -- the server ----------------------------------------------------------------------------------
+
+
+async def test_old_features_are_refused(guarded: Guarded, tmp_path: Path) -> None:
+    """The server's own version does not matter; the least that is needed is accepted."""
+    guarded.admin.command({"setFeatureCompatibilityVersion": "5.0"})
+    try:
+        async with guarded.database("app", migrated=False) as settings:
+            with patch.object(requirements, "MIN_VERSION", (6, 0)):
+                await refused_by_all(
+                    tmp_path,
+                    settings,
+                    reason="the feature compatibility version is 5.0; 6.0 or newer is needed",
+                    remedy='db.adminCommand({setFeatureCompatibilityVersion: "6.0"})',
+                )
+            assert guarded.admin.client["app"].list_collection_names() == []
+            done = await call_async(tmp_path, "migrate", "upgrade", settings=settings)
+            assert done.exit_code == 0, done
+    finally:
+        guarded.admin.command({"setFeatureCompatibilityVersion": "6.0"})
+
+
+@pytest.mark.parametrize(("version", "count"), [("4.4.29", 1), ("5.0.0", 0), ("8.2.1-rc0", 0)])
+def test_old_server_is_refused(version: str, count: int) -> None:
+    """None of them can be started here."""
+    assert len([*requirements._old_server(version)]) == count
+    assert len([*requirements._old_features(version)]) == count
+
+
+async def test_secondary_is_refused(guarded: Guarded, tmp_path: Path) -> None:
+    """With `directConnection=true` the driver would stay there; the name of the set mends it."""
+    guarded.admin.command({"replSetStepDown": 600, "force": True})
+    try:
+        settings = guarded.seen_by("root", "app", "directConnection=true")
+        await refused_by_all(
+            tmp_path,
+            settings,
+            reason="the server is a secondary of the replica set rs0, which can't be written",
+            remedy="`replicaSet=rs0` in place of `directConnection=true`",
+        )
+    finally:
+        guarded.admin.command({"replSetFreeze": 0})
+    assert wait_until(lambda: guarded.admin.command("hello")["isWritablePrimary"], seconds=20)
+
+
+async def test_server_without_a_journal_is_refused(tmp_path: Path) -> None:
+    """Every write is to be in a journal: each would fail."""
+    with mongod(tmp_path / "data", "--nojournal") as host:
+        settings = make_settings(db_backend="mongo", database_url=f"mongodb://{host}/app")
+        await refused_by_all(
+            tmp_path,
+            settings,
+            reason="does not have journaling enabled",
+            remedy="run each member with its journal",
+        )
+        with MongoClient[dict[str, Any]](host) as client:
+            assert client["app"].list_collection_names() == []
+
+
+async def test_replica_set_that_was_never_made_is_refused(tmp_path: Path) -> None:
+    """The line has the command that makes it."""
+    with mongod(tmp_path / "data", "--replSet", "rs0") as host:
+        url = f"mongodb://{host}/app?directConnection=true"
+        settings = make_settings(db_backend="mongo", database_url=url)
+        await refused_by_all(
+            tmp_path, settings, reason="a replica set that was never made", remedy="run rs.initiate()"
+        )
+
+
+async def test_write_that_no_majority_confirms_is_refused(servers: Servers, tmp_path: Path) -> None:
+    """As with an arbiter and a dead secondary: every write would wait for them in vain."""
+    async with (
+        database_on(MongoProvision(servers, "pymongo")) as settings,
+        mongo_database(settings) as database,
+        failing_commands(
+            database,
+            "update",
+            writeConcernError={"code": 64, "errmsg": "waiting for replication timed out"},
+        ),
+    ):
+        await refused_by_all(
+            tmp_path,
+            settings,
+            reason="no majority of the replica set confirms a write within 5 seconds: waiting for",
+            remedy="look at rs.status()",
+        )
+        assert await database.list_collection_names() == []
