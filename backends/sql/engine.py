@@ -121,7 +121,7 @@ def set_pragmas(connection: DBAPIConnection | sqlite3.Connection, *, foreign_key
     """Give a new SQLite connection what PostgreSQL has by itself."""
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode")
-    if cursor.fetchall() != [("wal",)] and not _belongs_to_another(cursor):
+    if cursor.fetchall() != [("wal",)] and not belongs_to_another(cursor):
         # Readers don't block the writer, and the writer doesn't block them.
         cursor.execute("PRAGMA journal_mode=WAL")
     # A commit that was answered survives a power cut; NORMAL would lose the last ones in WAL mode.
@@ -133,7 +133,7 @@ def set_pragmas(connection: DBAPIConnection | sqlite3.Connection, *, foreign_key
     cursor.close()
 
 
-def _belongs_to_another(cursor: DBAPICursor | sqlite3.Cursor) -> bool:
+def belongs_to_another(cursor: DBAPICursor | sqlite3.Cursor) -> bool:
     """Tell whether the file is another application's, whose journal mode is kept: it is in the file."""
     cursor.execute("SELECT count(*) FROM sqlite_master")
     ((count,),) = cursor.fetchall()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backends.requirements import Purpose, UnmetRequirement
+from backends.sql.engine import belongs_to_another
 
 MIN_VERSION = (3, 35, 0)
 """RETURNING came with it (https://www.sqlite.org/lang_returning.html)."""
@@ -39,6 +40,7 @@ def facts(file: Path, connection: sqlite3.Connection) -> dict[str, Any]:
         "threadsafety": sqlite3.threadsafety,
         "encoding": _value(connection, "PRAGMA encoding"),
         "journal_mode": _value(connection, "PRAGMA journal_mode"),
+        "is_foreign": belongs_to_another(connection.cursor()),  # its journal mode is left as it is
         "lacking": [name for name, (query, _) in FEATURES.items() if _value(connection, query) != 1],
         "write_error": _write_error(connection),
         "user": os.geteuid() if hasattr(os, "geteuid") else os.getlogin(),
@@ -54,15 +56,18 @@ def _value(connection: sqlite3.Connection, query: str) -> object:
 
 
 def _write_error(connection: sqlite3.Connection) -> str | None:
-    """Begin to write and undo it; return why that can't be, None if it can."""
+    """Write and undo it; return why that can't be, None if it can."""
     try:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("ROLLBACK")
+        connection.execute("BEGIN IMMEDIATE")  # which a file that is open for reading allows
+        connection.execute(f"PRAGMA user_version = {_value(connection, 'PRAGMA user_version')}")
     except sqlite3.OperationalError as exc:
-        # Whoever holds the lock can write, and so can we when it is free.
+        # Whoever holds the lock can write, and so can this process when it is free.
         if exc.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return None
         return f"{exc} ({exc.sqlite_errorname})"
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
     return None
 
 
@@ -108,7 +113,7 @@ def unmet(facts: Mapping[str, Any], purpose: Purpose) -> Iterator[UnmetRequireme
             remedy="look at their owner and mode, at a read-only mount, and at `mode` and `immutable` in "
             "DATABASE_URL",
         )
-    elif facts["journal_mode"] != "wal":
+    elif facts["journal_mode"] != "wal" and not facts["is_foreign"]:
         yield UnmetRequirement(
             subject="server",
             found=f"the journal mode of {file} is {facts['journal_mode']}, and WAL can't be had",
