@@ -1,0 +1,312 @@
+"""What commands say of a database that can't be connected to, or used: on real servers, in one line.
+
+It names what was tried, what the server said and what mends it, and shows no secret.
+"""
+
+from __future__ import annotations
+
+import gc
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import get_args
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from pymongo import MongoClient
+
+from cli.local_servers import MONGOD_IS_READY, find_mongod, mongod_command, start_postgres
+from cli.server_folder import ServerFolder
+from config import MongoDriver
+from tests.cli.command import call, free_port
+from tests.cli.listeners import (
+    listening,
+    make_certificate,
+    postgres,
+    says,
+    says_nothing,
+    server_context,
+)
+from tests.provision import Servers
+
+# Drivers leave a socket to the garbage collector if it was still connecting when they were closed.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+LIMITS = {"DB_CONNECT_TIMEOUT_SECONDS": "1", "DB_COMMAND_TIMEOUT_SECONDS": "1"}
+HTTP = says(b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\nContent-Length: 0\r\n\r\n")
+MYSQL = says(b"J\x00\x00\x00\n8.0.36\x00\x08\x00\x00\x00abcdefgh\x00", first=True)
+COMMANDS = ("check", "serve", "migrate upgrade")
+
+
+def refused(folder: Path, command: str, **variables: str) -> str:
+    """Run a command that must fail with exit code 2; return the line that it writes about the database."""
+    words = [*command.split(), *(["--port", str(free_port())] if command == "serve" else [])]
+    told = call(folder, *words, settings=None, stdin="", **(LIMITS | variables))
+    assert told.exit_code == 2, told
+    assert "Traceback" not in told.out + told.err
+    assert "hunter2" not in told.out + told.err
+    assert "hunter3" not in told.out + told.err
+    (line,) = [line for line in (told.out + told.err).splitlines() if "DATABASE_URL" in line]
+    return line
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Start PostgreSQL, MongoDB and what stands before or beside them; give their ports and files."""
+    folder = tmp_path_factory.mktemp("tls")
+    certificates = {
+        "ca": make_certificate(folder, "localhost"),
+        "other_ca": make_certificate(folder, "other", host="db.example.com"),
+        "old_ca": make_certificate(folder, "old", is_expired=True),
+    }
+    with ExitStack() as cleanup:
+        enter = cleanup.enter_context
+        server = enter(start_postgres(tmp_path_factory.mktemp("pg"), durable=False))
+        hba = "local all app scram-sha-256\nlocal all shut reject\nlocal all all trust\n"
+        (next(folder.parent.glob("pg*/db")) / "pg_hba.conf").write_text(hba)
+        socket = parse_qs(urlsplit(server.url).query)["host"][0]
+        for statement in (
+            "CREATE ROLE app LOGIN PASSWORD 'hunter2'",
+            "CREATE ROLE shut LOGIN",
+            "CREATE ROLE few LOGIN CONNECTION LIMIT 0",
+            "SELECT pg_reload_conf()",
+        ):
+            _psql(socket, statement)
+        contexts = {name: server_context(file) for name, file in certificates.items()}
+        file = f"{socket}/.s.PGSQL.5432"
+        ports = {
+            "plain": enter(listening(postgres(file))),
+            "tls": enter(listening(postgres(file, contexts["ca"]))),
+            "other": enter(listening(postgres(file, contexts["other_ca"]))),
+            "old": enter(listening(postgres(file, contexts["old_ca"]))),
+            "http": enter(listening(HTTP)),
+            "mysql": enter(listening(MYSQL)),
+            "silent": enter(listening(says_nothing)),
+            "closed": free_port(),
+            "mongo": _start_mongo(tmp_path_factory.mktemp("mongo"), certificates["ca"], cleanup),
+        }
+        texts = {name: str(value) for name, value in (ports | certificates).items()}
+        yield texts
+        gc.collect()
+
+
+def _psql(socket: str, statement: str) -> None:
+    from asyncio import run  # noqa: PLC0415
+
+    import asyncpg  # noqa: PLC0415
+
+    async def execute() -> None:
+        connection = await asyncpg.connect(host=socket, user="postgres")
+        await connection.execute(statement)
+        await connection.close()
+
+    run(execute())
+
+
+def _start_mongo(folder: Path, certificate: Path, cleanup: ExitStack) -> int:
+    """Start a MongoDB that demands TLS and a password; return its port."""
+    programs, _ = find_mongod()
+    server = ServerFolder(folder, cleanup)
+    server.db.mkdir()
+    port = free_port()
+    tls = ["--tlsMode", "requireTLS", "--tlsCertificateKeyFile", str(certificate)]
+    tls += ["--tlsCAFile", str(certificate), "--tlsAllowConnectionsWithoutCertificates"]
+    command = [*mongod_command(programs, server.db, port), "--auth", *tls]
+    server.run(command, f"mongodb://localhost:{port}", ready=MONGOD_IS_READY)
+    with MongoClient[dict[str, object]](
+        f"mongodb://localhost:{port}/?tls=true&tlsCAFile={certificate}"
+    ) as admin:
+        admin["admin"].command("createUser", "app", pwd="hunter2", roles=[])
+    return port
+
+
+# -- PostgreSQL ----------------------------------------------------------------------------------
+
+POSTGRES = {
+    "app:hunter2@localhost:{closed}/shop": "nothing listens at this address ([Errno 111]",
+    "app:hunter2@no-such-host.invalid/shop": "the host's name is unknown ([Errno",
+    "app:hunter2@localhost:{silent}/shop": "the server did not answer in time; check that PostgreSQL",
+    "app:hunter2@/shop?host=/none": "there is no such socket ([Errno 2]",
+    "app:hunter2@localhost:{plain}/shop?sslmode=require": "what answers refuses TLS, or is no PostgreSQL",
+    "app:hunter2@localhost:{tls}/shop?sslrootcert=system": "the server's certificate is not trusted ([SSL",
+    "app:hunter2@localhost:{tls}/shop?sslmode=verify-ca&sslrootcert={other_ca}": "is not trusted ([SSL",
+    "app:hunter2@localhost:{other}/shop?sslmode=verify-full&sslrootcert={other_ca}": "is for another host",
+    "app:hunter2@localhost:{old}/shop?sslmode=verify-full&sslrootcert={old_ca}": "has expired (",
+    "app:hunter2@localhost:{http}/shop": "or is no PostgreSQL",
+    "app:hunter2@localhost:{http}/shop?sslmode=disable": "or is no PostgreSQL",
+    "app:hunter2@localhost:{mysql}/shop": "or is no PostgreSQL",
+    "app:hunter2@localhost:{mongo}/shop?sslmode=disable": "or is no PostgreSQL",
+    "app:hunter3@localhost:{plain}/postgres": "the password is wrong or the user unknown (28P01: pass",
+    "app@localhost:{plain}/postgres": "password",
+    "nobody:hunter2@localhost:{plain}/postgres": '(28000: role "nobody" does not exist); check the user',
+    "shut@localhost:{plain}/postgres": "(28000: pg_hba.conf rejects connection",
+    "few@localhost:{plain}/postgres": '(53300: too many connections for role "few"); lower DB_POOL_SIZE',
+    "app:hunter2@localhost:{plain}/shop": '(3D000: database "shop" does not exist); run CREATE DATABASE',
+    "app:hunter2@localhost:{closed},localhost:{plain}/shop": '(3D000: database "shop" does not exist)',
+    "app:hunter2@localhost:{plain}/postgres?options=-c%20nonsense%3D1": "(42704: unrecognized",
+    "app:hunter2@localhost:{plain}/postgres?options=-c%20geqo%3Dx": "check the options in DATABASE_URL",
+}
+
+
+@pytest.mark.parametrize("url", POSTGRES)
+def test_postgres_failure_is_told_in_one_line(url: str, names: dict[str, str], tmp_path: Path) -> None:
+    """`check`, which goes the way of all commands."""
+    # Only who does not answer is waited for.
+    limit = "1" if "{silent}" in url else "30"
+    text = "postgresql://" + url.format(**names)
+    line = refused(
+        tmp_path, "check", DB_BACKEND="postgres", DATABASE_URL=text, DB_CONNECT_TIMEOUT_SECONDS=limit
+    )
+    assert "can't use the postgres database at postgresql://" in line
+    assert POSTGRES[url].format(**names) in line
+
+
+@pytest.mark.parametrize(
+    "query", ["sslmode=verify-full&sslrootcert={ca}", "sslmode=require", "sslmode=prefer"]
+)
+def test_postgres_speaks_tls(query: str, names: dict[str, str], tmp_path: Path) -> None:
+    """The same certificate is good where the URL says who signed it, or does not ask."""
+    url = "postgresql://app:hunter2@localhost:{tls}/shop?" + query
+    line = refused(tmp_path, "check", DB_BACKEND="postgres", DATABASE_URL=url.format(**names))
+    assert '(3D000: database "shop" does not exist)' in line
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_tell_of_a_wrong_password_alike(
+    command: str, names: dict[str, str], tmp_path: Path
+) -> None:
+    """Each that connects."""
+    url = f"postgresql://app:hunter3@localhost:{names['plain']}/shop?application_name=hunter2"
+    line = refused(tmp_path, command, DB_BACKEND="postgres", DATABASE_URL=url)
+    assert '28P01: password authentication failed for user "app"' in line
+
+
+# -- MongoDB -------------------------------------------------------------------------------------
+
+MONGO = {
+    "app:hunter2@localhost:{closed}/shop": "nothing listens at this address (localhost:",
+    "app:hunter2@no-such-host.invalid/shop": "the host's name is unknown (no-such-host.invalid:27017: [",
+    "app:hunter2@localhost:{silent}/shop": "the server did not answer in time",
+    "app:hunter2@%2Fnone.sock/shop": "there is no such socket (",
+    "app:hunter2@localhost:{mongo}/shop": "or is no MongoDB (localhost:",
+    "app:hunter2@localhost:{mongo}/shop?tls=true": "the server's certificate is not trusted (localhost:",
+    "app:hunter2@127.0.0.1:{mongo}/shop?tls=true&tlsCAFile={ca}": "is for another host name (127.0.0.1:",
+    "app:hunter2@localhost:{http}/shop": "or is no MongoDB (",
+    "app:hunter2@localhost:{mysql}/shop": "or is no MongoDB (",
+    "app:hunter2@localhost:{plain}/shop": "or is no MongoDB (",
+    "app:hunter2@localhost:{http}/shop?tls=true": "TLS could not be agreed on (SSL handshake failed: ",
+    "app:hunter3@localhost:{mongo}/shop?tls=true&tlsCAFile={ca}&authSource=admin": "(18: Auth",
+    "nobody:hunter2@localhost:{mongo}/shop?tls=true&tlsCAFile={ca}": "(18: Authentication failed.); check",
+}
+
+
+@pytest.mark.parametrize("driver", get_args(MongoDriver))
+@pytest.mark.parametrize("url", MONGO)
+def test_mongo_failure_is_told_in_one_line(
+    url: str, driver: MongoDriver, names: dict[str, str], tmp_path: Path
+) -> None:
+    """By both drivers, whose words differ a little."""
+    text = "mongodb://" + url.format(**names)
+    line = refused(tmp_path, "check", DB_BACKEND="mongo", DATABASE_URL=text, MONGO_DRIVER=driver)
+    assert "can't use the mongo database at mongodb://" in line
+    assert MONGO[url].format(**names) in line
+
+
+@pytest.mark.parametrize("driver", get_args(MongoDriver))
+def test_mongo_without_tls_is_told_from_one_with(
+    driver: MongoDriver, servers: Servers, tmp_path: Path
+) -> None:
+    """The shared server has none."""
+    place = servers.mongo_url.partition("://")[2].partition("?")[0]
+    url = f"mongodb://{place}shop?tls=true"
+    line = refused(tmp_path, "migrate upgrade", DB_BACKEND="mongo", DATABASE_URL=url, MONGO_DRIVER=driver)
+    assert "TLS could not be agreed on (SSL handshake failed: " in line
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_tell_of_an_unknown_replica_set_alike(
+    command: str, servers: Servers, tmp_path: Path
+) -> None:
+    """Each that connects."""
+    place = servers.mongo_url.partition("://")[2].partition("?")[0]
+    url = f"mongodb://{place}shop?replicaSet=rs9"
+    line = refused(tmp_path, command, DB_BACKEND="mongo", DATABASE_URL=url)
+    assert "no member of such a replica set answers (" in line
+    assert "check replicaSet" in line
+
+
+# -- SQLite --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_file_that_is_no_database_is_told(command: str, tmp_path: Path) -> None:
+    """It is left as it was."""
+    file = tmp_path / "notes.txt"
+    file.write_text("not a database, but long enough to be taken for one " * 50)
+    before = file.read_bytes()
+    line = refused(tmp_path, command, DATABASE_URL=f"sqlite:///{file}")
+    assert f"can't use the sqlite database at sqlite:///{file}: the file is no SQLite database" in line
+    assert "(SQLITE_NOTADB: file is not a database); check the path in DATABASE_URL" in line
+    assert file.read_bytes() == before
+
+
+def test_folder_is_told_from_a_file(tmp_path: Path) -> None:
+    """SQLite itself only can't open it."""
+    (tmp_path / "data").mkdir()
+    line = refused(tmp_path, "check", DATABASE_URL=f"sqlite:///{tmp_path}/data")
+    assert "the file can't be opened (SQLITE_CANTOPEN: unable to open database file)" in line
+
+
+def test_file_that_must_exist_is_told(tmp_path: Path) -> None:
+    """With mode=rw none is made."""
+    line = refused(tmp_path, "migrate upgrade", DATABASE_URL=f"sqlite:///{tmp_path}/shop.db?mode=rw")
+    assert (
+        "the file can't be opened (SQLITE_CANTOPEN: unable to open database file); check the path" in line
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damaged_database_is_told(tmp_path: Path) -> None:
+    """Whatever first meets the damage."""
+    url = f"sqlite:///{tmp_path}/shop.db"
+    call(tmp_path, "migrate", "upgrade", DATABASE_URL=url)
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    file = (tmp_path / "shop.db").open("r+b")
+    with file:
+        file.seek(100)
+        file.write(b"\xff" * 3000)
+    line = refused(tmp_path, "check", DATABASE_URL=url)
+    assert (
+        "the database is damaged (SQLITE_CORRUPT: database disk image is malformed); restore a backup"
+        in line
+    )
+
+
+HOLD = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+connection.execute("BEGIN EXCLUSIVE")
+connection.execute("CREATE TABLE x (y)")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_locked_database_is_told(tmp_path: Path) -> None:
+    """After DB_COMMAND_TIMEOUT_SECONDS."""
+    file = tmp_path / "shop.db"
+    with subprocess.Popen(  # noqa: S603 - this test's own words
+        [sys.executable, "-c", HOLD, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        line = refused(tmp_path, "check", DATABASE_URL=f"sqlite:///{file}")
+        holder.communicate()
+    assert (
+        "another process holds the write lock (SQLITE_BUSY: database is locked); find the process" in line
+    )
