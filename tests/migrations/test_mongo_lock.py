@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -197,4 +199,33 @@ async def test_lock_is_free_after_a_failure(mongo: Provision) -> None:
         holder.cancel()
         with pytest.raises(asyncio.CancelledError):
             await holder
+        assert await lease(database) is None
+
+
+async def test_wait_for_a_lease_says_once_who_has_it(
+    mongo: Provision, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Host, process and since when; of an earlier version's lease that it is another instance's."""
+    async with mongo.empty_database() as settings, opened(settings) as mine:
+        async with migration_lock(mine, wait_seconds=0):
+            waiting = asyncio.create_task(open_migrator(settings).upgrade())
+            await becomes(lambda: asyncio.sleep(0, bool(caplog.records)))
+        assert await waiting == every_number(settings)
+        async with mongo_database(settings) as database:
+            await leave_lease(database, seconds=60)
+        assert await Lease(mine, "mine").describe_holder() == "another instance"
+    (record,) = caplog.records
+    holder = rf"the process with pid {os.getpid()} on {re.escape(socket.gethostname())}"
+    since = r"\(since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\)"
+    told = f"waiting up to 600 seconds for the migration lock: {holder} {since} has it"
+    assert re.fullmatch(told, record.getMessage())
+
+
+@pytest.mark.usefixtures("short_lease")
+async def test_lease_that_is_not_renewed_ends_whatever_the_clock_says(mongo: Provision) -> None:
+    """After a failover the clock may be hours behind: a dead holder's lease would run for hours."""
+    async with mongo.empty_database() as settings, mongo_database(settings) as database:
+        await leave_lease(database, seconds=3600)
+        async with asyncio.timeout(10):
+            assert await open_migrator(settings).upgrade() == every_number(settings)
         assert await lease(database) is None

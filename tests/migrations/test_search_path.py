@@ -14,6 +14,7 @@ from config import Settings
 from migrations import open_migrator
 from tests.backends.raw import opened, sql_connection
 from tests.cli.command import database_on
+from tests.migrations.foreign import SQL, everything, execute
 from tests.provision import PostgresProvision, Servers
 
 THEIRS = ("public", "users")
@@ -69,3 +70,19 @@ async def test_schema_that_is_missing_is_named_as_what_to_mend(servers: Servers)
         with pytest.raises(BackendError, match=r"CREATE SCHEMA for what `\?search_path=` names"):
             await open_migrator(with_search_path(shared, "missing")).upgrade()
         assert await tables(shared) == set()
+
+
+async def test_what_is_further_on_in_the_path_is_another_application(servers: Servers) -> None:
+    """Its history is not taken for ours, nor its tables; a downgrade leaves them too."""
+    async with database_on(PostgresProvision(servers)) as shared:
+        await execute(shared, *SQL["alembic_version like an old one"], "CREATE SCHEMA ours")
+        before = await everything(shared)
+        settings = with_search_path(shared, "ours,public")
+        migrator = open_migrator(settings)
+        assert await migrator.current() is None
+        every = await migrator.upgrade()
+        assert await migrator.check() == []
+        async with opened(open_backend(settings)) as backend:
+            await backend.check_schema()
+        assert await migrator.downgrade("base") == every[::-1]
+        assert await everything(shared) == before
