@@ -116,7 +116,6 @@ async def _is_ours(database: Database, spec: CollectionSpec, options: Mapping[st
     same = [name for name in ours if fields.get(name) == ours[name]]
     if schema.get("additionalProperties") is False and 2 * len(same) > len(ours):
         return True
-    indexes = await database[spec.name].index_information()
-    return all(
-        list(indexes.get(index.name, {}).get("key", [])) == list(index.keys) for index in spec.indexes
-    )
+    found = await database[spec.name].index_information()
+    keys = [list(found.get(index.name, {}).get("key", [])) == list(index.keys) for index in spec.indexes]
+    return bool(keys) and all(keys)

@@ -159,6 +159,24 @@ def test_commands_work_on_the_example(stranger: Stranger) -> None:
             server.wait(15)
 
 
+def test_example_refuses_an_environment_of_another_application(stranger: Stranger) -> None:
+    """In both directions, as the contract of migrators asks; the key stays."""
+    folder = stranger.folder / "theirs"
+    put = (
+        "import lmdb, sys; t = lmdb.open(sys.argv[1]).begin(write=True); t.put(b'theirs', b'1'); t.commit()"
+    )
+    assert stranger.run("python", "-c", put, str(folder)).returncode == 0
+    lmdb = {"DB_BACKEND": "lmdb", "DATABASE_URL": f"lmdb://{folder}"}
+
+    up = stranger.run("eitherdb", "migrate", "upgrade", variables=lmdb)
+    down = stranger.run("eitherdb", "migrate", "downgrade", "base", "--yes", variables=lmdb)
+
+    assert (up.returncode, down.returncode, up.stderr) == (2, 2, down.stderr)
+    assert up.stderr.startswith("eitherdb: the database has key b'theirs', which EitherDB's migrations")
+    get = "import lmdb, sys; print(lmdb.open(sys.argv[1]).stat()['entries'])"
+    assert stranger.run("python", "-c", get, str(folder)).stdout == "1\n"
+
+
 def test_example_conforms(stranger: Stranger) -> None:
     """`eitherdb conformance` works on it, because it makes scratch places; none is left."""
     lmdb = {"DB_BACKEND": "lmdb", "DATABASE_URL": f"lmdb://{stranger.folder}/lmdb/data"}

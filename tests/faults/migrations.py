@@ -1,0 +1,116 @@
+"""Faults of migrations: another application's database, and the lock."""
+
+from __future__ import annotations
+
+from tests.faults.fault import Fault
+
+_FOREIGN, _SQL_LOCK = "tests/migrations/test_foreign.py", "tests/migrations/test_sql_lock.py"
+_MONGO_LOCK = "tests/migrations/test_mongo_lock.py"
+_SQL_OWNERSHIP, _MONGO_OWNERSHIP = "backends/sql/ownership.py", "backends/mongo/ownership.py"
+_SQL, _MONGO = "migrations/sql/migrator.py", "migrations/mongo/migrator.py"
+
+
+def _fault(file: str, what: str, *edits: tuple[str, str], first: str, backends: str) -> Fault:
+    return Fault(f"migrations: {what}", file, edits, first, backends)
+
+
+FAULTS = [
+    _fault(
+        _SQL_OWNERSHIP,
+        "a table that is recognised by its name",
+        ('return found.kind == "table" and is_named and', 'return found.kind == "table" or is_named and'),
+        first=_FOREIGN,
+        backends="sqlite",
+    ),
+    _fault(
+        _SQL_OWNERSHIP,
+        "a history that is recognised by its number",
+        ("is_ours = self.recognised and len", "is_ours = len"),
+        first=_FOREIGN,
+        backends="sqlite",
+    ),
+    _fault(
+        _SQL_OWNERSHIP,
+        "indexes of others that nobody looks for",
+        ("names = [name for name in _OWNERS if", "names = [name for name in METADATA.tables if"),
+        first=_FOREIGN,
+        backends="sqlite",
+    ),
+    _fault(
+        _SQL,
+        "a downgrade that drops what took the place of ours",
+        ("found.refuse_foreign(made=made, among=made or METADATA.tables)", "pass"),
+        first=_FOREIGN,
+        backends="sqlite",
+    ),
+    _fault(
+        _SQL,
+        "a downgrade that is refused for what it does not touch",
+        ("among=made or METADATA.tables", "among=METADATA.tables"),
+        first=_FOREIGN,
+        backends="sqlite",
+    ),
+    _fault(
+        "backends/sql/engine.py",
+        "a journal mode that is written into the file of another application",
+        (" and not _belongs_to_another(cursor)", ""),
+        first=_FOREIGN,
+        backends="sqlite",
+    ),
+    _fault(
+        "migrations/sql/lock.py",
+        "a lock that a session keeps",
+        ("pg_try_advisory_xact_lock(", "pg_try_advisory_lock("),
+        first=_SQL_LOCK,
+        backends="postgres",
+    ),
+    _fault(
+        "migrations/sql/env.py",
+        "a table of revisions anywhere in the search path",
+        ("connection.scalar(sa.func.current_schema()) if on_postgres else None", "None"),
+        first="tests/migrations/test_search_path.py",
+        backends="postgres",
+    ),
+    _fault(
+        _MONGO_OWNERSHIP,
+        "a collection that is recognised by its name",
+        ("    return bool(keys) and all(keys)", "    return True"),
+        first=_FOREIGN,
+        backends="mongo-motor",
+    ),
+    _fault(
+        _MONGO_OWNERSHIP,
+        "a history that is recognised by its numbers on MongoDB",
+        ("is_known = bool(self.recognised) or any(", "is_known = bool(self._records) or any("),
+        first=_FOREIGN,
+        backends="mongo-motor",
+    ),
+    _fault(
+        _MONGO,
+        "a lock that is written before the database was looked at",
+        ("            await judge()\n            async with", "            async with"),
+        first=_FOREIGN,
+        backends="mongo-motor",
+    ),
+    _fault(
+        _MONGO,
+        "a downgrade that does not say that it has begun",
+        ('await database[MIGRATIONS].update_one({"_id": step}, {"$set": {UNDOING: True}})', "pass"),
+        first=_FOREIGN,
+        backends="mongo-motor",
+    ),
+    _fault(
+        "migrations/mongo/lock.py",
+        "a dead holder whose lease ends by the clock alone",
+        ("await self._locks.delete_one(found)", "pass"),
+        first=_MONGO_LOCK,
+        backends="mongo-motor",
+    ),
+    _fault(
+        "migrations/waiting.py",
+        "a lock that is waited for in silence",
+        ("if waited >= ANNOUNCE_AFTER_SECONDS and not is_announced:", "if False:"),
+        first=_SQL_LOCK,
+        backends="sqlite",
+    ),
+]
