@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
+from pydantic import ValidationError
 
 from backends.errors import AlreadyExists
 from backends.models import NewUser, UserChanges
@@ -142,6 +143,20 @@ async def test_find_by_email_of_no_address_returns_none(backend: Backend) -> Non
 
     for text in NO_ADDRESSES:
         assert await backend.users.find_by_email(text) is None, text
+
+
+async def test_local_part_of_an_address_has_at_most_64_bytes(backend: Backend) -> None:
+    """In UTF-8 and as it is stored: a small letter may be longer than its capital."""
+    for local in ("a" * 64, "\u00fc" * 32, "\u00dc" * 31 + "AB"):
+        user = await backend.users.add(_user(f"{local}@x.io"))
+        assert user.email == f"{local.lower()}@x.io"
+        assert await backend.users.find_by_email(user.email) == user
+
+    for local in ("a" * 65, "\u00fc" * 33, "\u0130" * 22):
+        for model in (NewUser, UserChanges):
+            with pytest.raises(ValidationError, match="bytes before the @-sign"):
+                model(email=f"{local}@x.io", hashed_password="hash")
+        assert await backend.users.find_by_email(f"{local}@x.io") is None
 
 
 def _thousand_spellings() -> list[str]:

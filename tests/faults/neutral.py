@@ -14,6 +14,7 @@ def _in(
 
 _TEXT, _TIMES = "backends/models/text.py", "backends/models/times.py"
 _LEDGER, _IDEMPOTENCY = "backends/ledger.py", "api/idempotency.py"
+_NORMALISATION, _FAST_PATH = "api/normalisation.py", "api/fast_path.py"
 _BOTH = "sqlite,mongo-motor"
 
 FAULTS = [
@@ -265,4 +266,100 @@ FAULTS = [
         ('"insufficient_funds", "The account', '"conflict", "The account'),
     ),
     _in("api/headers.py", "answers that anybody may keep", ('b"no-store"', 'b"public"')),
+    _in(
+        _TEXT,
+        "addresses with the blanks around them",
+        ("    text = trim_email(text)\n", ""),
+        first="emails",
+    ),
+    _in(
+        _TEXT,
+        "a local part of any length",
+        ("if size > LOCAL_PART_MAX_BYTES:", "if size > EMAIL_MAX_LENGTH:"),
+        first="emails",
+    ),
+    _in(
+        _TEXT,
+        "a local part that is counted in characters",
+        ('len(address.rpartition("@")[0].encode())', 'len(address.rpartition("@")[0])'),
+        first="emails",
+    ),
+    _in(
+        "api/preconditions.py",
+        "a tag that a proxy weakened and that no change takes",
+        ("""r'(?:W/)?"([^"]*)"'""", """r'(?<!/)"([^"]*)"'"""),
+        first="tests/api/test_preconditions.py",
+    ),
+    _in(
+        "api/preconditions.py",
+        "a tag with an encoding in it that is another tag",
+        ("(?:(?:--?|;)(?:gzip|gunzip|deflate|br|zstd))?", ""),
+        first="tests/api/test_preconditions.py",
+    ),
+    _in(
+        _NORMALISATION,
+        "blanks at the end of a header that count",
+        ('value.strip(b" \\t")', "value"),
+        first="tests/api/test_blanks.py",
+    ),
+    _in(
+        _NORMALISATION,
+        "a root path that is taken off whatever follows",
+        (
+            'return below if f"{below}/".startswith((f"{API_PREFIX}/", f"{PAGE}/")) else path',
+            "return below",
+        ),
+        first="tests/api/test_root_path.py",
+    ),
+    _in(
+        _NORMALISATION,
+        "HEAD where no route has it",
+        ('{**scope, "method": "GET"}', "scope"),
+        first="tests/api/test_head.py",
+    ),
+    _in(
+        _IDEMPOTENCY,
+        "a key that ends with a move below another path",
+        ('.removeprefix(request.scope.get("root_path", ""))', ""),
+        first="tests/api/test_root_path.py",
+    ),
+    _in(
+        "api/app.py",
+        "a token URL that is not below the root path",
+        ('flow["tokenUrl"] = server["url"] + flow["tokenUrl"]', 'flow["tokenUrl"] = flow["tokenUrl"]'),
+        first="tests/api/test_root_path.py",
+    ),
+    _in(
+        "api/cors.py",
+        "a preflight that repeats what is no header",
+        ("all(_HEADER_NAME.fullmatch(name) for name in names if name)", "bool(list(names))"),
+        first="tests/api/test_http.py",
+    ),
+    _in(
+        "api/routing.py",
+        "a line feed that no address in a path may have",
+        (", re.DOTALL)", ")"),
+        first="tests/api/test_blanks.py",
+    ),
+    _in(
+        _FAST_PATH,
+        "a parameter that is there twice and counts once",
+        ("if len(value) != len(source.multi_items()):", "if len(value) > len(source.multi_items()):"),
+        first="tests/api/test_fast_path.py",
+    ),
+    _in(
+        _FAST_PATH,
+        "headers that get lost on the fast path",
+        ("if headers is not None:", "if headers is not None and False:"),
+        first="tests/api/test_fast_path.py",
+    ),
+    _in(
+        "api/fast_path_check.py",
+        "a fast path whose answers nobody compares",
+        (
+            "if _run(_messages_of(plain, query, content)) != ",
+            "if False and _run(_messages_of(plain, query, content)) != ",
+        ),
+        first="tests/api/test_fast_path.py",
+    ),
 ]
