@@ -268,7 +268,7 @@ def _ends_in_time(claims: dict[str, Any], minutes: int) -> bool:
 
     The clock of the instance that issued it may be ahead, but what it issues must not be valid for years.
     """
-    latest = time.time() + minutes * 60 + CLOCK_TOLERANCE.total_seconds()
+    latest = utc_now().timestamp() + minutes * 60 + CLOCK_TOLERANCE.total_seconds()
     return "exp" in claims and claims["exp"] <= latest
 
 

@@ -17,7 +17,7 @@ import httpx2
 import pytest
 from argon2 import PasswordHasher
 
-from api import security, throttle
+from api import security
 from backends.models import NewUser
 from eitherdb_contract.clock import ManualClock
 from tests.api.service import Service, serve
@@ -233,8 +233,6 @@ async def systems_under_test(provisions: Mapping[str, Provision]) -> AsyncIterat
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(security, "_hasher", SaltlessHasher())
         patch.setattr(security, "utc_now", clock)
-        patch.setattr(throttle, "utc_now", clock)
-        patch.setattr(throttle, "time", lambda: clock().timestamp())
         for name, provision in provisions.items():
             ids = StepIds()
             service = await stack.enter_async_context(

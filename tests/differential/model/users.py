@@ -258,7 +258,7 @@ def health_check(_state: State, _call: Call) -> Expected:
 @answers("PUT /api/v1/users/me")
 def put_me(_state: State, _call: Call) -> Expected:
     """Refuse a method that is not one of the path's."""
-    return refused(405, "method_not_allowed", "Method Not Allowed", allow="GET, PATCH, DELETE")
+    return refused(405, "method_not_allowed", "Method Not Allowed", allow="GET, HEAD, PATCH, DELETE")
 
 
 @answers("GET /api/v1/nowhere")
