@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
 import fastapi.routing
 import pytest
-from opentelemetry import trace
 
 from api import fast_path_check
 from api.app import create_app
@@ -26,8 +23,6 @@ from tests.provision import Provision, make_settings
 
 WITHOUT_FAST_PATH = {"login_access_token", "recover_password_html_content", "test_email"}
 """A form, a page, and a status of its own."""
-
-OPERATIONS = ("dependencies", "endpoint", "serialization")
 
 
 def routes_on_the_fast_path(app: fastapi.FastAPI) -> set[str]:
@@ -220,63 +215,7 @@ async def test_fast_path_is_off_where_fastapi_is_not_as_expected(
         assert broken.status_code == 401
 
 
-# -- telemetry, disconnections ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("is_on", [False, True])
-async def test_telemetry_is_on_where_the_environment_has_any(
-    monkeypatch: pytest.MonkeyPatch, service: Service, *, is_on: bool
-) -> None:
-    """Whoever runs with OpenTelemetry says so in its variables; nobody else pays for asking."""
-    for name in [name for name in os.environ if name.startswith("OTEL_")]:
-        monkeypatch.delenv(name)
-    if is_on:
-        monkeypatch.setenv("OTEL_SERVICE_NAME", "eitherdb")
-    app = create_app(service.settings)
-    assert {app._telemetry[signal] for signal in ("tracing", "metrics", "logs")} == {is_on}
-
-
-class _Tracer(trace.Tracer):
-    """Notes which spans are begun."""
-
-    def __init__(self) -> None:
-        self.begun: list[str] = []
-
-    def start_span(self, name: str, *_: Any, **__: Any) -> trace.Span:
-        self.begun.append(name)
-        return trace.INVALID_SPAN
-
-    @contextmanager
-    def start_as_current_span(  # type: ignore[override] # it is a decorator too
-        self, name: str, *_: Any, **__: Any
-    ) -> Iterator[trace.Span]:
-        self.begun.append(name)
-        yield trace.INVALID_SPAN
-
-
-class _Tracers(trace.TracerProvider):
-    """Has one tracer for all."""
-
-    def __init__(self, tracer: _Tracer) -> None:
-        self._tracer = tracer
-
-    def get_tracer(self, *_: Any, **__: Any) -> trace.Tracer:
-        return self._tracer
-
-
-async def test_spans_of_a_request_are_whole(provision: Provision, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With telemetry on, FastAPI's own spans are those of ordinary requests too."""
-    tracer = _Tracer()
-    telemetry = {"tracing": True, "metrics": False, "logs": False, "tracer_provider": _Tracers(tracer)}
-    monkeypatch.setattr("api.app._telemetry", lambda: telemetry)
-    async with serve(provision) as service:
-        assert not routes_on_the_fast_path(service.app)
-        user = await service.user()
-        for content_type in ("application/json", "application/json; charset=utf-8"):
-            tracer.begun.clear()
-            headers = {"Content-Type": content_type}
-            await user.http.post("/items/", content=b'{"title": "a"}', headers=headers)
-            assert tracer.begun == ["POST", *(f"fastapi.{each}" for each in OPERATIONS)]
+# -- disconnections ----------------------------------------------------------------------------------
 
 
 async def test_server_may_tell_once_that_the_client_is_gone(service: Service) -> None:

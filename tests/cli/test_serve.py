@@ -109,6 +109,23 @@ async def test_serve_shows_no_secret(servers: Servers, tmp_path: Path) -> None:
                 assert unexpected not in server.output
 
 
+async def test_serve_reads_requests_as_they_are_meant(tmp_path: Path) -> None:
+    """Over a real connection: below ROOT_PATH, blanks behind a header, HEAD without a body."""
+    async with serving(tmp_path, "serve", "--migrate", ROOT_PATH="/shop/") as server:
+        assert f"{server.url}/shop/docs" in server.output
+        host, port = server.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        for method, path in (("HEAD", "/shop/api/v1/items"), ("GET", "/api/v1/utils/health-check/")):
+            lines = (f"{method} {path} HTTP/1.1", "Host: x", "Origin: http://localhost:5173 \t", "", "")
+            writer.write("\r\n".join(lines).encode())
+        head, rest = (await reader.readuntil(b"true")).decode().split("\r\n\r\n", 1)
+        writer.close()
+    assert head.startswith("HTTP/1.1 307 ")
+    assert "location: /shop/api/v1/items/\r\n" in head
+    assert rest.startswith("HTTP/1.1 200 ")
+    assert "access-control-allow-origin: http://localhost:5173\r\n" in rest
+
+
 @pytest.mark.parametrize(
     ("command", "variables", "named"),
     [

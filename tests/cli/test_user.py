@@ -44,7 +44,7 @@ async def test_create_superuser_and_set_password(migrated: Provision, tmp_path: 
     settings = migrated.settings
     made = await eitherdb(
         tmp_path,
-        *("user", "create-superuser", "Boss@Example.com", "--full-name", "The Boss", STDIN),
+        *("user", "create-superuser", " Boss@Example.com\n", "--full-name", "The Boss", STDIN),
         settings=settings,
         stdin="correct horse\n",
     )
@@ -67,7 +67,7 @@ async def test_create_superuser_and_set_password(migrated: Provision, tmp_path: 
 
     changed = await call_async(
         tmp_path,
-        *("user", "set-password", "BOSS@example.com", STDIN),
+        *("user", "set-password", "BOSS@example.com ", STDIN),
         settings=settings,
         stdin="battery staple\r\n",
     )
