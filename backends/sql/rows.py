@@ -85,13 +85,12 @@ def _read_id(value: Any) -> Any:
 
 def _read_time(value: Any) -> Any:
     """Read SQLite's text, in the one form that the repositories write."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) != len("2026-11-22 16:25:25.123000") or value[10] != " ":
         return value
     try:
-        time = datetime.strptime(value, "%Y-%m-%d %H:%M:%S.%f")  # noqa: DTZ007 - UTC, by the schema
+        return datetime.fromisoformat(value).replace(tzinfo=UTC)
     except ValueError:
         return value
-    return time.replace(tzinfo=UTC) if len(value) == len("2026-11-22 16:25:25.123000") else value
 
 
 def _read_boolean(value: Any) -> Any:
