@@ -287,8 +287,10 @@ class MongomockDatabase:
         self._database = database
 
     def __getitem__(self, name: str) -> Any:
-        """Return a collection."""
-        return self._database[name]
+        """Return a collection, which is read in the one way that mongomock has."""
+        collection = self._database[name]
+        collection.with_options = lambda **_: collection
+        return collection
 
     def __getattr__(self, name: str) -> Any:
         """Return what mongomock has."""
