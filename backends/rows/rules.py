@@ -85,7 +85,9 @@ class _Row(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
 
-class _StoredUser(_Row):
+class StoredUser(_Row):
+    """The row of a user."""
+
     id: Id
     email: Annotated[
         str,
@@ -107,7 +109,9 @@ class _StoredUser(_Row):
     session_version: Annotated[int, Field(ge=0), NotNull]
 
 
-class _StoredItem(_Row):
+class StoredItem(_Row):
+    """The row of an item."""
+
     id: Id
     title: Annotated[Title, NotNull]
     description: Description | None
@@ -118,7 +122,9 @@ class _StoredItem(_Row):
     description_folded: Annotated[str | None, Field(max_length=2**20)]
 
 
-class _StoredAccount(_Row):
+class StoredAccount(_Row):
+    """The row of an account."""
+
     id: Id
     owner_id: Id
     name: Annotated[Title, NotNull]
@@ -128,7 +134,9 @@ class _StoredAccount(_Row):
     version: Version
 
 
-class _StoredTransfer(_Row):
+class StoredTransfer(_Row):
+    """The row of an entry of the ledger."""
+
     id: Id
     ordered_by: Id
     idempotency_key: Key | None
@@ -145,7 +153,9 @@ class _StoredTransfer(_Row):
     to_version: EntryVersion | None
 
 
-class _StoredIdempotencyKey(_Row):
+class StoredIdempotencyKey(_Row):
+    """The row of the outcome of a call."""
+
     owner_id: Id
     key: Key
     fingerprint: Annotated[
@@ -157,19 +167,21 @@ class _StoredIdempotencyKey(_Row):
     created_at: Time
 
 
-class _StoredCounter(_Row):
+class StoredCounter(_Row):
+    """The row of a counter."""
+
     key: Key
     value: Annotated[int, Field(ge=-(2**63), lt=2**63), NotNull]
     ends_at: Time
 
 
-_MODELS: dict[RowKind, type[_Row]] = {
-    "users": _StoredUser,
-    "items": _StoredItem,
-    "accounts": _StoredAccount,
-    "transfers": _StoredTransfer,
-    "idempotency_keys": _StoredIdempotencyKey,
-    "counters": _StoredCounter,
+STORED_MODELS: dict[RowKind, type[_Row]] = {
+    "users": StoredUser,
+    "items": StoredItem,
+    "accounts": StoredAccount,
+    "transfers": StoredTransfer,
+    "idempotency_keys": StoredIdempotencyKey,
+    "counters": StoredCounter,
 }
 
 
@@ -177,7 +189,7 @@ def find_problems(kind: RowKind, fields: Fields) -> list[Problem]:
     """Say what is wrong with a row by itself, in the order of its fields; nothing if it can be served."""
     found: dict[str, Problem] = {}
     try:
-        _MODELS[kind].__pydantic_validator__.validate_python(fields)
+        STORED_MODELS[kind].__pydantic_validator__.validate_python(fields)
     except ValidationError as exc:
         for error in exc.errors(include_url=False, include_context=False, include_input=False):
             name = str(error["loc"][0])

@@ -12,7 +12,9 @@ from backends.errors import NotFound, UnreadableRow
 from backends.models import Account, NewItem, User
 from backends.rows import walk
 from backends.rows.ledger import Fault
+from backends.rows.rules import STORED_MODELS
 from backends.rows.walk import RowWalk
+from backends.sql.schema import METADATA
 from migrations import open_migrator
 from tests.backends.planted import PLANTS, Plant, Sound, plant, writing
 from tests.backends.raw import opened
@@ -226,3 +228,9 @@ async def test_get_of_an_unknown_row_is_no_unreadable_one(migrated: Provision) -
     async with opened(migrated.open()) as backend:
         with pytest.raises(NotFound):
             await backend.items.get("00112233445566778899aabb")
+
+
+def test_rules_know_every_column() -> None:
+    """A field that is stored and has no rule would never be checked."""
+    for kind, model in STORED_MODELS.items():
+        assert list(model.model_fields) == METADATA.tables[kind].columns.keys(), kind

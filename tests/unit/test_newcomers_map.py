@@ -111,6 +111,12 @@ def test_add_a_field_to_item_follows_the_map(copy: Copy, servers: Servers) -> No
         '        "colour": document["colour"],\n',
     )
     # 6
+    copy.insert_after(
+        "backends/rows/rules.py",
+        "    description: Description | None\n    owner_id: Id\n",
+        "    colour: Description | None\n",
+    )
+    # 7
     written = copy.run("cli.main", "migrate", "revision", "-m", "item colour", **mongo)
     number = _after(mongo_schema.REVISION)
     assert f"m{number}_item_colour.py" in written, written
@@ -124,7 +130,7 @@ def test_add_a_field_to_item_follows_the_map(copy: Copy, servers: Servers) -> No
     forgetful = copy.run(*tests, "tests/contract/test_items.py", **given)
     assert "colour" in forgetful, "no contract test misses the new field in the sample"
     assert FAILED.search(forgetful), "no contract test misses the new field in the sample"
-    # 7
+    # 8
     sample = "tests/contract/samples.py"
     copy.insert_after(sample, '"description": "Bernoulli numbers"', ', "colour": "red"')
     copy.insert_after(sample, '"description": "The engine weaves"', ', "colour": "blue"')
