@@ -113,7 +113,5 @@ def shown_url(settings: Settings) -> str:
     )
     if not is_plain:
         return f"{scheme}://…"
-    socket = parse_qs(query).get("host", [""])[0]
-    return f"{scheme}://{hosts}{slash}{path}" + (
-        f" (at {socket})" if re.fullmatch("[/%].*", socket) and not hosts else ""
-    )
+    given = "" if hosts else ",".join(parse_qs(query).get("host", []))
+    return f"{scheme}://{hosts}{slash}{path}" + (f" (at {given})" if given else "")
