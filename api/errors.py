@@ -35,6 +35,7 @@ from backends.errors import (
     UnreadableRow,
     VersionMismatch,
 )
+from backends.models import MAX_MINOR
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
@@ -183,7 +184,7 @@ FAULTS: dict[type[BackendError], Fault] = {
         "currency_mismatch", ("body", "to_account_id"), "The accounts should have the same currency"
     ),
     BalanceOverflow: Fault(
-        "balance_overflow", ("body", "amount_minor"), "The balance should not exceed 9223372036854775807"
+        "balance_overflow", ("body", "amount_minor"), f"The balance should not exceed {MAX_MINOR}"
     ),
 }
 

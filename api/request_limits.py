@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 MAX_FORM_BYTES = 16 * 1024
+MAX_INTEGER_DIGITS = 400
 FORM_CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1", "latin1"}
 
 # Possessive: a body without a closing quote costs one pass and no memory.
@@ -96,7 +97,14 @@ class BoundedRequest(Request):
             raise json.JSONDecodeError("JSON is not in UTF-8", "", 0)
         if _is_too_deep(body):
             raise json.JSONDecodeError(TOO_DEEP, "", 0)
-        return await super().json()
+        try:
+            return await super().json()
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            raise
+        except ValueError:
+            # Python reads no integer of more than 4300 digits. It is JSON, and its field refuses it.
+            self._json = json.loads(body, parse_int=_shortened)
+            return self._json
 
     async def receive_again(self) -> AsgiMessage:
         """Receive the request as if nothing of it had been read."""
@@ -122,6 +130,11 @@ class BoundedRequest(Request):
         if str(message.get_param("charset", "utf-8")).lower() not in FORM_CHARSETS:
             raise HTTPException(400, "There was an error parsing the body")
         return await super().form(**limits)
+
+
+def _shortened(digits: str) -> int:
+    """Return an integer that is still far beyond any bound, and of the same sign."""
+    return int(digits[:MAX_INTEGER_DIGITS])
 
 
 def _is_too_deep(body: bytes) -> bool:

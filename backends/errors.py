@@ -100,7 +100,7 @@ class CurrencyMismatch(BackendError):
 
 
 class BalanceOverflow(BackendError):
-    """The account's balance would not fit 64 bits."""
+    """The account's balance would exceed `MAX_MINOR`."""
 
     def __init__(self, account_id: str) -> None:
         super().__init__(f"the account {account_id!r} can't hold that much more")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from config.installed import load_installed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from config import Settings
 
@@ -28,6 +28,27 @@ _MODULES = {
 
 class MigrationError(Exception):
     """A migration can't be run as asked; the text says what would be right."""
+
+
+class OutOfBounds(MigrationError):
+    """There are numbers that a revision bounds: nothing was changed."""
+
+    NAMED = 3
+    """How many rows of a table the message names."""
+
+    def __init__(self, revision: str, bound: int, found: Mapping[str, Sequence[str]]) -> None:
+        """Take the ids of such rows by their table; more than `NAMED` of one need not be looked for."""
+        rows = [
+            f"{table} {', '.join(ids[: self.NAMED])}{' and others' if ids[self.NAMED :] else ''}"
+            for table, ids in found.items()
+            if ids
+        ]
+        super().__init__(
+            f"revision {revision} bounds amounts and balances at {bound}, which is exceeded in: "
+            f"{'; '.join(rows)}; nothing was changed; correct or remove these rows, then run "
+            "`eitherdb migrate upgrade` again, or stay on the version before"
+        )
+        self.found = found
 
 
 @dataclass(frozen=True, slots=True)

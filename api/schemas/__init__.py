@@ -9,8 +9,10 @@ from api.schemas.accounts import (
     StatementPublic,
 )
 from api.schemas.fields import (
+    Amount,
     Balance,
     Secret,
+    SignedAmount,
     Timestamp,
     WrittenBool,
     WrittenEmail,
@@ -53,6 +55,7 @@ __all__ = [
     "AccountListQuery",
     "AccountPublic",
     "AccountsPublic",
+    "Amount",
     "Balance",
     "EntryCreate",
     "ItemCreate",
@@ -66,6 +69,7 @@ __all__ = [
     "NewPassword",
     "PrivateUserCreate",
     "Secret",
+    "SignedAmount",
     "StatementEntryPublic",
     "StatementPublic",
     "Timestamp",

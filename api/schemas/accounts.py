@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from api.schemas.examples import ACCOUNT, ENTRY, shown_as
-from api.schemas.fields import Balance, Timestamp
+from api.schemas.fields import Balance, SignedAmount, Timestamp
 from api.schemas.lists import ListQuery
 from backends.models import AccountFilter, AccountSort, NewAccount, SearchText
 
@@ -46,7 +46,7 @@ class StatementEntryPublic(BaseModel):
 
     transfer_id: str
     other_account_id: str | None
-    amount_minor: Balance
+    amount_minor: SignedAmount
     balance_minor: Balance
     note: str | None
     created_at: Timestamp

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from backends.ids import write_time
-from backends.models import trim_email
+from backends.models import MAX_MINOR, trim_email
 
 Timestamp = Annotated[
     datetime,
@@ -65,4 +65,11 @@ WrittenInt = _written_as("-?[0-9]+", "int_parsing", "Input should be an integer 
 Secret = Field(repr=False)
 
 
-Balance = Annotated[int, WithJsonSchema({"type": "integer", "format": "int64"})]
+def _minor_units(least: int) -> WithJsonSchema:
+    """Describe an integer of minor units from `least` on; what is stored is not validated again."""
+    return WithJsonSchema({"type": "integer", "format": "int64", "minimum": least, "maximum": MAX_MINOR})
+
+
+Balance = Annotated[int, _minor_units(0)]
+Amount = Annotated[int, _minor_units(1)]
+SignedAmount = Annotated[int, _minor_units(-MAX_MINOR)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from api.schemas.examples import TRANSFER, shown_as
-from api.schemas.fields import Balance, Timestamp
+from api.schemas.fields import Amount, Timestamp
 from api.schemas.lists import ListQuery
 from backends.models import NewEntry, NewTransfer, TransferFilter, TransferSort
 
@@ -32,7 +32,7 @@ class TransferPublic(BaseModel):
     id: str
     from_account_id: str | None
     to_account_id: str | None
-    amount_minor: Balance
+    amount_minor: Amount
     note: str | None
     created_at: Timestamp
     idempotency_key: str | None

@@ -7,8 +7,12 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-MAX_MINOR = 2**63 - 1
-"""The most minor units that an account holds or an entry moves: what a 64-bit integer can say."""
+MAX_MINOR = 2**53 - 1
+"""The most minor units that an account holds or an entry moves.
+
+JSON carries integers up to here to every client unchanged (RFC 8259, section 6): JavaScript reads them as
+64-bit floating-point numbers.
+"""
 
 
 def _currency(code: str) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bson import ObjectId
+from bson import Int64, ObjectId
 
 from backends.ids import is_id
+from backends.models import MAX_MINOR
 
-REVISION = "0003"
+REVISION = "0004"
 """The step of `migrations/mongo` that these definitions are the result of."""
 
 MIGRATIONS = "schema_migrations"
@@ -128,8 +129,9 @@ ITEMS = CollectionSpec(
 
 _ID = {"bsonType": "objectId"}
 _ID_OR_NULL = {"bsonType": ["objectId", "null"]}
-_MONEY = {"bsonType": "long", "minimum": 0}
-_MONEY_OR_NULL = {"bsonType": ["long", "null"], "minimum": 0}
+_MOST = Int64(MAX_MINOR)
+_MONEY = {"bsonType": "long", "minimum": 0, "maximum": _MOST}
+_MONEY_OR_NULL = {"bsonType": ["long", "null"], "minimum": 0, "maximum": _MOST}
 _INTEGER_OR_NULL = {"bsonType": ["int", "long", "null"]}
 
 ACCOUNTS = CollectionSpec(
@@ -159,7 +161,7 @@ TRANSFERS = CollectionSpec(
     validator=_documents(
         ordered_by=_ID,
         idempotency_key=_text(255, min_length=1, nullable=True),
-        amount_minor={"bsonType": "long", "minimum": 1},
+        amount_minor={"bsonType": "long", "minimum": 1, "maximum": _MOST},
         note=_text(255, nullable=True),
         created_at={"bsonType": "date"},
         from_account_id=_ID_OR_NULL,

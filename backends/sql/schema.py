@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
     from sqlalchemy.types import TypeEngine
 
-REVISION = "0003"
+REVISION = "0004"
 """The revision of `migrations/sql` that these tables are the result of."""
 
 ID_LENGTH_BYTES = 12
@@ -158,7 +158,6 @@ ACCOUNTS = Table(
     _column("balance_minor", BigInteger),
     _column("created_at", UtcDateTime),
     _column("version", BigInteger),
-    # SQLite makes a float of what no longer fits 64 bits: that is above the bound, too.
     CheckConstraint(f"balance_minor BETWEEN 0 AND {MAX_MINOR}", name="balance"),
     Index(None, "created_at", "id"),
     Index(None, "name", "id"),
@@ -173,7 +172,7 @@ def _side(name: str) -> str:
     columns = [f"{name}_{part}" for part in ("account_id", "owner_id", "balance_minor", "version")]
     nothing = " AND ".join(f"{column} IS NULL" for column in columns)
     everything = " AND ".join(f"{column} IS NOT NULL" for column in columns)
-    return f"({nothing}) OR ({everything} AND {name}_balance_minor >= 0)"
+    return f"({nothing}) OR ({everything} AND {name}_balance_minor BETWEEN 0 AND {MAX_MINOR})"
 
 
 TRANSFERS = Table(

@@ -184,7 +184,7 @@ async def test_transfer_is_refused_with_its_reason_and_nothing_moves(bank: Bank)
     assert_refused(await bank.transfer(to_account_id="x"), ACCOUNT_NOT_FOUND)
     assert_refused(await bank.transfer(1001), INSUFFICIENT_FUNDS)
     assert_invalid(await bank.transfer(to_account_id=bank.adas.id), ("body",))
-    for amount in (0, -1, 2**63, "1", 1.0, True, None):
+    for amount in (0, -1, MAX_MINOR + 1, 2**63, "1", 1.0, True, None):
         assert_invalid(await bank.transfer(amount), ("body", "amount_minor"))
     for code, where, answer in (
         ("currency_mismatch", "to_account_id", await bank.transfer(to_account_id=dollars.id)),

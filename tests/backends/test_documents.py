@@ -89,11 +89,11 @@ WRONG: dict[type, list[Any]] = {
     bool: [1, "true", None],
     int: ["1", 1.5, True, None],
     datetime: ["2026-11-22T16:25:25.123Z", 1795364725123, None],
-    # Money is a 64-bit integer, which neither wraps nor turns into a float.
-    Int64: [Int64(-1), 1, 1.0, "1", None],
+    # Money is a 64-bit integer up to 2^53 - 1, which neither wraps nor turns into a float.
+    Int64: [Int64(-1), Int64(2**53), 1, 1.0, "1", None],
 }
 _ID_OR_NULL = [str(ObjectId()), 5]
-_MONEY_OR_NULL = [Int64(-1), 1, 1.0, "1"]
+_MONEY_OR_NULL = [Int64(-1), Int64(2**53), 1, 1.0, "1"]
 WRONG_FIELDS: dict[str, list[Any]] = {
     # Folded text may be empty or long: what it is made of is bounded.
     "title_folded": [5, None],

@@ -28,7 +28,7 @@ FULL_ITEM: dict[str, Any] = {"title": "Note G", "description": "Bernoulli number
 OTHER_ITEM: dict[str, Any] = {"title": "Note A", "description": "The engine weaves"}
 FULL_ACCOUNT: dict[str, Any] = {"name": "Giro", "currency": "EUR"}
 OTHER_ACCOUNT: dict[str, Any] = {"name": "Savings", "currency": "JPY"}
-FULL_ENTRY: dict[str, Any] = {"amount_minor": 2**53 + 1, "note": "Cards and tins"}
+FULL_ENTRY: dict[str, Any] = {"amount_minor": 2**52 + 1, "note": "Cards and tins"}
 OTHER_ENTRY: dict[str, Any] = {"amount_minor": 12_34, "note": "Wheels"}
 FULL_TRANSFER: dict[str, Any] = {
     **FULL_ENTRY,

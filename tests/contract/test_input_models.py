@@ -10,7 +10,6 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from backends.models import (
-    MAX_MINOR,
     Account,
     AccountFilter,
     Item,
@@ -76,7 +75,7 @@ NO_CURRENCIES = ["", "eur", "Eur", "EU", "EURO", " EUR", "EUR\n", "XXX", "XTS", 
 NO_AMOUNTS: list[tuple[object, str]] = [
     (0, "greater_than_equal"),
     (-1, "greater_than_equal"),
-    (MAX_MINOR + 1, "less_than_equal"),
+    (2**53, "less_than_equal"),
     (2**64, "less_than_equal"),
     ("5", "int_type"),
     (5.0, "int_type"),
@@ -265,7 +264,7 @@ def test_entry_form_refuses_what_is_no_amount(form: Form) -> None:
     """A whole number from 1 to the most that an account holds, and nothing that only looks like one."""
     for amount, fault in NO_AMOUNTS:
         assert _fault(form, amount_minor=amount) == (fault, ("amount_minor",)), repr(amount)
-    for amount in (1, MAX_MINOR):
+    for amount in (1, 2**53 - 1):
         filled = form.model_validate({**SAMPLES[form], "amount_minor": amount})
         assert filled.model_dump() == {**SAMPLES[form], "amount_minor": amount}
 

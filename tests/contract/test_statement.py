@@ -90,8 +90,8 @@ async def test_statement_has_all_entries_oldest_first(
     unconcerned = await open_account(backend, owner, balance=1)
     accounts, by = backend.accounts, stranger.id
     entries = [
-        await accounts.deposit(account.id, money(2**62, "in"), ordered_by=by),
-        await accounts.transfer(order_of(account, other, 2**53 + 1), ordered_by=by),
+        await accounts.deposit(account.id, money(2**53 - 1, "in"), ordered_by=by),
+        await accounts.transfer(order_of(account, other, 2**52 + 1), ordered_by=by),
         await accounts.transfer(order_of(other, account, 3), ordered_by=owner.id),
         await accounts.withdraw(account.id, money(5), ordered_by=by),
     ]
@@ -99,7 +99,7 @@ async def test_statement_has_all_entries_oldest_first(
     statement = await accounts.statement(account.id, owner_id=owner.id)
     assert statement.account == after(account, entries[-1]) == await accounts.get(account.id)
     assert await _read(statement) == [_seen(entry, account) for entry in entries]
-    balances = [2**62, 2**62 - 2**53 - 1, 2**62 - 2**53 + 2, 2**62 - 2**53 - 3]
+    balances = [2**53 - 1, 2**52 - 2, 2**52 + 1, 2**52 - 4]
     assert [entry.balance_minor for entry in await entries_of(backend, account.id)] == balances
     assert await entries_of(backend, other.id, owner_id=stranger.id) == [
         _seen(entry, other) for entry in entries[1:3]

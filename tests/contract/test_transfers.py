@@ -109,7 +109,7 @@ async def test_amounts_reach_from_nothing_to_the_most_an_account_holds(
     """The whole balance can go and the last unit come; each amount is exact to the unit."""
     most = MAX_MINOR
     source, target = await _accounts(backend, owner, most, 0)
-    for amount in (1, 2**31 - 1, 2**31, 2**53 + 1, most - 2**53 - 2**32 - 1):
+    for amount in (1, 2**31 - 1, 2**31, 2**52 + 1, most - 2**52 - 2**32 - 1):
         moved = await backend.accounts.transfer(order_of(source, target, amount), ordered_by=owner.id)
         assert moved.source == side(source, -amount)
         assert moved.target == side(target, amount)

@@ -161,7 +161,8 @@ FAULTS = [
         "sql: a credit without its guard",
         ("guards.append(ACCOUNTS.c.balance_minor <= MAX_MINOR - amount)", "pass"),
         first="transfers",
-        backends="postgres",
+        # On PostgreSQL the CHECK of the account refuses it in the same words.
+        backends="sqlite",
     ),
     _in(
         _MONEY,

@@ -12,7 +12,7 @@ from tests.differential.edge_cases import EMAILS
 from tests.differential.model.answers import Location
 from tests.differential.model.calls import ABSENT
 
-MAX_MINOR = 2**63 - 1
+MAX_MINOR = 2**53 - 1
 CURRENCIES = {"EUR", "USD", "JPY"}
 
 Check = Callable[[Any], bool]
