@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from backends import ledger
 from backends.models import MAX_MINOR, Account, NewAccount, NewEntry
 from tests.api.responses import (
     ACCOUNT_NOT_EMPTY,
@@ -348,3 +349,15 @@ async def test_statement_has_all_entries_with_running_balances(bank: Bank) -> No
     empty = await bank.account(bank.ada)
     answer = await bank.ada.http.get(f"/accounts/{empty.id}/statement")
     assert_ok(answer, {"account": shown_account(empty), "count": 0, "data": []})
+
+
+async def test_statement_of_many_entries_is_sent_in_pieces(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is one list all the same, also where the last piece is full."""
+    monkeypatch.setattr(ledger, "STATEMENT_BATCH", 3)
+    for count in range(2, 8):
+        await bank.deposit(bank.adas, count)
+        answer = await bank.ada.http.get(f"/accounts/{bank.adas.id}/statement")
+        assert (answer.status_code, answer.json()["count"]) == (200, count)
+        assert [entry["amount_minor"] for entry in answer.json()["data"]] == [1000, *range(2, count + 1)]

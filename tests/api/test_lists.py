@@ -243,6 +243,12 @@ async def test_cursor_with_strange_claims_is_refused(
         answer = await superuser.http.get(f"/{name}/", params={"cursor": cursor})
         assert_invalid(answer, ("query", "cursor"))
     assert (await get(superuser, name, cursor=sign(good, "cursor", service.settings)))["data"] == []
+    by_text = {**good, "sort": "title" if name == "items" else "email"}
+    keys: list[object] = [1, None, [], {}]
+    for key in keys:
+        cursor = sign({**by_text, "key": key}, "cursor", service.settings)
+        answer = await superuser.http.get(f"/{name}/", params={"cursor": cursor, "sort": by_text["sort"]})
+        assert_invalid(answer, ("query", "cursor"))
 
 
 async def test_list_of_items_is_ones_own(service: Service, user: Account, superuser: Account) -> None:

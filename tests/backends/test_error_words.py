@@ -89,6 +89,8 @@ def test_unknown_code_leaves_the_word_to_the_server(code: str | int) -> None:
 
 def test_long_words_are_cut_and_line_ends_are_blanks() -> None:
     """A log has a line for each error."""
+    assert "x" * 300 in str(sql.translated(of_postgres("42601", "x" * 300)))
+    assert "x" * 300 + "…" in str(sql.translated(of_postgres("42601", "x" * 301)))
     message = str(sql.translated(of_postgres("42601", "much \n" * 500)))
     assert "\n" not in message
     assert len(message) < 500
@@ -173,6 +175,22 @@ def test_mongo_error_shows_nothing_that_a_user_gave(error: pymongo.PyMongoError)
         (
             ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required"),
             "the server does not accept the certificate of this client",
+        ),
+        (
+            ssl.SSLCertVerificationError(
+                1,
+                "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: Hostname mismatch, "
+                "certificate is not valid for 'db'.",
+            ),
+            "the server's certificate is for another host name",
+        ),
+        (
+            ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate"),
+            "the server's certificate is not trusted",
+        ),
+        (
+            ssl.SSLError(116, "[X509: KEY_VALUES_MISMATCH] key values mismatch"),
+            "a certificate or key that DATABASE_URL names can't be used",
         ),
     ],
     ids=str,

@@ -87,6 +87,13 @@ async def test_value_that_cannot_be_read_is_of_those_who_ask_for_it() -> None:
     assert database.asked == [["1", "unreadable", "2"], ["1"], ["unreadable"], ["2"]]
 
 
+async def test_value_that_cannot_be_read_hurts_no_other_of_two() -> None:
+    """Two keys are the fewest that can be told apart."""
+    database = Database()
+    found = await asyncio.gather(*map(database.loader.load, ["unreadable", "1"]), return_exceptions=True)
+    assert [type(each) for each in found] == [KeyError, int]
+
+
 async def test_who_is_cancelled_takes_nobody_along() -> None:
     """The others in the batch are answered."""
     database = Database()
@@ -114,13 +121,20 @@ async def test_command_that_nobody_waits_for_is_called_off() -> None:
     assert database.called_off == 1
 
 
+@pytest.mark.parametrize("is_over", [False, True])
 @pytest.mark.parametrize("iterations", range(LOOP_ITERATIONS + 2))
-async def test_command_that_is_called_off_early_keeps_nobody_waiting(iterations: int) -> None:
+async def test_command_that_is_called_off_early_keeps_nobody_waiting(
+    iterations: int,
+    is_over: bool,  # noqa: FBT001
+) -> None:
     """Whoever asks next begins a batch of his own, however far the last one had come."""
     database = Database()
     caller = asyncio.create_task(database.loader.load("1"))
     for _ in range(iterations):
         await asyncio.sleep(0)
     caller.cancel()
+    if is_over:
+        with pytest.raises(asyncio.CancelledError):
+            await caller
     async with asyncio.timeout(1):
         assert await database.loader.load("2") == 2

@@ -116,6 +116,24 @@ async def test_query_and_headers_may_be_as_long_as_their_limits() -> None:
     assert await status_of(headers=[(b"x", b"y" * (half - 1)), (b"z" * half, b"1")]) == 431
 
 
+async def test_what_is_no_request_passes_through() -> None:
+    """A lifespan has no size."""
+    seen: list[object] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.extend((scope, receive, send))
+
+    async def receive() -> Message:
+        return {}
+
+    async def send(message: Message) -> None:
+        del message
+
+    scope = {"type": "lifespan"}
+    await RequestLimits(app, max_body_bytes=LIMIT)(scope, receive, send)
+    assert seen == [scope, receive, send]
+
+
 # -- forms and JSON ------------------------------------------------------------------------------
 
 
@@ -142,6 +160,7 @@ async def test_form_in_a_usual_charset_is_read(charset: str) -> None:
 
 async def test_form_may_be_as_long_as_its_limit() -> None:
     """And no byte longer."""
+    assert MAX_FORM_BYTES == 16_384
     kind = "application/x-www-form-urlencoded"
     fits = b"a=" + b"x" * (MAX_FORM_BYTES - 2)
     assert len(str((await request_of(fits, kind).form())["a"])) == MAX_FORM_BYTES - 2
