@@ -34,7 +34,7 @@ class Occupancy:
     """What is in the database under the names that EitherDB uses.
 
     Attributes:
-        recognised: The collections that are EitherDB's.
+        recognised: The collections that are EitherDB's, that of the lock among them.
     """
 
     def __init__(self, kinds: Mapping[str, str], recognised: set[str], records: Sequence[Document]) -> None:
@@ -60,7 +60,7 @@ class Occupancy:
         if not self._records and kind == "collection":
             return None
         numbers = [str(record.get("_id")) for record in self._records]
-        is_known = bool(self.recognised) or any(UNDOING in record for record in self._records)
+        is_known = bool(self.recognised & NAMES) or any(UNDOING in record for record in self._records)
         if kind != "collection" or not is_known or not all(map(_NUMBER.fullmatch, numbers)):
             shown = [str(record.get("version", record.get("_id"))) for record in self._records[:3]]
             raise ForeignSchema.history(MIGRATIONS, shown or [kind])

@@ -81,7 +81,7 @@ FAULTS = [
     _fault(
         _MONGO_OWNERSHIP,
         "a history that is recognised by its numbers on MongoDB",
-        ("is_known = bool(self.recognised) or any(", "is_known = bool(self._records) or any("),
+        ("is_known = bool(self.recognised & NAMES) or any(", "is_known = bool(self._records) or any("),
         first=_FOREIGN,
         backends="mongo-motor",
     ),

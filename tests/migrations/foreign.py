@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -114,7 +116,11 @@ async def make(settings: Settings, name: str) -> None:
 
 
 async def execute(settings: Settings, *statements: str) -> None:
-    """Run statements; SQLite's journal stays as it was."""
+    """Run statements; on SQLite as an application that has a rollback journal."""
+    if settings.db_backend == "sqlite":
+        with closing(sqlite3.connect(sqlite_options(settings).arguments["database"])) as file:
+            file.executescript(";".join(statements))
+        return
     async with sql_connection(settings) as connection:
         for statement in statements:
             await connection.exec_driver_sql(statement)
