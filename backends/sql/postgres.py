@@ -11,7 +11,7 @@ import asyncpg
 
 from backends.cancellation import run_to_completion
 from backends.errors import ConnectionLost
-from backends.sql import postgres_requirements
+from backends.sql import postgres_facts, postgres_requirements
 from backends.sql.connections import Connections, Steps
 from backends.sql.engine import dialect
 from backends.sql.errors import connect_errors, sqlstate_of, translated
@@ -106,7 +106,7 @@ class PostgresConnections(Connections):
 
     async def unmet(self, purpose: Purpose) -> list[UnmetRequirement]:
         """See `Connections`."""
-        (facts,) = await self._in_schema(postgres_requirements.QUERY, *postgres_requirements.ARGUMENTS)
+        (facts,) = await self._in_schema(postgres_facts.QUERY, *postgres_requirements.ARGUMENTS)
         limit = self._command_timeout_seconds
         return list(postgres_requirements.unmet(dict(facts), purpose, time_limit_seconds=limit))
 

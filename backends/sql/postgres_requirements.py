@@ -1,6 +1,6 @@
-"""What PostgreSQL must be, and what its user must be allowed: one query, one table of requirements.
+"""What PostgreSQL must be, and what its user must be allowed.
 
-https://www.postgresql.org/docs/current/functions-info.html has the functions that the query calls.
+`postgres_facts` asks the server about all of it at once.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from typing import Any
 from backends.requirements import Purpose, Subject, UnmetRequirement
 from backends.sql.ownership import REVISIONS
 
-MIN_VERSION = 130000
-"""`server_version_num`. PostgreSQL 13 is the oldest that the suite was run on."""
+MIN_VERSION = 13
+"""Older ones lack what a remedy uses: CREATE DATABASE with LOCALE."""
+
+TESTED_VERSION = 15
+"""The oldest that the contract suite runs on, and that PostgreSQL's makers maintain."""
 
 _EVERYTHING = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
@@ -111,64 +114,6 @@ _DURABLE = {"on", "local", "remote_write", "remote_apply"}
 
 TIME_LIMITS = ("statement_timeout", "transaction_timeout")
 
-QUERY = r"""
-WITH path AS (
-    SELECT CASE WHEN part LIKE '"%' THEN btrim(part, '"') ELSE lower(part) END AS name
-    FROM (
-        SELECT btrim(replace(part, '$user', CAST(current_user AS text))) AS part
-        FROM unnest(string_to_array(current_setting('search_path'), ',')) AS part
-    ) AS parts
-), needed AS (
-    SELECT name, verb, CAST(to_regclass(quote_ident(current_schema()) || '.' || name) AS oid) AS id
-    FROM unnest(string_to_array($2, ','), string_to_array($3, ',')) AS needed (name, verb)
-    WHERE to_regclass(quote_ident(current_schema()) || '.' || $4) IS NOT NULL
-), tables AS (
-    SELECT DISTINCT name, id FROM needed WHERE id IS NOT NULL
-)
-SELECT
-    current_setting('server_version') AS version,
-    CAST(current_setting('server_version_num') AS integer) AS version_number,
-    (
-        SELECT string_agg(coalesce(current_setting(name, true), 'missing'), ',' ORDER BY place)
-        FROM unnest(string_to_array($1, ',')) WITH ORDINALITY AS asked (name, place)
-    ) AS settings,
-    (
-        SELECT string_agg(CAST(seconds AS text), ',' ORDER BY place)
-        FROM unnest(string_to_array($5, ',')) WITH ORDINALITY AS asked (name, place),
-            extract(epoch FROM CAST(coalesce(current_setting(name, true), '0') AS interval)) AS seconds
-    ) AS time_limits,
-    EXISTS (
-        SELECT FROM pg_catalog.pg_collation
-        WHERE collname = 'C' AND collnamespace = CAST('pg_catalog' AS regnamespace)
-    ) AS has_collation,
-    pg_is_in_recovery() AS is_standby,
-    current_setting('transaction_read_only') = 'on' AS is_read_only,
-    quote_ident(current_user) AS user,
-    quote_ident(current_database()) AS database,
-    current_setting('search_path') AS search_path,
-    quote_ident(current_schema()) AS schema,
-    has_schema_privilege(current_schema(), 'CREATE') AS may_create,
-    (
-        SELECT string_agg(quote_ident(nspname), ', ') FROM pg_catalog.pg_namespace
-        WHERE nspname IN (SELECT name FROM path) AND NOT has_schema_privilege(oid, 'USAGE')
-    ) AS closed_schemas,
-    to_regclass(quote_ident(current_schema()) || '.' || $4) IS NOT NULL AS is_migrated,
-    (
-        SELECT string_agg(name || ' ' || verb, ',') FROM needed
-        WHERE NOT has_table_privilege(id, verb) AND (verb = 'DELETE' OR EXISTS (
-            SELECT FROM pg_catalog.pg_attribute
-            WHERE attrelid = id AND attnum > 0 AND NOT attisdropped
-                AND NOT has_column_privilege(id, attnum, verb)
-        ))
-    ) AS missing,
-    (SELECT string_agg(name, ',' ORDER BY name) FROM tables WHERE row_security_active(id)) AS row_security,
-    (
-        SELECT string_agg(name, ',' ORDER BY name) FROM tables JOIN pg_catalog.pg_class ON oid = id
-        WHERE NOT pg_has_role(relowner, 'USAGE')
-    ) AS of_others
-"""
-
-# Texts with commas and no arrays: asyncpg would ask the server what an array is, which takes a while.
 _VERBS = [(table, verb) for table, verbs in PRIVILEGES.items() for verb in verbs]
 
 ARGUMENTS = (
@@ -183,7 +128,7 @@ ARGUMENTS = (
 def unmet(
     facts: Mapping[str, Any], purpose: Purpose, *, time_limit_seconds: float
 ) -> Iterator[UnmetRequirement]:
-    """Compare the row that `QUERY` gives with what the purpose needs.
+    """Compare the row that `postgres_facts.QUERY` gives with what the purpose needs.
 
     Args:
         facts: The row.
@@ -203,12 +148,15 @@ def unmet(
 
 
 def _unfit_server(facts: Mapping[str, Any]) -> Iterator[UnmetRequirement]:
-    if facts["version_number"] < MIN_VERSION:
+    major = facts["version_number"] // 10_000
+    if major < TESTED_VERSION:
+        is_fatal = major < MIN_VERSION
         yield UnmetRequirement(
             subject="server",
             found=f"the server is PostgreSQL {facts['version']}",
-            needed=f"{MIN_VERSION // 10000} or newer is needed",
-            remedy="upgrade the server",
+            needed=f"{MIN_VERSION} or newer is needed" if is_fatal else "the contract is not tested on it",
+            remedy=f"upgrade the server to {TESTED_VERSION} or newer",
+            is_fatal=is_fatal,
         )
     if not facts["has_collation"]:
         yield UnmetRequirement(

@@ -30,6 +30,7 @@ from migrations import open_migrator
 from tests.backends.methods import add_rows
 from tests.backends.raw import opened
 from tests.backends.record import connections_of
+from tests.cli.command import call_async, free_port
 from tests.proof.processes import short_folder
 from tests.provision import make_settings
 from tests.tcp_proxy import tcp_proxy
@@ -134,6 +135,16 @@ async def done_in_time(write: Callable[[], Awaitable[object]]) -> int:
             else:
                 return refused
     raise AssertionError
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+async def test_standby_is_refused_at_start(command: str, pair: Pair, tmp_path: Path) -> None:
+    """A service that can't write would answer no login."""
+    port = ["--port", str(free_port())] if command == "serve" else []
+    refused = await call_async(tmp_path, command, *port, settings=settings_of(pair.second.url))
+    assert refused.exit_code == 2
+    reason = "the server is a standby, which can't be written (it is in recovery); the primary is needed"
+    assert reason in refused.out + refused.err
 
 
 async def test_address_that_led_to_a_standby_leads_to_a_primary(pair: Pair) -> None:

@@ -6,8 +6,7 @@ Each remedy that a command tells is carried out, and must mend what was refused.
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -20,66 +19,14 @@ from backends import open_backend
 from backends.mongo import requirements
 from backends.mongo.requirements import ACTIONS
 from backends.requirements import Purpose, UnmetRequirement
-from cli.local_servers import MONGOD_IS_READY, find_mongod, mongod_command
-from cli.server_folder import ServerFolder, wait_until
-from config import Settings
-from migrations import open_migrator
+from cli.server_folder import wait_until
 from tests.backends.methods import METHODS, add_rows
 from tests.backends.raw import failing_commands, mongo_database, opened
 from tests.cli.command import call_async, database_on, free_port, serving
+from tests.cli.guarded_mongod import PASSWORD, Guarded, mongod
+from tests.cli.refusals import refused_by_all
 from tests.cli.test_check import findings
 from tests.provision import MongoProvision, Servers, make_settings
-
-PASSWORD = "secret"
-COMMANDS = (["check"], ["migrate", "upgrade"], ["serve"], ["serve", "--migrate"], ["dev"])
-
-
-@contextmanager
-def mongod(folder: Path, *options: str) -> Iterator[str]:
-    """Start a mongod with these options; return its host and port."""
-    with ExitStack() as cleanup:
-        server = ServerFolder(folder, cleanup)
-        server.db.mkdir()
-        port = free_port()
-        programs, _ = find_mongod()
-        command = [*mongod_command(programs, server.db, port), *options]
-        server.run(command, f"127.0.0.1:{port}", ready=MONGOD_IS_READY)
-        yield f"127.0.0.1:{port}"
-
-
-class Guarded:
-    """A replica set of one member that demands users."""
-
-    def __init__(self, host: str) -> None:
-        self.host = host
-        self.admin = MongoClient[dict[str, Any]](
-            f"mongodb://root:{PASSWORD}@{host}/?directConnection=true"
-        ).admin
-
-    def seen_by(self, user: str, database: str, options: str = "replicaSet=rs0") -> Settings:
-        """Return the settings of a user."""
-        url = f"mongodb://{user}:{PASSWORD}@{self.host}/{database}?authSource=admin&{options}"
-        return make_settings(db_backend="mongo", database_url=url, mongo_driver="pymongo")
-
-    @contextmanager
-    def user(self, name: str, *roles: str | Mapping[str, str]) -> Iterator[str]:
-        """Make a user with these roles."""
-        self.admin.command("createUser", name, pwd=PASSWORD, roles=list(roles))
-        try:
-            yield name
-        finally:
-            self.admin.command("dropUser", name)
-
-    @asynccontextmanager
-    async def database(self, name: str, *, migrated: bool = True) -> AsyncIterator[Settings]:
-        """Make a database, and remove it at the end; return the settings of who may do everything."""
-        settings = self.seen_by("root", name)
-        if migrated:
-            await open_migrator(settings).upgrade()
-        try:
-            yield settings
-        finally:
-            self.admin.client.drop_database(name)
 
 
 @pytest.fixture(scope="module")
@@ -97,18 +44,6 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         server = Guarded(host)
         yield server
         server.admin.client.close()
-
-
-async def refused_by_all(folder: Path, settings: Settings, *, reason: str, remedy: str) -> None:
-    """Every command refuses with one line that has both, and exit code 2."""
-    for command in COMMANDS:
-        port = ["--port", str(free_port())] if command[0] in {"serve", "dev"} else []
-        done = await call_async(folder, *command, *port, settings=settings)
-        assert done.exit_code == 2, (command, done)
-        line = done.out if command == ["check"] else done.refusal()
-        assert reason in line, (command, line)
-        assert remedy in line, (command, line)
-        assert PASSWORD not in line
 
 
 def role(name: str) -> dict[str, str]:

@@ -16,10 +16,10 @@ import pytest
 from backends.requirements import Purpose
 from backends.sql import sqlite_requirements
 from config import Settings
-from tests.cli.command import call, call_async, free_port
+from tests.cli.command import call, free_port
+from tests.cli.refusals import refused_by_all
 from tests.provision import make_settings
 
-COMMANDS = (["check"], ["migrate", "upgrade"], ["serve"], ["serve", "--migrate"], ["dev"])
 NOBODY = 65534
 
 
@@ -36,13 +36,12 @@ async def test_file_in_utf_16_is_refused(encoding: str, tmp_path: Path) -> None:
         connection.execute(f"PRAGMA encoding = '{encoding}'")
         connection.execute("CREATE TABLE theirs (id integer)")
     connection.close()
-    for command in COMMANDS:
-        port = ["--port", str(free_port())] if command[0] in {"serve", "dev"} else []
-        done = await call_async(tmp_path, *command, *port, settings=settings_of(file))
-        assert done.exit_code == 2, done
-        line = done.out if command == ["check"] else done.refusal()
-        assert f"the encoding of {file} is {encoding}; UTF-8 is needed to order text by code point" in line
-        assert f"`sqlite3 {file} .dump | sqlite3 NEW`" in line
+    await refused_by_all(
+        tmp_path,
+        settings_of(file),
+        reason=f"the encoding of {file} is {encoding}; UTF-8 is needed to order text by code point",
+        remedy=f"`sqlite3 {file} .dump | sqlite3 NEW`",
+    )
     assert tables_in(file) == ["theirs"]
 
 
