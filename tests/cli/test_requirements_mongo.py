@@ -59,7 +59,7 @@ async def test_read_only_user_is_refused_before_anything_is_served(
 ) -> None:
     """The line has the role that is lacking; with it the user can serve, and migrate no further."""
     async with guarded.database("app"):
-        with guarded.user("reader", role("read")) as user:
+        with guarded.user("reader", role("read"), {"role": "readWrite", "db": "other"}) as user:
             settings = guarded.seen_by(user, "app")
             found = findings(await call_async(tmp_path, "check", "--json", settings=settings))["privileges"]
             assert found["status"] == "failed"

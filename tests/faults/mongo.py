@@ -362,4 +362,16 @@ FAULTS = [
         ('{"$inc": {"value": amount}}', '{"$set": {"value": amount}}'),
         first="counters",
     ),
+    _in(
+        "backends/mongo/requirements.py",
+        "mongo: a start that does not ask for the journal",
+        ('"j": True, "wtimeout"', '"wtimeout"'),
+        first="tests/cli/test_requirements_mongo.py",
+    ),
+    _in(
+        "backends/mongo/requirements.py",
+        "mongo: a privilege in another database counts",
+        ('privilege["resource"].get("db") in {"", database}\n            and ', ""),
+        first="tests/cli/test_requirements_mongo.py",
+    ),
 ]

@@ -320,4 +320,44 @@ FAULTS = [
         first="sorts",
         backends="postgres",
     ),
+    _in(
+        "backends/sql/postgres_requirements.py",
+        "sql: a database that can't hold all text is taken",
+        (
+            "if value == setting.right or (",
+            'if setting.name == "server_encoding" or value == setting.right or (',
+        ),
+        first="tests/cli/test_requirements_postgres.py",
+        backends="postgres",
+    ),
+    _in(
+        "backends/sql/postgres_requirements.py",
+        "sql: a privilege that no start asks for",
+        ('    "counters": _EVERYTHING,', '    "counters": ("SELECT",),'),
+        first="tests/cli/test_privileges_postgres.py",
+        backends="postgres",
+    ),
+    _in(
+        "backends/sql/postgres_requirements.py",
+        "sql: a service that may not serve unless it may migrate",
+        (
+            "    if purpose is Purpose.SERVE:\n        yield from _denied_rows",
+            "    if purpose is Purpose.READ:\n        yield from _denied_rows",
+        ),
+        first="tests/cli/test_privileges_postgres.py",
+        backends="postgres",
+    ),
+    _in(
+        "backends/sql/sqlite_requirements.py",
+        "sql: a file in UTF-16 is taken",
+        ('facts["encoding"] != "UTF-8"', 'not facts["encoding"]'),
+        first="tests/cli/test_requirements_sqlite.py",
+    ),
+    _in(
+        _POSTGRES_FAILURES,
+        "sql: a lacking privilege is an internal error",
+        ('"42501": Failure("denied", ', '"42501": Failure("failed", '),
+        first="tests/cli/test_privileges_postgres.py",
+        backends="postgres",
+    ),
 ]
