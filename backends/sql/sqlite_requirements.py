@@ -39,8 +39,9 @@ def facts(file: Path, connection: sqlite3.Connection) -> dict[str, Any]:
         "version": sqlite3.sqlite_version_info,
         "threadsafety": sqlite3.threadsafety,
         "encoding": _value(connection, "PRAGMA encoding"),
-        "journal_mode": _value(connection, "PRAGMA journal_mode"),
-        "is_foreign": belongs_to_another(connection.cursor()),  # its journal mode is left as it is
+        "journal_mode": (mode := _value(connection, "PRAGMA journal_mode")),
+        # The journal mode of another application's file is left as it is.
+        "is_foreign": mode != "wal" and belongs_to_another(connection.cursor()),
         "lacking": [name for name, (query, _) in FEATURES.items() if _value(connection, query) != 1],
         "write_error": _write_error(connection),
         "user": os.geteuid() if hasattr(os, "geteuid") else os.getlogin(),

@@ -357,7 +357,7 @@ FAULTS = [
         _POSTGRES_FAILURES,
         "sql: a lacking privilege is an internal error",
         ('"42501": Failure("denied", ', '"42501": Failure("failed", '),
-        first="tests/cli/test_privileges_postgres.py",
+        first="tests/backends/test_error_codes.py",
         backends="postgres",
     ),
 ]
