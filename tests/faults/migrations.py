@@ -53,7 +53,7 @@ FAULTS = [
     _fault(
         "backends/sql/engine.py",
         "a journal mode that is written into the file of another application",
-        (" and not _belongs_to_another(cursor)", ""),
+        (" and not belongs_to_another(cursor)", ""),
         first=_FOREIGN,
         backends="sqlite",
     ),
