@@ -6,7 +6,6 @@ is one without a value and one that is given twice. No message shows a value, be
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -260,6 +259,8 @@ def _agreed(name: str, text: str, rule: Setting, settings: Settings) -> float:
 
 def _unknown(name: str, table: Table) -> str:
     """Say of an option that it is unknown, and which one may be meant."""
+    import difflib  # noqa: PLC0415 - of use to a mistake only
+
     folded = {option.lower(): option for option in table}
     if close := difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.75):
         return f"not known; leave it out, or is it {folded[close[0]]}?"

@@ -31,6 +31,9 @@ _DAMAGED = Failure(
 _ENCODING = Failure(
     "failed", "the database's encoding can't hold the text", "use a database with ENCODING 'UTF8'"
 )
+_ITS_OWN = Failure(
+    "failed", "the server has an error of its own", "see its log, and whether its disk is full; update it"
+)
 _BY_HAND = "`eitherdb migrate check` shows what was changed by hand"
 
 FAILURES: dict[str, Failure] = {
@@ -118,7 +121,7 @@ FAILURES: dict[str, Failure] = {
     # Damage
     "XX001": _DAMAGED,  # data_corrupted
     "XX002": _DAMAGED,  # index_corrupted
-    "XX000": Failure("failed", "the server has an error of its own", "look at its log, and update it"),
+    "XX000": _ITS_OWN,
 }
 """By SQLSTATE."""
 
@@ -139,7 +142,7 @@ CLASSES: dict[str, Failure] = {
     "58": Failure("unavailable", "the server's system failed", "look at its log, and check its disk"),
     "F0": Failure("unavailable", "the server's configuration is wrong", "look at its log"),
     "P0": Failure("failed", "a trigger refused it", _BY_HAND),
-    "XX": Failure("failed", "the server has an error of its own", "look at its log, and update it"),
+    "XX": _ITS_OWN,
 }
 """By the first two signs of SQLSTATE, for a code that is in no row above."""
 

@@ -6,7 +6,7 @@ from backends.failures import COLLISION, Failure
 
 _WAIT = "find the process that holds it, or raise DB_COMMAND_TIMEOUT_SECONDS"
 _WRITABLE = "let this process's user write the file, the files beside it and their folder"
-_DISK = "check the disk and the file system, which must be a local one"
+_DISK = "see whether the disk is full or broken, and that the file system is a local one"
 _RESTORE = "restore a backup, or try `.recover` of the sqlite3 command"
 
 FAILURES: dict[str, Failure] = {

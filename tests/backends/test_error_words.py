@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import re
 import socket
+import sqlite3
 import ssl
 import traceback
+from contextlib import closing
 
 import asyncpg
 import pytest
 from pymongo import errors as pymongo
 from sqlalchemy.exc import DBAPIError
 
-from backends.errors import BackendError
+from api.errors import CONFLICT, UNAVAILABLE, problem_of
+from backends.errors import BackendError, Unavailable
 from backends.mongo import errors as mongo
 from backends.sql import errors as sql
 from tests.backends.test_error_codes import MONGO, POSTGRES, SQLITE, of_postgres, of_sqlite
@@ -85,6 +88,30 @@ def test_unknown_code_leaves_the_word_to_the_server(code: str | int) -> None:
     else:
         message = str(sql.translated(of_postgres(code, WORDS)))
     assert message == f"the database failed ({code}: {WORDS}); its log may say more"
+
+
+@pytest.mark.parametrize("code", [*POSTGRES, *SQLITE, *MONGO])
+def test_clients_of_the_api_see_nothing_of_it(code: str | int) -> None:
+    """What has a problem has constant words; what has none is a 500 with an id."""
+    if isinstance(code, int):
+        error: Exception = of_mongo(pymongo.OperationFailure(WORDS, code))
+    else:
+        error = sql.translated((of_sqlite if code.startswith("SQLITE") else of_postgres)(code, WORDS))
+    assert isinstance(error, BackendError)
+    problem = problem_of(error)
+    assert (problem is None) is (type(error) is BackendError)
+    if problem is not None:
+        assert problem.status == 503
+        assert problem.detail in {UNAVAILABLE.detail, CONFLICT.detail}
+
+
+def test_full_disk_is_told() -> None:
+    """Of a database that may grow no more, which is the same to SQLite."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("PRAGMA max_page_count = 2")
+        words = r"^the disk is full, .*\(SQLITE_FULL: database or disk is full\); make room"
+        with pytest.raises(Unavailable, match=words), sql.translate_errors():
+            connection.executescript("CREATE TABLE a (b); CREATE TABLE c (d)")
 
 
 def test_long_words_are_cut_and_line_ends_are_blanks() -> None:

@@ -35,7 +35,7 @@ from tests.provision import Servers
 # Drivers leave a socket to the garbage collector if it was still connecting when they were closed.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
-SOON = {"DB_CONNECT_TIMEOUT_SECONDS": "1"}
+SOON = {"DB_CONNECT_TIMEOUT_SECONDS": "1.5"}
 """For what never answers, and for MongoDB's drivers, which go on trying until the time is over."""
 
 HTTP = says(b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\nContent-Length: 0\r\n\r\n")
@@ -148,6 +148,7 @@ POSTGRES = {
     "few@localhost:{plain}/postgres": '(53300: too many connections for role "few"); lower DB_POOL_SIZE',
     "app:hunter2@localhost:{plain}/shop": '(3D000: database "shop" does not exist); run CREATE DATABASE',
     "app:hunter2@localhost:{closed},localhost:{plain}/shop": '(3D000: database "shop" does not exist)',
+    "app:hunter2@localhost:{silent},localhost:{plain}/shop": '(3D000: database "shop" does not exist)',
     "app:hunter2@localhost:{plain}/postgres?options=-c%20nonsense%3D1": "(42704: unrecognized",
     "app:hunter2@localhost:{plain}/postgres?options=-c%20geqo%3Dx": "check the options in DATABASE_URL",
 }
