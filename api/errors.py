@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
@@ -35,7 +35,8 @@ from backends.errors import (
     UnreadableRow,
     VersionMismatch,
 )
-from backends.models import MAX_MINOR
+from backends.models import MAX_MINOR, Record
+from backends.rows import unreadable_record
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
@@ -308,6 +309,13 @@ def _route_of(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", "(no route)")
 
 
+def _row_of(exc: Exception) -> str:
+    """Name the row that could not be read, or that does not fit the response, for the log."""
+    if isinstance(exc, ResponseValidationError) and isinstance(exc.body, Record):
+        exc = unreadable_record(exc.body, field=str(exc.errors()[0]["loc"][-1]))
+    return f": {exc}" if isinstance(exc, UnreadableRow) else ""
+
+
 class UnexpectedErrors:
     """Answers what nothing else caught: 500 with an id under which the log has the traceback.
 
@@ -333,8 +341,8 @@ class UnexpectedErrors:
             await self._app(scope, receive, watch)
         except Exception as exc:
             error_id = secrets.token_hex(8)
-            reason = f": {exc}" if isinstance(exc, UnreadableRow) else ""
-            logger.exception("error %s: %s %s%s", error_id, scope["method"], _route_of(scope), reason)
+            row = _row_of(exc)
+            logger.exception("error %s: %s %s%s", error_id, scope["method"], _route_of(scope), row)
             if started:
                 raise
             detail = f"Internal server error (id {error_id})"

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from fastapi import Request, Response, params
 from fastapi._compat import ModelField, field_annotation_is_sequence
 from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import ResponseValidationError
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
@@ -73,7 +74,7 @@ class FastPath:
             return result
         content, errors = self._response_model.validate(result, loc=("response",))
         if errors:
-            raise RuntimeError(f"the response does not fit its model: {errors}")
+            raise ResponseValidationError(errors=errors, body=result)  # as FastAPI does
         response = Response(self._response_model.serialize_json(content), media_type="application/json")
         if headers is not None:
             response.raw_headers += [each for each in headers.raw_headers if each[0] != b"content-length"]

@@ -5,6 +5,16 @@ account and its entries; `walk` and `ledger_walk` ask it of all. None of them kn
 """
 
 from backends.rows.stored import KINDS, Fields, Place, Problem, RowKind, StoredRow, shown
-from backends.rows.unreadable import unreadable
+from backends.rows.unreadable import unreadable, unreadable_record
 
-__all__ = ["KINDS", "Fields", "Place", "Problem", "RowKind", "StoredRow", "shown", "unreadable"]
+__all__ = [
+    "KINDS",
+    "Fields",
+    "Place",
+    "Problem",
+    "RowKind",
+    "StoredRow",
+    "shown",
+    "unreadable",
+    "unreadable_record",
+]

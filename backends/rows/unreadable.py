@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backends.errors import UnreadableRow
+from backends.models import Account, Item, Record, Transfer, User
 from backends.rows.stored import Fields, Problem, RowKind, identity_of
 
 
@@ -20,3 +21,16 @@ def unreadable(kind: RowKind, fields: Fields, *, only: str | None = None) -> Unr
     if not problems and only is not None:
         problems = [Problem(only, "can't be read")]
     return UnreadableRow(kind, identity_of(kind, fields), str(problems[0]) if problems else "can't be read")
+
+
+def unreadable_record(record: Record, *, field: str) -> UnreadableRow:
+    """Return the error that names the row of a record, of which this field can't be shown."""
+    return unreadable(_KINDS[type(record)], record.fields(), only=field)
+
+
+_KINDS: dict[type[Record], RowKind] = {
+    User: "users",
+    Item: "items",
+    Account: "accounts",
+    Transfer: "transfers",
+}
