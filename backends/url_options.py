@@ -93,24 +93,35 @@ def refusal(option: str, reason: str) -> BackendError:
     return BackendError(f"the option {option}: {reason}")
 
 
+_PORT = re.compile(r"[0-9]{0,5}[/?#]")
+
+
 def split_url(url: str) -> UrlParts:
-    """Split a URL; the last @ before the path ends the password.
+    """Split a URL.
+
+    A password may have signs that had better be encoded, where it can be told from a port and a path.
 
     Raises:
-        BackendError: A sign must be percent-encoded.
+        BackendError: It can't be told apart.
     """
     scheme, _, rest = url.partition("://")
-    if "#" in rest:
-        raise BackendError(f"the URL can't be parsed: {ENCODE}")
+    account = re.match(r"[^:/?#@]*:([^@]*)@", rest)
+    if account and not _PORT.match(account[1]):
+        end = account.end()
+        while "@" in rest[end:].partition("/")[0].partition("?")[0]:
+            end = rest.index("@", end) + 1
+        given, rest = rest[: end - 1], rest[end:]
+    else:
+        authority = re.split("[/?#]", rest, maxsplit=1)[0]
+        given, rest = authority.rpartition("@")[0], rest[authority.rfind("@") + 1 :]
     before, _, query = rest.partition("?")
-    authority, slash, path = before.partition("/")
-    if "@" in path:
+    hosts, slash, path = before.partition("/")
+    if "@" in path or "#" in rest:
         raise BackendError(f"the URL can't be parsed: {ENCODE}")
-    account, at, hosts = authority.rpartition("@")
-    user, colon, password = account.partition(":")
+    user, colon, password = given.partition(":")
     return UrlParts(
         scheme=scheme,
-        user=user if at else None,
+        user=user or None,
         password=password if colon else None,
         hosts=hosts,
         path=slash + path,
@@ -119,13 +130,11 @@ def split_url(url: str) -> UrlParts:
 
 
 def decoded(text: str) -> str:
-    """Decode percent-encoded text.
+    """Decode percent-encoded text; a percent sign that encodes nothing is one.
 
     Raises:
-        BackendError: It is not encoded as it should be.
+        BackendError: It is no text.
     """
-    if re.search("%(?![0-9A-Fa-f]{2})", text):
-        raise BackendError(f"the URL can't be parsed: {ENCODE}")
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError:

@@ -11,6 +11,7 @@ from backends import open_backend
 from backends.errors import BackendError, ForeignSchema, SchemaMismatch, ServerUnfit, Unavailable
 from backends.protocols import Backend
 from backends.requirements import Purpose, require
+from backends.url_options import split_url
 from config import Settings
 
 
@@ -101,17 +102,19 @@ def shown_url(settings: Settings) -> str:
     A password may hold any sign unescaped. Of a URL that can't be told apart only the scheme is shown.
     """
     scheme, _, rest = settings.url.partition("://")
-    before, _, query = rest.partition("?")
-    authority, slash, path = before.partition("/")
-    _, at, hosts = authority.rpartition("@")
-    names = [option.partition("=")[0] for option in query.split("&") if option]
+    if settings.db_backend == "sqlite":
+        return f"{scheme}://{rest.partition('?')[0] if rest.startswith('/') else '…'}"
+    try:
+        url = split_url(settings.url)
+    except BackendError:
+        return f"{scheme}://…"
+    names = [option.partition("=")[0] for option in url.query.split("&") if option]
     is_plain = (
-        all(_HOST.fullmatch(host) for host in hosts.split(","))
+        all(_HOST.fullmatch(host) for host in url.hosts.split(","))
         and all(re.fullmatch(r"[\w.]+", name) for name in names)
-        and (at or "@" not in query)
-        and (settings.db_backend == "sqlite" or not set(path) & set("@#"))
+        and (url.user is not None or "@" not in url.query)
     )
     if not is_plain:
         return f"{scheme}://…"
-    given = "" if hosts else ",".join(parse_qs(query).get("host", []))
-    return f"{scheme}://{hosts}{slash}{path}" + (f" (at {given})" if given else "")
+    given = "" if url.hosts else ",".join(parse_qs(url.query).get("host", []))
+    return f"{scheme}://{url.hosts}{url.path}" + (f" (at {given})" if given else "")

@@ -172,7 +172,7 @@ def mongo_options(settings: Settings, *, command_timeout: bool = True) -> MongoO
     """
     url = split_url(settings.url)
     parse_hosts(url.hosts)
-    if re.search("[:@]", f"{url.user or ''}{url.password or ''}"):
+    if re.search("[:@/?#]|%(?![0-9A-Fa-f]{2})", f"{url.user or ''}{url.password or ''}"):
         raise BackendError(f"the URL can't be parsed: {ENCODE}")
     if "." in decoded(url.path):
         raise BackendError("the URL can't be parsed: a database's name has no dot")

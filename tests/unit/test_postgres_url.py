@@ -79,12 +79,14 @@ def test_several_hosts_are_searched_for_one_that_writes() -> None:
         ("app:p%40ss%2Fw%3Ard%20%25%23", {"user": "app", "password": "p@ss/w:rd %#"}),
         ("app:a+b", {"user": "app", "password": "a+b"}),
         ("app:a:b@c", {"user": "app", "password": "a:b@c"}),
+        ("app:a/b?c#d", {"user": "app", "password": "a/b?c#d"}),
+        ("app:50%off%zz%", {"user": "app", "password": "50%off%zz%"}),
         ("%C3%A4pp", {"user": "äpp"}),
         ("app:", {"user": "app"}),
     ],
 )
 def test_user_and_password_are_decoded(account: str, expected: dict[str, str]) -> None:
-    """The last @ ends the password."""
+    """Signs that had better be encoded are taken where they can be told from a port and a path."""
     arguments = read(f"postgresql://{account}@db/shop").arguments
     assert {name: arguments.get(name) for name in ("user", "password")} == {"password": None} | expected
 
@@ -104,11 +106,10 @@ def test_missing_parts_are_left_to_the_driver() -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("postgresql://app:hunter2/@db/shop", "write @ as %40"),
-        ("postgresql://app:hunter2#@db/shop", "# as %23"),
-        ("postgresql://app:hunter2?@db/shop", "? as %3F"),
-        ("postgresql://app:hunter2%@db/shop", "% as %25"),
-        ("postgresql://app:hunter2%zz@db/shop", "% as %25"),
+        ("postgresql://app:1/hunter2@db/shop", "write @ as %40"),
+        ("postgresql://app:1#hunter2@db/shop", "# as %23"),
+        ("postgresql://app:1?hunter2@db/shop", "? as %3F"),
+        ("postgresql://db/shop#hunter2", "# as %23"),
         ("postgresql://app:hunter2%ff@db/shop", "UTF-8"),
         ("postgresql://db:hunter2/shop", "a port is a number"),
         ("postgresql://db:0/shop", "a port is a number"),
