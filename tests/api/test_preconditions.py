@@ -243,3 +243,20 @@ async def test_concurrent_change_and_deletion_with_one_tag_let_one_win(
             user.http.delete(path, headers=headers),
         )
         assert (changed.status_code, deleted.status_code) in {(200, 412), (404, 200)}
+
+
+async def test_tags_may_come_in_several_lines(scene: Scene) -> None:
+    """A list may be split so (RFC 9110, section 5.3): any of its tags will do, wherever it stands."""
+    path = f"/items/{scene.item.id}"
+    for position in range(3):
+        tag = (await scene.user.http.get(path)).headers["ETag"]
+        lines = ['"x"', '"y"']
+        lines.insert(position, tag)
+        known = [("If-None-Match", line) for line in lines]
+        assert (await scene.user.http.get(path, headers=known)).status_code == 304
+        expected = [("If-Match", line) for line in lines]
+        answer = await scene.user.http.patch(path, json={"title": f"{position}"}, headers=expected)
+        assert answer.status_code == 200
+        assert_refused(
+            await scene.user.http.patch(path, json={"title": "x"}, headers=expected), VERSION_MISMATCH
+        )
