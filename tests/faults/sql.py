@@ -271,7 +271,7 @@ FAULTS = [
         "backends/sql/postgres_tls.py",
         "sql: certificates that nobody looks at",
         ('if name in tls and mode in {"allow", "prefer"}:', "if not tls:"),
-        first="tests/unit/test_postgres_url.py",
+        first="tests/unit/test_postgres_url_refusals.py",
         backends="postgres",
     ),
     _in(
