@@ -1,1 +1,1 @@
-"""The REST API: routes that depend on the repository protocols and know no database."""
+"""The REST API. Its routes depend on the repository protocols and know no database."""

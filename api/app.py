@@ -1,4 +1,4 @@
-"""Makes the application: `create_app(settings)`."""
+"""The application factory: `create_app(settings)`."""
 
 from __future__ import annotations
 
@@ -36,60 +36,62 @@ logger = logging.getLogger(__name__)
 
 BackendOpener = Callable[[Settings], Awaitable[Backend]]
 
-DESCRIPTION = "One REST API on SQLite, PostgreSQL or MongoDB, with the same answers."
-
+DESCRIPTION = "One REST API on SQLite, PostgreSQL or MongoDB, with the same responses on each."
 
 TAGS = {
-    "login": "Signing in, and a new password by mail.",
-    "users": "Signing up, one's own account, and the administration of all by superusers.",
-    "items": "Items: one's own, or everyone's for a superuser.",
-    "accounts": "Accounts: one's own, or everyone's for a superuser, who brings money in and out.",
-    "transfers": "Money that moves between accounts, and the ledger of all that moved.",
-    "utils": "What operators ask.",
-    "private": "For tests of a front end; with `ENVIRONMENT=local` only.",
+    "login": "Log in, and reset a password by email.",
+    "users": "Sign up, manage your own user, and administer all users as a superuser.",
+    "items": "Items: your own, or all for a superuser.",
+    "accounts": "Accounts: your own, or all for a superuser. Superusers make deposits and withdrawals.",
+    "transfers": "Transfers between accounts, and the entries of the ledger.",
+    "utils": "Operations.",
+    "private": "For tests of a front end. Only with `ENVIRONMENT=local`.",
 }
 
 
 class _App(FastAPI):
-    """FastAPI, with an OpenAPI document that describes errors and the root path as they are."""
+    """FastAPI with an OpenAPI document that describes the error responses and the root path."""
 
     def openapi(self) -> dict[str, Any]:
-        """Return the document: errors are JSON, and a 422 has a `code` and does not repeat the input."""
+        """Return the OpenAPI document. A 422 in it has a `code` and does not contain the input."""
         if self.openapi_schema:
             return self.openapi_schema
         document = super().openapi()
         for server in self.servers:
             for scheme in document["components"]["securitySchemes"].values():
-                # Swagger UI resolves it against the host, not below the server's path.
+                # Swagger UI resolves the URL against the host and ignores the path of the server.
                 flow = scheme["flows"]["password"]
                 flow["tokenUrl"] = server["url"] + flow["tokenUrl"]
         schemas = document["components"]["schemas"]
         schemas[errors.ErrorBody.__name__] = errors.ErrorBody.model_json_schema()
         error = schemas["HTTPValidationError"]
-        error_codes = ["validation_error", *(fault.code for fault in errors.FAULTS.values())]
+        error_codes = [
+            "validation_error",
+            *(problem.code for problem in errors.VALIDATION_PROBLEMS.values()),
+        ]
         error["properties"]["code"] = {"type": "string", "title": "Code", "enum": error_codes}
         error["required"] = ["detail", "code"]
-        fault = {"loc": ["body", "title"], "msg": "Field required", "type": "missing"}
-        error["examples"] = [{"detail": [fault], "code": "validation_error"}]
-        for unsent in ("ctx", "input"):
-            schemas["ValidationError"]["properties"].pop(unsent, None)
+        example = {"loc": ["body", "title"], "msg": "Field required", "type": "missing"}
+        error["examples"] = [{"detail": [example], "code": "validation_error"}]
+        for omitted in ("ctx", "input"):
+            schemas["ValidationError"]["properties"].pop(omitted, None)
         return document
 
 
 def create_app(
     settings: Settings, *, opener: BackendOpener = open_backend, fast_path: bool = True
 ) -> FastAPI:
-    """Make the ASGI application; nothing connects before its lifespan starts.
+    """Create the ASGI application. It opens no connection before its lifespan starts.
 
-    The lifespan opens one backend in the event loop that serves, refuses a server that lacks what the
-    contract needs and a schema that is not the code's, makes the first superuser, and closes everything
-    at the end.
+    The lifespan opens one backend in the event loop of the server. It checks the requirements of the
+    database server and the revision of the schema, creates the first superuser, and closes everything at
+    shutdown.
 
     Args:
-        settings: Checked settings.
-        opener: What opens the backend.
-        fast_path: Whether ordinary requests are answered without FastAPI's dependency solver; False is for
-            tests, which compare both.
+        settings: Validated settings.
+        opener: Opens the backend.
+        fast_path: Whether ordinary requests skip FastAPI's dependency solver. False is for tests, which
+            compare both paths.
     """
     telemetry = _telemetry()
     app = _App(
@@ -107,7 +109,7 @@ def create_app(
     if settings.shows_docs:
         docs.install(app, settings.root_path)
     errors.install(app)
-    # What is added later is further out; CORS is outside of the errors, so that a browser may read those.
+    # The last one added is the outermost. CORS is outside of the errors, so that browsers can read them.
     app.add_middleware(RequestLimits, max_body_bytes=settings.max_body_bytes)
     app.add_middleware(
         Cors,
@@ -118,30 +120,30 @@ def create_app(
     )
     app.add_middleware(SecurityHeaders, strict_transport=not settings.is_local)
     app.add_middleware(NormalisedRequests, root_path=settings.root_path)
-    # What is called most comes first: the router tries one route after the other.
+    # The most used routes come first: the router tries them in order.
     modules = [utils, items, transfers, accounts, users, login]
     if settings.is_local:
         modules.append(private)
     routes = [route for module in modules for route in module.router.routes]
-    # With telemetry on, FastAPI records spans on its own path only.
+    # With telemetry, the fast path is off: FastAPI records spans on its own path only.
     app.router.routes.extend(on_fast_path(routes) if fast_path and not any(telemetry.values()) else routes)
     return app
 
 
 def _telemetry() -> TelemetryConfig:
-    """Turn FastAPI's OpenTelemetry on where the environment says anything of that.
+    """Enable FastAPI's OpenTelemetry if an OTEL_ environment variable is set.
 
-    Else it asks at each request whether there is any, which costs an eighth of a small answer.
+    By default FastAPI looks for a provider on each request, an eighth of the cost of a small response.
     """
     is_on = any(name.startswith("OTEL_") for name in os.environ)
     return {"tracing": is_on, "metrics": is_on, "logs": is_on}
 
 
 def create_app_from_environment() -> FastAPI:
-    """Make the application from the environment's settings: what a server's workers call."""
+    """Create the application from environment variables. Each worker process calls it."""
     app = create_app(Settings.load())
-    # What was imported and made until now stays for ever: the garbage collector need not look at it, now,
-    # for a twentieth of a second, or in the middle of requests.
+    # The objects that exist now live as long as the process. Frozen objects are not scanned by the garbage
+    # collector; a scan takes 50 ms.
     gc.freeze()
     gc.enable()
     return app
@@ -162,7 +164,7 @@ def _lifespan(
                 logger.warning("no %s: %s; %s", capability, capability.loss, capability.remedy)
             password = await ensure_first_superuser(backend.users, passwords, settings)
             if password is not None:
-                # To the terminal and not to the log, which others may keep.
+                # Printed and not logged: logs may be stored elsewhere.
                 print(_FIRST_SUPERUSER.format(settings.superuser_email, password), flush=True)  # noqa: T201
             async with Mailer(settings) as mail:
                 throttle = Throttle(backend.counters, settings)

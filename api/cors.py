@@ -1,4 +1,4 @@
-"""What browsers may do from other origins (https://fetch.spec.whatwg.org/#http-cors-protocol)."""
+"""CORS: cross-origin requests of browsers (https://fetch.spec.whatwg.org/#http-cors-protocol)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from starlette.middleware.cors import CORSMiddleware
 
-from api.errors import PREFLIGHT_REFUSED, answer
+from api.errors import PREFLIGHT_REFUSED, error_response
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
@@ -20,28 +20,28 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class Cors(CORSMiddleware):
-    """Starlette's, with a refusal in the form of every other error.
+    """Starlette's CORS middleware with the API's error body for refused preflights.
 
-    With `allow_headers=["*"]` a preflight is answered with the header names that it asks for: a literal `*`
-    does not cover `Authorization`. Any header is safe to allow, because there are no credentials: a page
-    sends nothing but what it has by itself.
+    With `allow_headers=["*"]` the response to a preflight repeats the requested header names, because a
+    literal `*` does not cover `Authorization`. Any header is safe to allow: the API uses no cookies, so a
+    browser adds no credentials to a request.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application, or answer instead of it. Who is no browser's page costs nothing."""
+        """Run the application or respond to a preflight. Requests without `Origin` skip Starlette."""
         if scope["type"] != "http" or any(name == b"origin" for name, _ in scope["headers"]):
             await super().__call__(scope, receive, send)
             return
 
-        async def send_varied(message: Message) -> None:
+        async def send_with_vary(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (b"vary", b"Origin")]
             await send(message)
 
-        await self.app(scope, receive, send_varied)
+        await self.app(scope, receive, send_with_vary)
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """Answer a browser that asks whether it may."""
+        """Return the response to a preflight request."""
         response = super().preflight_response(request_headers)
         if response.status_code >= 400:
             detail = bytes(response.body).decode()
@@ -50,12 +50,12 @@ class Cors(CORSMiddleware):
             del response.headers["Access-Control-Allow-Headers"]
         else:
             return response
-        refusal = answer(replace(PREFLIGHT_REFUSED, detail=detail))
+        refusal = error_response(replace(PREFLIGHT_REFUSED, detail=detail))
         refusal.headers.update({**response.headers, **refusal.headers})
         return refusal
 
 
 def _are_header_names(text: str) -> bool:
-    """Tell whether the text is a list of header names; elements may be empty (section 5.6.1)."""
+    """Return whether the text is a list of header names. Empty elements are allowed (section 5.6.1)."""
     names = (name.strip() for name in text.split(","))
     return all(_HEADER_NAME.fullmatch(name) for name in names if name)

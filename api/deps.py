@@ -1,4 +1,4 @@
-"""What routes ask for: the only place where they meet a backend."""
+"""Dependencies of the routes: services, repositories, and the authenticated user."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _bearer = OAuth2PasswordBearer(tokenUrl=f"{API_PREFIX}/login/access-token")
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the lifespan opened, in `app.state.services`."""
+    """The services that the lifespan opens, stored in `app.state.services`."""
 
     settings: Settings
     backend: Backend
@@ -37,8 +37,8 @@ def _services(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
 
-# Coroutines, because FastAPI would run a plain function in a thread; and flat, because each dependency of a
-# dependency is solved anew.
+# Coroutines: FastAPI would run a plain function in a thread. They have no sub-dependencies, because FastAPI
+# solves each one on every request.
 async def _settings(request: Request) -> Settings:
     return _services(request).settings
 
@@ -82,7 +82,10 @@ Mail = Annotated[Mailer, Depends(_mail)]
 
 
 async def current_user(request: Request, token: Annotated[str, Depends(_bearer)]) -> User:
-    """Return the token's user; one look-up, so that who was deleted or signed out is out at once."""
+    """Return the user of the bearer token.
+
+    The look-up on each request makes a deletion or the end of a session effective at once.
+    """
     services = _services(request)
     session = read_access_token(token, services.settings)
     user = await services.backend.users.get(session.user_id)
@@ -97,7 +100,7 @@ CurrentUser = Annotated[User, Depends(current_user)]
 
 
 async def superuser(user: CurrentUser) -> User:
-    """Return the token's user, who must be a superuser."""
+    """Return the user of the bearer token if it is a superuser."""
     if not user.is_superuser:
         raise ApiError(NOT_PRIVILEGED)
     return user
@@ -107,10 +110,11 @@ Superuser = Annotated[User, Depends(superuser)]
 
 
 async def check_caller(request: Request, guards: Collection[object]) -> None:
-    """Refuse who may not call a route with these dependencies.
+    """Authenticate and authorise the caller of a route with these dependencies.
 
     Raises:
-        ApiError, HTTPException: As the dependencies do.
+        ApiError: The caller is not allowed to call the route.
+        HTTPException: The request has no bearer token.
     """
     if current_user in guards or superuser in guards:
         user = await current_user(request, await _bearer(request) or "")
@@ -118,15 +122,15 @@ async def check_caller(request: Request, guards: Collection[object]) -> None:
             await superuser(user)
 
 
-def scope_of(user: User, owner_id: str | None = None) -> str | None:
-    """Return whose items, accounts and transfers a user may touch: None means everyone's.
+def owner_scope(user: User, owner_id: str | None = None) -> str | None:
+    """Return the owner to which a request is restricted; None means no restriction.
 
     Args:
-        user: Who asks.
-        owner_id: Whose the user asks for; None for as many as may be.
+        user: The caller.
+        owner_id: The requested owner. None means every owner that the caller may access.
 
     Raises:
-        ApiError: NOT_PRIVILEGED: they are somebody else's.
+        ApiError: NOT_PRIVILEGED: the caller may not access the requested owner.
     """
     if user.is_superuser:
         return owner_id

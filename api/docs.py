@@ -1,4 +1,4 @@
-"""The documentation page, with every asset served from here: it works without the internet."""
+"""Swagger UI with local assets, so that it works without the internet."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ PAGE = "/docs"
 ASSETS = f"{PAGE}/assets"
 REDIRECT = f"{PAGE}/oauth2-redirect"
 
-# The bodies of <script> elements that are written in the page itself.
+# The content of inline <script> elements.
 _INLINE_SCRIPT = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL)
 
 
 def install(app: FastAPI, root_path: str) -> None:
-    """Serve Swagger UI at `/docs`; the files are those that the package fastapi-offline ships.
+    """Serve Swagger UI at `/docs`, with the assets of the package fastapi-offline.
 
     Args:
         app: The application.
-        root_path: ROOT_PATH, below which browsers find what the page needs.
+        root_path: ROOT_PATH, the prefix of the URLs in the page.
     """
     app.mount(ASSETS, StaticFiles(directory=str(files("fastapi_offline") / "static")))
     swagger = get_swagger_ui_html(
@@ -43,18 +43,18 @@ def install(app: FastAPI, root_path: str) -> None:
         swagger_favicon_url=f"{root_path}{ASSETS}/favicon.png",
     )
     for path, page in ((PAGE, swagger), (REDIRECT, get_swagger_ui_oauth2_redirect_html())):
-        app.router.routes.append(Route(path, _showing(_guarded(page))))
+        app.router.routes.append(Route(path, _endpoint(_with_policy(page))))
 
 
-def _showing(page: HTMLResponse) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(page: HTMLResponse) -> Callable[[Request], Awaitable[Response]]:
     async def show(_: Request) -> Response:
         return page
 
     return show
 
 
-def _guarded(page: HTMLResponse) -> HTMLResponse:
-    """Allow the page its own scripts and assets and nothing from elsewhere."""
+def _with_policy(page: HTMLResponse) -> HTMLResponse:
+    """Set a content security policy that allows the inline scripts and local assets only."""
     html = bytes(page.body).decode()
     scripts = [sha256(script.encode()).digest() for script in _INLINE_SCRIPT.findall(html)]
     hashes = " ".join(f"'sha256-{b64encode(digest).decode()}'" for digest in scripts)

@@ -94,7 +94,7 @@ class NewAccountEmail(Email):
 class DeliveryTestEmail(Email):
     """Shows that delivery works."""
 
-    kind = "trial"
+    kind = "delivery_test"
     subject = "Test mail from {project}"
 
 

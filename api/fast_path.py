@@ -1,12 +1,10 @@
-"""The fast path: it answers ordinary requests without FastAPI's dependency solver.
+"""The fast path: it handles ordinary requests without FastAPI's dependency solver.
 
-FastAPI solves the dependencies of a route anew for each request, which costs more than all the rest of a
-small answer (`docs/adr/0012-the-hot-path.md`). A `FastPath` is built once per route and knows what the
-route needs. A request that it does not answer falls back to FastAPI, whose answers are the contract: that
-is every request with a fault in it.
+FastAPI solves the dependencies of a route on each request. That costs more than the rest of a small
+response (`docs/adr/0012-the-hot-path.md`). A `FastPath` computes the needs of a route once. It handles
+valid requests only. Every other request falls back to FastAPI, whose error responses are the contract.
 
-This module reads private parts of FastAPI. Nothing but `api.fast_path_check` imports it, which makes sure
-that they are as expected.
+This module reads private parts of FastAPI. Only `api.fast_path_check` imports it, and checks them first.
 """
 
 from __future__ import annotations
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class FastPath:
-    """Answers the ordinary requests of one route as FastAPI does."""
+    """Handles the ordinary requests of one route, with the same responses as FastAPI."""
 
     def __init__(self, route: APIRoute) -> None:
         dependant = route.dependant
@@ -43,22 +41,22 @@ class FastPath:
 
     @staticmethod
     def supports(route: APIRoute) -> bool:
-        """Tell whether the route uses only what the fast path implements."""
+        """Return whether the route uses only features that the fast path implements."""
         dependant = route.dependant
         takes_json = route.body_field is None or type(route.body_field.field_info) is params.Body
         return (
             _Callable.supports(dependant)
             and takes_json
-            and not route._embed_body_fields  # noqa: SLF001 - FastAPI says it nowhere else
+            and not route._embed_body_fields  # noqa: SLF001 - not public
             and route.response_field is not None
             and route.status_code is None
         )
 
-    async def answer(self, request: Request) -> Response:
-        """Answer the request.
+    async def respond(self, request: Request) -> Response:
+        """Return the response.
 
         Raises:
-            Fallback: FastAPI has to answer it; nothing has been done yet.
+            Fallback: FastAPI has to handle the request. The endpoint has not been called.
         """
         body = None if self._body is None else await _read_json(request)
         arguments = await self._endpoint.arguments(request, {})
@@ -87,7 +85,7 @@ class _Callable:
     def __init__(self, dependant: Dependant) -> None:
         self.function = cast("Callable[..., Awaitable[Any]]", dependant.call)
         self._dependencies = [(each.name, _Callable(each)) for each in dependant.dependencies]
-        # Security schemes take any connection.
+        # Security schemes declare an HTTPConnection.
         self._request_name = dependant.request_param_name or dependant.http_connection_param_name
         self._parameters = [
             _Parameter(field, where)
@@ -101,7 +99,7 @@ class _Callable:
 
     @staticmethod
     def supports(dependant: Dependant) -> bool:
-        """Tell whether it and its dependencies use only what is implemented here."""
+        """Return whether the callable and its dependencies use only implemented features."""
         call = dependant.call
         return (
             (inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(type(call).__call__))
@@ -117,10 +115,10 @@ class _Callable:
         )
 
     async def arguments(self, request: Request, solved: dict[object, Any]) -> dict[str, Any]:
-        """Return the arguments, and add the results of dependencies to `solved`.
+        """Return the arguments. The results of dependencies are cached in `solved`.
 
         Raises:
-            Fallback: A parameter is not valid.
+            Fallback: A parameter is invalid.
         """
         arguments: dict[str, Any] = {}
         for name, dependency in self._dependencies:
@@ -137,7 +135,7 @@ class _Callable:
 
 
 class _Parameter:
-    """A parameter in the path, the query or a header; or a model of the whole query."""
+    """A path, query or header parameter, or a model of the whole query."""
 
     def __init__(self, field: ModelField, where: str) -> None:
         self.name = field.name
@@ -147,7 +145,7 @@ class _Parameter:
 
     @staticmethod
     def supports(field: ModelField) -> bool:
-        """Tell whether it is a single value, or a model of single values without aliases."""
+        """Return whether the field is a single value, or a model of single values without aliases."""
         if not _is_model(field):
             return not field_annotation_is_sequence(field.field_info.annotation)
         model = cast("type[BaseModel]", field.field_info.annotation)
@@ -157,10 +155,10 @@ class _Parameter:
         )
 
     def read(self, request: Request) -> Any:
-        """Return its value.
+        """Return the value.
 
         Raises:
-            Fallback: The value is not valid, or there is more than one.
+            Fallback: The value is invalid, or the query repeats a parameter.
         """
         source = getattr(request, self._where)
         if self._is_model:
@@ -185,7 +183,7 @@ def _is_model(field: ModelField) -> bool:
 
 
 async def _read_json(request: Request) -> Any:
-    """Return the body, if its type is what clients usually send."""
+    """Return the parsed body if its content type is exactly `application/json`."""
     if request.headers.get("content-type") != "application/json":
         raise Fallback
     try:

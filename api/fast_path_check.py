@@ -1,4 +1,4 @@
-"""Decides whether the fast path is used: only where FastAPI's private parts are as expected."""
+"""The start-up check of the fast path: it is used only if FastAPI's private parts are as expected."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _WARNING = (
-    "FastAPI %s is not the FastAPI that EitherDB was tested with (%s). The fast path is off: all answers "
-    "are the same, but cost more time. Install the version that EitherDB requires."
+    "FastAPI %s is not the FastAPI that EitherDB was tested with (%s). The fast path is off: responses "
+    "are the same, but take longer. Install the version that EitherDB requires."
 )
 
 
@@ -37,8 +37,8 @@ class FastPathBroken(Exception):
 def on_fast_path(routes: Iterable[BaseRoute]) -> list[BaseRoute]:
     """Return the routes, with a fast path where they support one.
 
-    If FastAPI is not as expected, return them as they are and log one warning per process: an upgrade of
-    FastAPI makes the service slower, but does not break it.
+    If FastAPI is not as expected, return the routes unchanged and log one warning per process. So an
+    upgrade of FastAPI can make the service slower, but can't break it.
     """
     routes = list(routes)
     try:
@@ -49,7 +49,7 @@ def on_fast_path(routes: Iterable[BaseRoute]) -> list[BaseRoute]:
             else route
             for route in routes
         ]
-    except Exception as exc:  # noqa: BLE001 - whatever it is that FastAPI changed
+    except Exception as exc:  # noqa: BLE001 - depends on the change in FastAPI
         _warn(f"{type(exc).__name__}: {exc}")
         return routes
 
@@ -61,10 +61,10 @@ def _warn(reason: str) -> None:
 
 @cache
 def _checked_fast_path() -> type[FastPath]:
-    """Return the class, after it gave the same answers as FastAPI to sample requests.
+    """Return the class if its responses to sample requests equal those of FastAPI.
 
     Raises:
-        Exception: Of any kind, because a private part of FastAPI is missing or behaves differently.
+        Exception: A private part of FastAPI is missing or behaves differently. Any class is possible.
     """
     fast_path: type[FastPath] = import_module("api.fast_path").FastPath
     route = Route("/sample/{item_id}", _Sample(), methods=["POST"], response_model=ItemUpdate)
@@ -73,10 +73,10 @@ def _checked_fast_path() -> type[FastPath]:
     fast_route = route.with_fast_path(fast_path(route))
     plain, fast = _application(route), _application(fast_route)
     for query, content, is_ordinary in _SAMPLES:
-        if _run(_answers_by_itself(fast_path(route), query, content)) is not is_ordinary:
-            raise FastPathBroken("it takes other requests than it should")
+        if _run(_handles(fast_path(route), query, content)) is not is_ordinary:
+            raise FastPathBroken("it handles a request that should fall back, or the reverse")
         if _run(_messages_of(plain, query, content)) != _run(_messages_of(fast, query, content)):
-            raise FastPathBroken("it answers differently from FastAPI")
+            raise FastPathBroken("its response differs from that of FastAPI")
     return fast_path
 
 
@@ -86,17 +86,17 @@ _SAMPLES = [
     (b"limit=1&limit=2", b'{"title": "a"}', False),
     (b"", b'{"title": 1}', False),
 ]
-"""Query, body, and whether the fast path answers it."""
+"""Query, body, and whether the fast path handles the request."""
 
 
-async def _dependency(request: Request, known: IfNoneMatch) -> str:
-    return f"{request.method} {known.header}"
+async def _dependency(request: Request, if_none_match: IfNoneMatch) -> str:
+    return f"{request.method} {if_none_match.header}"
 
 
 class _Sample:
-    """An endpoint with all kinds of parameters that the API has.
+    """An endpoint with each kind of parameter that the API has.
 
-    It is no function, because FastAPI reads the source of functions, which takes 10 ms.
+    It is not a function, because FastAPI reads the source of functions, which takes 10 ms.
     """
 
     async def __call__(
@@ -104,11 +104,11 @@ class _Sample:
         item_id: str,
         dependency: Annotated[str, Depends(_dependency)],
         query: Annotated[ItemListQuery, Query()],
-        expected: IfMatch,
+        if_match: IfMatch,
         body: ItemUpdate,
         response: Response,
     ) -> dict[str, Any]:
-        response.headers["ETag"] = f"{item_id} {dependency} {expected.header}"
+        response.headers["ETag"] = f"{item_id} {dependency} {if_match.header}"
         description = query.model_dump_json() + body.model_dump_json(exclude_unset=True)
         return {"title": body.title, "description": description[:255]}
 
@@ -146,23 +146,23 @@ async def _messages_of(application: FastAPI, query: bytes, content: bytes) -> li
     return messages
 
 
-async def _answers_by_itself(fast_path: FastPath, query: bytes, content: bytes) -> bool:
+async def _handles(fast_path: FastPath, query: bytes, content: bytes) -> bool:
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": content}
 
     scope = {**_scope(query), "path_params": {"item_id": "a b"}}
     try:
-        await fast_path.answer(BoundedRequest(scope, receive))
+        await fast_path.respond(BoundedRequest(scope, receive))
     except Fallback:
         return False
     return True
 
 
 def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine that waits for nothing, without an event loop: there may be one already."""
+    """Run a coroutine that does not suspend, without an event loop: one may be running already."""
     try:
         coroutine.send(None)
     except StopIteration as stop:
         return stop.value
     coroutine.close()
-    raise FastPathBroken("it waits where nothing is to be waited for")
+    raise FastPathBroken("it suspends although there is no I/O")

@@ -1,4 +1,4 @@
-"""Headers that tell browsers what an answer is not for (https://owasp.org/www-project-secure-headers/)."""
+"""Security and caching headers (https://owasp.org/www-project-secure-headers/)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ _ALWAYS = [
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 ]
 _CONTENT_SECURITY_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-# Two years, as https://hstspreload.org demands; only where TLS can be expected in front.
+# Two years, as https://hstspreload.org recommends. Not sent in `local`, where there is usually no TLS.
 _STRICT_TRANSPORT_SECURITY = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
-# Answers are somebody's own: nobody else may keep them, and what has an ETag is asked for again.
+# Responses are private. A client may store one with an ETag, but has to revalidate it.
 _CACHE_TAGGED = (b"cache-control", b"private, no-cache")
 _CACHE_NOTHING = (b"cache-control", b"no-store")
 
 
 class SecurityHeaders:
-    """Adds them to every answer that does not have its own, and takes the host out of redirects."""
+    """Middleware that adds security headers to each response and removes the host from redirects.
+
+    A response keeps its own Content-Security-Policy and Cache-Control.
+    """
 
     def __init__(self, app: ASGIApp, *, strict_transport: bool) -> None:
         self._app = app
@@ -53,7 +56,7 @@ class SecurityHeaders:
 
 
 def _without_host(name: bytes, value: bytes) -> bytes:
-    """Leave path and query of a Location: behind a proxy scheme and host are others than the client's."""
+    """Remove scheme and host from a Location: behind a proxy the client uses others."""
     if name.lower() != b"location":
         return value
     return urlsplit(value)._replace(scheme=b"", netloc=b"").geturl()

@@ -1,6 +1,6 @@
-"""The header Idempotency-Key: a request that is sent again is answered again, and not done again.
+"""The header Idempotency-Key: a retry gets the first response and has no further effect.
 
-As in https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/, but without quotes.
+It follows https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/, without the quotes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from backends.models import Idempotency
 
 @dataclass(frozen=True, slots=True)
 class KeyedRequest:
-    """The key of a request, if it has one, and what the request is for besides its body."""
+    """The optional idempotency key of a request, with its method and path."""
 
     key: str | None
     target: str
@@ -26,8 +26,8 @@ class KeyedRequest:
     def with_body(self, body: BaseModel) -> Idempotency | None:
         """Return the key and a fingerprint of the whole request; None without a key.
 
-        The body counts as it was understood: spaces, the order of fields, and fields that nobody knows
-        make no difference.
+        The fingerprint is of the parsed body: white space, the order of fields and unknown fields make no
+        difference.
         """
         if self.key is None:
             return None
@@ -35,7 +35,7 @@ class KeyedRequest:
         return Idempotency(self.key, hashlib.sha256(request.encode()).hexdigest())
 
 
-async def _keyed(
+async def _keyed_request(
     request: Request,
     idempotency_key: Annotated[
         str | None,
@@ -44,20 +44,20 @@ async def _keyed(
             max_length=255,
             pattern=r"^[\x21-\x7e]+$",
             description=(
-                "Your name for this request, such as a UUID: with the same key and the same body it is "
-                "carried out once, and answered as often as it is sent."
+                "A unique key for this request, such as a UUID. A retry with the same key and body gets "
+                "the first response and has no further effect."
             ),
         ),
     ] = None,
 ) -> KeyedRequest:
     if len(request.headers.getlist("idempotency-key")) > 1:
-        # Which of them counts would be chance, and a repetition might be paid again.
+        # The choice between them would be arbitrary, and a retry might be executed again.
         message = "There should be one Idempotency-Key"
         error = {"type": "too_many_keys", "loc": ("header", "idempotency-key"), "msg": message}
         raise RequestValidationError([error])
-    # Without the root path: a key stays good when the service moves below another path of its proxy.
+    # Without the root path: a key stays valid when ROOT_PATH changes.
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     return KeyedRequest(idempotency_key, f"{request.method} {path}")
 
 
-Keyed = Annotated[KeyedRequest, Depends(_keyed)]
+IdempotencyKey = Annotated[KeyedRequest, Depends(_keyed_request)]

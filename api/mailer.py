@@ -49,7 +49,7 @@ class Mailer:
         """Prepare the queue; no connection is opened.
 
         Args:
-            settings: Checked settings.
+            settings: Validated settings.
             retry_delays_seconds: The delay after each failed try. Jitter shortens it by up to a half.
             drain_seconds: The limit for the drain at shutdown.
         """
@@ -173,9 +173,8 @@ def _is_transient(error: Exception) -> bool:
     refusal = _refusal(error)
     if refusal is not None:
         return not 500 <= refusal.code < 600
-    return isinstance(
-        error, OSError
-    )  # refused, lost or timed out; any other error means a missing SMTP feature
+    # Refused, lost or timed out. Any other error means that the server lacks an SMTP feature.
+    return isinstance(error, OSError)
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Gives every request one form, whichever server and proxy it came through."""
+"""Normalisation of requests, so that ASGI servers and proxies make no difference."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ if TYPE_CHECKING:
 class NormalisedRequests:
     """Middleware that strips the values of headers, answers HEAD as GET, and sets the root path.
 
-    - White space around a header's value is not a part of it (RFC 9110, section 5.5). h11 strips it, but
-      httptools leaves what stands at the end.
-    - HEAD is answered as GET is, without the body (section 9.3.2). Routes declare GET alone, so that the
-      OpenAPI document does not describe everything twice.
-    - In ASGI a path begins with the root path. A proxy may have stripped it, or not: both are understood.
+    - White space around a header value is not part of the value (RFC 9110, section 5.5). h11 strips it;
+      httptools leaves trailing white space.
+    - The response to HEAD is that of GET without the body (section 9.3.2). Routes declare GET only, so that
+      the OpenAPI document does not describe each operation twice.
+    - An ASGI path starts with the root path. Proxies that strip the root path and proxies that keep it are
+      both supported.
     """
 
     def __init__(self, app: ASGIApp, *, root_path: str) -> None:
-        """Take ROOT_PATH as it is in a URL."""
+        """Store the root path, which is percent-encoded as in a URL."""
         self._app = app
         self._root_path = unquote(root_path)
 
@@ -40,18 +41,18 @@ class NormalisedRequests:
         return self._app(scope, receive, send)
 
     def _path_below_root(self, path: str) -> str:
-        """Return the path without the root path, if it is there.
+        """Return the path without the root path.
 
-        With ROOT_PATH=/api a proxy that strips it sends `/api/v1/items/` for `/api/api/v1/items/`: the root
-        path is there only if a path of this service follows it.
+        The prefix counts as the root path only if a path of this service follows. Example: with
+        ROOT_PATH=/api a proxy that strips it sends `/api/v1/items/` for `/api/api/v1/items/`.
         """
         below = path.removeprefix(self._root_path)
         return below if f"{below}/".startswith((f"{API_PREFIX}/", f"{PAGE}/")) else path
 
     async def _answer_head(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as GET, but end the response after its headers.
+        """Run the application with GET and end the response after its headers.
 
-        A response that is streamed is then called off, as if the client had hung up.
+        A streamed response is then cancelled, as after a disconnect of the client.
         """
 
         async def send_head(message: Message) -> None:

@@ -1,11 +1,11 @@
 """ETag, If-Match and If-None-Match of single resources (RFC 9110, sections 8.8.3 and 13.1).
 
-A tag is strong and made of the id and the version, which every change adds to. Whether a change may be
-made is decided by the database in the moment of the write, never by reading before it.
+An ETag is strong. It contains the id and the version of the resource; each change increments the version.
+The database checks the version in the write itself. The application does not compare versions before.
 
-A proxy that compresses answers alters their tags: nginx makes them weak (`W/"…"`), Apache and Caddy append
-the encoding (`"…-gzip"`). Clients send back what they got. All forms of a tag count as the tag, for
-If-Match too: it says by itself which version it stands for (`docs/adr/0007-versions.md`).
+A proxy that compresses responses alters ETags: nginx makes them weak (`W/"…"`), Apache and Caddy append the
+encoding (`"…-gzip"`). Clients send the altered ETag. It is accepted in each form, for If-Match too, because
+it contains the version (`docs/adr/0007-versions.md`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from backends.models import Account, Item, Transfer, User
 T = TypeVar("T", User, Item, Account, Transfer)
 Resource = User | Item | Account | Transfer
 
-# RFC 9110, section 8.8.3. In a quoted tag there may be commas.
+# RFC 9110, section 8.8.3. A quoted tag may contain commas.
 _ENTITY_TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 # `-gzip`, `-br`, `-zstd`: Apache and Caddy; `--gzip`: Jetty; `;gzip`: others.
@@ -34,37 +34,37 @@ ETAG: dict[int | str, dict[str, Any]] = {
     200: {
         "headers": {
             "ETag": {
-                "description": "Changes with the resource; give it as `If-Match` when you change it.",
+                "description": "The version of the resource. Send it as `If-Match` with a change.",
                 "schema": {"type": "string"},
             }
         }
     }
 }
-"""Documents the header of an answer that shows a single resource."""
+"""OpenAPI description of the ETag header in the response for a single resource."""
 
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
     **ETAG,
-    304: {"description": "It is as you know it: one of the tags of `If-None-Match` is still its ETag."},
+    304: {"description": "Not modified: one of the tags in `If-None-Match` is the current ETag."},
 }
-"""The same, for an answer to GET."""
+"""OpenAPI description of the responses to a conditional GET."""
 
 
 def etag_of(resource: Resource) -> str:
-    """Return the resource's tag. The id is in it, because one path (`/users/me`) shows many resources."""
+    """Return the ETag. It contains the id, because one path (`/users/me`) serves many resources."""
     return f'"{resource.id}-{resource.version}"'
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
-    """What If-Match demands of the resource that is to be changed."""
+class IfMatchCondition:
+    """The If-Match header of a request."""
 
     header: str | None
 
     def versions_of(self, id: str) -> frozenset[int] | None:
-        """Return the versions that this resource may have; None means any.
+        """Return the versions of this resource that match; None means any version.
 
-        A tag that was not made here matches nothing. With `*` any will do, and what does not exist is a
-        404 by itself.
+        A foreign tag matches no version. `*` matches any version. A resource that does not exist is a 404
+        with or without the header.
         """
         if self.header is None or self.header.strip() == "*":
             return None
@@ -72,58 +72,60 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What If-None-Match says the client has."""
+class IfNoneMatchCondition:
+    """The If-None-Match header of a request."""
 
     header: str | None
 
-    def has(self, resource: Resource) -> bool:
-        """Tell whether the client has the resource as it is now."""
+    def matches(self, resource: Resource) -> bool:
+        """Return whether the client has the current version of the resource."""
         if self.header is None:
             return False
         return self.header.strip() == "*" or (resource.id, resource.version) in _own_tags(self.header)
 
 
 def _own_tags(header: str) -> Iterator[tuple[str, int]]:
-    """Return the id and the version of each tag in a list that was made here."""
+    """Yield the id and the version of each tag in the list that this service issued."""
     for entity_tag in _ENTITY_TAG.finditer(header):
         if tag := _OWN_TAG.fullmatch(entity_tag[1]):
             yield tag["id"], int(tag["version"])
 
 
-# The parameters are for the documentation; the values are joined from the request, because a list may
-# come as several lines of one name.
-async def _expected(
+# The parameters are for the OpenAPI document. The values are read from the request, because a list may be
+# split over several header lines.
+async def _if_match(
     request: Request,
     if_match: Annotated[
         str | None,
-        Header(description="Change it only if its ETag is one of these: 412 if somebody else changed it."),
+        Header(description="Change the resource only if its ETag is in this list. Otherwise 412."),
     ] = None,
-) -> Expected:
-    return Expected(if_match and ",".join(request.headers.getlist("if-match")))
+) -> IfMatchCondition:
+    return IfMatchCondition(if_match and ",".join(request.headers.getlist("if-match")))
 
 
-async def _known(
+async def _if_none_match(
     request: Request,
     if_none_match: Annotated[
-        str | None, Header(description="Answer 304 without a body if its ETag is one of these.")
+        str | None, Header(description="Return 304 without a body if the ETag is in this list.")
     ] = None,
-) -> Known:
-    return Known(if_none_match and ",".join(request.headers.getlist("if-none-match")))
+) -> IfNoneMatchCondition:
+    return IfNoneMatchCondition(if_none_match and ",".join(request.headers.getlist("if-none-match")))
 
 
-IfMatch = Annotated[Expected, Depends(_expected)]
-IfNoneMatch = Annotated[Known, Depends(_known)]
+IfMatch = Annotated[IfMatchCondition, Depends(_if_match)]
+IfNoneMatch = Annotated[IfNoneMatchCondition, Depends(_if_none_match)]
 
 
-def tagged(resource: T, response: Response) -> T:
-    """Put the resource's tag on the answer that shows it."""
+def with_etag(resource: T, response: Response) -> T:
+    """Set the ETag of the response and return the resource."""
     response.headers["ETag"] = etag_of(resource)
     return resource
 
 
-def unless_known(resource: T, known: Known, response: Response) -> T | Response:
-    """Return the resource, tagged; or a 304 where the client has it already."""
-    if known.has(resource):
+def conditional_response(
+    resource: T, if_none_match: IfNoneMatchCondition, response: Response
+) -> T | Response:
+    """Return the resource and set its ETag; return a 304 if the client has the current version."""
+    if if_none_match.matches(resource):
         return Response(status_code=304, headers={"ETag": etag_of(resource)})
-    return tagged(resource, response)
+    return with_etag(resource, response)

@@ -1,4 +1,4 @@
-"""Rate limits: fixed windows on the database's counters, in the notation of the `limits` library."""
+"""Rate limits: fixed windows on counters in the database, in the notation of the `limits` library."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from limits import parse
 from backends.protocols import Count, CounterRepository
 from config import Settings
 
-# An account's limit for all clients together, as a multiple of the limit for one: what a botnet is held to.
+# The limit of an account for all clients together, as a multiple of the limit for one client. It limits
+# distributed attacks.
 ACCOUNT_FACTOR = 5
 
 CLOCKS = 3
-"""The most clocks that differ by more than a window, of all instances, before the last is not limited."""
+"""The number of clocks, more than a window apart, for which attempts are still limited."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What is counted together: from the first that is counted, for so many seconds.
+    """A fixed window. It starts with the first attempt and lasts `lasts_seconds`.
 
-    Nobody waits for longer than that. A counter that lasts longer was begun by an instance whose clock is
-    ahead. It is left alone, because to begin it anew would let whoever alternates between two instances
-    guess for ever, and an instance whose clock is behind counts under the next key. So each of two clocks
-    that differ has a limit of its own.
+    No client waits longer than that. A counter that ends later was started by an instance whose clock is
+    ahead. This instance leaves that counter alone and uses the next key, so each of two different clocks
+    has its own limit. A restart of the counter would disable the limit for a client that alternates between
+    the two instances.
 
     Attributes:
-        keys: Of the counters: the first is the one that counts, unless a clock ahead began it.
-        amount: How much is allowed.
-        lasts_seconds: Its length.
+        keys: The keys of the counters. The first applies, unless a clock ahead started its counter.
+        amount: The number of allowed attempts.
+        lasts_seconds: The length of the window.
     """
 
     keys: tuple[str, ...]
@@ -37,25 +38,25 @@ class Window:
     lasts_seconds: int
 
     def is_ahead(self, count: Count) -> bool:
-        """Tell whether the counter was begun by a clock that is ahead of this instance's."""
+        """Return whether an instance whose clock is ahead started the counter."""
         return count.remaining.total_seconds() > self.lasts_seconds
 
     def seconds_to_wait(self, count: Count) -> int:
-        """Return the time until the window ends, in whole seconds and at least one."""
+        """Return the time until the window ends, in whole seconds, at least one."""
         return max(1, ceil(count.remaining.total_seconds()))
 
 
 class RateLimit:
-    """One limit of the settings."""
+    """A rate limit from the settings."""
 
     def __init__(self, rate: str, purpose: str, *, factor: int = 1) -> None:
-        """Read the rate, such as `10/minute`, and allow so many times its amount."""
+        """Parse the rate, such as `10/minute`, and multiply its amount by the factor."""
         limit = parse(rate)
         self._limit = type(limit)(limit.amount * factor, limit.multiples)
         self._purpose = purpose
 
     def window(self, key: str) -> Window:
-        """Return the window in which attempts of this client, account or pair of both are counted."""
+        """Return the window for a client, an account, or a pair of both."""
         limit = self._limit
         counted = limit.key_for(self._purpose, key)
         keys = tuple(counted + "~" * clock for clock in range(CLOCKS))
@@ -63,7 +64,7 @@ class RateLimit:
 
 
 class RateLimits:
-    """The limits of the settings, and the counters that tell when one is reached."""
+    """The rate limits from the settings, with the counters in the database."""
 
     def __init__(self, counters: CounterRepository, settings: Settings) -> None:
         self._counters = counters
@@ -74,8 +75,8 @@ class RateLimits:
         self.recovery_of_client = RateLimit(settings.recovery_limit_per_client, "recovery")
         self.recovery_of_account = RateLimit(settings.recovery_limit, "recovery", factor=ACCOUNT_FACTOR)
 
-    async def find_wait(self, window: Window) -> int | None:
-        """Return the seconds to wait if the limit is reached; None if it is not."""
+    async def find_retry_after(self, window: Window) -> int | None:
+        """Return the seconds to wait if the limit is reached; None otherwise. Nothing is counted."""
         for key in window.keys:
             count = await self._counters.get(key)
             if count is None or not window.is_ahead(count):
@@ -85,7 +86,7 @@ class RateLimits:
         return None
 
     async def hit(self, window: Window) -> int | None:
-        """Count one; return the seconds to wait if that is more than the limit allows, None if not."""
+        """Count an attempt. Return the seconds to wait if it exceeds the limit; None otherwise."""
         for key in window.keys:
             count = await self._counters.add(key, 1, lasts_seconds=window.lasts_seconds)
             if not window.is_ahead(count):

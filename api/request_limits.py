@@ -1,4 +1,4 @@
-"""What a request may be in size, answered before anything else looks at it."""
+"""Limits on the size of requests, checked before any other code reads them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from api.errors import (
     QUERY_TOO_LONG,
     TOO_DEEP,
     Problem,
-    answer,
+    error_response,
 )
 
 if TYPE_CHECKING:
@@ -33,27 +33,27 @@ MAX_FORM_BYTES = 16 * 1024
 MAX_INTEGER_DIGITS = 400
 FORM_CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1", "latin1"}
 
-# Possessive: a body without a closing quote costs one pass and no memory.
+# Possessive quantifiers: a body without a closing quote takes one pass and no memory.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
 class RequestLimits:
-    """Refuses requests that are too large: by what their head says, or else while the body is read."""
+    """Middleware that rejects requests that are too large, by their headers or while the body is read."""
 
     def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application, or answer instead of it."""
+        """Run the application or send an error response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         elif problem := self._problem_of(scope):
-            await answer(problem)(scope, receive, send)
+            await error_response(problem)(scope, receive, send)
         else:
-            await self._app(scope, self._counting(receive), send)
+            await self._app(scope, self._limited(receive), send)
 
     def _problem_of(self, scope: Scope) -> Problem | None:
         size = 0
@@ -65,32 +65,32 @@ class RequestLimits:
             return HEADERS_TOO_LARGE
         return QUERY_TOO_LONG if len(scope["query_string"]) > MAX_QUERY_BYTES else None
 
-    def _counting(self, receive: Receive) -> Receive:
-        """Stop where more comes than was announced, or than is allowed where nothing was."""
+    def _limited(self, receive: Receive) -> Receive:
+        """Stop a body that exceeds the limit, such as a chunked one without a Content-Length."""
         size = 0
 
-        async def receive_counted() -> AsgiMessage:
+        async def receive_limited() -> AsgiMessage:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
             if size > self._max_body_bytes:
-                # Of this class, because it passes through what reads a body unchanged.
+                # Starlette and FastAPI catch other exceptions while they read a body.
                 raise HTTPException(BODY_TOO_LARGE.status, BODY_TOO_LARGE.detail)
             return message
 
-        return receive_counted
+        return receive_limited
 
 
 class BoundedRequest(Request):
-    """A request whose body costs only so much to parse, which is looked at before."""
+    """A request whose body is checked before it is parsed, so that parsing has a bounded cost."""
 
-    _is_read_again = False
+    _is_replayed = False
 
     async def json(self) -> Any:
         """Parse the body.
 
         Raises:
-            json.JSONDecodeError: It is no JSON in UTF-8 (RFC 8259, section 8.1), or nested too deep.
+            json.JSONDecodeError: The body is not JSON in UTF-8 (RFC 8259, section 8.1), or nested too deep.
         """
         body = await self.body()
         if json.detect_encoding(body) not in {"utf-8", "utf-8-sig"}:
@@ -102,26 +102,26 @@ class BoundedRequest(Request):
         except (json.JSONDecodeError, UnicodeDecodeError):
             raise
         except ValueError:
-            # Python reads no integer of more than 4300 digits. It is JSON, and its field refuses it.
-            self._json = json.loads(body, parse_int=_shortened)
+            # Python parses at most 4300 digits. More are valid JSON, and the field rejects the value.
+            self._json = json.loads(body, parse_int=_truncated)
             return self._json
 
-    async def receive_again(self) -> AsgiMessage:
-        """Receive the request as if nothing of it had been read."""
-        if hasattr(self, "_body") and not self._is_read_again:
-            self._is_read_again = True
+    async def replay(self) -> AsgiMessage:
+        """Receive the request again from its start. It is an ASGI `receive` callable."""
+        if hasattr(self, "_body") and not self._is_replayed:
+            self._is_replayed = True
             return {"type": "http.request", "body": self._body, "more_body": False}
-        if self._is_disconnected:  # of which a server may tell only once
+        if self._is_disconnected:  # some servers report it only once
             return {"type": "http.disconnect"}
         return await self.receive()
 
-    async def form(self, **limits: Any) -> FormData:  # type: ignore[override] # awaited only, never entered
-        """Parse the form, whose fields are short and in a charset that decodes in one pass.
+    async def form(self, **limits: Any) -> FormData:  # type: ignore[override] # only awaited, not used with `async with`
+        """Parse a form of limited size in one of a few charsets.
 
-        The client names the charset, and Python has codecs that take minutes for a megabyte.
+        The client chooses the charset, and some of Python's codecs take minutes for a megabyte.
 
         Raises:
-            HTTPException: 413 or 400.
+            HTTPException: 413 if the form is too large, 400 for other charsets.
         """
         if len(await self.body()) > MAX_FORM_BYTES:
             raise HTTPException(BODY_TOO_LARGE.status, BODY_TOO_LARGE.detail)
@@ -132,14 +132,14 @@ class BoundedRequest(Request):
         return await super().form(**limits)
 
 
-def _shortened(digits: str) -> int:
-    """Return an integer that is still far beyond any bound, and of the same sign."""
+def _truncated(digits: str) -> int:
+    """Return an integer of the same sign that still exceeds every bound."""
     return int(digits[:MAX_INTEGER_DIGITS])
 
 
 def _is_too_deep(body: bytes) -> bool:
     if body.count(b"[") + body.count(b"{") <= MAX_JSON_DEPTH:
         return False
-    # No loop in Python: a body may hold a million brackets, and every other request waits meanwhile.
+    # No Python loop: a body may contain a million brackets, and a loop would block the event loop.
     brackets = _STRING.sub(b"", body).translate(None, delete=_NO_BRACKETS)
     return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_JSON_DEPTH

@@ -1,4 +1,4 @@
-"""Routes: how a request finds its route, and in which order it is checked."""
+"""The route class and the router factory of the API."""
 
 from __future__ import annotations
 
@@ -23,49 +23,49 @@ if TYPE_CHECKING:
 
 
 class Fallback(Exception):
-    """The fast path leaves this request to FastAPI."""
+    """Raised by the fast path for a request that FastAPI has to handle."""
 
 
 class Route(APIRoute):
-    """Answers a request on the fast path if it has one, and falls back to FastAPI.
+    """A FastAPI route with an optional fast path. FastAPI is the fallback.
 
-    FastAPI parses a body before it looks at the caller. Here a request whose body can't be parsed is
-    refused for its caller first. How deep a body may be nested is bounded.
+    FastAPI parses the body before it authenticates the caller. If the body can't be parsed, this route
+    authenticates the caller first and then reports the body. It also limits the nesting of JSON.
     """
 
     fast_path: FastPath | None = None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        """Take the arguments of FastAPI's route."""
+        """Accept the arguments of `APIRoute`."""
         super().__init__(*arguments, **options)
-        # Starlette's makes an exception of line feeds: `$` matches before one, and `.` matches none. But
-        # `/users/me%0A` is no `/users/me`, and there may be one behind an address.
+        # Starlette's pattern mishandles line feeds: `$` matches before one at the end, `.` matches none.
+        # `/users/me%0A` is not `/users/me`, and an email address in a path may end with a line feed.
         self.path_regex = re.compile(self.path_regex.pattern.removesuffix("$") + r"\Z", re.DOTALL)
 
     def with_fast_path(self, fast_path: FastPath) -> Self:
-        """Return a copy of this route that has this fast path."""
+        """Return a copy of this route with the fast path."""
         route = copy(self)
         route.fast_path = fast_path
         return route
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request for this path."""
+        """Handle a request for this path."""
         if self.fast_path is None or scope["method"] not in (self.methods or ()):
             await super().handle(scope, receive, send)
             return
         request = BoundedRequest(scope, receive)
         try:
-            response = await self.fast_path.answer(request)
+            response = await self.fast_path.respond(request)
         except Fallback:
-            await super().handle(scope, request.receive_again, send)
+            await super().handle(scope, request.replay, send)
         else:
             await response(scope, receive, send)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what answers the requests that are left to FastAPI."""
+        """Return the handler for requests that the fast path does not handle."""
         handle = super().get_route_handler()
 
-        async def answer(request: Request) -> Response:
+        async def handle_with_limits(request: Request) -> Response:
             request = BoundedRequest(request.scope, request.receive)
             try:
                 return await handle(request)
@@ -74,13 +74,14 @@ class Route(APIRoute):
                     await check_caller(request, _dependencies_of(self.endpoint))
                 raise
 
-        return answer
+        return handle_with_limits
 
 
 def make_router(tag: str, path: str = "") -> APIRouter:
-    """Make the router of the routes below a path of the API.
+    """Create a router for a path of the API.
 
-    Its routes are added to the application's own: FastAPI walks through an included router twice a request.
+    The application adds its routes to the application's router, because FastAPI traverses an included
+    router twice per request.
     """
     return APIRouter(
         prefix=API_PREFIX + path,
@@ -92,7 +93,7 @@ def make_router(tag: str, path: str = "") -> APIRouter:
 
 
 def _operation_id(route: APIRoute) -> str:
-    """Name operations `items-create_item`, on which generated clients depend."""
+    """Return an operation id such as `items-create_item`. Generated clients depend on it."""
     return f"{route.tags[0]}-{route.name}"
 
 
@@ -103,7 +104,7 @@ def _is_unreadable(exc: RequestValidationError | HTTPException) -> bool:
 
 
 def _dependencies_of(endpoint: Callable[..., Any]) -> set[object]:
-    """Return the functions that its parameters depend on, read from its annotations."""
+    """Return the dependencies that the annotations of the endpoint name."""
     return {
         mark.dependency
         for hint in get_type_hints(endpoint, include_extras=True).values()

@@ -1,4 +1,4 @@
-"""The first superuser: who can make all others must exist once the service has started."""
+"""Creation of the first superuser at start-up. It can create all other users."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from config import Settings
 async def ensure_first_superuser(
     users: UserRepository, passwords: Passwords, settings: Settings
 ) -> str | None:
-    """Make the superuser of the settings unless the address is taken already.
+    """Create the superuser of the settings unless a user with this email address exists.
 
-    Any number of workers may call it at once: the unique index lets one of them win.
+    Workers may call it concurrently: the unique index lets one of them succeed.
 
     Returns:
-        The password, if it was generated here and so is known to nobody yet; None otherwise.
+        The password if it was generated, so that the caller can print it; None otherwise.
     """
     email = settings.superuser_email
     if email is None or await users.find_by_email(email) is not None:

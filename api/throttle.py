@@ -1,8 +1,7 @@
-"""Throttling of what can be guessed: passwords, and mails that anyone can have sent.
+"""Throttling of password attempts and of requests for password recovery emails.
 
-The limits are those of the settings, in the notation of the `limits` library, and are counted in the
-database, which all workers share. Only failures count, so whoever has the right password is never
-slowed down by using it.
+The settings contain the limits. The counters are in the database, which all workers share. Only failed
+password attempts count, so a client with the right password is not throttled.
 """
 
 from __future__ import annotations
@@ -26,20 +25,20 @@ from config import Settings
 if TYPE_CHECKING:
     from api.rate_limits import RateLimits, Window
 
-# How long a client that had the right password is not held to that limit: so nobody can lock an owner out
-# of where he signs in, unless from his own address.
+# A client that had the right password is exempt from the limit per account for this time. So an attacker
+# can't lock users out of the clients from which they log in.
 KNOWN_CLIENT = timedelta(days=30)
 
 
 @dataclass(slots=True)
 class Attempt:
-    """A try of a password; whoever makes it says how it went."""
+    """A password attempt. The caller sets `succeeded`."""
 
     succeeded: bool = False
 
 
 class Throttle:
-    """Counts attempts, and refuses those that are too many."""
+    """Counts attempts and rejects those above the rate limits."""
 
     def __init__(self, counters: CounterRepository, settings: Settings) -> None:
         self._counters = counters
@@ -48,16 +47,16 @@ class Throttle:
 
     @cached_property
     def _rates(self) -> RateLimits:
-        from api.rate_limits import RateLimits  # noqa: PLC0415 - slow to import, and nobody has signed in yet
+        from api.rate_limits import RateLimits  # noqa: PLC0415 - slow to import, needed by the first login
 
         return RateLimits(self._counters, self._settings)
 
     @asynccontextmanager
     async def attempt(self, account: str, client: str) -> AsyncIterator[Attempt]:
-        """Let the body try the password of an account; count it unless it says that it succeeded.
+        """Return an async context manager for a password attempt. A failed attempt counts.
 
-        As many bodies run at once as can hash at once, so that a thousand attempts at the same moment are
-        not a thousand guesses: at most that many were not yet counted when the next one is checked.
+        At most HASHING_THREADS attempts run the block at a time. So at most that many attempts are checked
+        but not yet counted.
 
         Raises:
             ApiError: TOO_MANY_ATTEMPTS, with the seconds to wait.
@@ -69,10 +68,10 @@ class Throttle:
         known = await self._counters.get(f"known:{pair}")
         if known is None or known.remaining > KNOWN_CLIENT + CLOCK_TOLERANCE:
             windows.append(rates.login_of_account.window(account))
-        # Whoever is refused does not wait, and keeps nobody waiting.
-        await self._refuse_if_reached(windows)
+        # A rejected attempt does not wait for the semaphore.
+        await self._raise_if_reached(windows)
         async with self._hashing:
-            await self._refuse_if_reached(windows)
+            await self._raise_if_reached(windows)
             attempt = Attempt()
             yield attempt
             if not attempt.succeeded:
@@ -82,44 +81,44 @@ class Throttle:
                 await self._remember(pair)
 
     async def remember(self, account: str, client: str) -> None:
-        """Take the client for one that knows the account's password."""
+        """Record that the client knows the password of the account."""
         await self._remember(f"{_account_key(account)}:{_key(client)}")
 
     async def _remember(self, pair: str) -> None:
-        await self._counters.delete(f"known:{pair}")  # a running counter would keep its end
+        await self._counters.delete(f"known:{pair}")  # an existing counter would keep its end
         await self._counters.add(f"known:{pair}", 1, lasts_seconds=int(KNOWN_CLIENT.total_seconds()))
 
-    async def may_mail(self, address: str, client: str) -> bool:
-        """Count a request for a mail to this address; tell whether the mail may be sent.
+    async def allow_email(self, address: str, client: str) -> bool:
+        """Count a request for an email to this address. Return whether to send the email.
 
-        What many clients together ask for one address is answered as ever but mails no more: the mails
-        that were sent are still good.
+        False means that all clients together reached the limit of the address. The response does not reveal
+        it, and the emails that were sent before stay valid.
 
         Raises:
-            ApiError: TOO_MANY_ATTEMPTS: this client asked too often.
+            ApiError: TOO_MANY_ATTEMPTS: this client reached its limit.
         """
         account, client = _account_key(address), _key(client)
         rates = self._rates
-        # The client's own first: who is refused by it makes no counters for any number of addresses.
+        # The limit per client comes first: a client above it creates no further counters.
         for window in (
             rates.recovery_of_client.window(client),
             rates.recovery.window(f"{account}:{client}"),
         ):
-            _refuse_if(await rates.hit(window))
+            _raise_if_limited(await rates.hit(window))
         return await rates.hit(rates.recovery_of_account.window(account)) is None
 
-    async def _refuse_if_reached(self, windows: list[Window]) -> None:
+    async def _raise_if_reached(self, windows: list[Window]) -> None:
         for window in windows:
-            _refuse_if(await self._rates.find_wait(window))
+            _raise_if_limited(await self._rates.find_retry_after(window))
 
 
-def _refuse_if(seconds_to_wait: int | None) -> None:
+def _raise_if_limited(seconds_to_wait: int | None) -> None:
     if seconds_to_wait is not None:
         raise ApiError(too_many_attempts(seconds_to_wait))
 
 
 def client_key(host: str | None) -> str:
-    """Return whom an address stands for: with IPv6 a whole /64, which is what one client is given."""
+    """Return the key of the client with this IP address. An IPv6 client is a /64 network."""
     try:
         address = ip_address(host or "")
     except ValueError:
@@ -130,11 +129,11 @@ def client_key(host: str | None) -> str:
 
 
 def _account_key(account: str) -> str:
-    with suppress(ValueError):  # no address at all, and yet somebody may try it
+    with suppress(ValueError):  # clients may try invalid addresses
         account = normalise_email(account)
     return _key(account)
 
 
 def _key(text: str) -> str:
-    """Keep addresses out of the store, and keys short."""
+    """Return a short hash, so that the database contains no addresses."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

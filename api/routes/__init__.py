@@ -1,1 +1,1 @@
-"""The routes, a file an entity: parse, one repository call, return."""
+"""The routes, one module per entity. A route parses, calls one repository method, and returns."""

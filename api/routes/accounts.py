@@ -1,4 +1,4 @@
-"""Accounts: one's own, or all for a superuser, who alone brings money in and takes it out."""
+"""Routes of accounts, statements, deposits and withdrawals."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import TypeAdapter
 
-from api.cursors import shown_page, window_of
-from api.deps import Accounts, AppSettings, CurrentUser, Superuser, scope_of
+from api.cursors import list_arguments, page_response
+from api.deps import Accounts, AppSettings, CurrentUser, Superuser, owner_scope
 from api.errors import (
     ACCOUNT_NOT_EMPTY,
     ACCOUNT_NOT_FOUND,
@@ -22,8 +22,16 @@ from api.errors import (
     VERSION_MISMATCH,
     documented,
 )
-from api.idempotency import Keyed
-from api.preconditions import ETAG, NOT_MODIFIED, IfMatch, IfNoneMatch, etag_of, tagged, unless_known
+from api.idempotency import IdempotencyKey
+from api.preconditions import (
+    ETAG,
+    NOT_MODIFIED,
+    IfMatch,
+    IfNoneMatch,
+    conditional_response,
+    etag_of,
+    with_etag,
+)
 from api.routing import make_router
 from api.schemas import (
     AccountCreate,
@@ -53,21 +61,25 @@ async def read_accounts(
     query: Annotated[AccountListQuery, Query()],
     settings: AppSettings,
 ) -> Response:
-    """List the accounts: one's own, or everyone's for a superuser. A page is from one moment."""
-    owner_id = scope_of(user, query.owner_id)
-    page = await accounts.list(owner_id=owner_id, **window_of(query, "accounts", settings))
-    return shown_page(page, query, "accounts", settings)
+    """List your own accounts, or all accounts as a superuser. A page is a snapshot."""
+    owner_id = owner_scope(user, query.owner_id)
+    page = await accounts.list(owner_id=owner_id, **list_arguments(query, "accounts", settings))
+    return page_response(page, query, "accounts", settings)
 
 
 @router.post(
     "/", response_model=AccountPublic, responses={**ETAG, **documented(*TOKEN_PROBLEMS, NO_TRANSACTIONS)}
 )
 async def create_account(
-    user: CurrentUser, body: AccountCreate, accounts: Accounts, keyed: Keyed, response: Response
+    user: CurrentUser,
+    body: AccountCreate,
+    accounts: Accounts,
+    idempotency_key: IdempotencyKey,
+    response: Response,
 ) -> Account:
-    """Open an account of one's own; it is empty."""
-    account = await accounts.add(body, owner_id=user.id, idempotency=keyed.with_body(body))
-    return tagged(account, response)
+    """Open an account of your own. It is empty."""
+    account = await accounts.add(body, owner_id=user.id, idempotency=idempotency_key.with_body(body))
+    return with_etag(account, response)
 
 
 @router.get(
@@ -76,10 +88,12 @@ async def create_account(
     responses={**NOT_MODIFIED, **documented(*ACCOUNT_PROBLEMS)},
 )
 async def read_account(
-    account_id: str, user: CurrentUser, accounts: Accounts, known: IfNoneMatch, response: Response
+    account_id: str, user: CurrentUser, accounts: Accounts, if_none_match: IfNoneMatch, response: Response
 ) -> Account | Response:
     """Return an account."""
-    return unless_known(await accounts.get(account_id, owner_id=scope_of(user)), known, response)
+    return conditional_response(
+        await accounts.get(account_id, owner_id=owner_scope(user)), if_none_match, response
+    )
 
 
 @router.delete(
@@ -88,11 +102,11 @@ async def read_account(
     responses=documented(*ACCOUNT_PROBLEMS, ACCOUNT_NOT_EMPTY, VERSION_MISMATCH),
 )
 async def delete_account(
-    account_id: str, user: CurrentUser, accounts: Accounts, expected: IfMatch
+    account_id: str, user: CurrentUser, accounts: Accounts, if_match: IfMatch
 ) -> Message:
-    """Delete an account without money. Its entries stay in the ledger."""
-    versions = expected.versions_of(account_id)
-    await accounts.delete(account_id, owner_id=scope_of(user), versions=versions)
+    """Delete an empty account. Its entries stay in the ledger."""
+    versions = if_match.versions_of(account_id)
+    await accounts.delete(account_id, owner_id=owner_scope(user), versions=versions)
     return Message(message="Account deleted successfully")
 
 
@@ -106,13 +120,13 @@ async def create_deposit(
     user: Superuser,
     body: EntryCreate,
     accounts: Accounts,
-    keyed: Keyed,
+    idempotency_key: IdempotencyKey,
     response: Response,
 ) -> Transfer:
-    """Bring money into an account from outside."""
-    idempotency = keyed.with_body(body)
+    """Deposit money into an account."""
+    idempotency = idempotency_key.with_body(body)
     entry = await accounts.deposit(account_id, body, ordered_by=user.id, idempotency=idempotency)
-    return tagged(entry, response)
+    return with_etag(entry, response)
 
 
 @router.post(
@@ -125,13 +139,13 @@ async def create_withdrawal(
     user: Superuser,
     body: EntryCreate,
     accounts: Accounts,
-    keyed: Keyed,
+    idempotency_key: IdempotencyKey,
     response: Response,
 ) -> Transfer:
-    """Take money out of an account."""
-    idempotency = keyed.with_body(body)
+    """Withdraw money from an account."""
+    idempotency = idempotency_key.with_body(body)
     entry = await accounts.withdraw(account_id, body, ordered_by=user.id, idempotency=idempotency)
-    return tagged(entry, response)
+    return with_etag(entry, response)
 
 
 @router.get(
@@ -140,38 +154,38 @@ async def create_withdrawal(
     responses={**NOT_MODIFIED, **documented(*ACCOUNT_PROBLEMS)},
 )
 async def read_statement(
-    account_id: str, user: CurrentUser, accounts: Accounts, known: IfNoneMatch
+    account_id: str, user: CurrentUser, accounts: Accounts, if_none_match: IfNoneMatch
 ) -> Response:
-    """Return an account and all its entries with running balances, oldest first, from one moment.
+    """Return an account and a snapshot of all its entries with running balances, oldest first.
 
-    The answer is streamed: a connection that breaks leaves it without its end.
+    The response is streamed. If the connection breaks, the JSON is incomplete.
     """
-    statement = await accounts.statement(account_id, owner_id=scope_of(user))
+    statement = await accounts.statement(account_id, owner_id=owner_scope(user))
     account, etag = statement.account, {"ETag": etag_of(statement.account)}
-    if known.has(account):
+    if if_none_match.matches(account):
         return Response(status_code=304, headers=etag)
-    # The first entries before the answer begins: if the database is gone, it is not too late to say so.
+    # The first entries are read before the response starts, so that a database failure is still a 503.
     first: list[StatementEntry] = await anext(statement.entries, [])
     return StreamingResponse(
-        _written(account, first, statement.entries), media_type="application/json", headers=etag
+        _statement_json(account, first, statement.entries), media_type="application/json", headers=etag
     )
 
 
-async def _written(
+async def _statement_json(
     account: Account, first: list[StatementEntry], rest: AsyncIterator[list[StatementEntry]]
 ) -> AsyncIterator[bytes]:
-    """Write a statement as JSON, piece by piece."""
+    """Yield a statement as JSON, in chunks."""
     head = AccountPublic.model_validate(account).model_dump_json()
     yield f'{{"account":{head},"count":{account.version - 1},"data":['.encode()
-    yield _entries_as_json(first)
+    yield _entries_json(first)
     async for entries in rest:
-        yield b"," + _entries_as_json(entries)
+        yield b"," + _entries_json(entries)
     yield b"]}"
 
 
-def _entries_as_json(entries: list[StatementEntry]) -> bytes:
-    """Write the entries without the brackets around them."""
-    shown = [
+def _entries_json(entries: list[StatementEntry]) -> bytes:
+    """Return the entries as JSON, without the brackets of the array."""
+    public = [
         StatementEntryPublic.model_construct(
             transfer_id=entry.transfer.id,
             other_account_id=entry.other_account_id,
@@ -182,4 +196,4 @@ def _entries_as_json(entries: list[StatementEntry]) -> bytes:
         )
         for entry in entries
     ]
-    return _ENTRIES.dump_json(shown)[1:-1]
+    return _ENTRIES.dump_json(public)[1:-1]

@@ -1,4 +1,4 @@
-"""Signing in, and getting a new password by mail."""
+"""Routes of login and password recovery."""
 
 from __future__ import annotations
 
@@ -39,10 +39,12 @@ from backends.models import User, UserChanges
 router = make_router("login")
 
 SUBJECT: dict[int | str, dict[str, Any]] = {
-    200: {"headers": {"Subject": {"description": "The mail's subject.", "schema": {"type": "string"}}}}
+    200: {
+        "headers": {"Subject": {"description": "The subject of the email.", "schema": {"type": "string"}}}
+    }
 }
 
-RECOVERY_ANSWER = "If that email is registered, we sent a password recovery link"
+RECOVERY_MESSAGE = "If that email is registered, we sent a password recovery link"
 
 
 @router.post(
@@ -58,7 +60,7 @@ async def login_access_token(
     client: Client,
     settings: AppSettings,
 ) -> Token:
-    """Exchange an e-mail address (as `username`) and a password for a bearer token."""
+    """Exchange an email address (as `username`) and a password for a bearer token."""
     async with throttle.attempt(form.username, client) as attempt:
         user = await users.find_by_email(form.username)
         attempt.succeeded = await passwords.verify(form.password, user.hashed_password if user else None)
@@ -71,7 +73,7 @@ async def login_access_token(
 
 @router.post("/login/test-token", response_model=UserPublic, responses=documented(*TOKEN_PROBLEMS))
 async def test_token(user: CurrentUser) -> User:
-    """Return the user whose token it is."""
+    """Return the user of the token."""
     return user
 
 
@@ -81,12 +83,12 @@ async def test_token(user: CurrentUser) -> User:
 async def recover_password(
     email: str, users: Users, mail: Mail, throttle: Throttling, client: Client, settings: AppSettings
 ) -> Message:
-    """Mail a link that sets a new password; the answer does not tell whether there is such a user."""
-    may_mail = await throttle.may_mail(email, client)
+    """Send an email with a link to reset the password. The response is the same for unknown addresses."""
+    allowed = await throttle.allow_email(email, client)
     user = await users.find_by_email(email)
-    if user is not None and may_mail:
+    if user is not None and allowed:
         mail.send(PasswordResetEmail(to=user.email, token=make_reset_token(user, settings)))
-    return Message(message=RECOVERY_ANSWER)
+    return Message(message=RECOVERY_MESSAGE)
 
 
 @router.post(
@@ -100,7 +102,7 @@ async def reset_password(
     client: Client,
     settings: AppSettings,
 ) -> Message:
-    """Set a new password with a mailed token, which works once; all sessions end."""
+    """Set a new password with a token from an email. It works once. All sessions end."""
     reset = read_reset_token(body.token, settings)
     if reset is None:
         raise ApiError(INVALID_RESET_TOKEN)
@@ -118,7 +120,7 @@ async def reset_password(
         except NotFound as exc:
             raise ApiError(INVALID_RESET_TOKEN) from exc
         except VersionMismatch:
-            continue  # Something about the user changed: perhaps the password, by this very token.
+            continue  # The user changed: perhaps the password, with the same token.
         await throttle.remember(user.email, client)
         return Message(message="Password updated successfully")
 
@@ -131,9 +133,11 @@ async def reset_password(
 async def recover_password_html_content(
     email: str, _: Superuser, users: Users, settings: AppSettings
 ) -> HTMLResponse:
-    """Return the recovery mail, with a link that works, and its subject as a header."""
+    """Return the recovery email with a working link, and its subject as a header."""
     user = await users.find_by_email(email)
     if user is None:
         raise ApiError(MAIL_RECIPIENT_NOT_FOUND)
-    mail = render(PasswordResetEmail(to=user.email, token=make_reset_token(user, settings)), settings)
-    return HTMLResponse(mail.html, headers={"Subject": mail.subject.encode("ascii", "replace").decode()})
+    rendered = render(PasswordResetEmail(to=user.email, token=make_reset_token(user, settings)), settings)
+    return HTMLResponse(
+        rendered.html, headers={"Subject": rendered.subject.encode("ascii", "replace").decode()}
+    )

@@ -1,4 +1,4 @@
-"""What tests of a front end need; mounted with `ENVIRONMENT=local` only."""
+"""Routes for tests of a front end. They exist with `ENVIRONMENT=local` only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fastapi import Response
 
 from api.deps import PasswordHashing, Users
 from api.errors import EMAIL_TAKEN_AT_CREATE, ApiError, documented
-from api.preconditions import ETAG, tagged
+from api.preconditions import ETAG, with_etag
 from api.routing import make_router
 from api.schemas import PrivateUserCreate, UserPublic
 from backends.errors import AlreadyExists
@@ -19,10 +19,10 @@ router = make_router("private", "/private")
 async def create_user(
     body: PrivateUserCreate, users: Users, passwords: PasswordHashing, response: Response
 ) -> User:
-    """Make a user without signing in."""
+    """Create a user without authentication."""
     hashed_password = await passwords.hash(body.password)
     new = NewUser(email=body.email, hashed_password=hashed_password, full_name=body.full_name)
     try:
-        return tagged(await users.add(new), response)
+        return with_etag(await users.add(new), response)
     except AlreadyExists as exc:
         raise ApiError(EMAIL_TAKEN_AT_CREATE) from exc

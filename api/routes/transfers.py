@@ -1,4 +1,4 @@
-"""Transfers: what moved from and to one's own accounts, or everything for a superuser."""
+"""Routes of transfers, which are the entries of the ledger."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
-from api.cursors import shown_page, window_of
-from api.deps import Accounts, AppSettings, CurrentUser, scope_of
+from api.cursors import list_arguments, page_response
+from api.deps import Accounts, AppSettings, CurrentUser, owner_scope
 from api.errors import (
     ACCOUNT_NOT_FOUND,
     INSUFFICIENT_FUNDS,
@@ -18,8 +18,8 @@ from api.errors import (
     TRANSFER_NOT_FOUND,
     documented,
 )
-from api.idempotency import Keyed
-from api.preconditions import ETAG, NOT_MODIFIED, IfNoneMatch, tagged, unless_known
+from api.idempotency import IdempotencyKey
+from api.preconditions import ETAG, NOT_MODIFIED, IfNoneMatch, conditional_response, with_etag
 from api.routing import make_router
 from api.schemas import TransferCreate, TransferListQuery, TransferPublic, TransfersPublic
 from backends.models import Transfer
@@ -36,21 +36,28 @@ async def read_transfers(
     query: Annotated[TransferListQuery, Query()],
     settings: AppSettings,
 ) -> Response:
-    """List the entries of the ledger: from and to one's own accounts, or all for a superuser."""
-    owner_id = scope_of(user, query.owner_id)
-    page = await accounts.transfers(owner_id=owner_id, **window_of(query, "transfers", settings))
-    return shown_page(page, query, "transfers", settings)
+    """List the entries of your own accounts, or the whole ledger as a superuser."""
+    owner_id = owner_scope(user, query.owner_id)
+    page = await accounts.transfers(owner_id=owner_id, **list_arguments(query, "transfers", settings))
+    return page_response(page, query, "transfers", settings)
 
 
 @router.post("/", response_model=TransferPublic, responses={**ETAG, **documented(*TRANSFER_PROBLEMS)})
 async def create_transfer(
-    user: CurrentUser, body: TransferCreate, accounts: Accounts, keyed: Keyed, response: Response
+    user: CurrentUser,
+    body: TransferCreate,
+    accounts: Accounts,
+    idempotency_key: IdempotencyKey,
+    response: Response,
 ) -> Transfer:
-    """Move money from an account of one's own, or for a superuser any, to another of the same currency."""
+    """Transfer money to another account of the same currency.
+
+    The source is an account of your own, or any account as a superuser.
+    """
     transfer = await accounts.transfer(
-        body, ordered_by=user.id, owner_id=scope_of(user), idempotency=keyed.with_body(body)
+        body, ordered_by=user.id, owner_id=owner_scope(user), idempotency=idempotency_key.with_body(body)
     )
-    return tagged(transfer, response)
+    return with_etag(transfer, response)
 
 
 @router.get(
@@ -59,7 +66,9 @@ async def create_transfer(
     responses={**NOT_MODIFIED, **documented(*TOKEN_PROBLEMS, TRANSFER_NOT_FOUND, NOT_OWNER)},
 )
 async def read_transfer(
-    transfer_id: str, user: CurrentUser, accounts: Accounts, known: IfNoneMatch, response: Response
+    transfer_id: str, user: CurrentUser, accounts: Accounts, if_none_match: IfNoneMatch, response: Response
 ) -> Transfer | Response:
-    """Return an entry of the ledger; a deposit and a withdrawal are entries, too."""
-    return unless_known(await accounts.get_transfer(transfer_id, owner_id=scope_of(user)), known, response)
+    """Return an entry of the ledger: a transfer, a deposit or a withdrawal."""
+    return conditional_response(
+        await accounts.get_transfer(transfer_id, owner_id=owner_scope(user)), if_none_match, response
+    )

@@ -1,4 +1,4 @@
-"""Users: signing up, one's own account, and the administration of all."""
+"""Routes of users: sign-up, the caller's own user, and administration."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
-from api.cursors import shown_page, window_of
+from api.cursors import list_arguments, page_response
 from api.deps import (
     AppSettings,
     Client,
@@ -37,7 +37,7 @@ from api.errors import (
     ApiError,
     documented,
 )
-from api.preconditions import ETAG, NOT_MODIFIED, IfMatch, IfNoneMatch, tagged, unless_known
+from api.preconditions import ETAG, NOT_MODIFIED, IfMatch, IfNoneMatch, conditional_response, with_etag
 from api.routing import make_router
 from api.schemas import (
     Message,
@@ -61,8 +61,8 @@ async def read_users(
     _: Superuser, users: Users, query: Annotated[UserListQuery, Query()], settings: AppSettings
 ) -> Response:
     """List the users."""
-    page = await users.list(**window_of(query, "users", settings))
-    return shown_page(page, query, "users", settings)
+    page = await users.list(**list_arguments(query, "users", settings))
+    return page_response(page, query, "users", settings)
 
 
 @router.post(
@@ -78,7 +78,7 @@ async def create_user(
     mail: Mail,
     response: Response,
 ) -> User:
-    """Make a user of any kind, who is told by mail."""
+    """Create a user, superusers included, and notify the user by email."""
     hashed_password = await passwords.hash(body.password)
     new = NewUser(hashed_password=hashed_password, **body.model_dump(exclude={"password"}))
     try:
@@ -86,29 +86,31 @@ async def create_user(
     except AlreadyExists as exc:
         raise ApiError(EMAIL_TAKEN_AT_CREATE) from exc
     mail.send(NewAccountEmail(to=user.email))
-    return tagged(user, response)
+    return with_etag(user, response)
 
 
 @router.post("/signup", response_model=UserPublic, responses={**ETAG, **documented(EMAIL_TAKEN_AT_SIGNUP)})
 async def register_user(
     body: UserRegister, users: Users, passwords: PasswordHashing, response: Response
 ) -> User:
-    """Make oneself an account, without signing in."""
-    # The unique index decides below; this only spares a hash, which costs more than all the rest.
+    """Sign up. No authentication is required."""
+    # The unique index decides below. This look-up only avoids the cost of a hash for a taken address.
     if await users.find_by_email(body.email) is not None:
         raise ApiError(EMAIL_TAKEN_AT_SIGNUP)
     hashed_password = await passwords.hash(body.password)
     new = NewUser(email=body.email, hashed_password=hashed_password, full_name=body.full_name)
     try:
-        return tagged(await users.add(new), response)
+        return with_etag(await users.add(new), response)
     except AlreadyExists as exc:
         raise ApiError(EMAIL_TAKEN_AT_SIGNUP) from exc
 
 
 @router.get("/me", response_model=UserPublic, responses={**NOT_MODIFIED, **documented(*TOKEN_PROBLEMS)})
-async def read_user_me(user: CurrentUser, known: IfNoneMatch, response: Response) -> User | Response:
-    """Return one's own account."""
-    return unless_known(user, known, response)
+async def read_user_me(
+    user: CurrentUser, if_none_match: IfNoneMatch, response: Response
+) -> User | Response:
+    """Return your own user."""
+    return conditional_response(user, if_none_match, response)
 
 
 @router.patch(
@@ -117,11 +119,11 @@ async def read_user_me(user: CurrentUser, known: IfNoneMatch, response: Response
     responses={**ETAG, **documented(*TOKEN_PROBLEMS, EMAIL_TAKEN, VERSION_MISMATCH)},
 )
 async def update_user_me(
-    user: CurrentUser, body: UserUpdateMe, users: Users, expected: IfMatch, response: Response
+    user: CurrentUser, body: UserUpdateMe, users: Users, if_match: IfMatch, response: Response
 ) -> User:
-    """Change one's own name or address."""
+    """Change your own name or email address."""
     changes = UserChanges(**body.model_dump(exclude_unset=True))
-    return tagged(await users.update(user.id, changes, versions=expected.versions_of(user.id)), response)
+    return with_etag(await users.update(user.id, changes, versions=if_match.versions_of(user.id)), response)
 
 
 @router.patch(
@@ -138,9 +140,9 @@ async def update_password_me(
     passwords: PasswordHashing,
     throttle: Throttling,
     client: Client,
-    expected: IfMatch,
+    if_match: IfMatch,
 ) -> Message:
-    """Change one's own password; the session goes on."""
+    """Change your own password. Your sessions stay valid."""
     async with throttle.attempt(user.email, client) as attempt:
         attempt.succeeded = await passwords.verify(body.current_password, user.hashed_password)
     if not attempt.succeeded:
@@ -148,12 +150,12 @@ async def update_password_me(
     if body.new_password == body.current_password:
         raise ApiError(SAME_PASSWORD)
     changes = UserChanges(hashed_password=await passwords.hash(body.new_password))
-    versions = expected.versions_of(user.id)
+    versions = if_match.versions_of(user.id)
     while versions is None or user.version in versions:
         try:
             await users.update(user.id, changes, versions={user.version})
         except VersionMismatch:
-            # Between the look at the password and this, which may be long: the look may no longer hold.
+            # The user changed since the password was verified, so the verification may be out of date.
             now = await users.get(user.id)
             if now.session_version != user.session_version:
                 raise ApiError(INVALID_TOKEN) from None
@@ -167,7 +169,7 @@ async def update_password_me(
 
 @router.post("/me/logout-everywhere", response_model=Message, responses=documented(*TOKEN_PROBLEMS))
 async def logout_everywhere(user: CurrentUser, users: Users) -> Message:
-    """End all one's sessions, this one too."""
+    """End all your sessions, the current one included."""
     await users.update(user.id, UserChanges(), end_sessions=True)
     return Message(message="All sessions ended")
 
@@ -177,11 +179,11 @@ async def logout_everywhere(user: CurrentUser, users: Users) -> Message:
     response_model=Message,
     responses=documented(*TOKEN_PROBLEMS, SELF_DELETION, VERSION_MISMATCH, USER_HAS_MONEY, NO_TRANSACTIONS),
 )
-async def delete_user_me(user: CurrentUser, users: Users, expected: IfMatch) -> Message:
-    """Delete one's own account and all its items."""
+async def delete_user_me(user: CurrentUser, users: Users, if_match: IfMatch) -> Message:
+    """Delete your own user with all items and empty accounts."""
     if user.is_superuser:
         raise ApiError(SELF_DELETION)
-    await users.delete(user.id, versions=expected.versions_of(user.id))
+    await users.delete(user.id, versions=if_match.versions_of(user.id))
     return Message(message="User deleted successfully")
 
 
@@ -191,14 +193,14 @@ async def delete_user_me(user: CurrentUser, users: Users, expected: IfMatch) -> 
     responses={**NOT_MODIFIED, **documented(*TOKEN_PROBLEMS, NOT_PRIVILEGED, USER_NOT_FOUND)},
 )
 async def read_user_by_id(
-    user_id: str, user: CurrentUser, users: Users, known: IfNoneMatch, response: Response
+    user_id: str, user: CurrentUser, users: Users, if_none_match: IfNoneMatch, response: Response
 ) -> User | Response:
-    """Return a user: oneself, or anyone for a superuser."""
+    """Return your own user, or any user as a superuser."""
     if user_id != user.id:
         if not user.is_superuser:
             raise ApiError(NOT_PRIVILEGED)
         user = await users.get(user_id)
-    return unless_known(user, known, response)
+    return conditional_response(user, if_none_match, response)
 
 
 @router.patch(
@@ -217,23 +219,23 @@ async def update_user(
     body: UserUpdate,
     users: Users,
     passwords: PasswordHashing,
-    expected: IfMatch,
+    if_match: IfMatch,
     response: Response,
 ) -> User:
-    """Change anything about a user.
+    """Change any field of a user.
 
-    Deactivating a user, or setting somebody else's password, ends all of that user's sessions.
+    All sessions of the user end if the user is deactivated, or if another user sets the password.
     """
     values = body.model_dump(exclude_unset=True)
     end_sessions = body.is_active is False or (body.password is not None and user_id != caller.id)
     if "password" in values:
         values["hashed_password"] = await passwords.hash(values.pop("password"))
-    changes, versions = UserChanges(**values), expected.versions_of(user_id)
+    changes, versions = UserChanges(**values), if_match.versions_of(user_id)
     try:
         user = await users.update(user_id, changes, versions=versions, end_sessions=end_sessions)
     except NotFound as exc:
         raise ApiError(USER_TO_CHANGE_NOT_FOUND) from exc
-    return tagged(user, response)
+    return with_etag(user, response)
 
 
 @router.delete(
@@ -249,9 +251,9 @@ async def update_user(
         NO_TRANSACTIONS,
     ),
 )
-async def delete_user(user_id: str, user: Superuser, users: Users, expected: IfMatch) -> Message:
-    """Delete a user and all that user's items."""
+async def delete_user(user_id: str, user: Superuser, users: Users, if_match: IfMatch) -> Message:
+    """Delete a user with all items and empty accounts."""
     if user_id == user.id:
         raise ApiError(SELF_DELETION)
-    await users.delete(user_id, versions=expected.versions_of(user_id))
+    await users.delete(user_id, versions=if_match.versions_of(user_id))
     return Message(message="User deleted successfully")

@@ -1,4 +1,4 @@
-"""What goes over the wire, where it differs from the domain: names, secrets, the form of a time."""
+"""Schemas of requests and responses, where these differ from the domain models."""
 
 from api.schemas.accounts import (
     AccountCreate,
@@ -11,13 +11,13 @@ from api.schemas.accounts import (
 from api.schemas.fields import (
     Amount,
     Balance,
+    QueryBool,
+    QueryEmail,
+    QueryInt,
+    QueryTime,
     Secret,
     SignedAmount,
     Timestamp,
-    WrittenBool,
-    WrittenEmail,
-    WrittenInt,
-    WrittenTime,
 )
 from api.schemas.items import (
     ItemCreate,
@@ -68,6 +68,10 @@ __all__ = [
     "Message",
     "NewPassword",
     "PrivateUserCreate",
+    "QueryBool",
+    "QueryEmail",
+    "QueryInt",
+    "QueryTime",
     "Secret",
     "SignedAmount",
     "StatementEntryPublic",
@@ -86,8 +90,4 @@ __all__ = [
     "UserUpdate",
     "UserUpdateMe",
     "UsersPublic",
-    "WrittenBool",
-    "WrittenEmail",
-    "WrittenInt",
-    "WrittenTime",
 ]

@@ -1,19 +1,19 @@
-"""Accounts and their statements on the wire."""
+"""Schemas of accounts and statements."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from api.schemas.examples import ACCOUNT, ENTRY, shown_as
+from api.schemas.examples import ACCOUNT, ENTRY, with_example
 from api.schemas.fields import Balance, SignedAmount, Timestamp
 from api.schemas.lists import ListQuery
 from backends.models import AccountFilter, AccountSort, NewAccount, SearchText
 
 
 class AccountPublic(BaseModel):
-    """An account; its balance is in minor units of the currency (cents)."""
+    """An account. The balance is in minor units of the currency (cents)."""
 
-    model_config = shown_as(ACCOUNT)
+    model_config = with_example(ACCOUNT)
 
     id: str
     owner_id: str
@@ -24,9 +24,9 @@ class AccountPublic(BaseModel):
 
 
 class AccountsPublic(BaseModel):
-    """A page of accounts, from one moment; `count` is the total, null with `count=none`."""
+    """A page of accounts, which is a snapshot. `count` is the total; null with `count=none`."""
 
-    model_config = shown_as({"data": [ACCOUNT], "count": 1, "next_cursor": None})
+    model_config = with_example({"data": [ACCOUNT], "count": 1, "next_cursor": None})
 
     data: list[AccountPublic]
     count: int | None
@@ -34,15 +34,15 @@ class AccountsPublic(BaseModel):
 
 
 class AccountCreate(NewAccount):
-    """A new account of the caller, without money; the currency is a code of ISO 4217."""
+    """A new account of the caller. It is empty. The currency is an ISO 4217 code."""
 
-    model_config = shown_as({"name": ACCOUNT["name"], "currency": ACCOUNT["currency"]})
+    model_config = with_example({"name": ACCOUNT["name"], "currency": ACCOUNT["currency"]})
 
 
 class StatementEntryPublic(BaseModel):
-    """An entry as one account sees it: what it added (or took), and the balance after it."""
+    """An entry of one account: the amount, negative for money that left, and the balance after it."""
 
-    model_config = shown_as(ENTRY)
+    model_config = with_example(ENTRY)
 
     transfer_id: str
     other_account_id: str | None
@@ -53,9 +53,9 @@ class StatementEntryPublic(BaseModel):
 
 
 class StatementPublic(BaseModel):
-    """An account and its whole history, oldest entry first, all from one moment."""
+    """An account and a snapshot of all its entries, oldest first."""
 
-    model_config = shown_as({"account": ACCOUNT, "count": 1, "data": [ENTRY]})
+    model_config = with_example({"account": ACCOUNT, "count": 1, "data": [ENTRY]})
 
     account: AccountPublic
     count: int
@@ -63,11 +63,13 @@ class StatementPublic(BaseModel):
 
 
 class AccountListQuery(ListQuery):
-    """Which accounts, in which order, and which part of them."""
+    """Filters, sort order and page of a list of accounts."""
 
-    sort: AccountSort = Field(default="-created_at", description="`-` for descending.")
+    sort: AccountSort = Field(default="-created_at", description="`-` for descending order.")
     currency: SearchText | None = None
-    owner_id: str | None = Field(default=None, description="Whose accounts; of others for superusers only.")
+    owner_id: str | None = Field(
+        default=None, description="The owner. Other owners than the caller are for superusers only."
+    )
 
     @property
     def where(self) -> AccountFilter:

@@ -7,8 +7,11 @@ from typing import Any
 from pydantic import ConfigDict
 
 
-def shown_as(example: dict[str, Any]) -> ConfigDict:
-    """Give a schema an example for the OpenAPI document; it may be made of a domain model, too."""
+def with_example(example: dict[str, Any]) -> ConfigDict:
+    """Return a model configuration with an example for the OpenAPI document.
+
+    The schema also validates attributes, so that a domain model can be its input.
+    """
     return ConfigDict(json_schema_extra={"examples": [example]}, from_attributes=True)
 
 

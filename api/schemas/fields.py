@@ -1,4 +1,4 @@
-"""Fields whose form on the wire is not the domain's."""
+"""Field types of the schemas: serialisation, and validation of query parameters."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Timestamp = Annotated[
 _PLUS_HINT = "in a query a + stands for a blank; write it as %2B"
 
 
-def _written_time(value: object) -> object:
-    """Refuse what pydantic would read as Unix time, in seconds or milliseconds by its size."""
+def _check_query_time(value: object) -> object:
+    """Reject numbers, which pydantic would parse as Unix time in seconds or milliseconds."""
     if isinstance(value, str) and not re.match(r"[0-9]{4}-", value):
         raise PydanticCustomError("datetime_parsing", "Input should be a time such as 2026-11-22T16:25:25Z")
     if isinstance(value, str) and re.search(r":.* [0-9]{2}:?[0-9]{2}$", value):
@@ -33,22 +33,22 @@ def _written_time(value: object) -> object:
     return value
 
 
-WrittenTime = BeforeValidator(_written_time)
+QueryTime = BeforeValidator(_check_query_time)
 
 
-def _written_email(value: object) -> object:
-    """Refuse an address with blanks before the `@`, where there may have been plus signs."""
+def _check_query_email(value: object) -> object:
+    """Reject an email address with spaces before the `@`. They may be decoded plus signs."""
     if isinstance(value, str) and " " in trim_email(value).rpartition("@")[0]:
         message = f"value is not a valid email address: It has a blank before the @-sign: {_PLUS_HINT}"
         raise PydanticCustomError("value_error", message)
     return value
 
 
-WrittenEmail = BeforeValidator(_written_email)
+QueryEmail = BeforeValidator(_check_query_email)
 
 
-def _written_as(pattern: str, error_type: str, message: str) -> BeforeValidator:
-    """Refuse what pydantic would understand in a query, though nobody said that it may be written so."""
+def _query_text(pattern: str, error_type: str, message: str) -> BeforeValidator:
+    """Reject undocumented forms of a value in a query, such as `yes` for true, which pydantic accepts."""
 
     def check(value: object) -> object:
         if isinstance(value, str) and not re.fullmatch(pattern, value):
@@ -58,15 +58,15 @@ def _written_as(pattern: str, error_type: str, message: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-WrittenBool = _written_as("true|false", "bool_parsing", "Input should be true or false")
-WrittenInt = _written_as("-?[0-9]+", "int_parsing", "Input should be an integer in digits such as 100")
+QueryBool = _query_text("true|false", "bool_parsing", "Input should be true or false")
+QueryInt = _query_text("-?[0-9]+", "int_parsing", "Input should be an integer in digits such as 100")
 
-# Like a SecretStr: a form that gets into a log or a traceback does not tell it.
+# Like SecretStr: the value does not appear in logs and tracebacks.
 Secret = Field(repr=False)
 
 
 def _minor_units(least: int) -> WithJsonSchema:
-    """Describe an integer of minor units from `least` on; what is stored is not validated again."""
+    """Return the schema of an integer in minor units. Stored values are not validated again."""
     return WithJsonSchema({"type": "integer", "format": "int64", "minimum": least, "maximum": MAX_MINOR})
 
 

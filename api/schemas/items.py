@@ -1,4 +1,4 @@
-"""Items on the wire."""
+"""Schemas of items."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from api.schemas.examples import ITEM, shown_as
+from api.schemas.examples import ITEM, with_example
 from api.schemas.fields import Timestamp
 from api.schemas.lists import ListQuery
 from backends.models import ItemChanges, ItemFilter, ItemSort, NewItem, SearchText
@@ -16,7 +16,7 @@ from backends.protocols import MAX_ADDED
 class ItemPublic(BaseModel):
     """An item."""
 
-    model_config = shown_as(ITEM)
+    model_config = with_example(ITEM)
 
     id: str
     title: str
@@ -26,9 +26,9 @@ class ItemPublic(BaseModel):
 
 
 class ItemsPublic(BaseModel):
-    """A page of items; `count` is the total, null with `count=none`."""
+    """A page of items. `count` is the total; null with `count=none`."""
 
-    model_config = shown_as({"data": [ITEM], "count": 1, "next_cursor": None})
+    model_config = with_example({"data": [ITEM], "count": 1, "next_cursor": None})
 
     data: list[ItemPublic]
     count: int | None
@@ -36,43 +36,45 @@ class ItemsPublic(BaseModel):
 
 
 class ItemCreate(NewItem):
-    """A new item; its owner is the caller."""
+    """A new item of the caller."""
 
-    model_config = shown_as({"title": ITEM["title"], "description": ITEM["description"]})
+    model_config = with_example({"title": ITEM["title"], "description": ITEM["description"]})
 
 
 class ItemsCreate(BaseModel):
-    """New items of the caller, in their order."""
+    """New items of the caller. Their order is kept."""
 
-    model_config = shown_as({"data": [{"title": ITEM["title"], "description": ITEM["description"]}]})
+    model_config = with_example({"data": [{"title": ITEM["title"], "description": ITEM["description"]}]})
 
     data: Annotated[list[ItemCreate], Field(min_length=1, max_length=MAX_ADDED)]
 
 
 class ItemsCreated(BaseModel):
-    """The items that were made, in the order in which they were given; `count` is how many."""
+    """The created items in the order of the request. `count` is their number."""
 
-    model_config = shown_as({"data": [ITEM], "count": 1})
+    model_config = with_example({"data": [ITEM], "count": 1})
 
     data: list[ItemPublic]
     count: int
 
 
 class ItemUpdate(ItemChanges):
-    """Changes of an item; absent fields stay."""
+    """Changes of an item. Absent fields keep their values."""
 
-    model_config = shown_as({"description": None})
+    model_config = with_example({"description": None})
 
 
 class ItemListQuery(ListQuery):
-    """Which items, in which order, and which part of them."""
+    """Filters, sort order and page of a list of items."""
 
-    sort: ItemSort = Field(default="-created_at", description="`-` for descending.")
-    title: SearchText | None = Field(default=None, description="The whole title, exactly.")
+    sort: ItemSort = Field(default="-created_at", description="`-` for descending order.")
+    title: SearchText | None = Field(default=None, description="The exact title.")
     q: SearchText | None = Field(
-        default=None, description="A part of the title or of the description, in any case."
+        default=None, description="A part of the title or the description. Case is ignored."
     )
-    owner_id: str | None = Field(default=None, description="Whose items; of others for superusers only.")
+    owner_id: str | None = Field(
+        default=None, description="The owner. Other owners than the caller are for superusers only."
+    )
 
     @property
     def where(self) -> ItemFilter:

@@ -1,4 +1,4 @@
-"""What every list takes in its query."""
+"""Query parameters of all lists."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.schemas.fields import WrittenInt, WrittenTime
+from api.schemas.fields import QueryInt, QueryTime
 from backends.models import TimeAfter, TimeBefore
 from backends.protocols import MAX_LIMIT
 
@@ -15,30 +15,28 @@ MAX_SKIP = 2**31 - 1
 
 
 class ListQuery(BaseModel):
-    """Which part of a list."""
+    """Page and creation time of a list."""
 
-    skip: Annotated[int, Field(ge=0, le=MAX_SKIP), WrittenInt] = 0
-    limit: Annotated[int, Field(ge=0, le=MAX_LIMIT), WrittenInt] = 100
+    skip: Annotated[int, Field(ge=0, le=MAX_SKIP), QueryInt] = 0
+    limit: Annotated[int, Field(ge=0, le=MAX_LIMIT), QueryInt] = 100
     cursor: str | None = Field(
         default=None,
         description=(
-            "`next_cursor` of the page before, with the same `sort`: goes on there, whatever changed."
+            "`next_cursor` of the previous page, with the same `sort`. Changes of the list do not shift it."
         ),
     )
-    count: Literal["exact", "none"] = Field(
-        default="exact", description="`none` spares the database the counting."
+    count: Literal["exact", "none"] = Field(default="exact", description="`none` skips the count query.")
+    created_after: Annotated[TimeAfter | None, QueryTime] = Field(
+        default=None, description="Created after this time."
     )
-    created_after: Annotated[TimeAfter | None, WrittenTime] = Field(
-        default=None, description="Created later than this."
-    )
-    created_before: Annotated[TimeBefore | None, WrittenTime] = Field(
-        default=None, description="Created earlier than this."
+    created_before: Annotated[TimeBefore | None, QueryTime] = Field(
+        default=None, description="Created before this time."
     )
 
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown(cls, parameters: object) -> object:
-        """Name the valid ones: a misspelt filter that is ignored would show what was to be hidden."""
+        """Reject unknown parameters. An ignored filter with a typing error would show too many rows."""
         if isinstance(parameters, dict) and parameters.keys() - cls.model_fields.keys():
             valid = ", ".join(cls.model_fields)
             message = "Unknown parameter; valid ones are: {valid}"

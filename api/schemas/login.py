@@ -1,4 +1,4 @@
-"""Tokens, new passwords and messages on the wire."""
+"""Schemas of tokens, password resets and messages."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from api.schemas.examples import TOKEN, shown_as
+from api.schemas.examples import TOKEN, with_example
 from api.schemas.fields import Secret
 from backends.models import Password
 
 
 class Message(BaseModel):
-    """A sentence for people."""
+    """A message for people."""
 
-    model_config = shown_as({"message": "Item deleted successfully"})
+    model_config = with_example({"message": "Item deleted successfully"})
 
     message: str
 
 
 class NewPassword(BaseModel):
-    """A new password, and the token that was mailed to set it."""
+    """A new password and the token from the password recovery email."""
 
-    model_config = shown_as({"token": TOKEN, "new_password": "battery staple"})
+    model_config = with_example({"token": TOKEN, "new_password": "battery staple"})
 
     token: Annotated[str, Field(max_length=4096), Secret]
     new_password: Annotated[Password, Secret]
@@ -31,7 +31,7 @@ class NewPassword(BaseModel):
 class Token(BaseModel):
     """A bearer token."""
 
-    model_config = shown_as({"access_token": TOKEN, "token_type": "bearer"})
+    model_config = with_example({"access_token": TOKEN, "token_type": "bearer"})
 
     access_token: Annotated[str, Secret]
     token_type: str = "bearer"  # noqa: S105 - the scheme of RFC 6750

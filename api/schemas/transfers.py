@@ -1,33 +1,33 @@
-"""Entries of the ledger on the wire."""
+"""Schemas of the entries of the ledger."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from api.schemas.examples import TRANSFER, shown_as
+from api.schemas.examples import TRANSFER, with_example
 from api.schemas.fields import Amount, Timestamp
 from api.schemas.lists import ListQuery
 from backends.models import NewEntry, NewTransfer, TransferFilter, TransferSort
 
 
 class EntryCreate(NewEntry):
-    """Money that comes in or goes out, in minor units of the account's currency (cents)."""
+    """A deposit or a withdrawal, in minor units of the account's currency (cents)."""
 
-    model_config = shown_as({"amount_minor": 20_00, "note": "Cash"})
+    model_config = with_example({"amount_minor": 20_00, "note": "Cash"})
 
 
 class TransferCreate(NewTransfer):
-    """Money that moves between two accounts of one currency, in its minor units (cents)."""
+    """A transfer between two accounts of one currency, in minor units (cents)."""
 
-    model_config = shown_as(
+    model_config = with_example(
         {name: TRANSFER[name] for name in ("from_account_id", "to_account_id", "amount_minor", "note")}
     )
 
 
 class TransferPublic(BaseModel):
-    """An entry of the ledger; a deposit has no `from_account_id`, a withdrawal no `to_account_id`."""
+    """An entry of the ledger. A deposit has no `from_account_id`, a withdrawal no `to_account_id`."""
 
-    model_config = shown_as(TRANSFER)
+    model_config = with_example(TRANSFER)
 
     id: str
     from_account_id: str | None
@@ -39,9 +39,9 @@ class TransferPublic(BaseModel):
 
 
 class TransfersPublic(BaseModel):
-    """A page of the ledger; `count` is the total, null with `count=none`."""
+    """A page of the ledger. `count` is the total; null with `count=none`."""
 
-    model_config = shown_as({"data": [TRANSFER], "count": 1, "next_cursor": None})
+    model_config = with_example({"data": [TRANSFER], "count": 1, "next_cursor": None})
 
     data: list[TransferPublic]
     count: int | None
@@ -49,11 +49,12 @@ class TransfersPublic(BaseModel):
 
 
 class TransferListQuery(ListQuery):
-    """Which entries, in which order, and which part of them."""
+    """Filters, sort order and page of a list of entries."""
 
-    sort: TransferSort = Field(default="-created_at", description="`-` for descending.")
+    sort: TransferSort = Field(default="-created_at", description="`-` for descending order.")
     owner_id: str | None = Field(
-        default=None, description="From and to whose accounts; of others for superusers only."
+        default=None,
+        description="The owner of either account. Other owners than the caller are for superusers only.",
     )
 
     @property

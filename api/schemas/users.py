@@ -1,4 +1,4 @@
-"""Users on the wire."""
+"""Schemas of users."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StrictBool
 
-from api.schemas.examples import NEW_USER, USER, shown_as
-from api.schemas.fields import Secret, Timestamp, WrittenBool
+from api.schemas.examples import NEW_USER, USER, with_example
+from api.schemas.fields import QueryBool, Secret, Timestamp
 from api.schemas.lists import ListQuery
 from backends.models import Email, Name, NotNull, Password, UserFilter, UserSort
 
 
 class UserPublic(BaseModel):
-    """A user as others may see it."""
+    """The public fields of a user."""
 
-    model_config = shown_as(USER)
+    model_config = with_example(USER)
 
     id: str
     email: str
@@ -26,9 +26,9 @@ class UserPublic(BaseModel):
 
 
 class UsersPublic(BaseModel):
-    """A page of users; `count` is the total, null with `count=none`."""
+    """A page of users. `count` is the total; null with `count=none`."""
 
-    model_config = shown_as({"data": [USER], "count": 1, "next_cursor": None})
+    model_config = with_example({"data": [USER], "count": 1, "next_cursor": None})
 
     data: list[UserPublic]
     count: int | None
@@ -36,9 +36,9 @@ class UsersPublic(BaseModel):
 
 
 class UserRegister(BaseModel):
-    """What a stranger may say of himself; anything else in the body is ignored."""
+    """A sign-up. Other fields in the body are ignored."""
 
-    model_config = shown_as(NEW_USER)
+    model_config = with_example(NEW_USER)
 
     email: Email
     password: Annotated[Password, Secret]
@@ -46,18 +46,18 @@ class UserRegister(BaseModel):
 
 
 class UserCreate(UserRegister):
-    """What a superuser may say of a new user."""
+    """A new user that a superuser creates."""
 
-    model_config = shown_as({**NEW_USER, "is_active": True, "is_superuser": False})
+    model_config = with_example({**NEW_USER, "is_active": True, "is_superuser": False})
 
     is_active: StrictBool = True
     is_superuser: StrictBool = False
 
 
 class PrivateUserCreate(BaseModel):
-    """What a test may say of a new user, on a developer's machine."""
+    """A new user for tests of a front end, with `ENVIRONMENT=local` only."""
 
-    model_config = shown_as({**NEW_USER, "is_verified": False})
+    model_config = with_example({**NEW_USER, "is_verified": False})
 
     email: Email
     password: Annotated[Password, Secret]
@@ -66,18 +66,18 @@ class PrivateUserCreate(BaseModel):
 
 
 class UserUpdateMe(BaseModel):
-    """What a user may change of himself; absent fields stay."""
+    """Changes of the caller's own user. Absent fields keep their values."""
 
-    model_config = shown_as({"full_name": "Augusta Ada King"})
+    model_config = with_example({"full_name": "Augusta Ada King"})
 
     full_name: Name | None = None
     email: Annotated[Email | None, NotNull] = None
 
 
 class UserUpdate(UserUpdateMe):
-    """What a superuser may change of a user; absent fields stay."""
+    """Changes of a user by a superuser. Absent fields keep their values."""
 
-    model_config = shown_as({"is_active": False})
+    model_config = with_example({"is_active": False})
 
     password: Annotated[Password | None, NotNull, Secret] = None
     is_active: Annotated[StrictBool | None, NotNull] = None
@@ -85,19 +85,19 @@ class UserUpdate(UserUpdateMe):
 
 
 class UpdatePassword(BaseModel):
-    """A change of one's own password."""
+    """A change of the caller's own password."""
 
-    model_config = shown_as({"current_password": "correct horse", "new_password": "battery staple"})
+    model_config = with_example({"current_password": "correct horse", "new_password": "battery staple"})
 
     current_password: Annotated[Password, Secret]
     new_password: Annotated[Password, Secret]
 
 
 class UserListQuery(ListQuery):
-    """Which users, in which order, and which part of them."""
+    """Filters, sort order and page of a list of users."""
 
-    sort: UserSort = Field(default="-created_at", description="`-` for descending.")
-    is_active: Annotated[bool | None, WrittenBool] = None
+    sort: UserSort = Field(default="-created_at", description="`-` for descending order.")
+    is_active: Annotated[bool | None, QueryBool] = None
 
     @property
     def where(self) -> UserFilter:

@@ -279,7 +279,7 @@ FAULTS = [
         first="tests/api/test_throttle.py",
     ),
     _in(
-        "api/errors.py",
+        "api/errors/problems.py",
         "an error with the code of another",
         ('"insufficient_funds", "The account', '"conflict", "The account'),
     ),

@@ -326,7 +326,7 @@ async def test_end_is_bounded_and_says_what_is_left(listening: SmtpServer, log: 
             mail.send(RESET)
             mail.send(DeliveryTestEmail(to=ADDRESS))
             await listening.next()
-    assert await log.next() == ("ERROR", "mail not sent before the end: 2 password_reset, 1 trial")
+    assert await log.next() == ("ERROR", "mail not sent before the end: 1 delivery_test, 2 password_reset")
     assert TOKEN not in log.text
 
 
@@ -470,7 +470,7 @@ async def test_elsewhere_without_a_server_warns_and_tells_nothing(log: MailLog) 
         assert await log.next() == ("WARNING", "SMTP_HOST is not set: no mail will be sent")
         mail.send(RESET)
         mail.send(DeliveryTestEmail(to=ADDRESS))
-        for kind in ("password_reset", "trial"):
+        for kind in ("password_reset", "delivery_test"):
             assert await log.next() == ("WARNING", f"mail {kind} not sent: SMTP_HOST is not set")
     assert len(log.records) == 3
     assert TOKEN not in log.text

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from api.errors import FAULTS, problem_of
+from api.errors import VALIDATION_PROBLEMS, problem_of
 from backends.capabilities import Capability
 from backends.errors import (
     AccountNotEmpty,
@@ -93,7 +93,7 @@ def test_error_is_a_fault_of_the_request(
     error: BackendError, expected: tuple[str, tuple[str, str]]
 ) -> None:
     """A 422 that names the place."""
-    fault = FAULTS[type(error)]
+    fault = VALIDATION_PROBLEMS[type(error)]
     assert (fault.code, fault.loc) == expected
     assert problem_of(error) is None
 

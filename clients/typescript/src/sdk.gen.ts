@@ -22,7 +22,7 @@ export class AccountsService {
     /**
      * Read Accounts
      *
-     * List the accounts: one's own, or everyone's for a superuser. A page is from one moment.
+     * List your own accounts, or all accounts as a superuser. A page is a snapshot.
      */
     public static readAccounts<ThrowOnError extends boolean = false>(options?: Options<AccountsReadAccountsData, ThrowOnError>): RequestResult<AccountsReadAccountsResponses, AccountsReadAccountsErrors, ThrowOnError> {
         return (options?.client ?? client).get<AccountsReadAccountsResponses, AccountsReadAccountsErrors, ThrowOnError>({
@@ -35,7 +35,7 @@ export class AccountsService {
     /**
      * Create Account
      *
-     * Open an account of one's own; it is empty.
+     * Open an account of your own. It is empty.
      */
     public static createAccount<ThrowOnError extends boolean = false>(options: Options<AccountsCreateAccountData, ThrowOnError>): RequestResult<AccountsCreateAccountResponses, AccountsCreateAccountErrors, ThrowOnError> {
         return (options.client ?? client).post<AccountsCreateAccountResponses, AccountsCreateAccountErrors, ThrowOnError>({
@@ -52,7 +52,7 @@ export class AccountsService {
     /**
      * Delete Account
      *
-     * Delete an account without money. Its entries stay in the ledger.
+     * Delete an empty account. Its entries stay in the ledger.
      */
     public static deleteAccount<ThrowOnError extends boolean = false>(options: Options<AccountsDeleteAccountData, ThrowOnError>): RequestResult<AccountsDeleteAccountResponses, AccountsDeleteAccountErrors, ThrowOnError> {
         return (options.client ?? client).delete<AccountsDeleteAccountResponses, AccountsDeleteAccountErrors, ThrowOnError>({
@@ -78,7 +78,7 @@ export class AccountsService {
     /**
      * Create Deposit
      *
-     * Bring money into an account from outside.
+     * Deposit money into an account.
      */
     public static createDeposit<ThrowOnError extends boolean = false>(options: Options<AccountsCreateDepositData, ThrowOnError>): RequestResult<AccountsCreateDepositResponses, AccountsCreateDepositErrors, ThrowOnError> {
         return (options.client ?? client).post<AccountsCreateDepositResponses, AccountsCreateDepositErrors, ThrowOnError>({
@@ -95,9 +95,9 @@ export class AccountsService {
     /**
      * Read Statement
      *
-     * Return an account and all its entries with running balances, oldest first, from one moment.
+     * Return an account and a snapshot of all its entries with running balances, oldest first.
      *
-     * The answer is streamed: a connection that breaks leaves it without its end.
+     * The response is streamed. If the connection breaks, the JSON is incomplete.
      */
     public static readStatement<ThrowOnError extends boolean = false>(options: Options<AccountsReadStatementData, ThrowOnError>): RequestResult<AccountsReadStatementResponses, AccountsReadStatementErrors, ThrowOnError> {
         return (options.client ?? client).get<AccountsReadStatementResponses, AccountsReadStatementErrors, ThrowOnError>({
@@ -110,7 +110,7 @@ export class AccountsService {
     /**
      * Create Withdrawal
      *
-     * Take money out of an account.
+     * Withdraw money from an account.
      */
     public static createWithdrawal<ThrowOnError extends boolean = false>(options: Options<AccountsCreateWithdrawalData, ThrowOnError>): RequestResult<AccountsCreateWithdrawalResponses, AccountsCreateWithdrawalErrors, ThrowOnError> {
         return (options.client ?? client).post<AccountsCreateWithdrawalResponses, AccountsCreateWithdrawalErrors, ThrowOnError>({
@@ -129,7 +129,7 @@ export class ItemsService {
     /**
      * Read Items
      *
-     * List the items: one's own, or everyone's for a superuser.
+     * List your own items, or all items as a superuser.
      */
     public static readItems<ThrowOnError extends boolean = false>(options?: Options<ItemsReadItemsData, ThrowOnError>): RequestResult<ItemsReadItemsResponses, ItemsReadItemsErrors, ThrowOnError> {
         return (options?.client ?? client).get<ItemsReadItemsResponses, ItemsReadItemsErrors, ThrowOnError>({
@@ -142,7 +142,7 @@ export class ItemsService {
     /**
      * Create Item
      *
-     * Make an item of one's own.
+     * Create an item of your own.
      */
     public static createItem<ThrowOnError extends boolean = false>(options: Options<ItemsCreateItemData, ThrowOnError>): RequestResult<ItemsCreateItemResponses, ItemsCreateItemErrors, ThrowOnError> {
         return (options.client ?? client).post<ItemsCreateItemResponses, ItemsCreateItemErrors, ThrowOnError>({
@@ -159,7 +159,7 @@ export class ItemsService {
     /**
      * Create Items
      *
-     * Make many items of one's own, all or none.
+     * Create many items of your own, all or none.
      */
     public static createItems<ThrowOnError extends boolean = false>(options: Options<ItemsCreateItemsData, ThrowOnError>): RequestResult<ItemsCreateItemsResponses, ItemsCreateItemsErrors, ThrowOnError> {
         return (options.client ?? client).post<ItemsCreateItemsResponses, ItemsCreateItemsErrors, ThrowOnError>({
@@ -202,7 +202,7 @@ export class ItemsService {
     /**
      * Patch Item
      *
-     * Change the fields that the body has; the others stay.
+     * Change the fields in the body. The other fields keep their values.
      */
     public static patchItem<ThrowOnError extends boolean = false>(options: Options<ItemsPatchItemData, ThrowOnError>): RequestResult<ItemsPatchItemResponses, ItemsPatchItemErrors, ThrowOnError> {
         return (options.client ?? client).patch<ItemsPatchItemResponses, ItemsPatchItemErrors, ThrowOnError>({
@@ -219,7 +219,7 @@ export class ItemsService {
     /**
      * Update Item
      *
-     * Do what PATCH does, for clients that were written against PUT.
+     * Change an item like PATCH, for clients that use PUT.
      */
     public static updateItem<ThrowOnError extends boolean = false>(options: Options<ItemsUpdateItemData, ThrowOnError>): RequestResult<ItemsUpdateItemResponses, ItemsUpdateItemErrors, ThrowOnError> {
         return (options.client ?? client).put<ItemsUpdateItemResponses, ItemsUpdateItemErrors, ThrowOnError>({
@@ -238,7 +238,7 @@ export class LoginService {
     /**
      * Login Access Token
      *
-     * Exchange an e-mail address (as `username`) and a password for a bearer token.
+     * Exchange an email address (as `username`) and a password for a bearer token.
      */
     public static loginAccessToken<ThrowOnError extends boolean = false>(options: Options<LoginLoginAccessTokenData, ThrowOnError>): RequestResult<LoginLoginAccessTokenResponses, LoginLoginAccessTokenErrors, ThrowOnError> {
         return (options.client ?? client).post<LoginLoginAccessTokenResponses, LoginLoginAccessTokenErrors, ThrowOnError>({
@@ -255,7 +255,7 @@ export class LoginService {
     /**
      * Test Token
      *
-     * Return the user whose token it is.
+     * Return the user of the token.
      */
     public static testToken<ThrowOnError extends boolean = false>(options?: Options<LoginTestTokenData, ThrowOnError>): RequestResult<LoginTestTokenResponses, LoginTestTokenErrors, ThrowOnError> {
         return (options?.client ?? client).post<LoginTestTokenResponses, LoginTestTokenErrors, ThrowOnError>({
@@ -268,7 +268,7 @@ export class LoginService {
     /**
      * Recover Password Html Content
      *
-     * Return the recovery mail, with a link that works, and its subject as a header.
+     * Return the recovery email with a working link, and its subject as a header.
      */
     public static recoverPasswordHtmlContent<ThrowOnError extends boolean = false>(options: Options<LoginRecoverPasswordHtmlContentData, ThrowOnError>): RequestResult<LoginRecoverPasswordHtmlContentResponses, LoginRecoverPasswordHtmlContentErrors, ThrowOnError> {
         return (options.client ?? client).post<LoginRecoverPasswordHtmlContentResponses, LoginRecoverPasswordHtmlContentErrors, ThrowOnError>({
@@ -281,7 +281,7 @@ export class LoginService {
     /**
      * Recover Password
      *
-     * Mail a link that sets a new password; the answer does not tell whether there is such a user.
+     * Send an email with a link to reset the password. The response is the same for unknown addresses.
      */
     public static recoverPassword<ThrowOnError extends boolean = false>(options: Options<LoginRecoverPasswordData, ThrowOnError>): RequestResult<LoginRecoverPasswordResponses, LoginRecoverPasswordErrors, ThrowOnError> {
         return (options.client ?? client).post<LoginRecoverPasswordResponses, LoginRecoverPasswordErrors, ThrowOnError>({ url: '/api/v1/password-recovery/{email}', ...options });
@@ -290,7 +290,7 @@ export class LoginService {
     /**
      * Reset Password
      *
-     * Set a new password with a mailed token, which works once; all sessions end.
+     * Set a new password with a token from an email. It works once. All sessions end.
      */
     public static resetPassword<ThrowOnError extends boolean = false>(options: Options<LoginResetPasswordData, ThrowOnError>): RequestResult<LoginResetPasswordResponses, LoginResetPasswordErrors, ThrowOnError> {
         return (options.client ?? client).post<LoginResetPasswordResponses, LoginResetPasswordErrors, ThrowOnError>({
@@ -308,7 +308,7 @@ export class PrivateService {
     /**
      * Create User
      *
-     * Make a user without signing in.
+     * Create a user without authentication.
      */
     public static createUser<ThrowOnError extends boolean = false>(options: Options<PrivateCreateUserData, ThrowOnError>): RequestResult<PrivateCreateUserResponses, PrivateCreateUserErrors, ThrowOnError> {
         return (options.client ?? client).post<PrivateCreateUserResponses, PrivateCreateUserErrors, ThrowOnError>({
@@ -326,7 +326,7 @@ export class TransfersService {
     /**
      * Read Transfers
      *
-     * List the entries of the ledger: from and to one's own accounts, or all for a superuser.
+     * List the entries of your own accounts, or the whole ledger as a superuser.
      */
     public static readTransfers<ThrowOnError extends boolean = false>(options?: Options<TransfersReadTransfersData, ThrowOnError>): RequestResult<TransfersReadTransfersResponses, TransfersReadTransfersErrors, ThrowOnError> {
         return (options?.client ?? client).get<TransfersReadTransfersResponses, TransfersReadTransfersErrors, ThrowOnError>({
@@ -339,7 +339,9 @@ export class TransfersService {
     /**
      * Create Transfer
      *
-     * Move money from an account of one's own, or for a superuser any, to another of the same currency.
+     * Transfer money to another account of the same currency.
+     *
+     * The source is an account of your own, or any account as a superuser.
      */
     public static createTransfer<ThrowOnError extends boolean = false>(options: Options<TransfersCreateTransferData, ThrowOnError>): RequestResult<TransfersCreateTransferResponses, TransfersCreateTransferErrors, ThrowOnError> {
         return (options.client ?? client).post<TransfersCreateTransferResponses, TransfersCreateTransferErrors, ThrowOnError>({
@@ -356,7 +358,7 @@ export class TransfersService {
     /**
      * Read Transfer
      *
-     * Return an entry of the ledger; a deposit and a withdrawal are entries, too.
+     * Return an entry of the ledger: a transfer, a deposit or a withdrawal.
      */
     public static readTransfer<ThrowOnError extends boolean = false>(options: Options<TransfersReadTransferData, ThrowOnError>): RequestResult<TransfersReadTransferResponses, TransfersReadTransferErrors, ThrowOnError> {
         return (options.client ?? client).get<TransfersReadTransferResponses, TransfersReadTransferErrors, ThrowOnError>({
@@ -384,7 +386,7 @@ export class UsersService {
     /**
      * Create User
      *
-     * Make a user of any kind, who is told by mail.
+     * Create a user, superusers included, and notify the user by email.
      */
     public static createUser<ThrowOnError extends boolean = false>(options: Options<UsersCreateUserData, ThrowOnError>): RequestResult<UsersCreateUserResponses, UsersCreateUserErrors, ThrowOnError> {
         return (options.client ?? client).post<UsersCreateUserResponses, UsersCreateUserErrors, ThrowOnError>({
@@ -401,7 +403,7 @@ export class UsersService {
     /**
      * Delete User Me
      *
-     * Delete one's own account and all its items.
+     * Delete your own user with all items and empty accounts.
      */
     public static deleteUserMe<ThrowOnError extends boolean = false>(options?: Options<UsersDeleteUserMeData, ThrowOnError>): RequestResult<UsersDeleteUserMeResponses, UsersDeleteUserMeErrors, ThrowOnError> {
         return (options?.client ?? client).delete<UsersDeleteUserMeResponses, UsersDeleteUserMeErrors, ThrowOnError>({
@@ -414,7 +416,7 @@ export class UsersService {
     /**
      * Read User Me
      *
-     * Return one's own account.
+     * Return your own user.
      */
     public static readUserMe<ThrowOnError extends boolean = false>(options?: Options<UsersReadUserMeData, ThrowOnError>): RequestResult<UsersReadUserMeResponses, UsersReadUserMeErrors, ThrowOnError> {
         return (options?.client ?? client).get<UsersReadUserMeResponses, UsersReadUserMeErrors, ThrowOnError>({
@@ -427,7 +429,7 @@ export class UsersService {
     /**
      * Update User Me
      *
-     * Change one's own name or address.
+     * Change your own name or email address.
      */
     public static updateUserMe<ThrowOnError extends boolean = false>(options: Options<UsersUpdateUserMeData, ThrowOnError>): RequestResult<UsersUpdateUserMeResponses, UsersUpdateUserMeErrors, ThrowOnError> {
         return (options.client ?? client).patch<UsersUpdateUserMeResponses, UsersUpdateUserMeErrors, ThrowOnError>({
@@ -444,7 +446,7 @@ export class UsersService {
     /**
      * Logout Everywhere
      *
-     * End all one's sessions, this one too.
+     * End all your sessions, the current one included.
      */
     public static logoutEverywhere<ThrowOnError extends boolean = false>(options?: Options<UsersLogoutEverywhereData, ThrowOnError>): RequestResult<UsersLogoutEverywhereResponses, UsersLogoutEverywhereErrors, ThrowOnError> {
         return (options?.client ?? client).post<UsersLogoutEverywhereResponses, UsersLogoutEverywhereErrors, ThrowOnError>({
@@ -457,7 +459,7 @@ export class UsersService {
     /**
      * Update Password Me
      *
-     * Change one's own password; the session goes on.
+     * Change your own password. Your sessions stay valid.
      */
     public static updatePasswordMe<ThrowOnError extends boolean = false>(options: Options<UsersUpdatePasswordMeData, ThrowOnError>): RequestResult<UsersUpdatePasswordMeResponses, UsersUpdatePasswordMeErrors, ThrowOnError> {
         return (options.client ?? client).patch<UsersUpdatePasswordMeResponses, UsersUpdatePasswordMeErrors, ThrowOnError>({
@@ -474,7 +476,7 @@ export class UsersService {
     /**
      * Register User
      *
-     * Make oneself an account, without signing in.
+     * Sign up. No authentication is required.
      */
     public static registerUser<ThrowOnError extends boolean = false>(options: Options<UsersRegisterUserData, ThrowOnError>): RequestResult<UsersRegisterUserResponses, UsersRegisterUserErrors, ThrowOnError> {
         return (options.client ?? client).post<UsersRegisterUserResponses, UsersRegisterUserErrors, ThrowOnError>({
@@ -490,7 +492,7 @@ export class UsersService {
     /**
      * Delete User
      *
-     * Delete a user and all that user's items.
+     * Delete a user with all items and empty accounts.
      */
     public static deleteUser<ThrowOnError extends boolean = false>(options: Options<UsersDeleteUserData, ThrowOnError>): RequestResult<UsersDeleteUserResponses, UsersDeleteUserErrors, ThrowOnError> {
         return (options.client ?? client).delete<UsersDeleteUserResponses, UsersDeleteUserErrors, ThrowOnError>({
@@ -503,7 +505,7 @@ export class UsersService {
     /**
      * Read User By Id
      *
-     * Return a user: oneself, or anyone for a superuser.
+     * Return your own user, or any user as a superuser.
      */
     public static readUserById<ThrowOnError extends boolean = false>(options: Options<UsersReadUserByIdData, ThrowOnError>): RequestResult<UsersReadUserByIdResponses, UsersReadUserByIdErrors, ThrowOnError> {
         return (options.client ?? client).get<UsersReadUserByIdResponses, UsersReadUserByIdErrors, ThrowOnError>({
@@ -516,9 +518,9 @@ export class UsersService {
     /**
      * Update User
      *
-     * Change anything about a user.
+     * Change any field of a user.
      *
-     * Deactivating a user, or setting somebody else's password, ends all of that user's sessions.
+     * All sessions of the user end if the user is deactivated, or if another user sets the password.
      */
     public static updateUser<ThrowOnError extends boolean = false>(options: Options<UsersUpdateUserData, ThrowOnError>): RequestResult<UsersUpdateUserResponses, UsersUpdateUserErrors, ThrowOnError> {
         return (options.client ?? client).patch<UsersUpdateUserResponses, UsersUpdateUserErrors, ThrowOnError>({
@@ -537,7 +539,9 @@ export class UtilsService {
     /**
      * Health Check
      *
-     * Say that the process serves; the database is not asked, so that its outage restarts nothing.
+     * Return true if the process serves requests.
+     *
+     * It does not query the database, so that a database outage does not restart the service.
      */
     public static healthCheck<ThrowOnError extends boolean = false>(options?: Options<UtilsHealthCheckData, ThrowOnError>): RequestResult<UtilsHealthCheckResponses, UtilsHealthCheckErrors, ThrowOnError> {
         return (options?.client ?? client).get<UtilsHealthCheckResponses, UtilsHealthCheckErrors, ThrowOnError>({ url: '/api/v1/utils/health-check/', ...options });
@@ -546,7 +550,7 @@ export class UtilsService {
     /**
      * Test Email
      *
-     * Send a test mail, to see that mail arrives.
+     * Send a test email to check delivery.
      */
     public static testEmail<ThrowOnError extends boolean = false>(options: Options<UtilsTestEmailData, ThrowOnError>): RequestResult<UtilsTestEmailResponses, UtilsTestEmailErrors, ThrowOnError> {
         return (options.client ?? client).post<UtilsTestEmailResponses, UtilsTestEmailErrors, ThrowOnError>({

@@ -7,7 +7,7 @@ export type ClientOptions = {
 /**
  * AccountCreate
  *
- * A new account of the caller, without money; the currency is a code of ISO 4217.
+ * A new account of the caller. It is empty. The currency is an ISO 4217 code.
  */
 export type AccountCreate = {
     /**
@@ -23,7 +23,7 @@ export type AccountCreate = {
 /**
  * AccountPublic
  *
- * An account; its balance is in minor units of the currency (cents).
+ * An account. The balance is in minor units of the currency (cents).
  */
 export type AccountPublic = {
     /**
@@ -55,7 +55,7 @@ export type AccountPublic = {
 /**
  * AccountsPublic
  *
- * A page of accounts, from one moment; `count` is the total, null with `count=none`.
+ * A page of accounts, which is a snapshot. `count` is the total; null with `count=none`.
  */
 export type AccountsPublic = {
     /**
@@ -105,7 +105,7 @@ export type BodyLoginLoginAccessToken = {
 /**
  * EntryCreate
  *
- * Money that comes in or goes out, in minor units of the account's currency (cents).
+ * A deposit or a withdrawal, in minor units of the account's currency (cents).
  */
 export type EntryCreate = {
     /**
@@ -151,7 +151,7 @@ export type HttpValidationError = {
 /**
  * ItemCreate
  *
- * A new item; its owner is the caller.
+ * A new item of the caller.
  */
 export type ItemCreate = {
     /**
@@ -195,7 +195,7 @@ export type ItemPublic = {
 /**
  * ItemUpdate
  *
- * Changes of an item; absent fields stay.
+ * Changes of an item. Absent fields keep their values.
  */
 export type ItemUpdate = {
     /**
@@ -211,7 +211,7 @@ export type ItemUpdate = {
 /**
  * ItemsCreate
  *
- * New items of the caller, in their order.
+ * New items of the caller. Their order is kept.
  */
 export type ItemsCreate = {
     /**
@@ -223,7 +223,7 @@ export type ItemsCreate = {
 /**
  * ItemsCreated
  *
- * The items that were made, in the order in which they were given; `count` is how many.
+ * The created items in the order of the request. `count` is their number.
  */
 export type ItemsCreated = {
     /**
@@ -239,7 +239,7 @@ export type ItemsCreated = {
 /**
  * ItemsPublic
  *
- * A page of items; `count` is the total, null with `count=none`.
+ * A page of items. `count` is the total; null with `count=none`.
  */
 export type ItemsPublic = {
     /**
@@ -259,7 +259,7 @@ export type ItemsPublic = {
 /**
  * Message
  *
- * A sentence for people.
+ * A message for people.
  */
 export type Message = {
     /**
@@ -271,7 +271,7 @@ export type Message = {
 /**
  * NewPassword
  *
- * A new password, and the token that was mailed to set it.
+ * A new password and the token from the password recovery email.
  */
 export type NewPassword = {
     /**
@@ -287,7 +287,7 @@ export type NewPassword = {
 /**
  * PrivateUserCreate
  *
- * What a test may say of a new user, on a developer's machine.
+ * A new user for tests of a front end, with `ENVIRONMENT=local` only.
  */
 export type PrivateUserCreate = {
     /**
@@ -311,7 +311,7 @@ export type PrivateUserCreate = {
 /**
  * StatementEntryPublic
  *
- * An entry as one account sees it: what it added (or took), and the balance after it.
+ * An entry of one account: the amount, negative for money that left, and the balance after it.
  */
 export type StatementEntryPublic = {
     /**
@@ -343,7 +343,7 @@ export type StatementEntryPublic = {
 /**
  * StatementPublic
  *
- * An account and its whole history, oldest entry first, all from one moment.
+ * An account and a snapshot of all its entries, oldest first.
  */
 export type StatementPublic = {
     account: AccountPublic;
@@ -376,7 +376,7 @@ export type Token = {
 /**
  * TransferCreate
  *
- * Money that moves between two accounts of one currency, in its minor units (cents).
+ * A transfer between two accounts of one currency, in minor units (cents).
  */
 export type TransferCreate = {
     /**
@@ -400,7 +400,7 @@ export type TransferCreate = {
 /**
  * TransferPublic
  *
- * An entry of the ledger; a deposit has no `from_account_id`, a withdrawal no `to_account_id`.
+ * An entry of the ledger. A deposit has no `from_account_id`, a withdrawal no `to_account_id`.
  */
 export type TransferPublic = {
     /**
@@ -436,7 +436,7 @@ export type TransferPublic = {
 /**
  * TransfersPublic
  *
- * A page of the ledger; `count` is the total, null with `count=none`.
+ * A page of the ledger. `count` is the total; null with `count=none`.
  */
 export type TransfersPublic = {
     /**
@@ -456,7 +456,7 @@ export type TransfersPublic = {
 /**
  * UpdatePassword
  *
- * A change of one's own password.
+ * A change of the caller's own password.
  */
 export type UpdatePassword = {
     /**
@@ -472,7 +472,7 @@ export type UpdatePassword = {
 /**
  * UserCreate
  *
- * What a superuser may say of a new user.
+ * A new user that a superuser creates.
  */
 export type UserCreate = {
     /**
@@ -500,7 +500,7 @@ export type UserCreate = {
 /**
  * UserPublic
  *
- * A user as others may see it.
+ * The public fields of a user.
  */
 export type UserPublic = {
     /**
@@ -532,7 +532,7 @@ export type UserPublic = {
 /**
  * UserRegister
  *
- * What a stranger may say of himself; anything else in the body is ignored.
+ * A sign-up. Other fields in the body are ignored.
  */
 export type UserRegister = {
     /**
@@ -552,7 +552,7 @@ export type UserRegister = {
 /**
  * UserUpdate
  *
- * What a superuser may change of a user; absent fields stay.
+ * Changes of a user by a superuser. Absent fields keep their values.
  */
 export type UserUpdate = {
     /**
@@ -580,7 +580,7 @@ export type UserUpdate = {
 /**
  * UserUpdateMe
  *
- * What a user may change of himself; absent fields stay.
+ * Changes of the caller's own user. Absent fields keep their values.
  */
 export type UserUpdateMe = {
     /**
@@ -596,7 +596,7 @@ export type UserUpdateMe = {
 /**
  * UsersPublic
  *
- * A page of users; `count` is the total, null with `count=none`.
+ * A page of users. `count` is the total; null with `count=none`.
  */
 export type UsersPublic = {
     /**
@@ -646,31 +646,31 @@ export type AccountsReadAccountsData = {
         /**
          * Cursor
          *
-         * `next_cursor` of the page before, with the same `sort`: goes on there, whatever changed.
+         * `next_cursor` of the previous page, with the same `sort`. Changes of the list do not shift it.
          */
         cursor?: string | null;
         /**
          * Count
          *
-         * `none` spares the database the counting.
+         * `none` skips the count query.
          */
         count?: 'exact' | 'none';
         /**
          * Created After
          *
-         * Created later than this.
+         * Created after this time.
          */
         created_after?: string | null;
         /**
          * Created Before
          *
-         * Created earlier than this.
+         * Created before this time.
          */
         created_before?: string | null;
         /**
          * Sort
          *
-         * `-` for descending.
+         * `-` for descending order.
          */
         sort?: 'created_at' | '-created_at' | 'name' | '-name';
         /**
@@ -680,7 +680,7 @@ export type AccountsReadAccountsData = {
         /**
          * Owner Id
          *
-         * Whose accounts; of others for superusers only.
+         * The owner. Other owners than the caller are for superusers only.
          */
         owner_id?: string | null;
     };
@@ -747,7 +747,7 @@ export type AccountsCreateAccountData = {
         /**
          * Idempotency-Key
          *
-         * Your name for this request, such as a UUID: with the same key and the same body it is carried out once, and answered as often as it is sent.
+         * A unique key for this request, such as a UUID. A retry with the same key and body gets the first response and has no further effect.
          */
         'idempotency-key'?: string | null;
     };
@@ -820,7 +820,7 @@ export type AccountsDeleteAccountData = {
         /**
          * If-Match
          *
-         * Change it only if its ETag is one of these: 412 if somebody else changed it.
+         * Change the resource only if its ETag is in this list. Otherwise 412.
          */
         'if-match'?: string | null;
     };
@@ -902,7 +902,7 @@ export type AccountsReadAccountData = {
         /**
          * If-None-Match
          *
-         * Answer 304 without a body if its ETag is one of these.
+         * Return 304 without a body if the ETag is in this list.
          */
         'if-none-match'?: string | null;
     };
@@ -976,7 +976,7 @@ export type AccountsCreateDepositData = {
         /**
          * Idempotency-Key
          *
-         * Your name for this request, such as a UUID: with the same key and the same body it is carried out once, and answered as often as it is sent.
+         * A unique key for this request, such as a UUID. A retry with the same key and body gets the first response and has no further effect.
          */
         'idempotency-key'?: string | null;
     };
@@ -1054,7 +1054,7 @@ export type AccountsReadStatementData = {
         /**
          * If-None-Match
          *
-         * Answer 304 without a body if its ETag is one of these.
+         * Return 304 without a body if the ETag is in this list.
          */
         'if-none-match'?: string | null;
     };
@@ -1128,7 +1128,7 @@ export type AccountsCreateWithdrawalData = {
         /**
          * Idempotency-Key
          *
-         * Your name for this request, such as a UUID: with the same key and the same body it is carried out once, and answered as often as it is sent.
+         * A unique key for this request, such as a UUID. A retry with the same key and body gets the first response and has no further effect.
          */
         'idempotency-key'?: string | null;
     };
@@ -1219,49 +1219,49 @@ export type ItemsReadItemsData = {
         /**
          * Cursor
          *
-         * `next_cursor` of the page before, with the same `sort`: goes on there, whatever changed.
+         * `next_cursor` of the previous page, with the same `sort`. Changes of the list do not shift it.
          */
         cursor?: string | null;
         /**
          * Count
          *
-         * `none` spares the database the counting.
+         * `none` skips the count query.
          */
         count?: 'exact' | 'none';
         /**
          * Created After
          *
-         * Created later than this.
+         * Created after this time.
          */
         created_after?: string | null;
         /**
          * Created Before
          *
-         * Created earlier than this.
+         * Created before this time.
          */
         created_before?: string | null;
         /**
          * Sort
          *
-         * `-` for descending.
+         * `-` for descending order.
          */
         sort?: 'created_at' | '-created_at' | 'title' | '-title';
         /**
          * Title
          *
-         * The whole title, exactly.
+         * The exact title.
          */
         title?: string | null;
         /**
          * Q
          *
-         * A part of the title or of the description, in any case.
+         * A part of the title or the description. Case is ignored.
          */
         q?: string | null;
         /**
          * Owner Id
          *
-         * Whose items; of others for superusers only.
+         * The owner. Other owners than the caller are for superusers only.
          */
         owner_id?: string | null;
     };
@@ -1454,7 +1454,7 @@ export type ItemsDeleteItemData = {
         /**
          * If-Match
          *
-         * Change it only if its ETag is one of these: 412 if somebody else changed it.
+         * Change the resource only if its ETag is in this list. Otherwise 412.
          */
         'if-match'?: string | null;
     };
@@ -1532,7 +1532,7 @@ export type ItemsReadItemData = {
         /**
          * If-None-Match
          *
-         * Answer 304 without a body if its ETag is one of these.
+         * Return 304 without a body if the ETag is in this list.
          */
         'if-none-match'?: string | null;
     };
@@ -1606,7 +1606,7 @@ export type ItemsPatchItemData = {
         /**
          * If-Match
          *
-         * Change it only if its ETag is one of these: 412 if somebody else changed it.
+         * Change the resource only if its ETag is in this list. Otherwise 412.
          */
         'if-match'?: string | null;
     };
@@ -1684,7 +1684,7 @@ export type ItemsUpdateItemData = {
         /**
          * If-Match
          *
-         * Change it only if its ETag is one of these: 412 if somebody else changed it.
+         * Change the resource only if its ETag is in this list. Otherwise 412.
          */
         'if-match'?: string | null;
     };
@@ -2099,37 +2099,37 @@ export type TransfersReadTransfersData = {
         /**
          * Cursor
          *
-         * `next_cursor` of the page before, with the same `sort`: goes on there, whatever changed.
+         * `next_cursor` of the previous page, with the same `sort`. Changes of the list do not shift it.
          */
         cursor?: string | null;
         /**
          * Count
          *
-         * `none` spares the database the counting.
+         * `none` skips the count query.
          */
         count?: 'exact' | 'none';
         /**
          * Created After
          *
-         * Created later than this.
+         * Created after this time.
          */
         created_after?: string | null;
         /**
          * Created Before
          *
-         * Created earlier than this.
+         * Created before this time.
          */
         created_before?: string | null;
         /**
          * Sort
          *
-         * `-` for descending.
+         * `-` for descending order.
          */
         sort?: 'created_at' | '-created_at';
         /**
          * Owner Id
          *
-         * From and to whose accounts; of others for superusers only.
+         * The owner of either account. Other owners than the caller are for superusers only.
          */
         owner_id?: string | null;
     };
@@ -2196,7 +2196,7 @@ export type TransfersCreateTransferData = {
         /**
          * Idempotency-Key
          *
-         * Your name for this request, such as a UUID: with the same key and the same body it is carried out once, and answered as often as it is sent.
+         * A unique key for this request, such as a UUID. A retry with the same key and body gets the first response and has no further effect.
          */
         'idempotency-key'?: string | null;
     };
@@ -2273,7 +2273,7 @@ export type TransfersReadTransferData = {
         /**
          * If-None-Match
          *
-         * Answer 304 without a body if its ETag is one of these.
+         * Return 304 without a body if the ETag is in this list.
          */
         'if-none-match'?: string | null;
     };
@@ -2356,31 +2356,31 @@ export type UsersReadUsersData = {
         /**
          * Cursor
          *
-         * `next_cursor` of the page before, with the same `sort`: goes on there, whatever changed.
+         * `next_cursor` of the previous page, with the same `sort`. Changes of the list do not shift it.
          */
         cursor?: string | null;
         /**
          * Count
          *
-         * `none` spares the database the counting.
+         * `none` skips the count query.
          */
         count?: 'exact' | 'none';
         /**
          * Created After
          *
-         * Created later than this.
+         * Created after this time.
          */
         created_after?: string | null;
         /**
          * Created Before
          *
-         * Created earlier than this.
+         * Created before this time.
          */
         created_before?: string | null;
         /**
          * Sort
          *
-         * `-` for descending.
+         * `-` for descending order.
          */
         sort?: 'created_at' | '-created_at' | 'email' | '-email';
         /**
@@ -2512,7 +2512,7 @@ export type UsersDeleteUserMeData = {
         /**
          * If-Match
          *
-         * Change it only if its ETag is one of these: 412 if somebody else changed it.
+         * Change the resource only if its ETag is in this list. Otherwise 412.
          */
         'if-match'?: string | null;
     };
@@ -2593,7 +2593,7 @@ export type UsersReadUserMeData = {
         /**
          * If-None-Match
          *
-         * Answer 304 without a body if its ETag is one of these.
+         * Return 304 without a body if the ETag is in this list.
          */
         'if-none-match'?: string | null;
     };
@@ -2662,7 +2662,7 @@ export type UsersUpdateUserMeData = {
         /**
          * If-Match
          *
-         * Change it only if its ETag is one of these: 412 if somebody else changed it.
+         * Change the resource only if its ETag is in this list. Otherwise 412.
          */
         'if-match'?: string | null;
     };
@@ -2796,7 +2796,7 @@ export type UsersUpdatePasswordMeData = {
         /**
          * If-Match
          *
-         * Change it only if its ETag is one of these: 412 if somebody else changed it.
+         * Change the resource only if its ETag is in this list. Otherwise 412.
          */
         'if-match'?: string | null;
     };
@@ -2922,7 +2922,7 @@ export type UsersDeleteUserData = {
         /**
          * If-Match
          *
-         * Change it only if its ETag is one of these: 412 if somebody else changed it.
+         * Change the resource only if its ETag is in this list. Otherwise 412.
          */
         'if-match'?: string | null;
     };
@@ -3008,7 +3008,7 @@ export type UsersReadUserByIdData = {
         /**
          * If-None-Match
          *
-         * Answer 304 without a body if its ETag is one of these.
+         * Return 304 without a body if the ETag is in this list.
          */
         'if-none-match'?: string | null;
     };
@@ -3082,7 +3082,7 @@ export type UsersUpdateUserData = {
         /**
          * If-Match
          *
-         * Change it only if its ETag is one of these: 412 if somebody else changed it.
+         * Change the resource only if its ETag is in this list. Otherwise 412.
          */
         'if-match'?: string | null;
     };

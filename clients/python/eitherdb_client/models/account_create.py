@@ -11,7 +11,7 @@ T = TypeVar("T", bound="AccountCreate")
 
 @_attrs_define
 class AccountCreate:
-    """A new account of the caller, without money; the currency is a code of ISO 4217."""
+    """A new account of the caller. It is empty. The currency is an ISO 4217 code."""
 
     currency: str
     name: str

@@ -12,7 +12,7 @@ T = TypeVar("T", bound="AccountPublic")
 
 @_attrs_define
 class AccountPublic:
-    """An account; its balance is in minor units of the currency (cents)."""
+    """An account. The balance is in minor units of the currency (cents)."""
 
     balance_minor: int
     created_at: datetime.datetime

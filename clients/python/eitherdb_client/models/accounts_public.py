@@ -17,7 +17,7 @@ T = TypeVar("T", bound="AccountsPublic")
 
 @_attrs_define
 class AccountsPublic:
-    """A page of accounts, from one moment; `count` is the total, null with `count=none`."""
+    """A page of accounts, which is a snapshot. `count` is the total; null with `count=none`."""
 
     count: int | None
     data: list[AccountPublic]

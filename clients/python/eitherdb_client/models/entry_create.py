@@ -13,7 +13,7 @@ T = TypeVar("T", bound="EntryCreate")
 
 @_attrs_define
 class EntryCreate:
-    """Money that comes in or goes out, in minor units of the account's currency (cents)."""
+    """A deposit or a withdrawal, in minor units of the account's currency (cents)."""
 
     amount_minor: int
     note: None | str | Unset = UNSET

@@ -13,7 +13,7 @@ T = TypeVar("T", bound="ItemCreate")
 
 @_attrs_define
 class ItemCreate:
-    """A new item; its owner is the caller."""
+    """A new item of the caller."""
 
     title: str
     description: None | str | Unset = UNSET

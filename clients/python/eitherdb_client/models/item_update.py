@@ -13,7 +13,7 @@ T = TypeVar("T", bound="ItemUpdate")
 
 @_attrs_define
 class ItemUpdate:
-    """Changes of an item; absent fields stay."""
+    """Changes of an item. Absent fields keep their values."""
 
     description: None | str | Unset = UNSET
     title: str | Unset = UNSET

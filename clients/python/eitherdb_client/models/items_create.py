@@ -15,7 +15,7 @@ T = TypeVar("T", bound="ItemsCreate")
 
 @_attrs_define
 class ItemsCreate:
-    """New items of the caller, in their order."""
+    """New items of the caller. Their order is kept."""
 
     data: list[ItemCreate]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)

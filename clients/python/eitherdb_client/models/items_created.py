@@ -15,7 +15,7 @@ T = TypeVar("T", bound="ItemsCreated")
 
 @_attrs_define
 class ItemsCreated:
-    """The items that were made, in the order in which they were given; `count` is how many."""
+    """The created items in the order of the request. `count` is their number."""
 
     count: int
     data: list[ItemPublic]

@@ -17,7 +17,7 @@ T = TypeVar("T", bound="ItemsPublic")
 
 @_attrs_define
 class ItemsPublic:
-    """A page of items; `count` is the total, null with `count=none`."""
+    """A page of items. `count` is the total; null with `count=none`."""
 
     count: int | None
     data: list[ItemPublic]

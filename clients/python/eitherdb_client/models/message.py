@@ -11,7 +11,7 @@ T = TypeVar("T", bound="Message")
 
 @_attrs_define
 class Message:
-    """A sentence for people."""
+    """A message for people."""
 
     message: str
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)

@@ -11,7 +11,7 @@ T = TypeVar("T", bound="NewPassword")
 
 @_attrs_define
 class NewPassword:
-    """A new password, and the token that was mailed to set it."""
+    """A new password and the token from the password recovery email."""
 
     new_password: str
     token: str

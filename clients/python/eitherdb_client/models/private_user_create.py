@@ -13,7 +13,7 @@ T = TypeVar("T", bound="PrivateUserCreate")
 
 @_attrs_define
 class PrivateUserCreate:
-    """What a test may say of a new user, on a developer's machine."""
+    """A new user for tests of a front end, with `ENVIRONMENT=local` only."""
 
     email: str
     full_name: str

@@ -12,7 +12,7 @@ T = TypeVar("T", bound="StatementEntryPublic")
 
 @_attrs_define
 class StatementEntryPublic:
-    """An entry as one account sees it: what it added (or took), and the balance after it."""
+    """An entry of one account: the amount, negative for money that left, and the balance after it."""
 
     amount_minor: int
     balance_minor: int

@@ -16,10 +16,10 @@ T = TypeVar("T", bound="StatementPublic")
 
 @_attrs_define
 class StatementPublic:
-    """An account and its whole history, oldest entry first, all from one moment."""
+    """An account and a snapshot of all its entries, oldest first."""
 
     account: AccountPublic
-    """ An account; its balance is in minor units of the currency (cents). """
+    """ An account. The balance is in minor units of the currency (cents). """
     count: int
     data: list[StatementEntryPublic]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)

@@ -13,7 +13,7 @@ T = TypeVar("T", bound="TransferCreate")
 
 @_attrs_define
 class TransferCreate:
-    """Money that moves between two accounts of one currency, in its minor units (cents)."""
+    """A transfer between two accounts of one currency, in minor units (cents)."""
 
     amount_minor: int
     from_account_id: str

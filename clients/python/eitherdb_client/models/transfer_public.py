@@ -12,7 +12,7 @@ T = TypeVar("T", bound="TransferPublic")
 
 @_attrs_define
 class TransferPublic:
-    """An entry of the ledger; a deposit has no `from_account_id`, a withdrawal no `to_account_id`."""
+    """An entry of the ledger. A deposit has no `from_account_id`, a withdrawal no `to_account_id`."""
 
     amount_minor: int
     created_at: datetime.datetime

@@ -17,7 +17,7 @@ T = TypeVar("T", bound="TransfersPublic")
 
 @_attrs_define
 class TransfersPublic:
-    """A page of the ledger; `count` is the total, null with `count=none`."""
+    """A page of the ledger. `count` is the total; null with `count=none`."""
 
     count: int | None
     data: list[TransferPublic]

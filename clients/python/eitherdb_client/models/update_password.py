@@ -11,7 +11,7 @@ T = TypeVar("T", bound="UpdatePassword")
 
 @_attrs_define
 class UpdatePassword:
-    """A change of one's own password."""
+    """A change of the caller's own password."""
 
     current_password: str
     new_password: str

@@ -13,7 +13,7 @@ T = TypeVar("T", bound="UserCreate")
 
 @_attrs_define
 class UserCreate:
-    """What a superuser may say of a new user."""
+    """A new user that a superuser creates."""
 
     email: str
     password: str

@@ -12,7 +12,7 @@ T = TypeVar("T", bound="UserPublic")
 
 @_attrs_define
 class UserPublic:
-    """A user as others may see it."""
+    """The public fields of a user."""
 
     created_at: datetime.datetime
     email: str

@@ -13,7 +13,7 @@ T = TypeVar("T", bound="UserRegister")
 
 @_attrs_define
 class UserRegister:
-    """What a stranger may say of himself; anything else in the body is ignored."""
+    """A sign-up. Other fields in the body are ignored."""
 
     email: str
     password: str

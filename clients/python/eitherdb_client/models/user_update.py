@@ -13,7 +13,7 @@ T = TypeVar("T", bound="UserUpdate")
 
 @_attrs_define
 class UserUpdate:
-    """What a superuser may change of a user; absent fields stay."""
+    """Changes of a user by a superuser. Absent fields keep their values."""
 
     email: str | Unset = UNSET
     full_name: None | str | Unset = UNSET

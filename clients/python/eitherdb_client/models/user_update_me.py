@@ -13,7 +13,7 @@ T = TypeVar("T", bound="UserUpdateMe")
 
 @_attrs_define
 class UserUpdateMe:
-    """What a user may change of himself; absent fields stay."""
+    """Changes of the caller's own user. Absent fields keep their values."""
 
     email: str | Unset = UNSET
     full_name: None | str | Unset = UNSET

@@ -17,7 +17,7 @@ T = TypeVar("T", bound="UsersPublic")
 
 @_attrs_define
 class UsersPublic:
-    """A page of users; `count` is the total, null with `count=none`."""
+    """A page of users. `count` is the total; null with `count=none`."""
 
     count: int | None
     data: list[UserPublic]

@@ -122,13 +122,13 @@ def sync_detailed(
 ) -> Response[AccountPublic | ErrorBody | HTTPValidationError]:
     """Create Account
 
-     Open an account of one's own; it is empty.
+     Open an account of your own. It is empty.
 
     Args:
-        idempotency_key (None | str | Unset): Your name for this request, such as a UUID: with the
-            same key and the same body it is carried out once, and answered as often as it is sent.
-        body (AccountCreate): A new account of the caller, without money; the currency is a code
-            of ISO 4217.
+        idempotency_key (None | str | Unset): A unique key for this request, such as a UUID. A
+            retry with the same key and body gets the first response and has no further effect.
+        body (AccountCreate): A new account of the caller. It is empty. The currency is an ISO
+            4217 code.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -158,13 +158,13 @@ def sync(
 ) -> AccountPublic | ErrorBody | HTTPValidationError | None:
     """Create Account
 
-     Open an account of one's own; it is empty.
+     Open an account of your own. It is empty.
 
     Args:
-        idempotency_key (None | str | Unset): Your name for this request, such as a UUID: with the
-            same key and the same body it is carried out once, and answered as often as it is sent.
-        body (AccountCreate): A new account of the caller, without money; the currency is a code
-            of ISO 4217.
+        idempotency_key (None | str | Unset): A unique key for this request, such as a UUID. A
+            retry with the same key and body gets the first response and has no further effect.
+        body (AccountCreate): A new account of the caller. It is empty. The currency is an ISO
+            4217 code.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -189,13 +189,13 @@ async def asyncio_detailed(
 ) -> Response[AccountPublic | ErrorBody | HTTPValidationError]:
     """Create Account
 
-     Open an account of one's own; it is empty.
+     Open an account of your own. It is empty.
 
     Args:
-        idempotency_key (None | str | Unset): Your name for this request, such as a UUID: with the
-            same key and the same body it is carried out once, and answered as often as it is sent.
-        body (AccountCreate): A new account of the caller, without money; the currency is a code
-            of ISO 4217.
+        idempotency_key (None | str | Unset): A unique key for this request, such as a UUID. A
+            retry with the same key and body gets the first response and has no further effect.
+        body (AccountCreate): A new account of the caller. It is empty. The currency is an ISO
+            4217 code.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -223,13 +223,13 @@ async def asyncio(
 ) -> AccountPublic | ErrorBody | HTTPValidationError | None:
     """Create Account
 
-     Open an account of one's own; it is empty.
+     Open an account of your own. It is empty.
 
     Args:
-        idempotency_key (None | str | Unset): Your name for this request, such as a UUID: with the
-            same key and the same body it is carried out once, and answered as often as it is sent.
-        body (AccountCreate): A new account of the caller, without money; the currency is a code
-            of ISO 4217.
+        idempotency_key (None | str | Unset): A unique key for this request, such as a UUID. A
+            retry with the same key and body gets the first response and has no further effect.
+        body (AccountCreate): A new account of the caller. It is empty. The currency is an ISO
+            4217 code.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

@@ -127,14 +127,14 @@ def sync_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | TransferPublic]:
     """Create Deposit
 
-     Bring money into an account from outside.
+     Deposit money into an account.
 
     Args:
         account_id (str):
-        idempotency_key (None | str | Unset): Your name for this request, such as a UUID: with the
-            same key and the same body it is carried out once, and answered as often as it is sent.
-        body (EntryCreate): Money that comes in or goes out, in minor units of the account's
-            currency (cents).
+        idempotency_key (None | str | Unset): A unique key for this request, such as a UUID. A
+            retry with the same key and body gets the first response and has no further effect.
+        body (EntryCreate): A deposit or a withdrawal, in minor units of the account's currency
+            (cents).
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -166,14 +166,14 @@ def sync(
 ) -> ErrorBody | HTTPValidationError | TransferPublic | None:
     """Create Deposit
 
-     Bring money into an account from outside.
+     Deposit money into an account.
 
     Args:
         account_id (str):
-        idempotency_key (None | str | Unset): Your name for this request, such as a UUID: with the
-            same key and the same body it is carried out once, and answered as often as it is sent.
-        body (EntryCreate): Money that comes in or goes out, in minor units of the account's
-            currency (cents).
+        idempotency_key (None | str | Unset): A unique key for this request, such as a UUID. A
+            retry with the same key and body gets the first response and has no further effect.
+        body (EntryCreate): A deposit or a withdrawal, in minor units of the account's currency
+            (cents).
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -200,14 +200,14 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | TransferPublic]:
     """Create Deposit
 
-     Bring money into an account from outside.
+     Deposit money into an account.
 
     Args:
         account_id (str):
-        idempotency_key (None | str | Unset): Your name for this request, such as a UUID: with the
-            same key and the same body it is carried out once, and answered as often as it is sent.
-        body (EntryCreate): Money that comes in or goes out, in minor units of the account's
-            currency (cents).
+        idempotency_key (None | str | Unset): A unique key for this request, such as a UUID. A
+            retry with the same key and body gets the first response and has no further effect.
+        body (EntryCreate): A deposit or a withdrawal, in minor units of the account's currency
+            (cents).
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -237,14 +237,14 @@ async def asyncio(
 ) -> ErrorBody | HTTPValidationError | TransferPublic | None:
     """Create Deposit
 
-     Bring money into an account from outside.
+     Deposit money into an account.
 
     Args:
         account_id (str):
-        idempotency_key (None | str | Unset): Your name for this request, such as a UUID: with the
-            same key and the same body it is carried out once, and answered as often as it is sent.
-        body (EntryCreate): Money that comes in or goes out, in minor units of the account's
-            currency (cents).
+        idempotency_key (None | str | Unset): A unique key for this request, such as a UUID. A
+            retry with the same key and body gets the first response and has no further effect.
+        body (EntryCreate): A deposit or a withdrawal, in minor units of the account's currency
+            (cents).
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

@@ -125,12 +125,12 @@ def sync_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | Message]:
     """Delete Account
 
-     Delete an account without money. Its entries stay in the ledger.
+     Delete an empty account. Its entries stay in the ledger.
 
     Args:
         account_id (str):
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -160,12 +160,12 @@ def sync(
 ) -> ErrorBody | HTTPValidationError | Message | None:
     """Delete Account
 
-     Delete an account without money. Its entries stay in the ledger.
+     Delete an empty account. Its entries stay in the ledger.
 
     Args:
         account_id (str):
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -190,12 +190,12 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | Message]:
     """Delete Account
 
-     Delete an account without money. Its entries stay in the ledger.
+     Delete an empty account. Its entries stay in the ledger.
 
     Args:
         account_id (str):
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -223,12 +223,12 @@ async def asyncio(
 ) -> ErrorBody | HTTPValidationError | Message | None:
     """Delete Account
 
-     Delete an account without money. Its entries stay in the ledger.
+     Delete an empty account. Its entries stay in the ledger.
 
     Args:
         account_id (str):
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

@@ -189,20 +189,20 @@ def sync_detailed(
 ) -> Response[AccountsPublic | ErrorBody | HTTPValidationError]:
     """Read Accounts
 
-     List the accounts: one's own, or everyone's for a superuser. A page is from one moment.
+     List your own accounts, or all accounts as a superuser. A page is a snapshot.
 
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
-            on there, whatever changed.
-        count (AccountsReadAccountsCount | Unset): `none` spares the database the counting.
-            Default: 'exact'.
-        created_after (datetime.datetime | None | Unset): Created later than this.
-        created_before (datetime.datetime | None | Unset): Created earlier than this.
-        sort (AccountsReadAccountsSort | Unset): `-` for descending. Default: '-created_at'.
+        cursor (None | str | Unset): `next_cursor` of the previous page, with the same `sort`.
+            Changes of the list do not shift it.
+        count (AccountsReadAccountsCount | Unset): `none` skips the count query. Default: 'exact'.
+        created_after (datetime.datetime | None | Unset): Created after this time.
+        created_before (datetime.datetime | None | Unset): Created before this time.
+        sort (AccountsReadAccountsSort | Unset): `-` for descending order. Default: '-created_at'.
         currency (None | str | Unset):
-        owner_id (None | str | Unset): Whose accounts; of others for superusers only.
+        owner_id (None | str | Unset): The owner. Other owners than the caller are for superusers
+            only.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -246,20 +246,20 @@ def sync(
 ) -> AccountsPublic | ErrorBody | HTTPValidationError | None:
     """Read Accounts
 
-     List the accounts: one's own, or everyone's for a superuser. A page is from one moment.
+     List your own accounts, or all accounts as a superuser. A page is a snapshot.
 
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
-            on there, whatever changed.
-        count (AccountsReadAccountsCount | Unset): `none` spares the database the counting.
-            Default: 'exact'.
-        created_after (datetime.datetime | None | Unset): Created later than this.
-        created_before (datetime.datetime | None | Unset): Created earlier than this.
-        sort (AccountsReadAccountsSort | Unset): `-` for descending. Default: '-created_at'.
+        cursor (None | str | Unset): `next_cursor` of the previous page, with the same `sort`.
+            Changes of the list do not shift it.
+        count (AccountsReadAccountsCount | Unset): `none` skips the count query. Default: 'exact'.
+        created_after (datetime.datetime | None | Unset): Created after this time.
+        created_before (datetime.datetime | None | Unset): Created before this time.
+        sort (AccountsReadAccountsSort | Unset): `-` for descending order. Default: '-created_at'.
         currency (None | str | Unset):
-        owner_id (None | str | Unset): Whose accounts; of others for superusers only.
+        owner_id (None | str | Unset): The owner. Other owners than the caller are for superusers
+            only.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -298,20 +298,20 @@ async def asyncio_detailed(
 ) -> Response[AccountsPublic | ErrorBody | HTTPValidationError]:
     """Read Accounts
 
-     List the accounts: one's own, or everyone's for a superuser. A page is from one moment.
+     List your own accounts, or all accounts as a superuser. A page is a snapshot.
 
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
-            on there, whatever changed.
-        count (AccountsReadAccountsCount | Unset): `none` spares the database the counting.
-            Default: 'exact'.
-        created_after (datetime.datetime | None | Unset): Created later than this.
-        created_before (datetime.datetime | None | Unset): Created earlier than this.
-        sort (AccountsReadAccountsSort | Unset): `-` for descending. Default: '-created_at'.
+        cursor (None | str | Unset): `next_cursor` of the previous page, with the same `sort`.
+            Changes of the list do not shift it.
+        count (AccountsReadAccountsCount | Unset): `none` skips the count query. Default: 'exact'.
+        created_after (datetime.datetime | None | Unset): Created after this time.
+        created_before (datetime.datetime | None | Unset): Created before this time.
+        sort (AccountsReadAccountsSort | Unset): `-` for descending order. Default: '-created_at'.
         currency (None | str | Unset):
-        owner_id (None | str | Unset): Whose accounts; of others for superusers only.
+        owner_id (None | str | Unset): The owner. Other owners than the caller are for superusers
+            only.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -353,20 +353,20 @@ async def asyncio(
 ) -> AccountsPublic | ErrorBody | HTTPValidationError | None:
     """Read Accounts
 
-     List the accounts: one's own, or everyone's for a superuser. A page is from one moment.
+     List your own accounts, or all accounts as a superuser. A page is a snapshot.
 
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
-            on there, whatever changed.
-        count (AccountsReadAccountsCount | Unset): `none` spares the database the counting.
-            Default: 'exact'.
-        created_after (datetime.datetime | None | Unset): Created later than this.
-        created_before (datetime.datetime | None | Unset): Created earlier than this.
-        sort (AccountsReadAccountsSort | Unset): `-` for descending. Default: '-created_at'.
+        cursor (None | str | Unset): `next_cursor` of the previous page, with the same `sort`.
+            Changes of the list do not shift it.
+        count (AccountsReadAccountsCount | Unset): `none` skips the count query. Default: 'exact'.
+        created_after (datetime.datetime | None | Unset): Created after this time.
+        created_before (datetime.datetime | None | Unset): Created before this time.
+        sort (AccountsReadAccountsSort | Unset): `-` for descending order. Default: '-created_at'.
         currency (None | str | Unset):
-        owner_id (None | str | Unset): Whose accounts; of others for superusers only.
+        owner_id (None | str | Unset): The owner. Other owners than the caller are for superusers
+            only.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

@@ -119,13 +119,13 @@ def sync_detailed(
 ) -> Response[Any | ErrorBody | HTTPValidationError | StatementPublic]:
     """Read Statement
 
-     Return an account and all its entries with running balances, oldest first, from one moment.
+     Return an account and a snapshot of all its entries with running balances, oldest first.
 
-    The answer is streamed: a connection that breaks leaves it without its end.
+    The response is streamed. If the connection breaks, the JSON is incomplete.
 
     Args:
         account_id (str):
-        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
+        if_none_match (None | str | Unset): Return 304 without a body if the ETag is in this list.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -155,13 +155,13 @@ def sync(
 ) -> Any | ErrorBody | HTTPValidationError | StatementPublic | None:
     """Read Statement
 
-     Return an account and all its entries with running balances, oldest first, from one moment.
+     Return an account and a snapshot of all its entries with running balances, oldest first.
 
-    The answer is streamed: a connection that breaks leaves it without its end.
+    The response is streamed. If the connection breaks, the JSON is incomplete.
 
     Args:
         account_id (str):
-        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
+        if_none_match (None | str | Unset): Return 304 without a body if the ETag is in this list.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -186,13 +186,13 @@ async def asyncio_detailed(
 ) -> Response[Any | ErrorBody | HTTPValidationError | StatementPublic]:
     """Read Statement
 
-     Return an account and all its entries with running balances, oldest first, from one moment.
+     Return an account and a snapshot of all its entries with running balances, oldest first.
 
-    The answer is streamed: a connection that breaks leaves it without its end.
+    The response is streamed. If the connection breaks, the JSON is incomplete.
 
     Args:
         account_id (str):
-        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
+        if_none_match (None | str | Unset): Return 304 without a body if the ETag is in this list.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -220,13 +220,13 @@ async def asyncio(
 ) -> Any | ErrorBody | HTTPValidationError | StatementPublic | None:
     """Read Statement
 
-     Return an account and all its entries with running balances, oldest first, from one moment.
+     Return an account and a snapshot of all its entries with running balances, oldest first.
 
-    The answer is streamed: a connection that breaks leaves it without its end.
+    The response is streamed. If the connection breaks, the JSON is incomplete.
 
     Args:
         account_id (str):
-        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
+        if_none_match (None | str | Unset): Return 304 without a body if the ETag is in this list.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

@@ -113,10 +113,10 @@ def sync_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | ItemPublic]:
     """Create Item
 
-     Make an item of one's own.
+     Create an item of your own.
 
     Args:
-        body (ItemCreate): A new item; its owner is the caller.
+        body (ItemCreate): A new item of the caller.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -144,10 +144,10 @@ def sync(
 ) -> ErrorBody | HTTPValidationError | ItemPublic | None:
     """Create Item
 
-     Make an item of one's own.
+     Create an item of your own.
 
     Args:
-        body (ItemCreate): A new item; its owner is the caller.
+        body (ItemCreate): A new item of the caller.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -170,10 +170,10 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | ItemPublic]:
     """Create Item
 
-     Make an item of one's own.
+     Create an item of your own.
 
     Args:
-        body (ItemCreate): A new item; its owner is the caller.
+        body (ItemCreate): A new item of the caller.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -199,10 +199,10 @@ async def asyncio(
 ) -> ErrorBody | HTTPValidationError | ItemPublic | None:
     """Create Item
 
-     Make an item of one's own.
+     Create an item of your own.
 
     Args:
-        body (ItemCreate): A new item; its owner is the caller.
+        body (ItemCreate): A new item of the caller.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

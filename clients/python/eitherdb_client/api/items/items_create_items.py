@@ -118,10 +118,10 @@ def sync_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | ItemsCreated]:
     """Create Items
 
-     Make many items of one's own, all or none.
+     Create many items of your own, all or none.
 
     Args:
-        body (ItemsCreate): New items of the caller, in their order.
+        body (ItemsCreate): New items of the caller. Their order is kept.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -149,10 +149,10 @@ def sync(
 ) -> ErrorBody | HTTPValidationError | ItemsCreated | None:
     """Create Items
 
-     Make many items of one's own, all or none.
+     Create many items of your own, all or none.
 
     Args:
-        body (ItemsCreate): New items of the caller, in their order.
+        body (ItemsCreate): New items of the caller. Their order is kept.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -175,10 +175,10 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | ItemsCreated]:
     """Create Items
 
-     Make many items of one's own, all or none.
+     Create many items of your own, all or none.
 
     Args:
-        body (ItemsCreate): New items of the caller, in their order.
+        body (ItemsCreate): New items of the caller. Their order is kept.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -204,10 +204,10 @@ async def asyncio(
 ) -> ErrorBody | HTTPValidationError | ItemsCreated | None:
     """Create Items
 
-     Make many items of one's own, all or none.
+     Create many items of your own, all or none.
 
     Args:
-        body (ItemsCreate): New items of the caller, in their order.
+        body (ItemsCreate): New items of the caller. Their order is kept.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

@@ -124,8 +124,8 @@ def sync_detailed(
 
     Args:
         item_id (str):
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -159,8 +159,8 @@ def sync(
 
     Args:
         item_id (str):
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -189,8 +189,8 @@ async def asyncio_detailed(
 
     Args:
         item_id (str):
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -222,8 +222,8 @@ async def asyncio(
 
     Args:
         item_id (str):
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

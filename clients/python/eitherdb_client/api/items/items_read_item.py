@@ -123,7 +123,7 @@ def sync_detailed(
 
     Args:
         item_id (str):
-        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
+        if_none_match (None | str | Unset): Return 304 without a body if the ETag is in this list.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -157,7 +157,7 @@ def sync(
 
     Args:
         item_id (str):
-        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
+        if_none_match (None | str | Unset): Return 304 without a body if the ETag is in this list.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -186,7 +186,7 @@ async def asyncio_detailed(
 
     Args:
         item_id (str):
-        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
+        if_none_match (None | str | Unset): Return 304 without a body if the ETag is in this list.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -218,7 +218,7 @@ async def asyncio(
 
     Args:
         item_id (str):
-        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
+        if_none_match (None | str | Unset): Return 304 without a body if the ETag is in this list.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

@@ -198,21 +198,21 @@ def sync_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | ItemsPublic]:
     """Read Items
 
-     List the items: one's own, or everyone's for a superuser.
+     List your own items, or all items as a superuser.
 
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
-            on there, whatever changed.
-        count (ItemsReadItemsCount | Unset): `none` spares the database the counting. Default:
-            'exact'.
-        created_after (datetime.datetime | None | Unset): Created later than this.
-        created_before (datetime.datetime | None | Unset): Created earlier than this.
-        sort (ItemsReadItemsSort | Unset): `-` for descending. Default: '-created_at'.
-        title (None | str | Unset): The whole title, exactly.
-        q (None | str | Unset): A part of the title or of the description, in any case.
-        owner_id (None | str | Unset): Whose items; of others for superusers only.
+        cursor (None | str | Unset): `next_cursor` of the previous page, with the same `sort`.
+            Changes of the list do not shift it.
+        count (ItemsReadItemsCount | Unset): `none` skips the count query. Default: 'exact'.
+        created_after (datetime.datetime | None | Unset): Created after this time.
+        created_before (datetime.datetime | None | Unset): Created before this time.
+        sort (ItemsReadItemsSort | Unset): `-` for descending order. Default: '-created_at'.
+        title (None | str | Unset): The exact title.
+        q (None | str | Unset): A part of the title or the description. Case is ignored.
+        owner_id (None | str | Unset): The owner. Other owners than the caller are for superusers
+            only.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -258,21 +258,21 @@ def sync(
 ) -> ErrorBody | HTTPValidationError | ItemsPublic | None:
     """Read Items
 
-     List the items: one's own, or everyone's for a superuser.
+     List your own items, or all items as a superuser.
 
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
-            on there, whatever changed.
-        count (ItemsReadItemsCount | Unset): `none` spares the database the counting. Default:
-            'exact'.
-        created_after (datetime.datetime | None | Unset): Created later than this.
-        created_before (datetime.datetime | None | Unset): Created earlier than this.
-        sort (ItemsReadItemsSort | Unset): `-` for descending. Default: '-created_at'.
-        title (None | str | Unset): The whole title, exactly.
-        q (None | str | Unset): A part of the title or of the description, in any case.
-        owner_id (None | str | Unset): Whose items; of others for superusers only.
+        cursor (None | str | Unset): `next_cursor` of the previous page, with the same `sort`.
+            Changes of the list do not shift it.
+        count (ItemsReadItemsCount | Unset): `none` skips the count query. Default: 'exact'.
+        created_after (datetime.datetime | None | Unset): Created after this time.
+        created_before (datetime.datetime | None | Unset): Created before this time.
+        sort (ItemsReadItemsSort | Unset): `-` for descending order. Default: '-created_at'.
+        title (None | str | Unset): The exact title.
+        q (None | str | Unset): A part of the title or the description. Case is ignored.
+        owner_id (None | str | Unset): The owner. Other owners than the caller are for superusers
+            only.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -313,21 +313,21 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | ItemsPublic]:
     """Read Items
 
-     List the items: one's own, or everyone's for a superuser.
+     List your own items, or all items as a superuser.
 
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
-            on there, whatever changed.
-        count (ItemsReadItemsCount | Unset): `none` spares the database the counting. Default:
-            'exact'.
-        created_after (datetime.datetime | None | Unset): Created later than this.
-        created_before (datetime.datetime | None | Unset): Created earlier than this.
-        sort (ItemsReadItemsSort | Unset): `-` for descending. Default: '-created_at'.
-        title (None | str | Unset): The whole title, exactly.
-        q (None | str | Unset): A part of the title or of the description, in any case.
-        owner_id (None | str | Unset): Whose items; of others for superusers only.
+        cursor (None | str | Unset): `next_cursor` of the previous page, with the same `sort`.
+            Changes of the list do not shift it.
+        count (ItemsReadItemsCount | Unset): `none` skips the count query. Default: 'exact'.
+        created_after (datetime.datetime | None | Unset): Created after this time.
+        created_before (datetime.datetime | None | Unset): Created before this time.
+        sort (ItemsReadItemsSort | Unset): `-` for descending order. Default: '-created_at'.
+        title (None | str | Unset): The exact title.
+        q (None | str | Unset): A part of the title or the description. Case is ignored.
+        owner_id (None | str | Unset): The owner. Other owners than the caller are for superusers
+            only.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -371,21 +371,21 @@ async def asyncio(
 ) -> ErrorBody | HTTPValidationError | ItemsPublic | None:
     """Read Items
 
-     List the items: one's own, or everyone's for a superuser.
+     List your own items, or all items as a superuser.
 
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
-            on there, whatever changed.
-        count (ItemsReadItemsCount | Unset): `none` spares the database the counting. Default:
-            'exact'.
-        created_after (datetime.datetime | None | Unset): Created later than this.
-        created_before (datetime.datetime | None | Unset): Created earlier than this.
-        sort (ItemsReadItemsSort | Unset): `-` for descending. Default: '-created_at'.
-        title (None | str | Unset): The whole title, exactly.
-        q (None | str | Unset): A part of the title or of the description, in any case.
-        owner_id (None | str | Unset): Whose items; of others for superusers only.
+        cursor (None | str | Unset): `next_cursor` of the previous page, with the same `sort`.
+            Changes of the list do not shift it.
+        count (ItemsReadItemsCount | Unset): `none` skips the count query. Default: 'exact'.
+        created_after (datetime.datetime | None | Unset): Created after this time.
+        created_before (datetime.datetime | None | Unset): Created before this time.
+        sort (ItemsReadItemsSort | Unset): `-` for descending order. Default: '-created_at'.
+        title (None | str | Unset): The exact title.
+        q (None | str | Unset): A part of the title or the description. Case is ignored.
+        owner_id (None | str | Unset): The owner. Other owners than the caller are for superusers
+            only.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

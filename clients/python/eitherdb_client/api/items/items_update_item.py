@@ -127,13 +127,13 @@ def sync_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | ItemPublic]:
     """Update Item
 
-     Do what PATCH does, for clients that were written against PUT.
+     Change an item like PATCH, for clients that use PUT.
 
     Args:
         item_id (str):
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
-        body (ItemUpdate): Changes of an item; absent fields stay.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
+        body (ItemUpdate): Changes of an item. Absent fields keep their values.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -165,13 +165,13 @@ def sync(
 ) -> ErrorBody | HTTPValidationError | ItemPublic | None:
     """Update Item
 
-     Do what PATCH does, for clients that were written against PUT.
+     Change an item like PATCH, for clients that use PUT.
 
     Args:
         item_id (str):
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
-        body (ItemUpdate): Changes of an item; absent fields stay.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
+        body (ItemUpdate): Changes of an item. Absent fields keep their values.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -198,13 +198,13 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | ItemPublic]:
     """Update Item
 
-     Do what PATCH does, for clients that were written against PUT.
+     Change an item like PATCH, for clients that use PUT.
 
     Args:
         item_id (str):
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
-        body (ItemUpdate): Changes of an item; absent fields stay.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
+        body (ItemUpdate): Changes of an item. Absent fields keep their values.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -234,13 +234,13 @@ async def asyncio(
 ) -> ErrorBody | HTTPValidationError | ItemPublic | None:
     """Update Item
 
-     Do what PATCH does, for clients that were written against PUT.
+     Change an item like PATCH, for clients that use PUT.
 
     Args:
         item_id (str):
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
-        body (ItemUpdate): Changes of an item; absent fields stay.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
+        body (ItemUpdate): Changes of an item. Absent fields keep their values.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

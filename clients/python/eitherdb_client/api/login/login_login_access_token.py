@@ -102,7 +102,7 @@ def sync_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | Token]:
     """Login Access Token
 
-     Exchange an e-mail address (as `username`) and a password for a bearer token.
+     Exchange an email address (as `username`) and a password for a bearer token.
 
     Args:
         body (BodyLoginLoginAccessToken):
@@ -133,7 +133,7 @@ def sync(
 ) -> ErrorBody | HTTPValidationError | Token | None:
     """Login Access Token
 
-     Exchange an e-mail address (as `username`) and a password for a bearer token.
+     Exchange an email address (as `username`) and a password for a bearer token.
 
     Args:
         body (BodyLoginLoginAccessToken):
@@ -159,7 +159,7 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | Token]:
     """Login Access Token
 
-     Exchange an e-mail address (as `username`) and a password for a bearer token.
+     Exchange an email address (as `username`) and a password for a bearer token.
 
     Args:
         body (BodyLoginLoginAccessToken):
@@ -188,7 +188,7 @@ async def asyncio(
 ) -> ErrorBody | HTTPValidationError | Token | None:
     """Login Access Token
 
-     Exchange an e-mail address (as `username`) and a password for a bearer token.
+     Exchange an email address (as `username`) and a password for a bearer token.
 
     Args:
         body (BodyLoginLoginAccessToken):

@@ -93,7 +93,7 @@ def sync_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | Message]:
     """Recover Password
 
-     Mail a link that sets a new password; the answer does not tell whether there is such a user.
+     Send an email with a link to reset the password. The response is the same for unknown addresses.
 
     Args:
         email (str):
@@ -124,7 +124,7 @@ def sync(
 ) -> ErrorBody | HTTPValidationError | Message | None:
     """Recover Password
 
-     Mail a link that sets a new password; the answer does not tell whether there is such a user.
+     Send an email with a link to reset the password. The response is the same for unknown addresses.
 
     Args:
         email (str):
@@ -150,7 +150,7 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | Message]:
     """Recover Password
 
-     Mail a link that sets a new password; the answer does not tell whether there is such a user.
+     Send an email with a link to reset the password. The response is the same for unknown addresses.
 
     Args:
         email (str):
@@ -179,7 +179,7 @@ async def asyncio(
 ) -> ErrorBody | HTTPValidationError | Message | None:
     """Recover Password
 
-     Mail a link that sets a new password; the answer does not tell whether there is such a user.
+     Send an email with a link to reset the password. The response is the same for unknown addresses.
 
     Args:
         email (str):

@@ -106,7 +106,7 @@ def sync_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | str]:
     """Recover Password Html Content
 
-     Return the recovery mail, with a link that works, and its subject as a header.
+     Return the recovery email with a working link, and its subject as a header.
 
     Args:
         email (str):
@@ -137,7 +137,7 @@ def sync(
 ) -> ErrorBody | HTTPValidationError | str | None:
     """Recover Password Html Content
 
-     Return the recovery mail, with a link that works, and its subject as a header.
+     Return the recovery email with a working link, and its subject as a header.
 
     Args:
         email (str):
@@ -163,7 +163,7 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | str]:
     """Recover Password Html Content
 
-     Return the recovery mail, with a link that works, and its subject as a header.
+     Return the recovery email with a working link, and its subject as a header.
 
     Args:
         email (str):
@@ -192,7 +192,7 @@ async def asyncio(
 ) -> ErrorBody | HTTPValidationError | str | None:
     """Recover Password Html Content
 
-     Return the recovery mail, with a link that works, and its subject as a header.
+     Return the recovery email with a working link, and its subject as a header.
 
     Args:
         email (str):

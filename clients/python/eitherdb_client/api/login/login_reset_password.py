@@ -98,10 +98,10 @@ def sync_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | Message]:
     """Reset Password
 
-     Set a new password with a mailed token, which works once; all sessions end.
+     Set a new password with a token from an email. It works once. All sessions end.
 
     Args:
-        body (NewPassword): A new password, and the token that was mailed to set it.
+        body (NewPassword): A new password and the token from the password recovery email.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -129,10 +129,10 @@ def sync(
 ) -> ErrorBody | HTTPValidationError | Message | None:
     """Reset Password
 
-     Set a new password with a mailed token, which works once; all sessions end.
+     Set a new password with a token from an email. It works once. All sessions end.
 
     Args:
-        body (NewPassword): A new password, and the token that was mailed to set it.
+        body (NewPassword): A new password and the token from the password recovery email.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -155,10 +155,10 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | Message]:
     """Reset Password
 
-     Set a new password with a mailed token, which works once; all sessions end.
+     Set a new password with a token from an email. It works once. All sessions end.
 
     Args:
-        body (NewPassword): A new password, and the token that was mailed to set it.
+        body (NewPassword): A new password and the token from the password recovery email.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -184,10 +184,10 @@ async def asyncio(
 ) -> ErrorBody | HTTPValidationError | Message | None:
     """Reset Password
 
-     Set a new password with a mailed token, which works once; all sessions end.
+     Set a new password with a token from an email. It works once. All sessions end.
 
     Args:
-        body (NewPassword): A new password, and the token that was mailed to set it.
+        body (NewPassword): A new password and the token from the password recovery email.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

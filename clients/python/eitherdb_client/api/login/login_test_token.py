@@ -96,7 +96,7 @@ def sync_detailed(
 ) -> Response[ErrorBody | UserPublic]:
     """Test Token
 
-     Return the user whose token it is.
+     Return the user of the token.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -121,7 +121,7 @@ def sync(
 ) -> ErrorBody | UserPublic | None:
     """Test Token
 
-     Return the user whose token it is.
+     Return the user of the token.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -142,7 +142,7 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | UserPublic]:
     """Test Token
 
-     Return the user whose token it is.
+     Return the user of the token.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -165,7 +165,7 @@ async def asyncio(
 ) -> ErrorBody | UserPublic | None:
     """Test Token
 
-     Return the user whose token it is.
+     Return the user of the token.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

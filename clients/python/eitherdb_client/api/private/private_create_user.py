@@ -98,10 +98,11 @@ def sync_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | UserPublic]:
     """Create User
 
-     Make a user without signing in.
+     Create a user without authentication.
 
     Args:
-        body (PrivateUserCreate): What a test may say of a new user, on a developer's machine.
+        body (PrivateUserCreate): A new user for tests of a front end, with `ENVIRONMENT=local`
+            only.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -129,10 +130,11 @@ def sync(
 ) -> ErrorBody | HTTPValidationError | UserPublic | None:
     """Create User
 
-     Make a user without signing in.
+     Create a user without authentication.
 
     Args:
-        body (PrivateUserCreate): What a test may say of a new user, on a developer's machine.
+        body (PrivateUserCreate): A new user for tests of a front end, with `ENVIRONMENT=local`
+            only.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -155,10 +157,11 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | UserPublic]:
     """Create User
 
-     Make a user without signing in.
+     Create a user without authentication.
 
     Args:
-        body (PrivateUserCreate): What a test may say of a new user, on a developer's machine.
+        body (PrivateUserCreate): A new user for tests of a front end, with `ENVIRONMENT=local`
+            only.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -184,10 +187,11 @@ async def asyncio(
 ) -> ErrorBody | HTTPValidationError | UserPublic | None:
     """Create User
 
-     Make a user without signing in.
+     Create a user without authentication.
 
     Args:
-        body (PrivateUserCreate): What a test may say of a new user, on a developer's machine.
+        body (PrivateUserCreate): A new user for tests of a front end, with `ENVIRONMENT=local`
+            only.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

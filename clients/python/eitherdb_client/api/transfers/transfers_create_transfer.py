@@ -127,13 +127,15 @@ def sync_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | TransferPublic]:
     """Create Transfer
 
-     Move money from an account of one's own, or for a superuser any, to another of the same currency.
+     Transfer money to another account of the same currency.
+
+    The source is an account of your own, or any account as a superuser.
 
     Args:
-        idempotency_key (None | str | Unset): Your name for this request, such as a UUID: with the
-            same key and the same body it is carried out once, and answered as often as it is sent.
-        body (TransferCreate): Money that moves between two accounts of one currency, in its minor
-            units (cents).
+        idempotency_key (None | str | Unset): A unique key for this request, such as a UUID. A
+            retry with the same key and body gets the first response and has no further effect.
+        body (TransferCreate): A transfer between two accounts of one currency, in minor units
+            (cents).
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -163,13 +165,15 @@ def sync(
 ) -> ErrorBody | HTTPValidationError | TransferPublic | None:
     """Create Transfer
 
-     Move money from an account of one's own, or for a superuser any, to another of the same currency.
+     Transfer money to another account of the same currency.
+
+    The source is an account of your own, or any account as a superuser.
 
     Args:
-        idempotency_key (None | str | Unset): Your name for this request, such as a UUID: with the
-            same key and the same body it is carried out once, and answered as often as it is sent.
-        body (TransferCreate): Money that moves between two accounts of one currency, in its minor
-            units (cents).
+        idempotency_key (None | str | Unset): A unique key for this request, such as a UUID. A
+            retry with the same key and body gets the first response and has no further effect.
+        body (TransferCreate): A transfer between two accounts of one currency, in minor units
+            (cents).
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -194,13 +198,15 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | TransferPublic]:
     """Create Transfer
 
-     Move money from an account of one's own, or for a superuser any, to another of the same currency.
+     Transfer money to another account of the same currency.
+
+    The source is an account of your own, or any account as a superuser.
 
     Args:
-        idempotency_key (None | str | Unset): Your name for this request, such as a UUID: with the
-            same key and the same body it is carried out once, and answered as often as it is sent.
-        body (TransferCreate): Money that moves between two accounts of one currency, in its minor
-            units (cents).
+        idempotency_key (None | str | Unset): A unique key for this request, such as a UUID. A
+            retry with the same key and body gets the first response and has no further effect.
+        body (TransferCreate): A transfer between two accounts of one currency, in minor units
+            (cents).
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -228,13 +234,15 @@ async def asyncio(
 ) -> ErrorBody | HTTPValidationError | TransferPublic | None:
     """Create Transfer
 
-     Move money from an account of one's own, or for a superuser any, to another of the same currency.
+     Transfer money to another account of the same currency.
+
+    The source is an account of your own, or any account as a superuser.
 
     Args:
-        idempotency_key (None | str | Unset): Your name for this request, such as a UUID: with the
-            same key and the same body it is carried out once, and answered as often as it is sent.
-        body (TransferCreate): Money that moves between two accounts of one currency, in its minor
-            units (cents).
+        idempotency_key (None | str | Unset): A unique key for this request, such as a UUID. A
+            retry with the same key and body gets the first response and has no further effect.
+        body (TransferCreate): A transfer between two accounts of one currency, in minor units
+            (cents).
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

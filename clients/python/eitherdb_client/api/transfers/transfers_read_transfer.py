@@ -119,11 +119,11 @@ def sync_detailed(
 ) -> Response[Any | ErrorBody | HTTPValidationError | TransferPublic]:
     """Read Transfer
 
-     Return an entry of the ledger; a deposit and a withdrawal are entries, too.
+     Return an entry of the ledger: a transfer, a deposit or a withdrawal.
 
     Args:
         transfer_id (str):
-        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
+        if_none_match (None | str | Unset): Return 304 without a body if the ETag is in this list.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -153,11 +153,11 @@ def sync(
 ) -> Any | ErrorBody | HTTPValidationError | TransferPublic | None:
     """Read Transfer
 
-     Return an entry of the ledger; a deposit and a withdrawal are entries, too.
+     Return an entry of the ledger: a transfer, a deposit or a withdrawal.
 
     Args:
         transfer_id (str):
-        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
+        if_none_match (None | str | Unset): Return 304 without a body if the ETag is in this list.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -182,11 +182,11 @@ async def asyncio_detailed(
 ) -> Response[Any | ErrorBody | HTTPValidationError | TransferPublic]:
     """Read Transfer
 
-     Return an entry of the ledger; a deposit and a withdrawal are entries, too.
+     Return an entry of the ledger: a transfer, a deposit or a withdrawal.
 
     Args:
         transfer_id (str):
-        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
+        if_none_match (None | str | Unset): Return 304 without a body if the ETag is in this list.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -214,11 +214,11 @@ async def asyncio(
 ) -> Any | ErrorBody | HTTPValidationError | TransferPublic | None:
     """Read Transfer
 
-     Return an entry of the ledger; a deposit and a withdrawal are entries, too.
+     Return an entry of the ledger: a transfer, a deposit or a withdrawal.
 
     Args:
         transfer_id (str):
-        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
+        if_none_match (None | str | Unset): Return 304 without a body if the ETag is in this list.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

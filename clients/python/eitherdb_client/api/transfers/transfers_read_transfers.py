@@ -180,19 +180,21 @@ def sync_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | TransfersPublic]:
     """Read Transfers
 
-     List the entries of the ledger: from and to one's own accounts, or all for a superuser.
+     List the entries of your own accounts, or the whole ledger as a superuser.
 
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
-            on there, whatever changed.
-        count (TransfersReadTransfersCount | Unset): `none` spares the database the counting.
-            Default: 'exact'.
-        created_after (datetime.datetime | None | Unset): Created later than this.
-        created_before (datetime.datetime | None | Unset): Created earlier than this.
-        sort (TransfersReadTransfersSort | Unset): `-` for descending. Default: '-created_at'.
-        owner_id (None | str | Unset): From and to whose accounts; of others for superusers only.
+        cursor (None | str | Unset): `next_cursor` of the previous page, with the same `sort`.
+            Changes of the list do not shift it.
+        count (TransfersReadTransfersCount | Unset): `none` skips the count query. Default:
+            'exact'.
+        created_after (datetime.datetime | None | Unset): Created after this time.
+        created_before (datetime.datetime | None | Unset): Created before this time.
+        sort (TransfersReadTransfersSort | Unset): `-` for descending order. Default:
+            '-created_at'.
+        owner_id (None | str | Unset): The owner of either account. Other owners than the caller
+            are for superusers only.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -234,19 +236,21 @@ def sync(
 ) -> ErrorBody | HTTPValidationError | TransfersPublic | None:
     """Read Transfers
 
-     List the entries of the ledger: from and to one's own accounts, or all for a superuser.
+     List the entries of your own accounts, or the whole ledger as a superuser.
 
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
-            on there, whatever changed.
-        count (TransfersReadTransfersCount | Unset): `none` spares the database the counting.
-            Default: 'exact'.
-        created_after (datetime.datetime | None | Unset): Created later than this.
-        created_before (datetime.datetime | None | Unset): Created earlier than this.
-        sort (TransfersReadTransfersSort | Unset): `-` for descending. Default: '-created_at'.
-        owner_id (None | str | Unset): From and to whose accounts; of others for superusers only.
+        cursor (None | str | Unset): `next_cursor` of the previous page, with the same `sort`.
+            Changes of the list do not shift it.
+        count (TransfersReadTransfersCount | Unset): `none` skips the count query. Default:
+            'exact'.
+        created_after (datetime.datetime | None | Unset): Created after this time.
+        created_before (datetime.datetime | None | Unset): Created before this time.
+        sort (TransfersReadTransfersSort | Unset): `-` for descending order. Default:
+            '-created_at'.
+        owner_id (None | str | Unset): The owner of either account. Other owners than the caller
+            are for superusers only.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -283,19 +287,21 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | TransfersPublic]:
     """Read Transfers
 
-     List the entries of the ledger: from and to one's own accounts, or all for a superuser.
+     List the entries of your own accounts, or the whole ledger as a superuser.
 
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
-            on there, whatever changed.
-        count (TransfersReadTransfersCount | Unset): `none` spares the database the counting.
-            Default: 'exact'.
-        created_after (datetime.datetime | None | Unset): Created later than this.
-        created_before (datetime.datetime | None | Unset): Created earlier than this.
-        sort (TransfersReadTransfersSort | Unset): `-` for descending. Default: '-created_at'.
-        owner_id (None | str | Unset): From and to whose accounts; of others for superusers only.
+        cursor (None | str | Unset): `next_cursor` of the previous page, with the same `sort`.
+            Changes of the list do not shift it.
+        count (TransfersReadTransfersCount | Unset): `none` skips the count query. Default:
+            'exact'.
+        created_after (datetime.datetime | None | Unset): Created after this time.
+        created_before (datetime.datetime | None | Unset): Created before this time.
+        sort (TransfersReadTransfersSort | Unset): `-` for descending order. Default:
+            '-created_at'.
+        owner_id (None | str | Unset): The owner of either account. Other owners than the caller
+            are for superusers only.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -335,19 +341,21 @@ async def asyncio(
 ) -> ErrorBody | HTTPValidationError | TransfersPublic | None:
     """Read Transfers
 
-     List the entries of the ledger: from and to one's own accounts, or all for a superuser.
+     List the entries of your own accounts, or the whole ledger as a superuser.
 
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
-            on there, whatever changed.
-        count (TransfersReadTransfersCount | Unset): `none` spares the database the counting.
-            Default: 'exact'.
-        created_after (datetime.datetime | None | Unset): Created later than this.
-        created_before (datetime.datetime | None | Unset): Created earlier than this.
-        sort (TransfersReadTransfersSort | Unset): `-` for descending. Default: '-created_at'.
-        owner_id (None | str | Unset): From and to whose accounts; of others for superusers only.
+        cursor (None | str | Unset): `next_cursor` of the previous page, with the same `sort`.
+            Changes of the list do not shift it.
+        count (TransfersReadTransfersCount | Unset): `none` skips the count query. Default:
+            'exact'.
+        created_after (datetime.datetime | None | Unset): Created after this time.
+        created_before (datetime.datetime | None | Unset): Created before this time.
+        sort (TransfersReadTransfersSort | Unset): `-` for descending order. Default:
+            '-created_at'.
+        owner_id (None | str | Unset): The owner of either account. Other owners than the caller
+            are for superusers only.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

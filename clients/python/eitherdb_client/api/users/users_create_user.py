@@ -113,10 +113,10 @@ def sync_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | UserPublic]:
     """Create User
 
-     Make a user of any kind, who is told by mail.
+     Create a user, superusers included, and notify the user by email.
 
     Args:
-        body (UserCreate): What a superuser may say of a new user.
+        body (UserCreate): A new user that a superuser creates.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -144,10 +144,10 @@ def sync(
 ) -> ErrorBody | HTTPValidationError | UserPublic | None:
     """Create User
 
-     Make a user of any kind, who is told by mail.
+     Create a user, superusers included, and notify the user by email.
 
     Args:
-        body (UserCreate): What a superuser may say of a new user.
+        body (UserCreate): A new user that a superuser creates.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -170,10 +170,10 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | UserPublic]:
     """Create User
 
-     Make a user of any kind, who is told by mail.
+     Create a user, superusers included, and notify the user by email.
 
     Args:
-        body (UserCreate): What a superuser may say of a new user.
+        body (UserCreate): A new user that a superuser creates.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -199,10 +199,10 @@ async def asyncio(
 ) -> ErrorBody | HTTPValidationError | UserPublic | None:
     """Create User
 
-     Make a user of any kind, who is told by mail.
+     Create a user, superusers included, and notify the user by email.
 
     Args:
-        body (UserCreate): What a superuser may say of a new user.
+        body (UserCreate): A new user that a superuser creates.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

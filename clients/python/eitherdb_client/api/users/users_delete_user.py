@@ -130,12 +130,12 @@ def sync_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | Message]:
     """Delete User
 
-     Delete a user and all that user's items.
+     Delete a user with all items and empty accounts.
 
     Args:
         user_id (str):
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -165,12 +165,12 @@ def sync(
 ) -> ErrorBody | HTTPValidationError | Message | None:
     """Delete User
 
-     Delete a user and all that user's items.
+     Delete a user with all items and empty accounts.
 
     Args:
         user_id (str):
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -195,12 +195,12 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | Message]:
     """Delete User
 
-     Delete a user and all that user's items.
+     Delete a user with all items and empty accounts.
 
     Args:
         user_id (str):
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -228,12 +228,12 @@ async def asyncio(
 ) -> ErrorBody | HTTPValidationError | Message | None:
     """Delete User
 
-     Delete a user and all that user's items.
+     Delete a user with all items and empty accounts.
 
     Args:
         user_id (str):
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

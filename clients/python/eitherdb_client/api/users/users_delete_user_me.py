@@ -125,11 +125,11 @@ def sync_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | Message]:
     """Delete User Me
 
-     Delete one's own account and all its items.
+     Delete your own user with all items and empty accounts.
 
     Args:
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -157,11 +157,11 @@ def sync(
 ) -> ErrorBody | HTTPValidationError | Message | None:
     """Delete User Me
 
-     Delete one's own account and all its items.
+     Delete your own user with all items and empty accounts.
 
     Args:
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -184,11 +184,11 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | Message]:
     """Delete User Me
 
-     Delete one's own account and all its items.
+     Delete your own user with all items and empty accounts.
 
     Args:
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -214,11 +214,11 @@ async def asyncio(
 ) -> ErrorBody | HTTPValidationError | Message | None:
     """Delete User Me
 
-     Delete one's own account and all its items.
+     Delete your own user with all items and empty accounts.
 
     Args:
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

@@ -96,7 +96,7 @@ def sync_detailed(
 ) -> Response[ErrorBody | Message]:
     """Logout Everywhere
 
-     End all one's sessions, this one too.
+     End all your sessions, the current one included.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -121,7 +121,7 @@ def sync(
 ) -> ErrorBody | Message | None:
     """Logout Everywhere
 
-     End all one's sessions, this one too.
+     End all your sessions, the current one included.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -142,7 +142,7 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | Message]:
     """Logout Everywhere
 
-     End all one's sessions, this one too.
+     End all your sessions, the current one included.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -165,7 +165,7 @@ async def asyncio(
 ) -> ErrorBody | Message | None:
     """Logout Everywhere
 
-     End all one's sessions, this one too.
+     End all your sessions, the current one included.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

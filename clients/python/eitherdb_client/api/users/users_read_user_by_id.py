@@ -119,11 +119,11 @@ def sync_detailed(
 ) -> Response[Any | ErrorBody | HTTPValidationError | UserPublic]:
     """Read User By Id
 
-     Return a user: oneself, or anyone for a superuser.
+     Return your own user, or any user as a superuser.
 
     Args:
         user_id (str):
-        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
+        if_none_match (None | str | Unset): Return 304 without a body if the ETag is in this list.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -153,11 +153,11 @@ def sync(
 ) -> Any | ErrorBody | HTTPValidationError | UserPublic | None:
     """Read User By Id
 
-     Return a user: oneself, or anyone for a superuser.
+     Return your own user, or any user as a superuser.
 
     Args:
         user_id (str):
-        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
+        if_none_match (None | str | Unset): Return 304 without a body if the ETag is in this list.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -182,11 +182,11 @@ async def asyncio_detailed(
 ) -> Response[Any | ErrorBody | HTTPValidationError | UserPublic]:
     """Read User By Id
 
-     Return a user: oneself, or anyone for a superuser.
+     Return your own user, or any user as a superuser.
 
     Args:
         user_id (str):
-        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
+        if_none_match (None | str | Unset): Return 304 without a body if the ETag is in this list.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -214,11 +214,11 @@ async def asyncio(
 ) -> Any | ErrorBody | HTTPValidationError | UserPublic | None:
     """Read User By Id
 
-     Return a user: oneself, or anyone for a superuser.
+     Return your own user, or any user as a superuser.
 
     Args:
         user_id (str):
-        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
+        if_none_match (None | str | Unset): Return 304 without a body if the ETag is in this list.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

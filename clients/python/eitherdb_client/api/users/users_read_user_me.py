@@ -114,10 +114,10 @@ def sync_detailed(
 ) -> Response[Any | ErrorBody | HTTPValidationError | UserPublic]:
     """Read User Me
 
-     Return one's own account.
+     Return your own user.
 
     Args:
-        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
+        if_none_match (None | str | Unset): Return 304 without a body if the ETag is in this list.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -145,10 +145,10 @@ def sync(
 ) -> Any | ErrorBody | HTTPValidationError | UserPublic | None:
     """Read User Me
 
-     Return one's own account.
+     Return your own user.
 
     Args:
-        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
+        if_none_match (None | str | Unset): Return 304 without a body if the ETag is in this list.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -171,10 +171,10 @@ async def asyncio_detailed(
 ) -> Response[Any | ErrorBody | HTTPValidationError | UserPublic]:
     """Read User Me
 
-     Return one's own account.
+     Return your own user.
 
     Args:
-        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
+        if_none_match (None | str | Unset): Return 304 without a body if the ETag is in this list.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -200,10 +200,10 @@ async def asyncio(
 ) -> Any | ErrorBody | HTTPValidationError | UserPublic | None:
     """Read User Me
 
-     Return one's own account.
+     Return your own user.
 
     Args:
-        if_none_match (None | str | Unset): Answer 304 without a body if its ETag is one of these.
+        if_none_match (None | str | Unset): Return 304 without a body if the ETag is in this list.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

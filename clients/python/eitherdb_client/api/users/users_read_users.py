@@ -185,13 +185,12 @@ def sync_detailed(
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
-            on there, whatever changed.
-        count (UsersReadUsersCount | Unset): `none` spares the database the counting. Default:
-            'exact'.
-        created_after (datetime.datetime | None | Unset): Created later than this.
-        created_before (datetime.datetime | None | Unset): Created earlier than this.
-        sort (UsersReadUsersSort | Unset): `-` for descending. Default: '-created_at'.
+        cursor (None | str | Unset): `next_cursor` of the previous page, with the same `sort`.
+            Changes of the list do not shift it.
+        count (UsersReadUsersCount | Unset): `none` skips the count query. Default: 'exact'.
+        created_after (datetime.datetime | None | Unset): Created after this time.
+        created_before (datetime.datetime | None | Unset): Created before this time.
+        sort (UsersReadUsersSort | Unset): `-` for descending order. Default: '-created_at'.
         is_active (bool | None | Unset):
 
     Raises:
@@ -239,13 +238,12 @@ def sync(
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
-            on there, whatever changed.
-        count (UsersReadUsersCount | Unset): `none` spares the database the counting. Default:
-            'exact'.
-        created_after (datetime.datetime | None | Unset): Created later than this.
-        created_before (datetime.datetime | None | Unset): Created earlier than this.
-        sort (UsersReadUsersSort | Unset): `-` for descending. Default: '-created_at'.
+        cursor (None | str | Unset): `next_cursor` of the previous page, with the same `sort`.
+            Changes of the list do not shift it.
+        count (UsersReadUsersCount | Unset): `none` skips the count query. Default: 'exact'.
+        created_after (datetime.datetime | None | Unset): Created after this time.
+        created_before (datetime.datetime | None | Unset): Created before this time.
+        sort (UsersReadUsersSort | Unset): `-` for descending order. Default: '-created_at'.
         is_active (bool | None | Unset):
 
     Raises:
@@ -288,13 +286,12 @@ async def asyncio_detailed(
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
-            on there, whatever changed.
-        count (UsersReadUsersCount | Unset): `none` spares the database the counting. Default:
-            'exact'.
-        created_after (datetime.datetime | None | Unset): Created later than this.
-        created_before (datetime.datetime | None | Unset): Created earlier than this.
-        sort (UsersReadUsersSort | Unset): `-` for descending. Default: '-created_at'.
+        cursor (None | str | Unset): `next_cursor` of the previous page, with the same `sort`.
+            Changes of the list do not shift it.
+        count (UsersReadUsersCount | Unset): `none` skips the count query. Default: 'exact'.
+        created_after (datetime.datetime | None | Unset): Created after this time.
+        created_before (datetime.datetime | None | Unset): Created before this time.
+        sort (UsersReadUsersSort | Unset): `-` for descending order. Default: '-created_at'.
         is_active (bool | None | Unset):
 
     Raises:
@@ -340,13 +337,12 @@ async def asyncio(
     Args:
         skip (int | Unset):  Default: 0.
         limit (int | Unset):  Default: 100.
-        cursor (None | str | Unset): `next_cursor` of the page before, with the same `sort`: goes
-            on there, whatever changed.
-        count (UsersReadUsersCount | Unset): `none` spares the database the counting. Default:
-            'exact'.
-        created_after (datetime.datetime | None | Unset): Created later than this.
-        created_before (datetime.datetime | None | Unset): Created earlier than this.
-        sort (UsersReadUsersSort | Unset): `-` for descending. Default: '-created_at'.
+        cursor (None | str | Unset): `next_cursor` of the previous page, with the same `sort`.
+            Changes of the list do not shift it.
+        count (UsersReadUsersCount | Unset): `none` skips the count query. Default: 'exact'.
+        created_after (datetime.datetime | None | Unset): Created after this time.
+        created_before (datetime.datetime | None | Unset): Created before this time.
+        sort (UsersReadUsersSort | Unset): `-` for descending order. Default: '-created_at'.
         is_active (bool | None | Unset):
 
     Raises:

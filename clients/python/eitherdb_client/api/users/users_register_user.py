@@ -98,11 +98,10 @@ def sync_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | UserPublic]:
     """Register User
 
-     Make oneself an account, without signing in.
+     Sign up. No authentication is required.
 
     Args:
-        body (UserRegister): What a stranger may say of himself; anything else in the body is
-            ignored.
+        body (UserRegister): A sign-up. Other fields in the body are ignored.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -130,11 +129,10 @@ def sync(
 ) -> ErrorBody | HTTPValidationError | UserPublic | None:
     """Register User
 
-     Make oneself an account, without signing in.
+     Sign up. No authentication is required.
 
     Args:
-        body (UserRegister): What a stranger may say of himself; anything else in the body is
-            ignored.
+        body (UserRegister): A sign-up. Other fields in the body are ignored.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -157,11 +155,10 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | UserPublic]:
     """Register User
 
-     Make oneself an account, without signing in.
+     Sign up. No authentication is required.
 
     Args:
-        body (UserRegister): What a stranger may say of himself; anything else in the body is
-            ignored.
+        body (UserRegister): A sign-up. Other fields in the body are ignored.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -187,11 +184,10 @@ async def asyncio(
 ) -> ErrorBody | HTTPValidationError | UserPublic | None:
     """Register User
 
-     Make oneself an account, without signing in.
+     Sign up. No authentication is required.
 
     Args:
-        body (UserRegister): What a stranger may say of himself; anything else in the body is
-            ignored.
+        body (UserRegister): A sign-up. Other fields in the body are ignored.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

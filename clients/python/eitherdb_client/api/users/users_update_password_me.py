@@ -127,12 +127,12 @@ def sync_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | Message]:
     """Update Password Me
 
-     Change one's own password; the session goes on.
+     Change your own password. Your sessions stay valid.
 
     Args:
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
-        body (UpdatePassword): A change of one's own password.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
+        body (UpdatePassword): A change of the caller's own password.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -162,12 +162,12 @@ def sync(
 ) -> ErrorBody | HTTPValidationError | Message | None:
     """Update Password Me
 
-     Change one's own password; the session goes on.
+     Change your own password. Your sessions stay valid.
 
     Args:
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
-        body (UpdatePassword): A change of one's own password.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
+        body (UpdatePassword): A change of the caller's own password.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -192,12 +192,12 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | Message]:
     """Update Password Me
 
-     Change one's own password; the session goes on.
+     Change your own password. Your sessions stay valid.
 
     Args:
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
-        body (UpdatePassword): A change of one's own password.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
+        body (UpdatePassword): A change of the caller's own password.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -225,12 +225,12 @@ async def asyncio(
 ) -> ErrorBody | HTTPValidationError | Message | None:
     """Update Password Me
 
-     Change one's own password; the session goes on.
+     Change your own password. Your sessions stay valid.
 
     Args:
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
-        body (UpdatePassword): A change of one's own password.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
+        body (UpdatePassword): A change of the caller's own password.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

@@ -132,15 +132,15 @@ def sync_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | UserPublic]:
     """Update User
 
-     Change anything about a user.
+     Change any field of a user.
 
-    Deactivating a user, or setting somebody else's password, ends all of that user's sessions.
+    All sessions of the user end if the user is deactivated, or if another user sets the password.
 
     Args:
         user_id (str):
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
-        body (UserUpdate): What a superuser may change of a user; absent fields stay.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
+        body (UserUpdate): Changes of a user by a superuser. Absent fields keep their values.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -172,15 +172,15 @@ def sync(
 ) -> ErrorBody | HTTPValidationError | UserPublic | None:
     """Update User
 
-     Change anything about a user.
+     Change any field of a user.
 
-    Deactivating a user, or setting somebody else's password, ends all of that user's sessions.
+    All sessions of the user end if the user is deactivated, or if another user sets the password.
 
     Args:
         user_id (str):
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
-        body (UserUpdate): What a superuser may change of a user; absent fields stay.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
+        body (UserUpdate): Changes of a user by a superuser. Absent fields keep their values.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -207,15 +207,15 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | UserPublic]:
     """Update User
 
-     Change anything about a user.
+     Change any field of a user.
 
-    Deactivating a user, or setting somebody else's password, ends all of that user's sessions.
+    All sessions of the user end if the user is deactivated, or if another user sets the password.
 
     Args:
         user_id (str):
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
-        body (UserUpdate): What a superuser may change of a user; absent fields stay.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
+        body (UserUpdate): Changes of a user by a superuser. Absent fields keep their values.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -245,15 +245,15 @@ async def asyncio(
 ) -> ErrorBody | HTTPValidationError | UserPublic | None:
     """Update User
 
-     Change anything about a user.
+     Change any field of a user.
 
-    Deactivating a user, or setting somebody else's password, ends all of that user's sessions.
+    All sessions of the user end if the user is deactivated, or if another user sets the password.
 
     Args:
         user_id (str):
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
-        body (UserUpdate): What a superuser may change of a user; absent fields stay.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
+        body (UserUpdate): Changes of a user by a superuser. Absent fields keep their values.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

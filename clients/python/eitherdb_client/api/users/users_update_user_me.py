@@ -127,12 +127,12 @@ def sync_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | UserPublic]:
     """Update User Me
 
-     Change one's own name or address.
+     Change your own name or email address.
 
     Args:
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
-        body (UserUpdateMe): What a user may change of himself; absent fields stay.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
+        body (UserUpdateMe): Changes of the caller's own user. Absent fields keep their values.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -162,12 +162,12 @@ def sync(
 ) -> ErrorBody | HTTPValidationError | UserPublic | None:
     """Update User Me
 
-     Change one's own name or address.
+     Change your own name or email address.
 
     Args:
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
-        body (UserUpdateMe): What a user may change of himself; absent fields stay.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
+        body (UserUpdateMe): Changes of the caller's own user. Absent fields keep their values.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -192,12 +192,12 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | UserPublic]:
     """Update User Me
 
-     Change one's own name or address.
+     Change your own name or email address.
 
     Args:
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
-        body (UserUpdateMe): What a user may change of himself; absent fields stay.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
+        body (UserUpdateMe): Changes of the caller's own user. Absent fields keep their values.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -225,12 +225,12 @@ async def asyncio(
 ) -> ErrorBody | HTTPValidationError | UserPublic | None:
     """Update User Me
 
-     Change one's own name or address.
+     Change your own name or email address.
 
     Args:
-        if_match (None | str | Unset): Change it only if its ETag is one of these: 412 if somebody
-            else changed it.
-        body (UserUpdateMe): What a user may change of himself; absent fields stay.
+        if_match (None | str | Unset): Change the resource only if its ETag is in this list.
+            Otherwise 412.
+        body (UserUpdateMe): Changes of the caller's own user. Absent fields keep their values.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

@@ -74,7 +74,9 @@ def sync_detailed(
 ) -> Response[ErrorBody | bool]:
     """Health Check
 
-     Say that the process serves; the database is not asked, so that its outage restarts nothing.
+     Return true if the process serves requests.
+
+    It does not query the database, so that a database outage does not restart the service.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -99,7 +101,9 @@ def sync(
 ) -> ErrorBody | bool | None:
     """Health Check
 
-     Say that the process serves; the database is not asked, so that its outage restarts nothing.
+     Return true if the process serves requests.
+
+    It does not query the database, so that a database outage does not restart the service.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -120,7 +124,9 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | bool]:
     """Health Check
 
-     Say that the process serves; the database is not asked, so that its outage restarts nothing.
+     Return true if the process serves requests.
+
+    It does not query the database, so that a database outage does not restart the service.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -143,7 +149,9 @@ async def asyncio(
 ) -> ErrorBody | bool | None:
     """Health Check
 
-     Say that the process serves; the database is not asked, so that its outage restarts nothing.
+     Return true if the process serves requests.
+
+    It does not query the database, so that a database outage does not restart the service.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

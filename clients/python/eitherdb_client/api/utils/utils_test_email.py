@@ -113,7 +113,7 @@ def sync_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | Message]:
     """Test Email
 
-     Send a test mail, to see that mail arrives.
+     Send a test email to check delivery.
 
     Args:
         email_to (str):
@@ -144,7 +144,7 @@ def sync(
 ) -> ErrorBody | HTTPValidationError | Message | None:
     """Test Email
 
-     Send a test mail, to see that mail arrives.
+     Send a test email to check delivery.
 
     Args:
         email_to (str):
@@ -170,7 +170,7 @@ async def asyncio_detailed(
 ) -> Response[ErrorBody | HTTPValidationError | Message]:
     """Test Email
 
-     Send a test mail, to see that mail arrives.
+     Send a test email to check delivery.
 
     Args:
         email_to (str):
@@ -199,7 +199,7 @@ async def asyncio(
 ) -> ErrorBody | HTTPValidationError | Message | None:
     """Test Email
 
-     Send a test mail, to see that mail arrives.
+     Send a test email to check delivery.
 
     Args:
         email_to (str):
