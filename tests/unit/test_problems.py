@@ -27,6 +27,7 @@ from backends.errors import (
     SchemaMismatch,
     ServerUnfit,
     Unavailable,
+    UnreadableRow,
     VersionMismatch,
 )
 
@@ -56,6 +57,7 @@ ANSWERS: list[tuple[BackendError, tuple[int, str, str] | None]] = [
     (SchemaMismatch(None, "0001"), None),
     (ForeignSchema("a table", "remedy"), None),
     (ServerUnfit(["no encoding"]), None),
+    (UnreadableRow("items", ID, "reason"), None),
     (BackendError("reason"), None),
 ]
 INVALID: list[tuple[BackendError, tuple[str, tuple[str, str]]]] = [
