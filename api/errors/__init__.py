@@ -10,7 +10,7 @@ The body is `{"detail": text, "code": word}`. The code is stable, the text is fo
 """
 
 from api.errors.backend_errors import VALIDATION_PROBLEMS, ValidationProblem, problem_of
-from api.errors.handlers import error_response, install
+from api.errors.handlers import UnexpectedErrors, error_response, install
 from api.errors.openapi import ErrorBody, documented
 from api.errors.problems import (
     ACCOUNT_NOT_EMPTY,
@@ -105,6 +105,7 @@ __all__ = [
     "ApiError",
     "ErrorBody",
     "Problem",
+    "UnexpectedErrors",
     "ValidationProblem",
     "documented",
     "error_response",
