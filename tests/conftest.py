@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 import pytest
 
 from eitherdb_contract.selection import run_on_backends, selected_backends
+from tests import pgbouncer
 from tests.provision import Provision, Servers, all_provisions
 
 BACKEND_NAMES = [provision.name for provision in all_provisions(Servers())]
@@ -46,8 +47,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             run_on_backends(metafunc, fixture, BACKEND_NAMES, left_out=reasons)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the loads, which take a minute or two each: the other workers do the rest meanwhile."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a program that is not here, and begin with the loads.
+
+    These take a minute or two each: the other workers do the rest meanwhile.
+    """
+    if pgbouncer.PROGRAM is None:
+        config.hook.pytest_deselected(
+            items=[item for item in items if item.get_closest_marker("pgbouncer")]
+        )
+        items[:] = [item for item in items if not item.get_closest_marker("pgbouncer")]
     items.sort(key=lambda item: not item.nodeid.startswith("tests/proof/test_load"))
 
 

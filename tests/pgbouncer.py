@@ -21,7 +21,7 @@ from tests.cli.command import free_port
 PoolMode = Literal["session", "transaction", "statement"]
 
 PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
-HOW_TO_GET_IT = "needs pgbouncer: `apt-get install pgbouncer`, `brew install pgbouncer`, or the like"
+"""None where it is not installed: then tests marked `pgbouncer` are left out, which the summary says."""
 
 READY_SECONDS = 20
 
@@ -37,7 +37,7 @@ def pgbouncer(server_url: str, mode: PoolMode, **settings: object) -> Iterator[s
         mode: Its `pool_mode`.
         settings: Further settings, as in the section `[pgbouncer]` of its file.
     """
-    assert PROGRAM is not None, HOW_TO_GET_IT
+    assert PROGRAM is not None, "mark the test with pytest.mark.pgbouncer"
     server = make_url(server_url)
     host = server.host or str(server.query.get("host", "127.0.0.1"))
     port = server.port or int(str(server.query.get("port", 5432)))

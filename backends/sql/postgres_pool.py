@@ -226,8 +226,8 @@ class Pool:
             return
         self._told = True
         logger.warning(
-            "PostgreSQL gives this service %d connections of DB_POOL_SIZE=%d: %s; raise the limit or lower "
-            "DB_POOL_SIZE",
+            "PostgreSQL gives this service %d of the %d connections of DB_POOL_SIZE: %s; raise the limit "
+            "or lower DB_POOL_SIZE",
             len(self._sessions),
             self._size,
             self._refusal,

@@ -6,7 +6,9 @@ import inspect
 from collections.abc import AsyncIterator
 
 import pytest
+from pydantic import SecretStr
 
+from backends import open_backend
 from backends.protocols import (
     AccountRepository,
     Backend,
@@ -16,8 +18,9 @@ from backends.protocols import (
 )
 from tests.backends.methods import METHODS, REFUSALS, Rows, add_rows
 from tests.backends.raw import opened
-from tests.backends.record import Command, names, recorded, statements
+from tests.backends.record import Command, connections_of, names, recorded, statements
 from tests.provision import Provision
+from tests.tcp_proxy import tcp_proxy
 
 REPOSITORIES = {
     "users": UserRepository,
@@ -104,3 +107,24 @@ async def test_refusal_is_these_commands(name: str, watched: tuple[Backend, Rows
     with pytest.raises(error):
         await call(backend, rows)
     assert names(commands) == expected
+
+
+@pytest.mark.parametrize("behind_pooler", [False, True])
+async def test_statement_is_one_round_trip_and_has_a_name_where_it_may(
+    postgres: Provision, *, behind_pooler: bool
+) -> None:
+    """On a session of its own it is prepared once; behind a pooler it is parsed with each execution."""
+    await postgres.clean()
+    async with tcp_proxy(postgres.settings.url) as address:
+        url = address.url + ("&pgbouncer=true" if behind_pooler else "")
+        settings = postgres.settings.model_copy(update={"database_url": SecretStr(url), "db_pool_size": 1})
+        async with opened(open_backend(settings)) as backend:
+            rows = await add_rows(backend)
+            prepared = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%items%'"
+            await backend.items.get(rows.item.id)
+            before = address.sent
+            for _ in range(10):
+                await backend.items.get(rows.item.id)
+            assert address.sent == before + 10
+            ((kept,),) = await connections_of(backend)._fetch(prepared, [])
+            assert (kept == 0) == behind_pooler

@@ -171,6 +171,7 @@ async def test_session_that_outlives_a_migration_keeps_no_lock(servers: Servers)
             assert (await connection.exec_driver_sql(HELD)).scalar_one() == 0
 
 
+@pytest.mark.pgbouncer
 async def test_migrations_take_turns_behind_pgbouncer(servers: Servers) -> None:
     """In one session that they share, transaction by transaction: forth, back, and two at once."""
     async with database_on(PostgresProvision(servers)) as direct:
