@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class NormalisedRequests:
-    """Middleware that strips the values of headers, answers HEAD as GET, and sets the root path.
+    """Middleware that strips header values, handles HEAD like GET, and sets the root path.
 
     - White space around a header value is not part of the value (RFC 9110, section 5.5). h11 strips it;
       httptools leaves trailing white space.
@@ -37,7 +37,7 @@ class NormalisedRequests:
                 scope["root_path"] = self._root_path
                 scope["path"] = self._root_path + self._path_below_root(scope["path"])
             if scope["method"] == "HEAD":
-                return self._answer_head(scope, receive, send)
+                return self._respond_to_head(scope, receive, send)
         return self._app(scope, receive, send)
 
     def _path_below_root(self, path: str) -> str:
@@ -49,7 +49,7 @@ class NormalisedRequests:
         below = path.removeprefix(self._root_path)
         return below if f"{below}/".startswith((f"{API_PREFIX}/", f"{PAGE}/")) else path
 
-    async def _answer_head(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _respond_to_head(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application with GET and end the response after its headers.
 
         A streamed response is then cancelled, as after a disconnect of the client.

@@ -1,4 +1,4 @@
-"""Passwords and tokens."""
+"""Password hashing and signed tokens."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ ISSUER = "eitherdb"
 Audience = Literal["access", "cursor", "password-reset"]
 
 VERIFIED_TOKENS = 4096
-"""How many tokens are remembered as signed here. About the user nothing is remembered."""
+"""The size of the cache of verified tokens. It contains no data about users."""
 
-# One core stays free for everything else, however many want to hash; and a process takes 76 MiB at most.
+# One core stays free for the event loop. Four threads use at most 76 MiB per process.
 HASHING_THREADS = max(1, min(4, (os.cpu_count() or 1) - 1))
 
-# What waits longer than a minute has been given up by whoever asked.
+# The queue limit: about a minute of hashing, after which clients have given up.
 MAX_WAITING = 2000
 
 # OWASP's recommendation for Argon2id: 19 MiB, two passes, one lane
@@ -54,8 +54,8 @@ MAX_WAITING = 2000
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
 
-def _hash_of_nothing() -> str:
-    """Return what looks like a stored hash, of no password: verifying takes as long, and fails."""
+def _dummy_hash() -> str:
+    """Return a hash that no password matches. Its verification takes as long as that of a stored hash."""
     salt, tag = (
         b64encode(secrets.token_bytes(length)).rstrip(b"=").decode()
         for length in (_hasher.salt_len, _hasher.hash_len)
@@ -64,11 +64,11 @@ def _hash_of_nothing() -> str:
     return f"$argon2id$v={ARGON2_VERSION}${cost}${salt}${tag}"
 
 
-_HASH_OF_NOTHING = _hash_of_nothing()
+_DUMMY_HASH = _dummy_hash()
 
 
-class _Jobs:
-    """What waits for a thread, of one kind."""
+class _Queue:
+    """Jobs of one kind that wait for a thread."""
 
     def __init__(self) -> None:
         self.unfinished = 0
@@ -76,95 +76,95 @@ class _Jobs:
 
 
 class Passwords:
-    """Argon2id in threads of its own: the event loop goes on, and a flood of logins waits its turn.
+    """Hashes and verifies passwords with Argon2id in a thread pool, so that the event loop is not blocked.
 
-    Logins go first: a flood of sign-ups, which nothing limits, keeps nobody from signing in.
+    Verification takes priority over hashing: sign-ups, which have no rate limit, can't block logins.
     """
 
     def __init__(self) -> None:
-        """Start the threads; `close` gives them back."""
-        self._to_verify, self._to_hash = _Jobs(), _Jobs()
-        self._taking = threading.Lock()
+        """Create the thread pool; `close` shuts it down."""
+        self._to_verify, self._to_hash = _Queue(), _Queue()
+        self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(
-            HASHING_THREADS, thread_name_prefix="argon2", initializer=_yield_to_others
+            HASHING_THREADS, thread_name_prefix="argon2", initializer=_lower_priority
         )
 
     async def hash(self, password: str) -> str:
-        """Return the hash to store, with its salt and parameters in it.
+        """Return the hash to store. It contains the salt and the parameters.
 
         Raises:
-            ApiError: TOO_BUSY: too many wait already.
+            ApiError: TOO_BUSY: the queue is full.
         """
         return await self._run(self._to_hash, _hasher.hash, password)
 
     async def verify(self, password: str, hashed_password: str | None) -> bool:
-        """Tell whether the password is the one that was hashed; goes before all that is to be hashed.
+        """Return whether the password matches the hash. Verification takes priority over hashing.
 
-        None as the hash takes as long as any other and is always wrong, so that the time of an answer
-        does not tell whether an address is known.
+        With None the result is False after the same time, so that the response time does not reveal whether
+        an email address is registered.
 
         Raises:
-            ApiError: TOO_BUSY: too many wait already.
+            ApiError: TOO_BUSY: the queue is full.
         """
-        matches = await self._run(self._to_verify, _matches, hashed_password or _HASH_OF_NOTHING, password)
+        matches = await self._run(self._to_verify, _matches, hashed_password or _DUMMY_HASH, password)
         return matches and hashed_password is not None
 
-    async def _run(self, jobs: _Jobs, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
-        if jobs.unfinished >= MAX_WAITING:
+    async def _run(self, queue: _Queue, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+        if queue.unfinished >= MAX_WAITING:
             raise ApiError(TOO_BUSY)
-        jobs.unfinished += 1
+        queue.unfinished += 1
         try:
             future: Future[T] = Future()
-            jobs.waiting.append((future, partial(function, *arguments)))
-            # One turn a job, and not of a certain one: which is next is decided when a thread is free.
-            self._threads.submit(self._take_turn)
+            queue.waiting.append((future, partial(function, *arguments)))
+            # The thread pool gets one call per job. The job is chosen when a thread is free.
+            self._threads.submit(self._run_next)
             return await asyncio.wrap_future(future)
         finally:
-            jobs.unfinished -= 1
+            queue.unfinished -= 1
 
-    def _take_turn(self) -> None:
-        with self._taking:
+    def _run_next(self) -> None:
+        with self._lock:
             future, call = (self._to_verify.waiting or self._to_hash.waiting).popleft()
         if not future.set_running_or_notify_cancel():
             return
         try:
             future.set_result(call())
-        except BaseException as exc:  # noqa: BLE001 - whoever waits for it is told
+        except BaseException as exc:  # noqa: BLE001 - raised in the caller
             future.set_exception(exc)
 
     def close(self) -> None:
-        """Give the threads back; what waits is cancelled."""
+        """Shut down the thread pool and cancel waiting jobs."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-        with self._taking:
+        with self._lock:
             for future, _ in (*self._to_verify.waiting, *self._to_hash.waiting):
                 future.cancel()
 
 
-def _yield_to_others() -> None:
-    """Let the event loop go first where both want a core. On Linux a thread has a niceness of its own."""
+def _lower_priority() -> None:
+    """Give the event loop priority over this thread. Only Linux has a niceness per thread."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
 def _matches(hashed_password: str, password: str) -> bool:
     try:
-        # A form's own charset can smuggle in what UTF-8 has no bytes for; no stored password has that.
+        # A form in another charset can contain lone surrogates. No stored password does.
         return _hasher.verify(hashed_password, password.encode("utf-8", "surrogatepass"))
     except (VerificationError, InvalidHashError):
         return False
 
 
 def sign(claims: dict[str, Any], audience: Audience, settings: Settings) -> str:
-    """Return the claims as a JWT for one purpose only, signed with the present key."""
+    """Return a JWT for one audience, signed with the current key."""
     secret = settings.secret_key.get_secret_value()
     return jwt.encode({**claims, "iss": ISSUER, "aud": audience}, secret, algorithm=ALGORITHM)
 
 
 def unsign(token: str, audience: Audience, settings: Settings) -> dict[str, Any]:
-    """Return the claims of a JWT that was signed here, for this purpose, and is not expired.
+    """Return the claims of a JWT for this audience, signed with the current or a previous key.
 
     Raises:
-        jwt.InvalidTokenError: It is anything else.
+        jwt.InvalidTokenError: The token is malformed, forged, expired, or for another audience.
     """
     keys = [key.get_secret_value() for key in (settings.secret_key, *settings.previous_secret_keys)]
     for key in keys[:-1]:
@@ -182,14 +182,14 @@ def _decode(token: str, audience: Audience, key: str) -> dict[str, Any]:
 
 @lru_cache(VERIFIED_TOKENS)
 def _verified(token: str, audience: Audience, key: str) -> dict[str, Any]:
-    """Return the claims of a token, which are its own for ever; whether it is expired is not looked at."""
+    """Return the claims of a token with a valid signature. Expiry is not checked: results are cached."""
     claims = jwt.decode(
         token,
         key,
         algorithms=[ALGORITHM],
         audience=audience,
         issuer=ISSUER,
-        # The clock of the host that made it may be a second ahead: `iat` decides nothing.
+        # `iat` is not verified: the clock of the issuing host may be ahead.
         options={"require": ["iss", "aud"], "verify_iat": False, "verify_exp": False},
     )
     if type(claims.get("exp", 0)) is not int:
@@ -199,7 +199,7 @@ def _verified(token: str, audience: Audience, key: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a bearer token says: whose it is, and which of the user's session versions."""
+    """The content of a bearer token: the user and the session version."""
 
     user_id: str
     version: int
@@ -208,11 +208,11 @@ class Session:
 def make_access_token(user: User, settings: Settings) -> str:
     """Return a bearer token, valid for `ACCESS_TOKEN_EXPIRE_MINUTES` or until the user's sessions end."""
     claims = {"sub": user.id, "session": user.session_version}
-    return sign({**claims, **_lasting(settings.access_token_expire_minutes)}, "access", settings)
+    return sign({**claims, **_lifetime(settings.access_token_expire_minutes)}, "access", settings)
 
 
 def read_access_token(token: str, settings: Settings) -> Session:
-    """Return whose session the token is of; whether that user exists is another question.
+    """Return the session of the token. The caller checks that the user exists.
 
     Raises:
         ApiError: INVALID_TOKEN: malformed, forged, expired, or not an access token.
@@ -222,61 +222,61 @@ def read_access_token(token: str, settings: Settings) -> Session:
     except jwt.InvalidTokenError:
         raise ApiError(INVALID_TOKEN) from None
     user_id, version = claims.get("sub", ""), claims.get("session")
-    lasts = _ends_in_time(claims, settings.access_token_expire_minutes)
-    if not lasts or not is_id(user_id) or type(version) is not int:
+    expires = _expires_in_time(claims, settings.access_token_expire_minutes)
+    if not expires or not is_id(user_id) or type(version) is not int:
         raise ApiError(INVALID_TOKEN)
     return Session(user_id, version)
 
 
 def make_reset_token(user: User, settings: Settings) -> str:
-    """Return a token that sets a new password, once, within `PASSWORD_RESET_EXPIRE_MINUTES`."""
+    """Return a token for one password reset, valid for `PASSWORD_RESET_EXPIRE_MINUTES`."""
     claims = {"sub": user.id, "account": _fingerprint(user)}
-    return sign({**claims, **_lasting(settings.password_reset_expire_minutes)}, "password-reset", settings)
+    return sign({**claims, **_lifetime(settings.password_reset_expire_minutes)}, "password-reset", settings)
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordReset:
-    """What a reset token says: whose password may be set, as long as the account is as it was."""
+    """The content of a reset token: the user, and a fingerprint of the password hash and email address."""
 
     user_id: str
     fingerprint: str
 
     def fits(self, user: User) -> bool:
-        """Tell whether password and address are those for which the token was made.
+        """Return whether password and email address are unchanged since the token was issued.
 
-        Any change of the password ends it, so also its own use; and a mail to an address that is no longer
-        the user's is worth nothing.
+        A change of the password invalidates the token, so it works once. A change of the address
+        invalidates tokens that were sent to the old address.
         """
         return hmac.compare_digest(self.fingerprint, _fingerprint(user))
 
 
 def read_reset_token(token: str, settings: Settings) -> PasswordReset | None:
-    """Return what the token says; None if it is malformed, forged, expired, or none of these tokens."""
+    """Return the content of the token; None if it is malformed, forged, expired, or not a reset token."""
     try:
         claims = unsign(token, "password-reset", settings)
     except jwt.InvalidTokenError:
         return None
     user_id, fingerprint = claims.get("sub", ""), claims.get("account")
-    lasts = _ends_in_time(claims, settings.password_reset_expire_minutes)
-    if not lasts or not is_id(user_id) or not isinstance(fingerprint, str):
+    expires = _expires_in_time(claims, settings.password_reset_expire_minutes)
+    if not expires or not is_id(user_id) or not isinstance(fingerprint, str):
         return None
     return PasswordReset(user_id, fingerprint)
 
 
-def _ends_in_time(claims: dict[str, Any], minutes: int) -> bool:
-    """Tell whether a token ends, and no later than one that is issued now by a clock that may be right.
+def _expires_in_time(claims: dict[str, Any], minutes: int) -> bool:
+    """Return whether a token expires, at most CLOCK_TOLERANCE later than one issued now.
 
-    The clock of the instance that issued it may be ahead, but what it issues must not be valid for years.
+    The clock of the issuing instance may be ahead. Its tokens must not be valid for years.
     """
     latest = utc_now().timestamp() + minutes * 60 + CLOCK_TOLERANCE.total_seconds()
     return "exp" in claims and claims["exp"] <= latest
 
 
-def _lasting(minutes: int) -> dict[str, datetime]:
+def _lifetime(minutes: int) -> dict[str, datetime]:
     now = utc_now()
     return {"iat": now, "exp": now + timedelta(minutes=minutes)}
 
 
 def _fingerprint(user: User) -> str:
-    """Stand for password and address without telling them: the hash has a salt that nobody knows."""
+    """Return a hash of password hash and email address. The salt in the password hash keeps both secret."""
     return hashlib.sha256(f"{user.hashed_password}\0{user.email}".encode()).hexdigest()[:32]
