@@ -1,4 +1,4 @@
-"""One frozen object of settings, read at start-up and handed to whoever needs it."""
+"""The settings: one frozen object, loaded at start-up and passed as an argument."""
 
 from config.settings import DatabaseChoice, Environment, MongoDriver, Settings, SettingsError
 

@@ -1,4 +1,4 @@
-"""Which database: its backend and its URL."""
+"""The settings of the database: backend and URL."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ SCHEMES: dict[str, tuple[str, ...]] = {
     "postgres": ("postgresql", "postgresql+asyncpg", "postgres"),
     "mongo": ("mongodb", "mongodb+srv"),
 }
-"""Of EitherDB's own backends; those that are installed besides say theirs (`config.installed`)."""
+"""The URL schemes of EitherDB's backends; an installed backend declares its own (`config.installed`)."""
 
 LOCAL_SERVERS = ("postgres", "mongo")
-"""What `eitherdb dev` can start a server of."""
+"""The backends for which `eitherdb dev` can start a server."""
 
 DEFAULT_SQLITE_URL = "sqlite:///.data/eitherdb.db"
 
@@ -40,17 +40,17 @@ DbBackend = Annotated[str, AfterValidator(_check_backend)]
 
 
 def url_schemes(backend: str) -> tuple[str, ...]:
-    """Return the schemes that DATABASE_URL may have with a backend that was found valid."""
+    """Return the schemes of DATABASE_URL for a valid backend."""
     return SCHEMES.get(backend) or tuple(load_installed(backend).URL_SCHEMES)
 
 
 class DatabaseChoice(BaseSettings):
-    """Which database was asked for, before anything is demanded of the rest."""
+    """The selected database; loads without validating the other settings."""
 
     model_config = SettingsConfigDict(
         frozen=True,
         env_file=".env",
-        env_file_encoding="utf-8-sig",  # editors of Windows begin a file with a byte order mark
+        env_file_encoding="utf-8-sig",  # Windows editors write a byte order mark
         env_ignore_empty=True,
         extra="ignore",
         hide_input_in_errors=True,
@@ -62,40 +62,40 @@ class DatabaseChoice(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _clean(cls, values: Any) -> Any:
-        """Take away what a file or a shell added to a value; what is empty then counts as not set."""
+        """Clean the values; a value that is empty afterwards counts as not set."""
         cleaned = {name: clean(name, value) for name, value in values.items()}
         return {name: value for name, value in cleaned.items() if value or not values[name]}
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
-        """Read and check the settings.
+        """Load and validate the settings.
 
         Args:
-            **overrides: Field values that win over the environment (command-line options, tests).
+            **overrides: Field values that override the environment (command-line options, tests).
 
         Raises:
-            SettingsError: One line a fault, without any value that may be secret.
+            SettingsError: One line per error, without any value that may be secret.
         """
         try:
             return cls(**overrides)
         except ValidationError as exc:
-            faults = [describe(error, cls.model_fields) for error in exc.errors(include_url=False)]
-            raise SettingsError("\n".join(faults)) from None
+            errors = [describe(error, cls.model_fields) for error in exc.errors(include_url=False)]
+            raise SettingsError("\n".join(errors)) from None
         except UnicodeDecodeError:
             raise SettingsError(".env: not UTF-8 text; save it as UTF-8") from None
 
     @property
     def needs_local_server(self) -> bool:
-        """True if `eitherdb dev` has to start a database server first."""
+        """True if `eitherdb dev` must start a database server first."""
         return self.db_backend in LOCAL_SERVERS and self.database_url is None
 
     @property
     def url(self) -> str:
-        """The database's URL, its password included: for drivers, never for a log."""
+        """The database's URL with its password: for drivers, never for a log."""
         return self.database_url.get_secret_value() if self.database_url else DEFAULT_SQLITE_URL
 
-    def url_faults(self) -> Iterator[str]:
-        """Find what keeps the URL from being used; each fault is a line that names its variable."""
+    def url_errors(self) -> Iterator[str]:
+        """Validate the URL; each error is one line that names the variable."""
         forms = _url_forms(self.db_backend)
         scheme = _scheme(self.url)
         if self.database_url is None:
@@ -117,7 +117,7 @@ class DatabaseChoice(BaseSettings):
 
 
 def _scheme(url: str) -> str:
-    """Return what stands before `://` if it can be a scheme: anything else may be a password."""
+    """Return the part before `://` if it is a valid scheme; anything else may be a password."""
     scheme, separator, _ = url.partition("://")
     return scheme.lower() if separator and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme) else ""
 

@@ -1,4 +1,4 @@
-"""Email addresses in settings, which are checked as the API checks them."""
+"""Types for email addresses in settings; they validate as the API does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, EmailStr
 
 
-# The data layer is imported here, because it imports the settings.
+# `backends` imports `config`, so the imports below are local.
 def _normalise(value: str) -> str:
     from backends.models import normalise_new_email  # noqa: PLC0415
 

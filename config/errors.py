@@ -1,4 +1,4 @@
-"""Faults of the configuration, in words that name the variable and its valid values."""
+"""Errors of the configuration; a message names the variable and its valid values."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 
 class SettingsError(Exception):
-    """The configuration can't be used; the text names each setting and its valid values."""
+    """The configuration is invalid; the message names each setting and its valid values."""
 
 
 def _bounded_number(field: FieldInfo) -> str | None:
-    """Say in words which numbers are valid; None for a field that is no number with bounds."""
+    """Describe the valid numbers of a field; return None for a field without bounds."""
     bounds = {
         name: bound
         for rule in field.metadata
@@ -29,10 +29,10 @@ def _bounded_number(field: FieldInfo) -> str | None:
 
 
 def describe(error: Any, fields: Mapping[str, FieldInfo]) -> str:
-    """Turn one pydantic error into `VARIABLE: what is wrong; what would be right`."""
+    """Format a pydantic error as `VARIABLE: error; valid values`."""
     message = str(error["msg"]).removeprefix("Value error, ")
     if not error["loc"]:
-        return message  # _check_together names the variable itself
+        return message  # the message of _check_together already names the variable
     name = str(error["loc"][0])
     field = fields.get(name)
     if error["type"] == "literal_error" and field is not None:

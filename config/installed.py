@@ -1,7 +1,8 @@
-"""Backends that other distributions bring: entry points of the group `eitherdb.backends`.
+"""Backends of other distributions: entry points of the group `eitherdb.backends`.
 
-An entry point's name is what `DB_BACKEND` says; its object is a module with `URL_SCHEMES`, `open_backend`
-and `open_migrator`: eitherdb_contract/README.md describes them. It is loaded when it is chosen, not before.
+The name of an entry point is a value of `DB_BACKEND`. Its object is a module with `URL_SCHEMES`,
+`open_backend` and `open_migrator`, which eitherdb_contract/README.md describes. The module is imported only
+if the backend is selected.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ GROUP = "eitherdb.backends"
 
 
 def installed_backends() -> list[str]:
-    """Return the names of the backends that are installed besides EitherDB's own, sorted."""
+    """Return the sorted names of the installed backends, without EitherDB's own."""
     return sorted(entry_points(group=GROUP).names)
 
 
 def load_installed(name: str) -> Any:
-    """Return the module of an installed backend.
+    """Import the module of an installed backend.
 
     Raises:
-        ValueError: No distribution or more than one brings it, or it can't be loaded; the text says which.
+        ValueError: Not exactly one distribution provides the backend, or the import fails.
     """
     found = list(entry_points(group=GROUP, name=name))
     if len(found) != 1:
@@ -32,7 +33,7 @@ def load_installed(name: str) -> Any:
         missing = [
             part for part in ("URL_SCHEMES", "open_backend", "open_migrator") if not hasattr(module, part)
         ]
-    except Exception as exc:  # whatever its code raises when it is imported
+    except Exception as exc:  # an import may raise anything
         raise ValueError(f"the backend {name!r} ({found[0].value}) can't be loaded: {exc!r}") from exc
     if missing:
         raise ValueError(f"the backend {name!r} ({found[0].value}) has no {', '.join(missing)}")

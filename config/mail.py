@@ -1,4 +1,4 @@
-"""How mail is sent, and what stands in it."""
+"""The settings of outgoing email."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEFAULT_LOCAL_SENDER = "info@example.com"
 
 
 class MailSettings(BaseSettings):
-    """The part of `Settings` that mail needs."""
+    """The email settings, a part of `Settings`."""
 
     project_name: Annotated[str, Field(max_length=100)] = "EitherDB"
     frontend_host: str | None = None
@@ -35,7 +35,7 @@ class MailSettings(BaseSettings):
     @field_validator("frontend_host")
     @classmethod
     def _check_frontend(cls, value: str | None) -> str | None:
-        """Drop a slash at the end: links go on with one."""
+        """Validate the origin and remove a trailing slash: links add one."""
         if value is None:
             return None
         origin = value.strip().rstrip("/")
@@ -53,14 +53,14 @@ class MailSettings(BaseSettings):
     @field_validator("project_name", "emails_from_name")
     @classmethod
     def _check_one_line(cls, value: str | None) -> str | None:
-        """Refuse what would begin another header in a mail."""
+        """Reject line breaks and control characters, which could inject an email header."""
         if value is not None and not value.isprintable():
             raise ValueError("not one line of printable text; give up to 100 characters without line ends")
         return value
 
-    def mail_faults(self, environment: str) -> Iterator[str]:
-        """Find what keeps mail from leaving, or from being answered and its links from working."""
-        # The default of SMTP_TLS gives way to SMTP_SSL; two wishes that exclude each other are a mistake.
+    def mail_errors(self, environment: str) -> Iterator[str]:
+        """Validate the email settings together; each error is one line that names the variable."""
+        # SMTP_SSL overrides the default of SMTP_TLS; setting both explicitly is an error.
         if self.smtp_ssl and self.smtp_tls and "smtp_tls" in self.model_fields_set:
             yield (
                 "SMTP_TLS: excludes SMTP_SSL; give true to SMTP_TLS alone (STARTTLS, mostly port 587) "
@@ -80,20 +80,20 @@ class MailSettings(BaseSettings):
 
     @property
     def frontend_origin(self) -> str:
-        """Where links in mail lead to, without a slash at the end."""
+        """The origin of links in emails, without a trailing slash."""
         return self.frontend_host or DEFAULT_FRONTEND_HOST
 
     @property
     def uses_starttls(self) -> bool:
-        """True if mail goes only over a connection that STARTTLS has encrypted."""
+        """True if the connection must be encrypted with STARTTLS."""
         return self.smtp_tls and not self.smtp_ssl
 
     @property
     def sender_email(self) -> str:
-        """The address that mail comes from."""
+        """The sender's address."""
         return self.emails_from_email or DEFAULT_LOCAL_SENDER
 
     @property
     def sender_name(self) -> str:
-        """The name that mail comes from."""
+        """The sender's name."""
         return self.emails_from_name or self.project_name

@@ -1,4 +1,4 @@
-"""Lists, origins and hosts as settings give them."""
+"""Parsers and validators for lists, origins and hosts in settings."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from ipaddress import ip_address
 _ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?")
 
 
-def split(text: str, otherwise: str) -> object:
-    """Read `a,b` and `["a", "b"]`; where it is neither, say `otherwise`."""
+def split(text: str, error: str) -> object:
+    """Parse `a,b` or `["a", "b"]`; raise ValueError with the text `error` for invalid JSON."""
     if not text.strip().startswith("["):
         return text.split(",")
     try:
         return json.loads(text)
     except ValueError:
-        raise ValueError(otherwise) from None
+        raise ValueError(error) from None
 
 
 def is_origin(origin: str) -> bool:
-    """Tell whether it is what a browser sends as one: scheme, host, and a port unless it is the usual."""
+    """Return whether a browser may send this origin: scheme, host and an optional port."""
     match = _ORIGIN.fullmatch(origin)
     return match is not None and 1 <= int(match["port"] or 80) <= 65535
 
 
 def is_host(text: str) -> bool:
-    """Tell whether it is a host's name or IP address: no scheme, no port, no user."""
+    """Return whether the text is a host name or an IP address, without scheme, port and user."""
     try:
         ip_address(text)
     except ValueError:

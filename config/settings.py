@@ -1,8 +1,8 @@
-"""Settings: from the environment, then from `.env`, checked whole before anything starts.
+"""The settings, loaded from the environment and then from `.env`, and validated before anything starts.
 
-`Settings.load()` is the one way in for a program; it turns every fault into a `SettingsError` whose
-text is one line a fault, naming the variable and what would be right. There is no module-level
-instance: `create_app(settings)` and `open_backend(settings)` take it as an argument.
+Programs call `Settings.load()`. It raises `SettingsError` with one line per error, which names the variable
+and its valid values. There is no module-level instance: `create_app(settings)` and
+`open_backend(settings)` take the settings as an argument.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ Environment = Literal["local", "staging", "production"]
 DEFAULT_LOCAL_SUPERUSER = "admin@example.com"
 DEFAULT_LOCAL_CORS_ORIGINS = ("http://localhost:5173",)
 
-# Known to everyone who reads this line, so it is refused anywhere but on a developer's machine.
+# A public value, so it is rejected unless ENVIRONMENT is `local`.
 INSECURE_SECRET_KEY = "not-a-secret-change-me-outside-local"  # noqa: S105
-# RFC 7518 section 3.2: a key of the hash's size or larger must be used with HS256.
+# RFC 7518, section 3.2: HS256 needs a key of at least the hash's size.
 SECRET_KEY_MIN_BYTES = 32
 
 
@@ -50,7 +50,7 @@ def _check_rate_limit(value: str) -> str:
     try:
         (limit,) = parse_many(value)
         if limit.amount < 1:
-            raise ValueError  # noqa: TRY301 - the same words
+            raise ValueError  # noqa: TRY301 - the same message
     except ValueError:
         raise ValueError(
             "no rate limit; give a number and a time: 10/minute, 100/hour, 5 per 30 second"
@@ -62,7 +62,7 @@ RateLimit = Annotated[str, AfterValidator(_check_rate_limit)]
 
 
 class Settings(MailSettings, DatabaseChoice):
-    """Everything EitherDB can be told from outside. `.env.example` explains each variable."""
+    """All settings of EitherDB. `.env.example` explains each variable."""
 
     mongo_driver: MongoDriver = "motor"
     db_pool_size: Annotated[int, Field(ge=1, le=1000)] = 20
@@ -72,7 +72,7 @@ class Settings(MailSettings, DatabaseChoice):
 
     environment: Environment = "local"
     secret_key: SecretStr = SecretStr(INSECURE_SECRET_KEY)
-    # NoDecode, here and below: split at commas by this class, not parsed as JSON by pydantic-settings.
+    # NoDecode, here and below: this class splits at commas; pydantic-settings would parse JSON.
     previous_secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     access_token_expire_minutes: Annotated[int, Field(ge=1, le=525_600)] = 60 * 24 * 8
     docs: bool | None = None
@@ -100,7 +100,7 @@ class Settings(MailSettings, DatabaseChoice):
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split_origins(cls, value: object) -> object:
-        """Accept `a,b` and `["a", "b"]`; check that each is an origin (scheme, host, port)."""
+        """Accept `a,b` and `["a", "b"]`; validate that each is an origin (scheme, host, port)."""
         if isinstance(value, str):
             value = split(value, "no JSON list; give scheme://host[:port], comma-separated")
         if not isinstance(value, (list, tuple)):
@@ -119,18 +119,18 @@ class Settings(MailSettings, DatabaseChoice):
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
-        """Check what one setting demands of another; each fault is a line that names its variable."""
-        faults = [
-            *self.url_faults(),
-            *([] if self.is_local else self._deployment_faults()),
-            *([] if self.smtp_host is None else self.mail_faults(self.environment)),
+        """Validate the settings together; each error is one line that names the variable."""
+        errors = [
+            *self.url_errors(),
+            *([] if self.is_local else self._deployment_errors()),
+            *([] if self.smtp_host is None else self.mail_errors(self.environment)),
         ]
-        if faults:
-            raise ValueError("\n".join(faults))
+        if errors:
+            raise ValueError("\n".join(errors))
         return self
 
-    def _deployment_faults(self) -> Iterator[str]:
-        """Find what is convenient on a developer's machine and dangerous anywhere else."""
+    def _deployment_errors(self) -> Iterator[str]:
+        """Reject defaults that are safe only on a developer's machine."""
         if not _is_secret(self.secret_key):
             yield (
                 f"SECRET_KEY: with ENVIRONMENT={self.environment} give a secret of your own, "
@@ -151,22 +151,22 @@ class Settings(MailSettings, DatabaseChoice):
 
     @property
     def is_local(self) -> bool:
-        """True on a developer's machine: default secret, private routes, generated password."""
+        """True on a developer's machine: default secret, private routes and generated password."""
         return self.environment == "local"
 
     @property
     def shows_docs(self) -> bool:
-        """Whether `/docs` and the OpenAPI document are served: in `local`, or where asked for."""
+        """Whether `/docs` and the OpenAPI document are served; DOCS overrides the default, `local` only."""
         return self.is_local if self.docs is None else self.docs
 
     @property
     def superuser_email(self) -> str | None:
-        """Whose account must exist after start; None makes none."""
+        """The email of the superuser that start-up creates if missing; None creates none."""
         return self.first_superuser or (DEFAULT_LOCAL_SUPERUSER if self.is_local else None)
 
     @property
     def allowed_origins(self) -> tuple[str, ...]:
-        """The origins that browsers may call from."""
+        """The allowed origins for CORS."""
         if self.cors_origins is not None:
             return self.cors_origins
         return DEFAULT_LOCAL_CORS_ORIGINS if self.is_local else ()

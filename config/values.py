@@ -1,25 +1,24 @@
-"""What files and shells add to a value of a setting, and what is done about it."""
+"""Cleans setting values of the characters that files and shells add."""
 
 from __future__ import annotations
 
 PASSWORDS = frozenset({"first_superuser_password", "smtp_password", "secret_key", "previous_secret_keys"})
-"""Settings whose blanks are a part of them."""
+"""Settings in which leading and trailing spaces are significant."""
 
 _BYTE_ORDER_MARK = "\ufeff"
 
 
 def clean(name: str, value: object) -> object:
-    """Return a setting's value without what can't be meant.
+    """Return a setting's value without a byte order mark and surrounding white space.
 
-    Secrets in files end in a line feed. A password keeps its blanks, everything else loses those around it.
+    Secret files end with a line feed. A password loses only line ends; its spaces stay.
 
     Args:
         name: The setting.
-        value: What was given; what is no text stays as it is.
+        value: The raw value; only text is cleaned.
 
     Raises:
-        ValueError: The value stands in quotes. A shell and `.env` take them away, `docker --env-file` does
-            not.
+        ValueError: The value is in quotes. Shells and `.env` remove quotes; `docker --env-file` keeps them.
     """
     if not isinstance(value, str):
         return value

@@ -1,1 +1,1 @@
-"""MongoDB, through Motor or PyMongo's own asyncio client."""
+"""The MongoDB backend, through Motor or PyMongo's asyncio client."""

@@ -1,4 +1,4 @@
-"""Transactions whose process died: the server would keep their locks for a minute."""
+"""Ends abandoned transactions: the process died, and the server would keep the locks for a minute."""
 
 from __future__ import annotations
 
@@ -14,39 +14,43 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 3.0
-"""For how long a transaction of a living process never waits for its next command."""
+"""A transaction that is idle for longer counts as abandoned."""
 
-LOOK_AGAIN_AFTER_SECONDS = 1.0
+CHECK_INTERVAL_SECONDS = 1.0
+"""The shortest time between two searches."""
 
 
 class AbandonedTransactions:
-    """Ends them, when somebody collides with one.
+    """Finds and ends abandoned transactions after a write conflict.
 
-    A transaction belongs to a session and not to a connection, so the server keeps one whose process was
-    killed until `transactionLifetimeLimitSeconds` (60) are over, and all that time whoever changes one of
-    its documents fails. What is ended by mistake, because its process only stood still, is told so and is
-    carried out again: that is what every caller of `transact` is prepared for.
+    A transaction belongs to a session, not to a connection. The server keeps the transaction of a killed
+    process until `transactionLifetimeLimitSeconds` (60) have passed. Until then, every other write to
+    its documents fails. The transaction of a process that only stalled may be ended by mistake: the
+    process then gets an error and retries, as every caller of `transact` does.
 
-    A user of the database may see and end his own sessions without a privilege:
+    A database user may list and end their own sessions without a privilege:
     https://www.mongodb.com/docs/manual/reference/command/killSessions/
     """
 
     def __init__(self, driver: Driver) -> None:
         """Use this driver."""
         self._driver = driver
-        self._look_at = 0.0
+        self._next_check_at = 0.0
 
     async def end(self) -> None:
-        """Look for them, unless that was done a moment ago, and end them; never raises a driver's error."""
+        """End the abandoned transactions; do nothing within a second of the last call.
+
+        A driver's error is logged, not raised.
+        """
         now = asyncio.get_running_loop().time()
-        if now < self._look_at:
+        if now < self._next_check_at:
             return
-        self._look_at = now + LOOK_AGAIN_AFTER_SECONDS
+        self._next_check_at = now + CHECK_INTERVAL_SECONDS
         is_abandoned = {
             "appName": {"$regex": f"^{self._driver.app_name}(/|$)"},
             "transaction.timeInactiveMicros": {"$gt": int(IDLE_SECONDS * 1_000_000)},
         }
-        look = {
+        find = {
             "aggregate": 1,
             "pipeline": [
                 {"$currentOp": {"idleSessions": True}},
@@ -56,7 +60,7 @@ class AbandonedTransactions:
             "cursor": {"batchSize": 1000},
         }
         try:
-            found = (await self._driver.admin.command(look))["cursor"]["firstBatch"]
+            found = (await self._driver.admin.command(find))["cursor"]["firstBatch"]
             if found:
                 sessions = [{"id": operation["lsid"]["id"]} for operation in found]
                 await self._driver.admin.command({"killSessions": sessions})

@@ -1,4 +1,4 @@
-"""Accounts in MongoDB; `backends.mongo.transfers` has the half that moves money."""
+"""Accounts in MongoDB; `backends.mongo.transfers` has the methods that move money."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from backends.mongo.driver import Session
 
 
-def _fits(owner_id: str | None, where: AccountFilter) -> list[Document]:
-    fits = created_between(where.created_after, where.created_before)
+def _conditions(owner_id: str | None, where: AccountFilter) -> list[Document]:
+    conditions = created_between(where.created_after, where.created_before)
     if owner_id is not None:
-        fits.append({"owner_id": object_id(owner_id)})
+        conditions.append({"owner_id": object_id(owner_id)})
     if where.currency is not None:
-        fits.append({"currency": where.currency})
-    return fits
+        conditions.append({"currency": where.currency})
+    return conditions
 
 
 class MongoAccountRepository(MongoLedger):
@@ -55,8 +55,8 @@ class MongoAccountRepository(MongoLedger):
     ) -> Account:
         """See the protocol.
 
-        The owner is written to, not only looked for, so that this and the deletion of the owner can't
-        both get through. Where there are no transactions there is no deletion of an owner either.
+        The transaction writes to the owner's document, so that it conflicts with a deletion of the owner.
+        Without transactions the backend doesn't delete owners either.
         """
         has_transactions = Capability.TRANSACTIONS in self._capabilities
         if idempotency is not None and not has_transactions:
@@ -86,7 +86,7 @@ class MongoAccountRepository(MongoLedger):
             except (DuplicateKey, NotFound) as refusal:
                 outcome = await self._find_outcome(owner_id, idempotency) if idempotency else None
                 if outcome is not None:
-                    return cast("Account", outcome)  # a fingerprint is of one kind of call
+                    return cast("Account", outcome)  # the fingerprint includes the operation
                 if isinstance(refusal, NotFound):
                     raise
                 raise AlreadyExists("account", "id") from refusal
@@ -138,13 +138,12 @@ class MongoAccountRepository(MongoLedger):
         """See the protocol."""
         accounts = self._accounts
         if Capability.TRANSACTIONS in self._capabilities:
-            # Otherwise a query sees what is changed while it runs: one account after a transfer, and the
-            # other before it.
+            # Without a snapshot, a query may see one account after a transfer and the other before it.
             accounts = accounts.with_options(read_concern=ReadConcern("snapshot"))
         return await fetch_page(
             self._driver,
             accounts,
-            _fits(owner_id, where),
+            _conditions(owner_id, where),
             account_row,
             Account,
             order=Order.by(sort),

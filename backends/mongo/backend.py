@@ -1,4 +1,4 @@
-"""Opens MongoDB: client, probe, repositories."""
+"""The MongoDB backend: opens the client, probes the server, creates the repositories."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from backends.mongo.counters import MongoCounterRepository
 from backends.mongo.driver import open_driver
 from backends.mongo.errors import connect_errors, translate_errors
 from backends.mongo.items import MongoItemRepository
-from backends.mongo.ownership import look
+from backends.mongo.ownership import read_occupancy
 from backends.mongo.rows import read_rows
 from backends.mongo.schema import REVISION
 from backends.mongo.users import MongoUserRepository
@@ -49,7 +49,7 @@ class MongoBackend:
         clock: Clock,
         id_source: IdSource,
     ) -> None:
-        """Take over the driver: `close` closes it."""
+        """Take ownership of the driver: `close` closes it."""
         self._driver = driver
         self._majority_wait_seconds = majority_wait_seconds
         self.server = server
@@ -97,9 +97,9 @@ class MongoBackend:
         return await read_rows(self._driver, kind, by=by, start=start, limit=limit)
 
     async def check_schema(self) -> None:
-        """See the protocol. Where the schema fits, what a dead process left undone is finished too."""
+        """See the protocol. If the schema matches, finish deletions that a dead process left."""
         with translate_errors():
-            found = await look(self._driver.database)
+            found = await read_occupancy(self._driver.database)
         applied = found.applied
         if applied is None or applied <= REVISION:
             found.refuse_foreign()
@@ -134,7 +134,7 @@ async def open_backend(settings: Settings, *, clock: Clock, id_source: IdSource)
 
 
 async def _probe(driver: Driver) -> tuple[ServerInfo, frozenset[Capability]]:
-    """Ask the server what it is: only a replica set or a sharded cluster has transactions.
+    """Return the server's version and capabilities; standalone servers have no transactions.
 
     https://www.mongodb.com/docs/manual/reference/command/hello/
     """

@@ -33,7 +33,7 @@ def _to_count(document: Document, now: datetime) -> Count:
 
 
 class MongoCounterRepository:
-    """`backends.protocols.CounterRepository`: an increment, or an upsert where nothing runs."""
+    """`backends.protocols.CounterRepository`: an increment, or an upsert if no counter is running."""
 
     def __init__(self, driver: Driver, *, clock: Clock) -> None:
         """Use this driver and this clock."""
@@ -64,7 +64,7 @@ class MongoCounterRepository:
                     if document is not None:
                         return _to_count(document, now)
             except DuplicateKey:
-                # Another began it between the two commands: now it is running.
+                # Another caller started the counter between the two commands.
                 continue
         raise Conflict(f"the counter kept changing in {TRIES} tries")
 
@@ -81,7 +81,7 @@ class MongoCounterRepository:
             await self._counters.delete_one({"_id": key})
 
     async def _sweep(self, now: datetime) -> None:
-        """Remove the counters that ended long ago, now and then: no instance reads them any more."""
+        """Remove counters that no instance reads any more; at most once per sweep interval."""
         if self._sweep_at is not None and self._sweep_at - COUNTER_SWEEP_INTERVAL <= now < self._sweep_at:
             return
         self._sweep_at = now + COUNTER_SWEEP_INTERVAL

@@ -1,7 +1,7 @@
-"""The one way from what PyMongo and Motor raise to `backends.errors`.
+"""Translates the errors of PyMongo and Motor to `backends.errors`.
 
-Errors are classified by class, by code and by the label that the server attaches, never by message text:
-`failures` has the table, and the words for an operator.
+Errors are classified by class, code and error label, never by message text. `failures` has the table of
+codes and their messages.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ DUPLICATE_KEY = 11000
 
 
 class DuplicateKey(Exception):
-    """A unique index refused a write; the repository says which entity's it is."""
+    """A unique index rejected a write; the repository knows the entity."""
 
     def __init__(self, field: str) -> None:
         super().__init__(field)
@@ -45,13 +45,13 @@ class DuplicateKey(Exception):
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn every failure of a driver into `DuplicateKey` or one of `backends.errors`."""
+    """Translate every driver error to `DuplicateKey` or one of `backends.errors`."""
     try:
         yield
     except DuplicateKeyError as exc:
         raise _duplicate_key(exc.details or {}) from _without_values(exc)
     except BulkWriteError as exc:
-        # What many inserts were refused for; the first that was ends a transaction.
+        # A bulk write lists every rejected write; in a transaction the first one ends it.
         error: Mapping[str, Any] = next(iter(exc.details["writeErrors"]), {})
         is_duplicate = error.get("code") == DUPLICATE_KEY
         raise (_duplicate_key(error) if is_duplicate else _translated(exc)) from _without_values(exc)
@@ -63,7 +63,7 @@ def translate_errors() -> Iterator[None]:
 
 @contextmanager
 def connect_errors() -> Iterator[None]:
-    """Translate what fails while connecting."""
+    """Translate the errors of connecting."""
     try:
         yield
     except OperationFailure as exc:
@@ -74,7 +74,7 @@ def connect_errors() -> Iterator[None]:
         raise connecting("" if words == "No servers found yet" else words, TERMS, kind=kind) from exc
     except PyMongoError as exc:
         if isinstance(exc, ConfigurationError) and exc.__cause__ is not None and "DNS" in str(exc):
-            raise connecting(str(exc), TERMS, kind="unavailable") from exc  # of mongodb+srv
+            raise connecting(str(exc), TERMS, kind="unavailable") from exc  # mongodb+srv only
         raise BackendError(f"the URL can't be used: {one_line(str(exc))}") from exc
     except OSError as exc:
         raise connecting(str(exc), TERMS, kind="failed") from exc
@@ -88,7 +88,7 @@ def _duplicate_key(details: Mapping[str, Any]) -> DuplicateKey:
 
 
 def _translated(exc: PyMongoError) -> BackendError:
-    """Return what a driver's error means."""
+    """Return the backend error for a driver's error."""
     code, words = _first(exc)
     if isinstance(exc, ServerSelectionTimeoutError) and not exc.has_error_label(TRANSIENT_TRANSACTION):
         return connecting(words, TERMS, kind="unavailable")
@@ -108,7 +108,7 @@ def _translated(exc: PyMongoError) -> BackendError:
 
 
 def _first(exc: PyMongoError) -> tuple[int | None, str]:
-    """Return the code and the server's words, without what a user gave; of many, the first's."""
+    """Return the code and the server's message without user data; of several errors, the first."""
     details: Mapping[str, Any] = (exc.details or {}) if isinstance(exc, OperationFailure) else {}
     error = next(iter(details.get("writeErrors", ())), details)
     code = error.get("code", exc.code if isinstance(exc, OperationFailure) else None)
@@ -116,11 +116,11 @@ def _first(exc: PyMongoError) -> tuple[int | None, str]:
 
 
 def _without_documents(words: str) -> str:
-    """Cut where a command, a document or the description of the topology begins."""
+    """Cut the message where a command, a document or the topology description begins."""
     return re.split(r", full error:|, Timeout:| dup key| ?\{", words, maxsplit=1)[0]
 
 
 def _without_values(exc: PyMongoError) -> PyMongoError:
-    """Return the error after taking what a user gave out of its text, which the log shows as the cause."""
+    """Return the error with user data removed from its text: the log shows it as the cause."""
     exc.args = (_without_documents(str(exc)), *exc.args[1:])
     return exc

@@ -1,4 +1,4 @@
-"""What MongoDB's codes mean: https://www.mongodb.com/docs/manual/reference/error-codes/."""
+"""Messages for MongoDB's error codes: https://www.mongodb.com/docs/manual/reference/error-codes/."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ _UNSUPPORTED = Failure("failed", "the server can't do this", _VERSION)
 FAILURES: dict[int, Failure] = {
     # Conflicts
     112: COLLISION,  # WriteConflict
-    251: COLLISION,  # NoSuchTransaction: the server gave it up
+    251: COLLISION,  # NoSuchTransaction: the server aborted it
     24: COLLISION,  # LockTimeout
-    # Who may do what
+    # Authentication and authorisation
     13: Failure("denied", "the user of the database may not do this", _ROLE),  # Unauthorized
     18: Failure("unavailable", "the password is wrong or the user unknown", _ACCOUNT),
     11: Failure("unavailable", "the user is unknown", _ACCOUNT),  # UserNotFound
@@ -69,7 +69,7 @@ FAILURES: dict[int, Failure] = {
         "there is a database whose name differs in upper and lower case only",
         "write its name in DATABASE_URL as the server does",
     ),
-    # What the server is
+    # Features of the server
     20: Failure(
         "failed",
         "the server has no transactions",
@@ -78,7 +78,7 @@ FAILURES: dict[int, Failure] = {
     59: _UNSUPPORTED,  # CommandNotFound
     115: _UNSUPPORTED,  # CommandNotSupported
     263: Failure("failed", "the server can't do this in a transaction", _VERSION),
-    303: _UNSUPPORTED,  # of servers that are compatible with MongoDB
+    303: _UNSUPPORTED,  # on MongoDB-compatible servers
     40324: _UNSUPPORTED,  # an unknown stage
     40415: _UNSUPPORTED,  # an unknown field
     # Resources
@@ -87,12 +87,12 @@ FAILURES: dict[int, Failure] = {
     146: _MEMORY,  # ExceededMemoryLimit
     292: _MEMORY,  # QueryExceededMemoryLimitNoDiskUseAllowed
     462: _BUSY,  # IngressRequestRateLimitExceeded
-    16500: _BUSY,  # of servers that are compatible with MongoDB
+    16500: _BUSY,  # on MongoDB-compatible servers
     50: _SLOW,  # MaxTimeMSExpired
     262: _SLOW,  # ExceededTimeLimit
     290: _SLOW,  # TransactionExceededLifetimeLimitSeconds
     11601: _SLOW,  # Interrupted
-    # The server comes and goes
+    # Outages and elections
     6: _UNREACHABLE,  # HostUnreachable
     7: _UNREACHABLE,  # HostNotFound
     89: _UNREACHABLE,  # NetworkTimeout
@@ -111,7 +111,7 @@ FAILURES: dict[int, Failure] = {
     13435: _PRIMARY,  # NotPrimaryNoSecondaryOk
     13436: _PRIMARY,  # NotPrimaryOrSecondary
 }
-"""By code."""
+"""The failure for each error code."""
 
 LOST = Failure("lost", "the connection to the server was lost", _TRY_AGAIN)
 NO_CONNECTION = Failure(

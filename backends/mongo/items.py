@@ -66,21 +66,21 @@ def _matches(id: str, owner_id: str | None, versions: Collection[int] | None) ->
     return matches
 
 
-def _fits(owner_id: str | None, where: ItemFilter) -> list[Document]:
-    fits = created_between(where.created_after, where.created_before)
+def _conditions(owner_id: str | None, where: ItemFilter) -> list[Document]:
+    conditions = created_between(where.created_after, where.created_before)
     if owner_id is not None:
-        fits.append({"owner_id": object_id(owner_id)})
+        conditions.append({"owner_id": object_id(owner_id)})
     if where.title is not None:
-        fits.append({"title": where.title})
+        conditions.append({"title": where.title})
     if where.q:
-        # Both fields are folded, so the expression has no case to ignore; every character is itself.
+        # Both fields are case-folded already, so the expression is case-sensitive and escaped.
         part = {"$regex": re.escape(fold_case(where.q))}
-        fits.append({"$or": [{"title_folded": part}, {"description_folded": part}]})
-    return fits
+        conditions.append({"$or": [{"title_folded": part}, {"description_folded": part}]})
+    return conditions
 
 
 class MongoItemRepository:
-    """`backends.protocols.ItemRepository`: a method is one command, but for what adds."""
+    """`backends.protocols.ItemRepository`: each method is one command, except `add` and `add_many`."""
 
     def __init__(
         self,
@@ -105,15 +105,15 @@ class MongoItemRepository:
     async def add(self, new: NewItem, *, owner_id: str) -> Item:
         """See the protocol.
 
-        The owner is looked for after the insert, not before: an owner who is there then was there
-        before, and whoever deletes that owner later sees the item. `MongoUserRepository.delete` has
-        the other half. Both may run any number of times at once for one owner, as a foreign key allows.
+        The owner is read after the insert, not before. If the owner exists then, a later deletion of the
+        owner finds the item; `MongoUserRepository.delete` is the counterpart. Any number of inserts and
+        deletions may run concurrently for one owner, as with a foreign key.
         """
         (item,) = await self._add([new], owner_id, self._insert_owned)
         return item
 
     async def add_many(self, new: Sequence[NewItem], *, owner_id: str) -> list[Item]:
-        """See the protocol; as `add`, each half a transaction."""
+        """See the protocol. Works like `add`; the inserts and their removal are each one transaction."""
         if Capability.TRANSACTIONS not in self._capabilities:
             raise NotSupported("items.add_many", Capability.TRANSACTIONS)
         return await self._add(new, owner_id, self._insert_all_owned)
@@ -144,7 +144,7 @@ class MongoItemRepository:
         return items
 
     async def _insert_owned(self, documents: list[Document]) -> bool:
-        """Insert the item; take it back and return False if it has no owner."""
+        """Insert the item; if it has no owner, delete it again and return False."""
         (document,) = documents
         async with self._driver.semaphore.slot():
             await self._items.insert_one(document)
@@ -154,7 +154,7 @@ class MongoItemRepository:
         return False
 
     async def _insert_all_owned(self, documents: list[Document]) -> bool:
-        """Insert the items of one owner; take them back and return False if they have none."""
+        """Insert the items of one owner; if the owner doesn't exist, delete them and return False."""
 
         async def insert(session: Session) -> None:
             await self._items.insert_many(documents, session=session)
@@ -196,7 +196,7 @@ class MongoItemRepository:
         return await fetch_page(
             self._driver,
             self._items,
-            _fits(owner_id, where),
+            _conditions(owner_id, where),
             _to_row,
             Item,
             order=Order.by(sort),
@@ -241,7 +241,7 @@ class MongoItemRepository:
             raise await self._refusal(id, owner_id)
 
     async def _refusal(self, id: str, owner_id: str | None) -> NotFound | NotOwner | VersionMismatch:
-        """Say why a guarded write matched nothing: a second look, on the way to an error only."""
+        """Return why a guarded write matched nothing; reads again, on the error path only."""
         with translate_errors():
             document = await self._items.find_one({"_id": object_id(id)}, {"owner_id": 1})
         if document is None:

@@ -1,4 +1,4 @@
-"""Documents by their id."""
+"""Batched look-ups of documents by id (a DataLoader)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class ById(Generic[T]):
-    """Finds what a collection has under an id, several at once."""
+    """A DataLoader for one collection: look-ups of concurrent callers share a query."""
 
     def __init__(
         self,
@@ -26,13 +26,13 @@ class ById(Generic[T]):
         *,
         projection: Filter | None = None,
     ) -> None:
-        """Describe the look-up.
+        """Configure the look-up.
 
         Args:
-            driver: Where the collection is.
-            collection: Where to look.
-            to_model: Makes a model of a document.
-            projection: What of a document that needs; None for all.
+            driver: The driver that runs the queries.
+            collection: The collection to read.
+            to_model: Maps a document to a model.
+            projection: The fields that `to_model` needs; None for all.
         """
         self._semaphore = driver.semaphore
         self._collection = collection
@@ -41,11 +41,11 @@ class ById(Generic[T]):
         self._loader = DataLoader(self._find)
 
     async def get(self, id: str) -> T | None:
-        """Return what has this id; None if nothing has."""
+        """Return the model with this id, or None."""
         return await self._loader.load(id)
 
     async def _find(self, ids: Sequence[str]) -> dict[str, T]:
-        # The server has a shorter way for a single id than for any condition.
+        # The server has a fast path for equality on `_id`.
         where = object_id(ids[0]) if len(ids) == 1 else {"$in": [object_id(id_) for id_ in ids]}
         async with self._semaphore.slot():
             with translate_errors():

@@ -1,7 +1,7 @@
 """Tells EitherDB's collections from those of other applications, by their validators and indexes.
 
-A collection is made together with its validator, so one that an interrupted step left is recognised too.
-Nothing is written.
+A collection is created together with its validator, so a collection of an interrupted step is recognised
+too. This module only reads.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ LOCK_ID = "migrations"
 """The `_id` of the one document in `MIGRATIONS_LOCK`."""
 
 UNDOING = "undoing"
-"""The field of a step's record that says that the step is being undone: its collections may be gone."""
+"""The field of a step's record that marks a downgrade in progress: the collections may be gone."""
 
 MOST_RECORDS = 10_000
-"""More than any history has."""
+"""The most records that are read; no history has more."""
 
 _NUMBER = re.compile(r"(?!0000)[0-9]{4}")
 NAMES = frozenset(spec.name for spec in COLLECTIONS)
-"""The collections that the newest step leaves."""
+"""The collections after the newest step."""
 
 
 class Occupancy:
-    """What is in the database under the names that EitherDB uses.
+    """The existing collections and views that have a name that EitherDB uses.
 
     Attributes:
-        recognised: The collections that are EitherDB's, that of the lock among them.
+        recognised: The collections that belong to EitherDB, the lock's included.
     """
 
     def __init__(self, kinds: Mapping[str, str], recognised: set[str], records: Sequence[Document]) -> None:
-        """Judge what was found.
+        """Store the result of a look at the database.
 
         Args:
-            kinds: What has one of our names, with its kind.
-            recognised: What of it is EitherDB's.
+            kinds: The kind of each existing collection or view, by name.
+            recognised: The names that belong to EitherDB.
             records: The documents of `schema_migrations`.
         """
         self._kinds = kinds
@@ -51,10 +51,10 @@ class Occupancy:
 
     @property
     def applied(self) -> str | None:
-        """The newest recorded step, of this or of a newer EitherDB; None if none is.
+        """The newest recorded step, of this or a newer EitherDB; None if no step is recorded.
 
         Raises:
-            ForeignSchema: Another application's are recorded.
+            ForeignSchema: The records belong to another application.
         """
         kind = self._kinds.get(MIGRATIONS, "collection")
         if not self._records and kind == "collection":
@@ -67,13 +67,13 @@ class Occupancy:
         return max(numbers)
 
     def refuse_foreign(self, *, among: Iterable[str] = NAMES) -> None:
-        """Refuse to go on where something has one of our names and is not EitherDB's.
+        """Raise if another application uses one of EitherDB's names.
 
         Args:
-            among: The collections whose names are looked at; that of the lock always is.
+            among: The names to check; the lock's is always checked too.
 
         Raises:
-            ForeignSchema: With the names.
+            ForeignSchema: Names the collections and views.
         """
         names = {*among, MIGRATIONS_LOCK} - self.recognised
         foreign = [f"{kind} {name}" for name, kind in self._kinds.items() if name in names]
@@ -81,8 +81,8 @@ class Occupancy:
             raise ForeignSchema.occupied(foreign)
 
 
-async def look(database: Database) -> Occupancy:
-    """Return what is in the database under our names."""
+async def read_occupancy(database: Database) -> Occupancy:
+    """Read which of EitherDB's names are in use, and by what."""
     names = [*NAMES, MIGRATIONS, MIGRATIONS_LOCK]
     reply = await database.command({"listCollections": 1, "filter": {"name": {"$in": names}}})
     options = {found["name"]: found.get("options", {}) for found in reply["cursor"]["firstBatch"]}
@@ -93,8 +93,8 @@ async def look(database: Database) -> Occupancy:
         if kinds.get(spec.name) == "collection" and await _is_ours(database, spec, options[spec.name])
     }
     if kinds.get(MIGRATIONS_LOCK) == "collection" and "validator" not in options[MIGRATIONS_LOCK]:
-        stranger = await database[MIGRATIONS_LOCK].find_one({"_id": {"$ne": LOCK_ID}})
-        recognised |= set() if stranger else {MIGRATIONS_LOCK}
+        foreign = await database[MIGRATIONS_LOCK].find_one({"_id": {"$ne": LOCK_ID}})
+        recognised |= set() if foreign else {MIGRATIONS_LOCK}
     records = []
     if MIGRATIONS in kinds:
         records = (
@@ -110,7 +110,7 @@ def _kind(found: Document) -> str:
 
 
 async def _is_ours(database: Database, spec: CollectionSpec, options: Mapping[str, Any]) -> bool:
-    """Tell by most of the validator's fields; or, where somebody changed it by hand, by the indexes."""
+    """Return whether most of the validator's fields match, or, after a manual change, the indexes."""
     schema = options.get("validator", {}).get("$jsonSchema", {})
     fields, ours = schema.get("properties", {}), spec.validator["$jsonSchema"]["properties"]
     same = [name for name in ours if fields.get(name) == ours[name]]

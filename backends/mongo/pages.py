@@ -1,4 +1,4 @@
-"""A page of a list and the count of the whole list, in one command."""
+"""Reads a page of a list and the count of the whole list in one command."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order of documents: a field and then the id, both in one direction.
+    """A sort order: a field and then the id as tie-breaker, both in the same direction.
 
-    Where the field is unique it is the whole order, and the index on it serves it.
+    A unique field needs no tie-breaker, and its own index serves the order.
     """
 
     field: str
@@ -32,35 +32,35 @@ class Order:
 
     @classmethod
     def by(cls, sort: str, *, unique: Names[str] = ()) -> Order:
-        """Read a `sort` of the protocols, `title` or `-title`; some fields are unique."""
+        """Parse a protocol's `sort`, such as `title` or `-title`; `unique` names the unique fields."""
         field = sort.removeprefix("-")
         return cls(field, descending=sort.startswith("-"), unique=field in unique)
 
     @property
     def keys(self) -> Sort:
-        """What `sort` wants."""
+        """The keys for the cursor's `sort`."""
         direction = -1 if self.descending else 1
         by_field = (self.field, direction)
         return (by_field,) if self.unique else (by_field, ("_id", direction))
 
     def behind(self, position: Position) -> Document:
-        """Return the condition that documents behind a position fulfil."""
+        """Return the keyset condition: it matches the documents after a position."""
         operator = "$lt" if self.descending else "$gt"
         key = _stored(position.key)
         if self.unique:
             return {self.field: {operator: key}}
-        # The first condition bounds the walk of the index; the second decides among equal keys.
+        # The first condition bounds the index scan; the second is the tie-breaker among equal keys.
         tie_break = [{self.field: {operator: key}}, {"_id": {operator: object_id(position.id)}}]
         return {self.field: {f"{operator}e": key}, "$or": tie_break}
 
     def position(self, document: Document) -> Position:
-        """Return the place just behind a document."""
+        """Return the keyset position of a document."""
         key = document[self.field]
         return Position(key.replace(tzinfo=UTC) if isinstance(key, datetime) else key, str(document["_id"]))
 
 
 def created_between(after: datetime | None, before: datetime | None) -> list[Document]:
-    """Return the conditions on `created_at`; None is no bound."""
+    """Return the conditions on `created_at`; None means no bound."""
     bounds = {"$gt": after, "$lt": before}
     return [{"created_at": {name: _stored(time)}} for name, time in bounds.items() if time is not None]
 
@@ -78,19 +78,19 @@ async def fetch_page(
     after: Position | None,
     count: bool,
 ) -> Page[R]:
-    """Find a page, and one document more to see whether another page follows, by one command.
+    """Read a page in one command, plus one document that tells whether another page follows.
 
     Args:
-        driver: Where the collection is.
-        collection: Where to look.
-        where: What the documents of the list fulfil, all of it.
-        to_row: Maps a document.
-        record: What a document is.
-        order: Of the list.
-        skip: See the protocol, like the rest.
-        limit: The same.
-        after: The same.
-        count: The same.
+        driver: The driver that runs the command.
+        collection: The collection to read.
+        where: The conditions of the list; all must hold.
+        to_row: Maps a document to a row.
+        record: The model of a row.
+        order: The sort order of the list.
+        skip: See the protocol.
+        limit: See the protocol.
+        after: See the protocol.
+        count: See the protocol.
     """
     total = {"$match": _all_of(where)}, {"$count": _COUNT}
     if limit:
@@ -104,7 +104,7 @@ async def fetch_page(
     found: list[Document] = []
     if pipeline:
         with translate_errors():
-            # In one batch, which is not full: else the server could not tell that nothing follows.
+            # One batch with room to spare: after a full batch the server keeps the cursor open.
             found = await driver.aggregate(collection, pipeline, batch_size=limit + 3)
     counted = found.pop()[_COUNT] if count and found and "_id" not in found[-1] else 0
     more = len(found) > limit
@@ -117,7 +117,7 @@ async def fetch_page(
 
 
 _COUNT = "count"
-"""The one field of the document that comes last, and has no id: an empty list has no such document."""
+"""The only field of the last document, which has no id; an empty list has no such document."""
 
 
 def _all_of(conditions: list[Document]) -> Document:

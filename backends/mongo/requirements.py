@@ -1,4 +1,4 @@
-"""What MongoDB must be, and what its user must be allowed: a few commands, one table of requirements."""
+"""The requirements for the MongoDB server and the privileges of its user."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from backends.mongo.driver import Driver
 
 MIN_VERSION = (5, 0)
-"""Reads of one snapshot outside of transactions came with it; the server's and its features' version."""
+"""The first version with snapshot reads outside transactions.
+
+Applies to the server's version and its feature compatibility version.
+"""
 
 _ROWS = ("find", "insert", "update", "remove")
-_KEPT_ROWS = ("find", "insert")  # what is written there never changes
+_KEPT_ROWS = ("find", "insert")  # for append-only collections
 _SCHEMA = ("createCollection", "dropCollection", "collMod", "createIndex", "dropIndex", "listIndexes")
 
 # https://www.mongodb.com/docs/manual/reference/privilege-actions/
@@ -43,22 +46,22 @@ ACTIONS: Mapping[Purpose, Mapping[str, tuple[str, ...]]] = {
         MIGRATIONS_LOCK: _ROWS,
     },
 }
-"""What is done with each collection; with the name "" it is done with the database."""
+"""The actions on each collection; the name "" stands for the database."""
 
 ROLES = {Purpose.SERVE: ("readWrite",), Purpose.MIGRATE: ("readWrite", "dbAdmin")}
-"""The built-in roles that have these actions, and more."""
+"""The built-in roles that include these actions."""
 
 
 async def unmet(
     driver: Driver, version: str, purpose: Purpose, *, wait_seconds: float
 ) -> list[UnmetRequirement]:
-    """Ask the server for all that the purpose needs.
+    """Return the requirements of the purpose that the server doesn't meet.
 
     Args:
-        driver: Connected.
-        version: The server's.
-        purpose: What the database is opened for.
-        wait_seconds: How long a majority of the replica set may take to confirm a write.
+        driver: A connected driver.
+        version: The server's version.
+        purpose: The purpose for which the database is opened.
+        wait_seconds: The time that a majority of the replica set has to confirm a write.
     """
     found = [*_old_server(version)]
     with translate_errors():
@@ -86,7 +89,7 @@ def _old_server(version: str) -> Iterator[UnmetRequirement]:
 
 
 async def _feature_version(driver: Driver) -> str | None:
-    """Return which version's features are turned on; None if the user may not ask, or a router is asked."""
+    """Return the feature compatibility version; None on a router or without the privilege to read it."""
     try:
         reply = await driver.admin.command({"getParameter": 1, "featureCompatibilityVersion": 1})
     except OperationFailure:
@@ -106,7 +109,10 @@ def _old_features(version: str | None) -> Iterator[UnmetRequirement]:
 
 
 def _not_primary(hello: Mapping[str, Any]) -> Iterator[UnmetRequirement]:
-    """https://www.mongodb.com/docs/manual/reference/command/hello/ ."""
+    """Report a member that isn't the primary.
+
+    https://www.mongodb.com/docs/manual/reference/command/hello/
+    """
     if hello.get("isWritablePrimary"):
         return
     if hello.get("isreplicaset"):
@@ -129,7 +135,7 @@ def _not_primary(hello: Mapping[str, Any]) -> Iterator[UnmetRequirement]:
 
 
 def _denied(auth: Mapping[str, Any], database: str, purpose: Purpose) -> Iterator[UnmetRequirement]:
-    """Compare the user's privileges with the needed ones; without a user the server demands none.
+    """Report missing privileges; without a user, the server has no access control.
 
     https://www.mongodb.com/docs/manual/reference/command/connectionStatus/
     """
@@ -155,7 +161,10 @@ def _denied(auth: Mapping[str, Any], database: str, purpose: Purpose) -> Iterato
 
 
 def _allowed(privileges: Iterable[Mapping[str, Any]], database: str, collection: str) -> set[str]:
-    """https://www.mongodb.com/docs/manual/reference/resource-document/ ."""
+    """Return the actions that the privileges allow on a collection.
+
+    https://www.mongodb.com/docs/manual/reference/resource-document/
+    """
     return {
         action
         for privilege in privileges
@@ -171,7 +180,7 @@ def _allowed(privileges: Iterable[Mapping[str, Any]], database: str, collection:
 async def _try_to_write(
     driver: Driver, purpose: Purpose, wait_seconds: float
 ) -> AsyncIterator[UnmetRequirement]:
-    """Change nothing, as durably as every write is made: no document has the id that this looks for."""
+    """Send an update that matches no document, with the write concern of every write."""
     collection = MIGRATIONS if purpose is Purpose.MIGRATE else COUNTERS.name
     write = {
         "update": collection,
@@ -217,7 +226,7 @@ def _no_journal(message: str) -> UnmetRequirement:
 # https://www.mongodb.com/docs/manual/reference/error-codes/
 _REFUSED = {
     13: _no_user,  # Unauthorized
-    2: _no_journal,  # BadValue: it has no journal
+    2: _no_journal,  # BadValue: the server has no journal
 }
 
 

@@ -1,4 +1,4 @@
-"""Documents as they are stored, without what the repositories make of them."""
+"""Reads documents as they are stored, without the repositories' mapping."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from backends.rows.stored import Fields, Place, Problem, RowKind, StoredRow
 if TYPE_CHECKING:
     from backends.mongo.driver import Document, Driver
 
-# What can't be decoded must not hide the documents beside it.
+# A value that can't be decoded must not make the other documents unreadable.
 _ANYTHING: CodecOptions[Any] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="surrogateescape"
 )
@@ -64,23 +64,23 @@ def _read(value: Any) -> Any:
 
 
 def _problems(kind: RowKind, document: Document) -> tuple[Problem, ...]:
-    """Look at what only this backend stores."""
+    """Check the fields that only this backend stores."""
     if kind != "users" or isinstance(document.get("accounts_opened"), int):
         return ()
     return (Problem("accounts_opened", "should be an integer"),)
 
 
 def _of_its_type(name: str) -> Document:
-    """Return the condition that a field is of its type, in the words of the partial indexes."""
+    """Return the condition that a field has its type, in the form that the partial indexes use."""
     if name.endswith("_id") or name == "ordered_by":
         return ANY_ID
     return {"$gte": 0} if name.endswith("_version") else {"$gt": ""}
 
 
 def _from(names: Sequence[str], start: Place) -> Document:
-    """Return the condition that a document stands at a place or behind it."""
+    """Return the keyset condition: it matches the document at a place and those after it."""
     if names == ("_id",):
-        # An expression compares values of all types: any may be an `_id`.
+        # `$expr` compares values of all types, and an `_id` may have any type.
         return {"$expr": {"$gte": ["$_id", {"$literal": start[0]}]}}
     (first, *others), (value, *values) = names, start
     if not others:

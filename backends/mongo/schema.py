@@ -1,4 +1,4 @@
-"""Collections, validators and indexes. Every change here needs a step in `migrations/mongo/steps`."""
+"""Collections, validators and indexes. Every change needs a step in `migrations/mongo/steps`."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from backends.ids import is_id
 from backends.models import MAX_MINOR
 
 REVISION = "0004"
-"""The step of `migrations/mongo` that these definitions are the result of."""
+"""The newest step of `migrations/mongo`; its result is defined here."""
 
 MIGRATIONS = "schema_migrations"
 """The collection that records the applied steps: `{_id: "0001", name, applied_at}`."""
 
 MIGRATIONS_LOCK = "schema_migrations_lock"
-"""The collection with the lease of whoever migrates."""
+"""The collection with the lease of the running migration."""
 
 DELETED_USERS_KEPT_SECONDS = 7 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
 class IndexSpec:
-    """An index: its keys with 1 or -1, and what else it does."""
+    """An index: its keys, each with 1 or -1, and its options."""
 
     keys: tuple[tuple[str, int], ...]
     unique: bool = False
     expire_after_seconds: int | None = None
     only: dict[str, Any] | None = None
-    """Which documents are in it, as a filter; None for all."""
+    """The filter of a partial index; None for all documents."""
 
     @property
     def name(self) -> str:
-        """Named as in SQL: `ix_items_owner_id_created_at__id` says what is in it."""
+        """The name, which lists the keys as in SQL: `ix_items_owner_id_created_at__id`."""
         return ("uq_" if self.unique else "ix_") + "_".join(field for field, _ in self.keys)
 
     @property
     def options(self) -> dict[str, Any]:
-        """What `create_index` takes besides the keys."""
+        """The options of `create_index`."""
         options: dict[str, Any] = {"name": self.name}
         if self.unique:
             options["unique"] = True
@@ -52,7 +52,7 @@ class IndexSpec:
 
 @dataclass(frozen=True, slots=True)
 class CollectionSpec:
-    """A collection: what a document must look like, and its indexes."""
+    """A collection: its validator and its indexes."""
 
     name: str
     validator: dict[str, Any]
@@ -60,7 +60,7 @@ class CollectionSpec:
 
 
 def _documents(**fields: dict[str, Any]) -> dict[str, Any]:
-    """Every field is there in every document, null included, and no other field is."""
+    """Return a validator that requires every field, null included, and allows no other."""
     properties = {"_id": {"bsonType": "objectId"}, **fields}
     return {
         "$jsonSchema": {
@@ -73,7 +73,7 @@ def _documents(**fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(max_length: int, *, min_length: int = 0, nullable: bool = False) -> dict[str, Any]:
-    """Text, its length in code points."""
+    """Return the schema of a text field; its length is in code points."""
     return {
         "bsonType": ["string", "null"] if nullable else "string",
         "minLength": min_length,
@@ -94,13 +94,13 @@ USERS = CollectionSpec(
         created_at={"bsonType": "date"},
         version=_INTEGER,
         session_version=_INTEGER,
-        # Written when an account is added, so that this collides with the deletion of the owner.
+        # Incremented when an account is added, so that it conflicts with a deletion of the owner.
         accounts_opened=_INTEGER,
     ),
     indexes=(
-        # Serves the list by address too, either way round.
+        # Serves the list by email too, in both directions.
         IndexSpec(keys=(("email", 1),), unique=True),
-        # Serves the list of all users by time, either way round.
+        # Serves the list of all users by time, in both directions.
         IndexSpec(keys=(("created_at", -1), ("_id", -1))),
     ),
 )
@@ -113,15 +113,15 @@ ITEMS = CollectionSpec(
         owner_id={"bsonType": "objectId"},
         created_at={"bsonType": "date"},
         version=_INTEGER,
-        # `models.fold_case` of the two texts, which may be longer than they are.
+        # `models.fold_case` of the two texts; folding may lengthen a text.
         title_folded={"bsonType": "string"},
         description_folded={"bsonType": ["string", "null"]},
     ),
     indexes=(
-        # Serve a superuser's list of all items, by time and by title, either way round.
+        # Serve a superuser's list of all items by time and by title, in both directions.
         IndexSpec(keys=(("created_at", -1), ("_id", -1))),
         IndexSpec(keys=(("title", 1), ("_id", 1))),
-        # Serve an owner's list and its count, and find what a deleted owner takes along.
+        # Serve an owner's list and its count, and find the items of a deleted owner.
         IndexSpec(keys=(("owner_id", 1), ("created_at", -1), ("_id", -1))),
         IndexSpec(keys=(("owner_id", 1), ("title", 1), ("_id", 1))),
     ),
@@ -152,10 +152,10 @@ ACCOUNTS = CollectionSpec(
     ),
 )
 
-# An ObjectId, in words that the planner can follow from an equality.
+# Matches any ObjectId, in a form that the planner can derive from an equality.
 ANY_ID = {"$gt": ObjectId("0" * 24)}
 
-# The ledger: documents are added and never changed.
+# The append-only ledger.
 TRANSFERS = CollectionSpec(
     name="transfers",
     validator=_documents(
@@ -174,13 +174,13 @@ TRANSFERS = CollectionSpec(
         to_version=_INTEGER_OR_NULL,
     ),
     indexes=(
-        # Forbids a second payment.
+        # Prevents a second payment with the same idempotency key.
         IndexSpec(
             keys=(("ordered_by", 1), ("idempotency_key", 1)),
             unique=True,
             only={"idempotency_key": {"$gt": ""}},
         ),
-        # Forbid that two entries begin from one balance, and serve the statement.
+        # Prevent two entries from the same account version, and serve the statement.
         IndexSpec(
             keys=(("from_account_id", 1), ("from_version", 1)),
             unique=True,
@@ -189,14 +189,14 @@ TRANSFERS = CollectionSpec(
         IndexSpec(
             keys=(("to_account_id", 1), ("to_version", 1)), unique=True, only={"to_account_id": ANY_ID}
         ),
-        # Serve a superuser's list of all entries, and the two halves of an owner's.
+        # Serve a superuser's list of all entries, and both sides of an owner's list.
         IndexSpec(keys=(("created_at", -1), ("_id", -1))),
         IndexSpec(keys=(("from_owner_id", 1), ("created_at", -1), ("_id", -1))),
         IndexSpec(keys=(("to_owner_id", 1), ("created_at", -1), ("_id", -1))),
     ),
 )
 
-# What became of a call that had an idempotency key: `backends.idempotency.write_outcome`.
+# The outcomes of calls with an idempotency key: `backends.idempotency.write_outcome`.
 IDEMPOTENCY_KEYS = CollectionSpec(
     name="idempotency_keys",
     validator=_documents(
@@ -209,7 +209,7 @@ IDEMPOTENCY_KEYS = CollectionSpec(
     indexes=(IndexSpec(keys=(("owner_id", 1), ("key", 1)), unique=True),),
 )
 
-# Of `backends.protocols.CounterRepository`; the key is the `_id`.
+# For `backends.protocols.CounterRepository`; the key is the `_id`.
 COUNTERS = CollectionSpec(
     name="counters",
     validator=_documents(
@@ -217,11 +217,11 @@ COUNTERS = CollectionSpec(
         value=_INTEGER,
         ends_at={"bsonType": "date"},
     ),
-    # Finds the ones that ended. No TTL: the server's clock is not the one that the counters go by.
+    # Finds expired counters. Not a TTL index: counters use the application's clock, not the server's.
     indexes=(IndexSpec(keys=(("ends_at", 1),)),),
 )
 
-# Who was deleted lately: `MongoUserRepository.delete` says why that is kept.
+# Recently deleted users: `MongoUserRepository.delete` explains why they are recorded.
 DELETED_USERS = CollectionSpec(
     name="deleted_users",
     validator=_documents(deleted_at={"bsonType": "date"}),
@@ -232,5 +232,5 @@ COLLECTIONS = (USERS, ITEMS, ACCOUNTS, TRANSFERS, IDEMPOTENCY_KEYS, DELETED_USER
 
 
 def object_id(text: str) -> ObjectId | None:
-    """Return the native form of an id. Text that is no id gives None, which no stored field holds."""
+    """Return the ObjectId; None for an invalid id, which matches no stored field."""
     return ObjectId(text) if is_id(text) else None

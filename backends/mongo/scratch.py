@@ -1,4 +1,4 @@
-"""Scratch places on MongoDB: a database of its own on the server."""
+"""Scratch databases on a MongoDB server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def open_scratch(settings: Settings) -> Scratch:
         driver = open_driver(scratch_settings)
     try:
         with connect_errors():
-            # First what removes it: who may not do that is refused before anything is made.
+            # Drop first: without the privilege to drop it, no database is created.
             await driver.database.command("dropDatabase")
             await driver.database[_NUMBERS].insert_one({})
     except BackendError as exc:
@@ -48,7 +48,7 @@ async def open_scratch(settings: Settings) -> Scratch:
 def _named(url: str, name: str) -> str:
     """Return the URL of another database on the same server, for the same user.
 
-    A user is looked for in the database that the URL names unless it says otherwise
+    `authSource` defaults to the database in the URL, so the result names it explicitly
     (https://www.mongodb.com/docs/manual/reference/connection-string-options/).
     """
     parts = urlsplit(url)
@@ -62,7 +62,7 @@ class MongoScratch:
     """`backends.scratch.Scratch` on a connected driver."""
 
     def __init__(self, driver: Driver, settings: Settings) -> None:
-        """Take over the driver."""
+        """Take ownership of the driver."""
         self._driver = driver
         self.settings = settings
 
@@ -73,11 +73,11 @@ class MongoScratch:
             await asyncio.gather(*(database[spec.name].delete_many({}) for spec in COLLECTIONS))
 
     async def durability_faults(self) -> list[str]:
-        """See `Scratch`. Each write asks for the journals of a majority, which only memory can't keep."""
+        """See `Scratch`. Every write waits for the journal; only an in-memory engine loses it."""
         try:
             status = await self._driver.admin.command("serverStatus")
         except OperationFailure:
-            return []  # it takes another role to ask
+            return []  # the command needs another role
         engine = status.get("storageEngine", {})
         return (
             []
@@ -131,6 +131,6 @@ class _MongoTransaction:
         await self._session.end_session()
 
     async def roll_back(self) -> None:
-        with suppress(PyMongoError):  # it ended by an error, or while it was committed
+        with suppress(PyMongoError):  # an error or a failed commit has ended the transaction
             await self._session.abort_transaction()
         await self._session.end_session()

@@ -1,4 +1,4 @@
-"""A transaction as MongoDB's drivers specification wants it run, with bounded retries."""
+"""Transactions as MongoDB's driver specification describes them, with bounded retries."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ T = TypeVar("T")
 async def in_transaction(
     driver: Driver, body: Callable[[Session], Awaitable[T]], *, deadline_seconds: float
 ) -> T:
-    """Run the body in a transaction, again if it collides with another; return what it returned.
+    """Run the body in a transaction, retry after a write conflict, and return the body's result.
 
-    The body must do nothing but commands in the session it gets: it may run more than once.
+    The body may run more than once: it must only run commands in the given session.
 
     Raises:
-        Conflict: Every try collided; nothing was changed.
-        Unavailable: The connection was lost in every try, or the commit's outcome could not be learnt.
+        Conflict: Every attempt conflicted; nothing was changed.
+        Unavailable: Every attempt lost the connection, or the outcome of the commit is unknown.
     """
-    with _lost_connections_told_apart():
+    with _connection_lost_translated():
         return await retry_conflicts(lambda: _attempt(driver, body), deadline_seconds=deadline_seconds)
 
 
 async def transact(driver: Driver, body: Callable[[Session], Awaitable[T]]) -> T:
-    """Run the body in a transaction once; return what it returned.
+    """Run the body in a transaction once, and return the body's result.
 
     Raises:
-        Conflict: It collided; nothing was changed.
-        ConnectionLost: It may have been done.
-        Unavailable: The same, after a time limit.
+        Conflict: The transaction conflicted with another; nothing was changed.
+        ConnectionLost: The transaction may have been committed.
+        Unavailable: The transaction may have been committed, after a timeout.
     """
-    with _lost_connections_told_apart():
+    with _connection_lost_translated():
         return await _attempt(driver, body)
 
 
 @contextmanager
-def _lost_connections_told_apart() -> Iterator[None]:
-    """Raise ConnectionLost where that was the reason: before a commit it is labelled as a collision is."""
+def _connection_lost_translated() -> Iterator[None]:
+    """Raise ConnectionLost for a lost connection, which has the error label of a write conflict."""
     try:
         yield
     except Conflict as exc:
@@ -71,7 +71,7 @@ async def _attempt(driver: Driver, body: Callable[[Session], Awaitable[T]]) -> T
 
 
 async def _commit(session: Session) -> None:
-    """Commit; while the outcome is unknown, commit again, which the server does at most once.
+    """Commit, and retry while the outcome is unknown; the server commits at most once.
 
     https://www.mongodb.com/docs/manual/core/transactions-in-applications/
     """

@@ -1,4 +1,4 @@
-"""The ledger in MongoDB: the half of `AccountRepository` that moves money."""
+"""The ledger in MongoDB: the methods of `AccountRepository` that move money."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _FIELDS = (
 
 
 def account_row(document: Document) -> Row:
-    """Map a document of `accounts`."""
+    """Map a document of `accounts` to a row."""
     try:
         return {
             "id": str(document["_id"]),
@@ -87,7 +87,7 @@ def _to_transfer(document: Document) -> Transfer:
 
 
 def _read(value: Any) -> Any:
-    """Return a field's value as a row has it."""
+    """Map a stored value to a row's value."""
     match value:
         case ObjectId():
             return str(value)
@@ -104,7 +104,7 @@ def _to_document(transfer: Transfer) -> Document:
 
 
 def _written(name: str, value: Any) -> Any:
-    """Return a field's value as it is stored; null stays null."""
+    """Map a row's value to the stored value; null stays null."""
     if value is None:
         return None
     if name in {"id", "ordered_by"} or name.endswith("_id"):
@@ -113,7 +113,7 @@ def _written(name: str, value: Any) -> Any:
 
 
 def _guards(posting: Posting, account_id: str, currency: str | None) -> Document:
-    """Return what an account must fulfil to let a posting change it; a currency of None is any."""
+    """Return the conditions on an account for a posting; a currency of None means any."""
     guards: Document = {"_id": object_id(account_id)}
     if currency is not None:
         guards["currency"] = currency
@@ -125,7 +125,7 @@ def _guards(posting: Posting, account_id: str, currency: str | None) -> Document
 
 
 class MongoLedger(Ledger):
-    """Entries and their accounts change in one transaction, which locks accounts in the order of ids."""
+    """Writes an entry and its accounts in one transaction; locks the accounts in the order of their ids."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class MongoLedger(Ledger):
         clock: Clock,
         id_source: IdSource,
     ) -> None:
-        """Use this driver, this clock and this source of ids."""
+        """Use this driver, clock and source of ids."""
         super().__init__(
             capabilities=capabilities,
             wait_timeout_seconds=wait_timeout_seconds,
@@ -170,9 +170,9 @@ class MongoLedger(Ledger):
             raise
 
     async def _write(self, session: Session, posting: Posting) -> Transfer:
-        """Keep the outcome, change the accounts, add the entry: all in the session's transaction.
+        """Store the outcome, change the accounts and add the entry in the session's transaction.
 
-        The key first: a call that was carried out before ends there, and nobody waits for its accounts.
+        The idempotency key comes first: a repeated call fails there and locks no account.
         """
         if posting.idempotency is not None:
             kept = self._kept(EntryId(posting.id), posting.ordered_by, posting.idempotency)
@@ -202,7 +202,7 @@ class MongoLedger(Ledger):
         return transfer
 
     def _kept(self, outcome: Outcome, owner_id: str, idempotency: Idempotency) -> Document:
-        """Return the document that keeps an outcome."""
+        """Return the document that stores an outcome."""
         return {
             "owner_id": object_id(owner_id),
             "key": idempotency.key,
@@ -243,16 +243,16 @@ class MongoLedger(Ledger):
         count: bool = True,
     ) -> Page[Transfer]:
         """See the protocol."""
-        fits = created_between(where.created_after, where.created_before)
+        conditions = created_between(where.created_after, where.created_before)
         if owner_id is not None:
             owner = object_id(owner_id)
             either = [{"from_owner_id": owner}, {"to_owner_id": owner}]
-            # A malformed id is null here, and so is the owner of a side that an entry lacks.
-            fits.append({"_id": None} if owner is None else {"$or": either})
+            # An invalid id becomes null, which would match an entry's missing side.
+            conditions.append({"_id": None} if owner is None else {"$or": either})
         return await fetch_page(
             self._driver,
             self._transfers,
-            fits,
+            conditions,
             _to_row,
             Transfer,
             order=Order.by(sort),

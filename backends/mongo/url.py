@@ -1,4 +1,4 @@
-"""What MongoDB's URL means: PyMongo reads most of it, after each option was looked at here.
+"""Validates the options of MongoDB's URL; PyMongo parses most of them.
 
 https://www.mongodb.com/docs/manual/reference/connection-string-options/ lists the options.
 """
@@ -53,15 +53,15 @@ def _app_name(value: str) -> str:
 
 
 def _of_driver(name: str) -> Parse:
-    """Let PyMongo check the value: in a URL it would only warn of a wrong one, and go on without it."""
+    """Let PyMongo validate the value; for an invalid value in a URL it only warns, then ignores it."""
 
     def parse(value: str) -> str:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)  # such as of a compressor that is not installed
+            warnings.simplefilter("error", UserWarning)  # for example, a compressor that is not installed
             try:
                 common.validate(name, value)
             except (ValueError, TypeError, ConfigurationError, UserWarning) as exc:
-                # PyMongo shows the value. Of those that are secret it takes any text.
+                # PyMongo's message shows the value. Secret options accept any text, so they never fail.
                 raise ValueError(f"not a valid value: {exc}") from None
         return value
 
@@ -69,7 +69,7 @@ def _of_driver(name: str) -> Parse:
 
 
 def _mechanism_properties(value: str) -> str:
-    """Check the value without showing it: it may be a session's token."""
+    """Validate the value without showing it: it may contain a session token."""
     try:
         common.validate("authmechanismproperties", value)
     except (ValueError, TypeError, ConfigurationError):
@@ -97,7 +97,7 @@ _PASSED_ON = (
     *("srvServiceName", "srvMaxHosts", "srvAllowedHostsSuffix", "retryReads", "wTimeoutMS"),
     *("uuidRepresentation", "maxAdaptiveRetries", "enableOverloadRetargeting"),
 )
-"""What the driver obeys by itself."""
+"""The options that are passed to the driver."""
 
 OPTIONS: Table = {
     **{name: Obeyed(_of_driver(name)) for name in _PASSED_ON},
@@ -107,7 +107,7 @@ OPTIONS: Table = {
     "tlsCRLFile": Obeyed(readable_file),
     "authMechanismProperties": Obeyed(_mechanism_properties),
     "appName": Obeyed(_app_name),
-    # What the contract depends on
+    # Options that the contract depends on
     "w": Only(
         ("majority",), "EitherDB writes with majority, so that no election undoes a write; leave it out"
     ),
@@ -122,14 +122,14 @@ OPTIONS: Table = {
     "datetime_conversion": Only(("datetime",), "times are converted by EitherDB; leave it out"),
     "connect": Only(_OFF, "the client connects when it is used; leave it out"),
     "fsync": Only(_OFF, "writes wait for the journal; leave it out"),
-    # What EitherDB has settings for
+    # Options that a setting of EitherDB replaces
     "maxPoolSize": Setting("db_pool_size"),
     "waitQueueTimeoutMS": Setting("db_pool_timeout_seconds", 1000),
     "socketTimeoutMS": Setting("db_command_timeout_seconds", 1000),
     "connectTimeoutMS": Setting("db_connect_timeout_seconds", 1000, is_obeyed=True),
     "serverSelectionTimeoutMS": Setting("db_connect_timeout_seconds", 1000, is_obeyed=True),
     "timeoutMS": Refused("give the time for a command as DB_COMMAND_TIMEOUT_SECONDS"),
-    # What other drivers and older versions know
+    # Options of other drivers and older versions
     "wtimeout": Obeyed(_of_driver("wTimeoutMS"), "wTimeoutMS"),
     "j": Only(_ON, "an answered write must survive a crash; leave it out"),
     "waitQueueMultiple": Refused("give DB_POOL_SIZE and DB_POOL_TIMEOUT_SECONDS"),
@@ -139,18 +139,18 @@ OPTIONS: Table = {
     "ssl_cert_reqs": Refused("give tls=true, by which certificates are checked"),
     "gssapiServiceName": Refused("give authMechanismProperties=SERVICE_NAME:name"),
 }
-"""Every option that is known; a name is the same in upper and lower case."""
+"""Every known option; names are case-insensitive."""
 
 _NAMES = {name.lower(): name for name in OPTIONS}
 
 
 @dataclass(frozen=True, slots=True)
 class MongoOptions:
-    """What a client needs to know, of the URL and of the settings.
+    """The arguments of the client, from the URL and the settings.
 
     Attributes:
-        url: The URL with the options that the driver reads by itself.
-        arguments: What the client is told besides.
+        url: The URL with the options that the driver parses.
+        arguments: The client's keyword arguments.
     """
 
     url: str
@@ -158,14 +158,14 @@ class MongoOptions:
 
 
 def mongo_options(settings: Settings, *, command_timeout: bool = True) -> MongoOptions:
-    """Read the URL and the settings: services, migrations and reports connect with the same options.
+    """Return the client's options; services, migrations and reports all use them.
 
-    Writes are acknowledged by a majority and journalled. Reads come from the primary and see only what a
-    majority has, so that nothing that was read is ever rolled back by an election.
+    Writes are journalled and acknowledged by a majority. Reads go to the primary with read concern
+    `majority`, so that an election never rolls back data that was read.
 
     Args:
         settings: The URL and the limits.
-        command_timeout: Whether commands have a time limit; those of migrations have none.
+        command_timeout: Whether commands have a timeout; migrations have none.
 
     Raises:
         BackendError: The URL can't be parsed, or an option is refused.
@@ -195,11 +195,11 @@ def mongo_options(settings: Settings, *, command_timeout: bool = True) -> MongoO
         "read_preference": ReadPreference.PRIMARY,
         "retryWrites": True,
         "tz_aware": False,
-        # A time that Python can't say must not hide the documents beside it: mapping it fails, by name.
+        # A time outside Python's range must not make the batch unreadable: only its own mapping fails.
         "datetime_conversion": "DATETIME_AUTO",
     }
     if command_timeout:
-        # Not timeoutMS: with that, the driver goes on retrying against a dead server until it is over.
+        # Not timeoutMS: the driver would retry against a dead server until that timeout.
         arguments["socketTimeoutMS"] = int(settings.db_command_timeout_seconds * 1000)
     base = settings.url.partition("?")[0]
     query = urlencode(passed_on, quote_via=quote)

@@ -71,13 +71,13 @@ def _matches(id: str, versions: Collection[int] | None) -> Document:
     return matches if versions is None else {**matches, "version": {"$in": list(versions)}}
 
 
-def _fits(where: UserFilter) -> list[Document]:
-    fits = created_between(where.created_after, where.created_before)
-    return fits if where.is_active is None else [*fits, {"is_active": where.is_active}]
+def _conditions(where: UserFilter) -> list[Document]:
+    conditions = created_between(where.created_after, where.created_before)
+    return conditions if where.is_active is None else [*conditions, {"is_active": where.is_active}]
 
 
 class MongoUserRepository:
-    """`backends.protocols.UserRepository`: a method is one command, but for `delete`."""
+    """`backends.protocols.UserRepository`: each method is one command, except `delete`."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class MongoUserRepository:
         return await fetch_page(
             self._driver,
             self._users,
-            _fits(where),
+            _conditions(where),
             _to_row,
             User,
             order=Order.by(sort, unique=("email",)),
@@ -182,12 +182,12 @@ class MongoUserRepository:
         return _to_user(document)
 
     async def delete(self, id: str, *, versions: Collection[int] | None = None) -> None:
-        """See the protocol; `docs/adr/0005-references-on-mongodb.md` shows why no orphan can stay.
+        """See the protocol; `docs/adr/0005-references-on-mongodb.md` shows why no orphan remains.
 
-        A transaction takes the user and its items. It can't see an item that `ItemRepository.add` is
-        inserting at that moment, so what was inserted before the commit is swept after it, and what is
-        inserted later is taken back by `add` itself, which looks for its owner after the insert. The
-        record in `deleted_users` lets the next start finish either, should a process die in between.
+        A transaction deletes the user and its items. It can't see the concurrent insert of
+        `ItemRepository.add`. Items inserted before the commit are deleted by a sweep after it. Later
+        items are deleted by `add`, which checks the owner after the insert. If a process dies in
+        between, the next start finishes the work from the record in `deleted_users`.
         """
         if Capability.TRANSACTIONS not in self._capabilities:
             raise NotSupported("users.delete", Capability.TRANSACTIONS)
@@ -195,18 +195,18 @@ class MongoUserRepository:
             raise await self._refusal(id)
 
     async def _refusal(self, id: str) -> NotFound | VersionMismatch:
-        """Say why a guarded write matched nothing: a second look, on the way to an error only."""
+        """Return why a guarded write matched nothing; reads again, on the error path only."""
         with translate_errors():
             document = await self._users.find_one({"_id": object_id(id)}, {"_id": 1})
         return VersionMismatch("user", id) if document else NotFound("user", id)
 
     async def _delete_with_items(self, user_id: ObjectId | None, matches: Document) -> bool:
-        """Delete in a transaction and sweep after it; False if there is no such user."""
+        """Delete in a transaction and sweep after it; return False if no user matches."""
 
         async def delete(session: Session) -> bool:
             deleted = await self._users.delete_one(matches, session=session)
             if deleted.deleted_count:
-                # What is posted to an account meanwhile collides with its deletion.
+                # A concurrent posting to an account conflicts with the account's deletion.
                 money = {"owner_id": user_id, "balance_minor": {"$gt": 0}}
                 if await self._accounts.find_one(money, {"_id": 1}, session=session) is not None:
                     raise AccountNotEmpty("user", str(user_id))
@@ -223,12 +223,12 @@ class MongoUserRepository:
             with translate_errors():
                 await self._items.delete_many({"owner_id": user_id})
         except BackendError:
-            # The user is gone, which is what was asked for; the next start sweeps again.
+            # The user is deleted, so the call succeeds; the next start sweeps again.
             logger.warning("could not sweep the items of the deleted user %s", user_id, exc_info=True)
         return True
 
     async def sweep_deleted(self) -> None:
-        """Delete items whose owners were deleted by a process that died before its sweep."""
+        """Delete the items of deleted users that a dead process left."""
         with translate_errors():
             recent = self._deleted_users.find({}).sort([("deleted_at", -1)]).limit(10_000)
             ids = [document["_id"] for document in await recent.to_list(10_000)]

@@ -13,7 +13,7 @@ from backends.errors import ForeignSchema, SchemaMismatch
 from backends.ids import utc_now
 from backends.mongo.driver import open_driver
 from backends.mongo.errors import connect_errors, translate_errors
-from backends.mongo.ownership import NAMES, UNDOING, Occupancy, look
+from backends.mongo.ownership import NAMES, UNDOING, Occupancy, read_occupancy
 from backends.mongo.schema import COLLECTIONS, MIGRATIONS, CollectionSpec
 from migrations import Revision, resolve_target
 from migrations.mongo.lock import migration_lock
@@ -103,7 +103,7 @@ class MongoMigrator:
     async def current(self) -> str | None:
         """See `migrations.Migrator`."""
         async with self._database() as database:
-            found = await look(database)
+            found = await read_occupancy(database)
             if found.applied is None:
                 found.refuse_foreign()
             return found.applied
@@ -143,7 +143,7 @@ class MongoMigrator:
             ForeignSchema: Another application's history is in it.
             SchemaMismatch: A newer EitherDB's is.
         """
-        found, numbers = await look(database), list(_steps())
+        found, numbers = await read_occupancy(database), list(_steps())
         if found.applied is not None and found.applied not in numbers:
             raise SchemaMismatch(found.applied, numbers[-1])
         return found, found.applied

@@ -21,7 +21,7 @@ async def test_transaction_that_was_left_open_is_ended(
 ) -> None:
     """Whoever collides with it ends it, once it has been idle; its change is undone."""
     monkeypatch.setattr(abandoned, "IDLE_SECONDS", 0.5)
-    monkeypatch.setattr(abandoned, "LOOK_AGAIN_AFTER_SECONDS", 0.1)
+    monkeypatch.setattr(abandoned, "CHECK_INTERVAL_SECONDS", 0.1)
     await mongo.clean()
     async with (
         opened(mongo.open()) as backend,

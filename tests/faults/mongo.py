@@ -217,7 +217,10 @@ FAULTS = [
     _in(
         _USERS,
         "mongo: a filter by activity that is ignored",
-        ("return fits if where.is_active is None else", "return fits if where.is_active is not True else"),
+        (
+            "return conditions if where.is_active is None else",
+            "return conditions if where.is_active is not True else",
+        ),
         first="filters",
     ),
     _in(
@@ -241,7 +244,7 @@ FAULTS = [
     _in(
         "backends/mongo/failures.py",
         "mongo: a transaction that the server gave up is taken for final",
-        ("    251: COLLISION,  # NoSuchTransaction: the server gave it up\n", ""),
+        ("    251: COLLISION,  # NoSuchTransaction: the server aborted it\n", ""),
         first="tests/backends/test_error_codes.py",
     ),
     _in(
@@ -341,7 +344,7 @@ FAULTS = [
     _in(
         _ACCOUNTS,
         "mongo: a filter by currency that is ignored",
-        ('fits.append({"currency": where.currency})', "pass"),
+        ('conditions.append({"currency": where.currency})', "pass"),
         first="account_lists",
     ),
     _in(

@@ -1,11 +1,11 @@
-"""The seam between the repositories and the two asyncio drivers, Motor and PyMongo's own.
+"""The adapter between the repositories and the two asyncio drivers, Motor and PyMongo.
 
-The two have nearly the same methods. What the repositories use of them is written down here once, as
-protocols; where they differ (how a session and a transaction begin, whether `close` is awaited) there is
-a method of `Driver`. No repository knows which one it has.
+The two drivers have nearly the same methods. The protocols describe the ones that the repositories use.
+`Driver` has a method for each difference: how a session and a transaction start, and whether `close` is
+awaited. Repositories don't know which driver they use.
 
-Motor reached its end of life on 14 May 2026 (https://www.mongodb.com/docs/drivers/motor/) and stays the
-default because a deployment chose it; `MONGO_DRIVER=pymongo` is the successor.
+Motor reached its end of life on 14 May 2026 (https://www.mongodb.com/docs/drivers/motor/). It stays the
+default because a deployment chose it. `MONGO_DRIVER=pymongo` selects its successor.
 """
 
 from backends.mongo.driver.client import APP_NAME, DEFAULT_DATABASE

@@ -1,4 +1,4 @@
-"""What both drivers are opened with."""
+"""Names and the connection counter that both drivers use."""
 
 # ruff: noqa: D102 - the methods are events of PyMongo's listener
 
@@ -11,7 +11,7 @@ APP_NAME = "eitherdb"
 
 
 class ConnectionCounter(ConnectionPoolListener):
-    """Counts what is checked out, from the driver's own events; the other events don't matter."""
+    """Counts the connections that are checked out, from the driver's events."""
 
     def __init__(self) -> None:
         self.in_use = 0

@@ -1,4 +1,4 @@
-"""Motor."""
+"""The driver Motor."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from backends.mongo.driver.client import APP_NAME, DEFAULT_DATABASE, ConnectionC
 from backends.mongo.driver.protocols import Database, Document, Filter, Session
 
 MOTOR_THREADS = ("MOTOR_MAX_WORKERS", "200")
-"""The environment variable with the most threads that Motor may make, and our default."""
+"""The environment variable for Motor's thread limit, and EitherDB's default."""
 
 
 class MotorDriver:
-    """Motor: a transaction begins without await, closing is not awaited."""
+    """Motor: starting a transaction and closing are not awaited."""
 
     def __init__(
         self, url: str, options: Mapping[str, Any], *, semaphore: FifoSemaphore, max_time_ms: int | None
     ) -> None:
-        """Connect lazily, in the running event loop."""
-        # Read when Motor is imported. A command keeps one of its threads until it is answered: with five a
-        # core, Motor's default, a few that hang would let all others wait, longer than any limit.
+        """Create the client in the running event loop; it connects on first use."""
+        # Motor reads the variable on import. A command holds a thread until its reply arrives. With Motor's
+        # default of five threads per core, a few hanging commands would block all others past any timeout.
         os.environ.setdefault(*MOTOR_THREADS)
         from motor.motor_asyncio import AsyncIOMotorClient  # noqa: PLC0415 - only when chosen
 

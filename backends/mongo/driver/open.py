@@ -1,4 +1,4 @@
-"""Open the driver that the settings name."""
+"""Opens the driver that the settings select."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _DRIVERS: dict[MongoDriver, type[MotorDriver | PyMongoDriver]] = {
 
 
 def open_driver(settings: Settings, *, command_timeout: bool = True) -> Driver:
-    """Make the client that the settings name, in the running event loop.
+    """Create the client that the settings select, in the running event loop.
 
     Args:
-        settings: URL, driver, pool size and time limits.
-        command_timeout: Whether `db_command_timeout_seconds` applies; migrations take as long as they take.
+        settings: URL, driver, pool size and timeouts.
+        command_timeout: Whether `db_command_timeout_seconds` applies; migrations have no timeout.
 
     Raises:
-        BackendError: An option of the URL is refused.
-        pymongo.errors.PyMongoError: The URL can't be used.
+        BackendError: An option of the URL is rejected.
+        pymongo.errors.PyMongoError: The URL is invalid.
     """
     options = mongo_options(settings, command_timeout=command_timeout)
     semaphore = FifoSemaphore(settings.db_pool_size, wait_timeout_seconds=settings.db_pool_timeout_seconds)
-    # A little less: a read that the server ends has failed, one that the socket ends is tried again.
+    # Less than the socket timeout: the driver retries a read after a socket timeout, not after this one.
     max_time_ms = int(settings.db_command_timeout_seconds * 900) if command_timeout else None
     with warnings.catch_warnings():
-        # The driver only warns of what it is going to ignore; here that is a mistake to mend.
+        # The driver only warns about options that it ignores; here they are errors.
         warnings.filterwarnings("error", category=UserWarning, module="pymongo")
         try:
             return _DRIVERS[settings.mongo_driver](

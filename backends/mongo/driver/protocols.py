@@ -1,4 +1,4 @@
-"""What the repositories use of a driver."""
+"""Protocols of the driver's methods that the repositories use."""
 
 from __future__ import annotations
 
@@ -19,48 +19,48 @@ Sort = Sequence[tuple[str, int]]
 
 
 class Session(Protocol):
-    """A client session with a transaction in it."""
+    """A client session with a transaction."""
 
     async def commit_transaction(self) -> None:
-        """Make the transaction's changes durable."""
+        """Commit the transaction."""
 
     async def abort_transaction(self) -> None:
-        """Undo them."""
+        """Roll the transaction back."""
 
     async def end_session(self) -> None:
-        """Give the session back."""
+        """Return the session to the driver."""
 
 
 class Cursor(Protocol):
-    """The documents that a query finds."""
+    """The result of a query."""
 
     def sort(self, keys: Sort) -> Cursor:
-        """Order them."""
+        """Sort the documents."""
 
     def skip(self, skip: int) -> Cursor:
-        """Pass some over."""
+        """Skip documents."""
 
     def limit(self, limit: int) -> Cursor:
-        """Stop after so many; 0 would mean no limit."""
+        """Limit the number of documents; 0 means no limit."""
 
     async def to_list(self, length: int) -> list[Document]:
-        """Fetch them."""
+        """Fetch the documents."""
 
 
 class UpdateResult(Protocol):
-    """What an update did."""
+    """The result of an update."""
 
     matched_count: int
 
 
 class DeleteResult(Protocol):
-    """What a deletion did."""
+    """The result of a deletion."""
 
     deleted_count: int
 
 
 class Collection(Protocol):
-    """What EitherDB uses of a collection."""
+    """The methods of a collection that EitherDB uses."""
 
     name: str
 
@@ -68,12 +68,12 @@ class Collection(Protocol):
         """Insert a document."""
 
     async def insert_many(self, documents: Sequence[Document], *, session: Session | None = None) -> object:
-        """Insert many; without a transaction, each atomically."""
+        """Insert documents; without a transaction, each insert is atomic."""
 
     def with_options(
         self, *, read_concern: ReadConcern | None = None, codec_options: CodecOptions[Any] | None = None
     ) -> Collection:
-        """Return the same collection, read otherwise."""
+        """Return the same collection with other read options."""
 
     async def find_one(
         self,
@@ -94,7 +94,7 @@ class Collection(Protocol):
         max_time_ms: int | None = None,
         session: Session | None = None,
     ) -> Cursor:
-        """Find many."""
+        """Find documents."""
 
     async def find_one_and_update(
         self,
@@ -106,7 +106,7 @@ class Collection(Protocol):
         upsert: bool = False,
         session: Session | None = None,
     ) -> Document | None:
-        """Change a document and return it, atomically."""
+        """Update a document and return it, atomically."""
 
     async def update_one(
         self,
@@ -117,32 +117,32 @@ class Collection(Protocol):
         upsert: bool = False,
         session: Session | None = None,
     ) -> UpdateResult:
-        """Change a document."""
+        """Update a document."""
 
     async def update_many(self, where: Filter, update: Filter | Sequence[Filter]) -> UpdateResult:
-        """Change many, each atomically."""
+        """Update documents, each atomically."""
 
     async def bulk_write(self, changes: Sequence[UpdateOne]) -> object:
-        """Make many changes in one command."""
+        """Run several updates in one command."""
 
     async def delete_one(self, where: Filter, /, *, session: Session | None = None) -> DeleteResult:
         """Delete a document."""
 
     async def delete_many(self, where: Filter, /, *, session: Session | None = None) -> DeleteResult:
-        """Delete many."""
+        """Delete documents."""
 
     async def create_index(self, keys: Sort, **options: Any) -> str:
-        """Create an index; does nothing if the same one exists."""
+        """Create an index; do nothing if the same index exists."""
 
     async def drop_index(self, name: str) -> None:
         """Drop an index."""
 
     async def index_information(self) -> Mapping[str, Mapping[str, Any]]:
-        """Describe the indexes, by name."""
+        """Return the indexes by name."""
 
 
 class Database(Protocol):
-    """What EitherDB uses of a database."""
+    """The methods of a database that EitherDB uses."""
 
     name: str
 
@@ -156,7 +156,7 @@ class Database(Protocol):
         """Create a collection."""
 
     async def drop_collection(self, name: str) -> object:
-        """Drop a collection and all that is in it."""
+        """Drop a collection and its documents."""
 
 
 class Driver(Protocol):
@@ -164,29 +164,29 @@ class Driver(Protocol):
 
     name: str
     app_name: str
-    """How the name begins by which the server knows this client; every EitherDB has the same."""
+    """The prefix of the client's name on the server; every EitherDB has the same."""
     database: Database
     admin: Database
-    """The database `admin`, for what concerns the whole server."""
+    """The database `admin`, for commands on the whole server."""
     max_time_ms: int | None
-    """How long the server may work on a list or a count; None for no limit."""
+    """The server's time limit for a list or a count; None for no limit."""
     semaphore: FifoSemaphore
-    """Whoever sends commands that are many takes a turn here first, and then finds a connection free."""
+    """Limits concurrent lists, look-ups and transactions to the pool size, so that a connection is free."""
 
     @property
     def connections_in_use(self) -> int:
-        """How many pooled connections are taken right now."""
+        """The number of connections that are checked out of the pool."""
 
     async def aggregate(
         self, collection: Collection, pipeline: Sequence[Filter], *, batch_size: int
     ) -> list[Document]:
-        """Run a pipeline, for no longer than `max_time_ms`; return all that it gives.
+        """Run a pipeline within `max_time_ms` and return all documents.
 
-        The server sends it in batches of this size.
+        The server sends them in batches of `batch_size`.
         """
 
     async def begin(self) -> Session:
-        """Start a transaction in a session of its own; the caller ends both."""
+        """Start a session and a transaction in it; the caller ends both."""
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""

@@ -1,4 +1,4 @@
-"""PyMongo's own asyncio client."""
+"""The driver PyMongo, with its asyncio client."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from backends.mongo.driver.protocols import Database, Document, Filter, Session
 
 
 class PyMongoDriver:
-    """PyMongo's AsyncMongoClient: a session starts without await, the rest is awaited."""
+    """PyMongo's AsyncMongoClient: starting a session is not awaited, everything else is."""
 
     def __init__(
         self, url: str, options: Mapping[str, Any], *, semaphore: FifoSemaphore, max_time_ms: int | None
     ) -> None:
-        """Connect lazily, in the running event loop."""
+        """Create the client in the running event loop; it connects on first use."""
         from pymongo import AsyncMongoClient  # noqa: PLC0415 - only when chosen
 
         self.semaphore = semaphore
