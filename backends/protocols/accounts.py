@@ -23,33 +23,33 @@ from backends.models import (
 
 
 class AccountRepository(Protocol):
-    """Accounts and the ledger of what moved between them.
+    """Accounts, and the ledger of the entries that change their balances.
 
-    The sum of all balances equals what was deposited less what was withdrawn, at every moment: an entry
-    and its accounts change in one atomic step, in any number of processes. Where a method takes
-    `owner_id`, None means whoever owns the account; an id limits the method to accounts of that user.
+    At every moment, the sum of all balances equals all deposits minus all withdrawals. An entry and its
+    accounts change in one atomic step, in any number of processes. A method that takes `owner_id` is
+    limited to the accounts of that user; None allows every owner.
 
-    *Idempotency*: where a method takes `idempotency`, the first call of a user with this key is carried
-    out and its outcome kept for good, in the same atomic step; every later one returns that outcome or
-    raises that error again and does nothing, whatever has changed. The user is who ordered it
-    (`ordered_by`), or the owner of the new account. Of any number of concurrent calls one is carried out.
-    A key that was used with another fingerprint raises IdempotencyKeyReused. Only outcomes are kept: not
-    `Unavailable`, `NotSupported` or `BackendError` itself.
+    *Idempotency*: a method that takes `idempotency` executes a user's first call with this key. It stores
+    the outcome permanently in the same atomic step. Every later call returns that outcome or raises that
+    error again, and changes nothing, whatever has changed since. The user is `ordered_by`, or the owner of
+    the new account. Of any number of concurrent calls, one is executed. A key that was used with another
+    fingerprint raises IdempotencyKeyReused. `Unavailable`, `NotSupported` and plain `BackendError` are not
+    outcomes and are not stored.
 
-    *Lost connections*: a method that adds to the ledger tries again by itself, and finds out whether the
-    try before was carried out. If it raises `Unavailable` nevertheless, a repetition with the same
-    idempotency key is safe.
+    *Lost connections*: a method that adds an entry retries. It first finds out whether the previous
+    attempt took effect. If it still raises `Unavailable`, the caller can safely retry with the same
+    idempotency key.
     """
 
     async def add(
         self, new: NewAccount, *, owner_id: str, idempotency: Idempotency | None = None
     ) -> Account:
-        """Store an account of this owner with a balance of 0; the key is the owner's.
+        """Store an account of this owner with a balance of 0; the idempotency key belongs to the owner.
 
         Raises:
-            NotFound: entity "user", id `owner_id`, as in `ItemRepository.add`; is not kept.
-            AlreadyExists: entity "account", field "id": the id source gave an id that is in use; is not
-                kept.
+            NotFound: entity "user", id `owner_id`, as in `ItemRepository.add`. Not stored as an outcome.
+            AlreadyExists: entity "account", field "id": the id source returned an id that is in use. Not
+                stored as an outcome.
             IdempotencyKeyReused: See the class.
             NotSupported: operation "accounts.add with an idempotency key", capability TRANSACTIONS.
         """
@@ -60,7 +60,7 @@ class AccountRepository(Protocol):
 
         Raises:
             NotFound: entity "account".
-            NotOwner: entity "account": it belongs to another user than `owner_id`.
+            NotOwner: entity "account": the account belongs to another user than `owner_id`.
         """
         ...
 
@@ -75,22 +75,24 @@ class AccountRepository(Protocol):
         after: Position | None = None,
         count: bool = True,
     ) -> Page[Account]:
-        """Return a page of the accounts; the other arguments and the result: see `UserRepository.list`.
+        """Return a page of the accounts; see `UserRepository.list` for the other arguments and the result.
 
-        The page is of one moment: where it holds all accounts, their balances add up.
+        The page is a snapshot: if it has all accounts, their balances add up.
         """
         ...
 
     async def delete(
         self, id: str, *, owner_id: str | None = None, versions: Collection[int] | None = None
     ) -> None:
-        """Delete an account without money; its entries stay in the ledger.
+        """Delete an account whose balance is 0; its entries stay in the ledger.
+
+        The account is unchanged after an error.
 
         Raises:
             NotFound: entity "account".
-            NotOwner: entity "account": it belongs to another user than `owner_id`; it is still there.
-            VersionMismatch: entity "account": its version is none of `versions`; it is still there.
-            AccountNotEmpty: entity "account"; it is still there.
+            NotOwner: entity "account": the account belongs to another user than `owner_id`.
+            VersionMismatch: entity "account": the account's version is not in `versions`.
+            AccountNotEmpty: entity "account": the balance is not 0.
         """
         ...
 
@@ -102,39 +104,38 @@ class AccountRepository(Protocol):
         owner_id: str | None = None,
         idempotency: Idempotency | None = None,
     ) -> Transfer:
-        """Move money from one account to another and write it into the ledger, in one atomic step.
+        """Move money from one account to another and add the entry to the ledger, in one atomic step.
 
         Args:
-            new: The two accounts and the amount.
-            ordered_by: The user who wants it, whose the key is.
-            owner_id: Who must own the account that the money comes from.
+            new: The source account, the target account and the amount.
+            ordered_by: The user who orders the transfer. The idempotency key belongs to this user.
+            owner_id: The user who must own the source account.
             idempotency: See the class.
 
         Raises:
-            NotFound: entity "account": the first of the two, or else the second, does not exist.
-            NotOwner: entity "account": the first belongs to another user than `owner_id`.
-            CurrencyMismatch: They have different currencies.
-            InsufficientFunds: The first has less than the amount.
-            BalanceOverflow: The second can't hold as much more.
-            AlreadyExists: entity "transfer", field "id": the id source gave an id that is in use; is not
-                kept.
+            NotFound: entity "account": the source account, or else the target account, does not exist.
+            NotOwner: entity "account": the source account belongs to another user than `owner_id`.
+            CurrencyMismatch: The accounts have different currencies.
+            InsufficientFunds: The source account's balance is less than the amount.
+            BalanceOverflow: The target account's balance would exceed `MAX_MINOR`.
+            AlreadyExists: entity "transfer", field "id": the id source returned an id that is in use. Not
+                stored as an outcome.
             IdempotencyKeyReused: See the class.
             NotSupported: operation "accounts.transfer", capability TRANSACTIONS; before all others.
 
-            After any of them nothing has changed. If there are several reasons, this is their order: a key
-            that was used, an id in use, the first account, its owner, the second account, currency, funds,
-            overflow.
+            Nothing has changed after any of these errors. If several errors apply, they are raised in this
+            order: used key, used id, source account, its owner, target account, currency, funds, overflow.
         """
         ...
 
     async def deposit(
         self, id: str, new: NewEntry, *, ordered_by: str, idempotency: Idempotency | None = None
     ) -> Transfer:
-        """Bring money into an account from outside; the entry's `source` is None.
+        """Deposit money into an account; the entry's `source` is None.
 
         Raises:
             NotFound: entity "account".
-            BalanceOverflow: It can't hold as much more.
+            BalanceOverflow: The balance would exceed `MAX_MINOR`.
             AlreadyExists: As in `transfer`.
             IdempotencyKeyReused: See the class.
             NotSupported: operation "accounts.deposit", capability TRANSACTIONS; before all others.
@@ -144,11 +145,11 @@ class AccountRepository(Protocol):
     async def withdraw(
         self, id: str, new: NewEntry, *, ordered_by: str, idempotency: Idempotency | None = None
     ) -> Transfer:
-        """Take money out of an account; the entry's `target` is None.
+        """Withdraw money from an account; the entry's `target` is None.
 
         Raises:
             NotFound: entity "account".
-            InsufficientFunds: It has less than that.
+            InsufficientFunds: The balance is less than the amount.
             AlreadyExists: As in `transfer`.
             IdempotencyKeyReused: See the class.
             NotSupported: operation "accounts.withdraw", capability TRANSACTIONS; before all others.
@@ -160,8 +161,8 @@ class AccountRepository(Protocol):
 
         Raises:
             NotFound: entity "transfer".
-            NotOwner: entity "transfer": neither of its accounts was of the user `owner_id`, and somebody
-                else ordered it.
+            NotOwner: entity "transfer": the user `owner_id` owned neither of its accounts and did not order
+                it.
         """
         ...
 
@@ -176,19 +177,19 @@ class AccountRepository(Protocol):
         after: Position | None = None,
         count: bool = True,
     ) -> Page[Transfer]:
-        """Return a page of the entries; the other arguments and the result: see `UserRepository.list`.
+        """Return a page of the entries; see `UserRepository.list` for the other arguments and the result.
 
-        An `owner_id` limits it to the entries from and to accounts of that user, those deleted included.
+        `owner_id` limits the list to entries from and to accounts of that user, including deleted accounts.
         """
         ...
 
     async def statement(self, id: str, *, owner_id: str | None = None) -> Statement:
-        """Return the account and all its entries as they are at this moment.
+        """Return a snapshot of the account and all its entries.
 
         Fetching the entries may raise `Unavailable` and `BackendError`.
 
         Raises:
             NotFound: entity "account".
-            NotOwner: entity "account": it belongs to another user than `owner_id`.
+            NotOwner: entity "account": the account belongs to another user than `owner_id`.
         """
         ...

@@ -17,7 +17,7 @@ from backends.rows.stored import Place, RowKind, StoredRow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerInfo:
-    """What stands behind a backend, as it told us itself."""
+    """The database server, as it reports itself."""
 
     product: str
     version: str
@@ -25,7 +25,7 @@ class ServerInfo:
 
 
 class Backend(Protocol):
-    """A database, opened: its repositories and what is known of it."""
+    """An open database: its repositories, and the properties of its server."""
 
     @property
     def users(self) -> UserRepository:
@@ -49,7 +49,7 @@ class Backend(Protocol):
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What this server can do, probed when the backend was opened."""
+        """The capabilities of this server, probed when the backend was opened."""
         ...
 
     @property
@@ -59,52 +59,52 @@ class Backend(Protocol):
 
     @property
     def connections_in_use(self) -> int:
-        """How many pooled connections are taken right now; 0 when no method is running."""
+        """The number of pooled connections in use; 0 while no method runs."""
         ...
 
     async def check_server(self, purpose: Purpose) -> list[UnmetRequirement]:
-        """Ask the server for everything that the contract needs from it, and that its user needs.
+        """Check that the server and the database user meet the requirements of the contract.
 
-        This takes one or a few round trips and changes nothing. It is called before `check_schema`, and
-        on a database that was never migrated too: the rights to tables that don't exist are not asked
-        for. `backends.requirements.require` raises what is fatal.
+        The check takes a few round trips and changes nothing. It is called before `check_schema`, and also
+        on a database without a schema. Privileges on tables that don't exist are not checked.
+        `backends.requirements.require` raises an error for fatal requirements.
 
         Args:
-            purpose: What the caller is about to do. Each needs other rights: a user who may change rows
-                and no schema can serve.
+            purpose: The use of the database. Each purpose needs other privileges: a user who may change
+                rows but not the schema can serve.
 
         Returns:
-            What is lacking, the worst first; nothing if all is well.
+            The unmet requirements, the most severe first; empty if all are met.
         """
         ...
 
     async def read_rows(
         self, kind: RowKind, *, by: Sequence[str], start: Place | None, limit: int
     ) -> list[StoredRow]:
-        """Return rows as they are stored, whether or not they are valid: for `eitherdb check --rows`.
+        """Return rows as they are stored, valid or not, for `eitherdb check --rows`.
 
         Args:
-            kind: What is stored in them.
-            by: The fields that order them, ascending, in any order of equal ones. Rows in which one of
-                these is null or of another type are left out. Empty: by the primary key, and all rows.
-            start: The place of the first row, which may be gone; None for the very first.
-            limit: How many rows to return at most.
+            kind: The kind of the rows.
+            by: The sort key, ascending; rows with equal sort keys come in any order. Rows in which one of
+                these fields is null or of another type are left out. Empty: all rows by the primary key.
+            start: The place of the first row, which may have been deleted; None for the beginning.
+            limit: The maximum number of rows.
         """
         ...
 
     async def check_schema(self) -> None:
-        """Compare the schema's revision in the database with the one that this code needs.
+        """Compare the schema's revision in the database with the revision that this code needs.
 
         Raises:
-            SchemaMismatch: It is older or newer; the message says which command mends it.
-            ForeignSchema: The database is another application's, or things in it have names that EitherDB
-                uses.
+            SchemaMismatch: The revision is older or newer; the message names the command to run.
+            ForeignSchema: The database belongs to another application, or has objects under names that
+                EitherDB uses.
         """
         ...
 
     async def close(self) -> None:
-        """Give back every connection. A second call does nothing.
+        """Close every connection. A second call does nothing.
 
-        Nothing is called while it runs, or afterwards.
+        No other method may be called during this call or after it.
         """
         ...

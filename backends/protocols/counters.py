@@ -7,24 +7,24 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 COUNTER_SWEEP_INTERVAL = timedelta(minutes=10)
-"""How often `CounterRepository.add` removes counters that have ended, by the backend's clock."""
+"""The interval at which `CounterRepository.add` removes expired counters, by the backend's clock."""
 
 CLOCK_TOLERANCE = timedelta(days=1)
-"""How far apart the clocks of two instances may be: further than a wrong time zone sets them apart.
+"""The maximum difference between the clocks of two instances; larger than the error of a wrong time zone.
 
-A counter is removed this long after its end, because an instance whose clock is behind still counts it.
+A counter is removed this long after it expires, because an instance whose clock is behind still uses it.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What a counter says.
+    """The state of a counter.
 
     Attributes:
-        value: The sum of what was added.
-        ends_at: When it ends: aware, UTC, whole milliseconds.
-        remaining: The time until then, by the backend's clock. Not compared: it changes while the counter
-            does not.
+        value: The sum of all added amounts.
+        ends_at: The time at which the counter expires: aware, UTC, whole milliseconds.
+        remaining: The time until `ends_at`, by the backend's clock. Not compared, because it changes while
+            the counter does not.
     """
 
     value: int
@@ -33,30 +33,30 @@ class Count:
 
 
 class CounterRepository(Protocol):
-    """Counters that end by themselves, shared by every process on the database: what throttling counts.
+    """Counters that expire, shared by all processes on the database. Throttling uses them.
 
-    A key is any text of 1 to 255 characters. A counter whose end has come is as if it had never been.
+    A key is any text of 1 to 255 characters. An expired counter is treated as if it did not exist.
 
-    Each process decides by its own clock whether a counter has ended. Where clocks differ, what one process
-    began may last longer for another than `lasts_seconds`: `Count.remaining` tells.
+    Each process decides by its own clock whether a counter has expired. If clocks differ, a counter that
+    another process created may last longer than `lasts_seconds`; `Count.remaining` shows how long.
     """
 
     async def add(self, key: str, amount: int, *, lasts_seconds: int) -> Count:
-        """Add to the counter, or begin it at `amount`; return what it is then.
+        """Add to the counter, or create it with the value `amount`; return its new state.
 
-        A running counter keeps its end. No concurrent addition is lost.
+        An existing counter keeps its `ends_at`. No concurrent addition is lost.
 
         Args:
             key: See the class.
-            amount: Any integer, as long as the sum has 64 bits.
-            lasts_seconds: 0 or more; a counter that lasts 0 has ended.
+            amount: Any integer; the sum must fit 64 bits.
+            lasts_seconds: The lifetime of a new counter, 0 or more; with 0 it expires at once.
         """
         ...
 
     async def get(self, key: str) -> Count | None:
-        """Return the counter; None if there is none."""
+        """Return the counter, or None if it does not exist."""
         ...
 
     async def delete(self, key: str) -> None:
-        """End the counter, if there is one."""
+        """Delete the counter, if it exists."""
         ...

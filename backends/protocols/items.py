@@ -11,36 +11,35 @@ from backends.models import Item, ItemChanges, ItemFilter, ItemSort, NewItem, Pa
 class ItemRepository(Protocol):
     """Items, each owned by one user.
 
-    Where a method takes `owner_id`, None means whoever owns it; an id limits the method to the items
-    of that user.
+    A method that takes `owner_id` is limited to the items of that user; None allows every owner.
     """
 
     async def add(self, new: NewItem, *, owner_id: str) -> Item:
-        """Store an item of this owner under a fresh id and the present time.
+        """Store an item of this owner with a new id and the current time.
 
         Raises:
-            NotFound: entity "user", id `owner_id`: there is no such user. An owner who is deleted at
-                the same time either takes the new item along or makes this call raise; no
-                interleaving leaves an item without an owner.
-            AlreadyExists: entity "item", field "id": the id source gave an id that is in use.
+            NotFound: entity "user", id `owner_id`: the user does not exist. If the owner is deleted
+                concurrently, either the new item is deleted too or this call raises the error. No
+                interleaving leaves an orphan.
+            AlreadyExists: entity "item", field "id": the id source returned an id that is in use.
         """
         ...
 
     async def add_many(self, new: Sequence[NewItem], *, owner_id: str) -> list[Item]:
-        """Store items of this owner, all or none, at the present time.
+        """Store all of the items of this owner, or none, with the current time.
 
         Args:
-            new: 1 to `MAX_ADDED` of them.
+            new: 1 to `MAX_ADDED` items.
             owner_id: As in `add`.
 
         Returns:
-            The items in the order of `new`; their fresh ids ascend in it.
+            The items in the order of `new`, with ascending new ids.
 
         Raises:
-            NotFound: As in `add`: whoever deletes the owner finds all of the items or none.
-            AlreadyExists: As in `add`, also where the id source gave one id twice.
+            NotFound: As in `add`. A concurrent deletion of the owner finds all of the items or none.
+            AlreadyExists: As in `add`, also if the id source returned one id twice.
             NotSupported: operation "items.add_many", capability TRANSACTIONS; before all others.
-            Conflict: Concurrent changes of the same rows collided in every try.
+            Conflict: Concurrent changes of the same rows collided in every attempt.
         """
         ...
 
@@ -49,7 +48,7 @@ class ItemRepository(Protocol):
 
         Raises:
             NotFound: entity "item".
-            NotOwner: entity "item": it belongs to another user than `owner_id`.
+            NotOwner: entity "item": the item belongs to another user than `owner_id`.
         """
         ...
 
@@ -64,9 +63,9 @@ class ItemRepository(Protocol):
         after: Position | None = None,
         count: bool = True,
     ) -> Page[Item]:
-        """Return a page of the items; the other arguments and the result are as in `UserRepository.list`.
+        """Return a page of the items; see `UserRepository.list` for the other arguments and the result.
 
-        An owner who does not exist has no items.
+        The page of an unknown owner is empty.
         """
         ...
 
@@ -78,15 +77,15 @@ class ItemRepository(Protocol):
         owner_id: str | None = None,
         versions: Collection[int] | None = None,
     ) -> Item:
-        """Apply the fields that are set in `changes`, in one atomic step; return the result.
+        """Update the fields that are set in `changes`, in one atomic step; return the item.
 
-        No field set: nothing changes and the item is returned. Owner and version are checked in the
-        same step.
+        If no field is set, nothing changes and the item is returned. Owner and version are checked in the
+        same step. The item is unchanged after an error.
 
         Raises:
             NotFound: entity "item".
-            NotOwner: entity "item": it belongs to another user than `owner_id`; nothing was changed.
-            VersionMismatch: entity "item": its version is none of `versions`; nothing was changed.
+            NotOwner: entity "item": the item belongs to another user than `owner_id`.
+            VersionMismatch: entity "item": the item's version is not in `versions`.
         """
         ...
 
@@ -95,11 +94,12 @@ class ItemRepository(Protocol):
     ) -> None:
         """Delete the item. Owner and version are checked in the same step.
 
-        Of any number of concurrent calls for one item exactly one returns; the others raise NotFound.
+        Of any number of concurrent calls for one item, exactly one returns; the others raise NotFound. The
+        item is unchanged after any other error.
 
         Raises:
             NotFound: entity "item".
-            NotOwner: entity "item": it belongs to another user than `owner_id`; it is still there.
-            VersionMismatch: entity "item": its version is none of `versions`; it is still there.
+            NotOwner: entity "item": the item belongs to another user than `owner_id`.
+            VersionMismatch: entity "item": the item's version is not in `versions`.
         """
         ...

@@ -1,9 +1,9 @@
-"""How much one call may ask for."""
+"""The limits of one call."""
 
 from __future__ import annotations
 
 MAX_LIMIT = 1000
-"""The most rows that a list method is asked for at once."""
+"""The maximum number of rows on a page."""
 
 MAX_ADDED = 1000
-"""The most rows that one call adds."""
+"""The maximum number of rows that one call adds."""

@@ -9,15 +9,15 @@ from backends.models import NewUser, Page, Position, User, UserChanges, UserFilt
 
 
 class UserRepository(Protocol):
-    """Users, unique by e-mail address."""
+    """Users, unique by email address."""
 
     async def add(self, new: NewUser) -> User:
-        """Store a user under a fresh id and the present time.
+        """Store a user with a new id and the current time.
 
         Raises:
-            AlreadyExists: entity "user", field "email": the address is taken. Of any number of
+            AlreadyExists: entity "user", field "email": another user has the address. Of any number of
                 concurrent calls with one address, exactly one succeeds. Field "id": the id source
-                gave an id that is in use.
+                returned an id that is in use.
         """
         ...
 
@@ -30,9 +30,9 @@ class UserRepository(Protocol):
         ...
 
     async def find_by_email(self, email: str) -> User | None:
-        """Return the user with this address, in any spelling that normalises to it.
+        """Return the user with this address, in any spelling that `normalise_email` maps to it.
 
-        None if no user has it, and also if the text is no e-mail address at all.
+        Return None if no user has the address, or if the text is not an email address.
         """
         ...
 
@@ -46,21 +46,21 @@ class UserRepository(Protocol):
         after: Position | None = None,
         count: bool = True,
     ) -> Page[User]:
-        """Return a page of the users that fit `where`.
+        """Return a page of the users that match `where`.
 
         Args:
-            where: Which users the list holds; without fields, all.
-            sort: Its order.
-            skip: How many rows to pass over, 0 or more, counted from the start of the list or from
-                `after`. More than there are gives an empty page.
-            limit: The most rows to return, 0 to `MAX_LIMIT`. 0 gives an empty page with its count
+            where: The filter of the list; without fields, all users match.
+            sort: The order of the list.
+            skip: The number of rows to skip, 0 or more, from the start of the list or from `after`. If
+                it exceeds the rows of the list, the page is empty.
+            limit: The maximum number of rows, 0 to `MAX_LIMIT`. With 0 the page is empty, with its count
                 and no `next`.
-            after: Begin just behind this position, whether or not its row still exists; its key is of
-                the field that `sort` names. None begins with the first.
-            count: Whether to count the whole list (without regard to `skip`, `limit` and `after`).
+            after: Start right after this position, whether or not its row still exists. Its key is a
+                value of the field that `sort` names. None starts with the first row.
+            count: Whether to count the whole list, regardless of `skip`, `limit` and `after`.
 
         Returns:
-            `next` is the position of the page's last row if at least one more row follows it.
+            The page. `next` is the position of its last row if at least one more row follows it.
         """
         ...
 
@@ -72,30 +72,30 @@ class UserRepository(Protocol):
         versions: Collection[int] | None = None,
         end_sessions: bool = False,
     ) -> User:
-        """Apply the fields that are set in `changes`, in one atomic step; return the result.
+        """Update the fields that are set in `changes`, in one atomic step; return the user.
 
-        `end_sessions` adds 1 to `session_version` in the same step. Without it and with no field set,
-        nothing changes and the user is returned.
+        `end_sessions` adds 1 to `session_version` in the same step. Without `end_sessions` and without a
+        set field, nothing changes and the user is returned. The user is unchanged after an error.
 
         Raises:
             NotFound: entity "user".
-            VersionMismatch: entity "user": its version is none of `versions`; nothing was changed.
-            AlreadyExists: entity "user", field "email": another user has the address; nothing was
-                changed. A user's own address, given again, is no conflict.
+            VersionMismatch: entity "user": the user's version is not in `versions`.
+            AlreadyExists: entity "user", field "email": another user has the address. The user's own
+                address is not a conflict.
         """
         ...
 
     async def delete(self, id: str, *, versions: Collection[int] | None = None) -> None:
-        """Delete the user, all its items and its accounts, which must be empty, in one atomic step.
+        """Delete the user with all items and all accounts, whose balances must be 0, in one atomic step.
 
-        When it has returned, no item or account of the user exists and none can come into being,
-        whatever `ItemRepository.add` or `AccountRepository.add` was doing meanwhile.
+        Once this method has returned, no item or account of the user exists and none can be added, even
+        by a concurrent `ItemRepository.add` or `AccountRepository.add`. Nothing is deleted after an error.
 
         Raises:
             NotFound: entity "user".
-            VersionMismatch: entity "user": its version is none of `versions`; it is still there.
-            AccountNotEmpty: entity "user": there is money in one of its accounts; all is still there.
+            VersionMismatch: entity "user": the user's version is not in `versions`.
+            AccountNotEmpty: entity "user": the balance of one of the accounts is not 0.
             NotSupported: operation "users.delete", capability TRANSACTIONS.
-            Conflict: Concurrent changes of the same rows collided in every try.
+            Conflict: Concurrent changes of the same rows collided in every attempt.
         """
         ...
