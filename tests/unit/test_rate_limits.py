@@ -88,9 +88,9 @@ async def test_limit_allows_its_amount_and_no_more(rates: RateLimits) -> None:
     """Whether each attempt is looked at first or counted at once."""
     window = Window(("key",), 3, 60)
     for _ in range(3):
-        assert await rates.find_wait(window) is None
+        assert await rates.find_retry_after(window) is None
         assert await rates.hit(window) is None
-    assert await rates.find_wait(window) == 60
+    assert await rates.find_retry_after(window) == 60
     assert await rates.hit(window) == 60
 
 
@@ -102,7 +102,7 @@ async def test_counters_of_clocks_ahead_are_passed_over(
     window = Window(("a", "b", "c"), 1, 60)
     for key in window.keys[:ahead]:
         await counters.add(key, 100, lasts_seconds=3600)
-    assert await rates.find_wait(window) is None
+    assert await rates.find_retry_after(window) is None
     assert await rates.hit(window) is None
-    assert await rates.find_wait(window) == (None if ahead == 3 else 60)
+    assert await rates.find_retry_after(window) == (None if ahead == 3 else 60)
     assert await rates.hit(window) == (None if ahead == 3 else 60)
