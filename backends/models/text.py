@@ -113,8 +113,9 @@ def _email(text: str) -> str:
 # refuses lone surrogates, which it only sees when it has to look at the characters.
 Email = Annotated[
     str,
-    BeforeValidator(lambda value: trim_email(value) if isinstance(value, str) else value),
     Field(max_length=EMAIL_MAX_LENGTH),
+    # After the length, which so stays a constraint of the string; pydantic runs it first all the same.
+    BeforeValidator(lambda value: trim_email(value) if isinstance(value, str) else value),
     AfterValidator(storable),
     AfterValidator(_email),
     # What is longer is no address: RFC 5321, section 4.5.3.1.3, counts two angle brackets to the 256.

@@ -92,8 +92,6 @@ NO_EMAILS = [
     "@example.com",
     "a@@example.com",
     "a b@example.com",
-    "a@example.com ",
-    "a@example.com\n",
     "Ada <a@example.com>",
     "a@-example.com",
     "a@exa_mple.com",

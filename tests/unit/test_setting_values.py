@@ -35,6 +35,7 @@ VALUES = {
     "first_superuser_password": "correct horse",
     "cors_origins": "https://app.example.com,https://admin.example.com",
     "project_name": "Shop",
+    "root_path": "/shop",
     "frontend_host": "https://app.example.com",
     "smtp_host": "smtp.example.com",
     "smtp_port": "465",
