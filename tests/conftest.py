@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Iterable
 
 import pytest
@@ -22,6 +23,9 @@ ON_ONE_DRIVER = (
 )
 EVERY_BACKEND = pytest.mark.every_backend
 ONE_BACKEND = pytest.mark.one_backend
+
+PROGRAMS = {"faketime": shutil.which("faketime"), "pgbouncer": pgbouncer.PROGRAM}
+"""Programs that no wheel has, by the marker of the tests that need them."""
 
 SERVERS = Servers()
 
@@ -48,15 +52,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs a program that is not here, and begin with the loads.
-
-    These take a minute or two each: the other workers do the rest meanwhile.
-    """
-    if pgbouncer.PROGRAM is None:
-        config.hook.pytest_deselected(
-            items=[item for item in items if item.get_closest_marker("pgbouncer")]
-        )
-        items[:] = [item for item in items if not item.get_closest_marker("pgbouncer")]
+    """Leave out tests whose program is missing, and start with the load tests, which take longest."""
+    missing = [marker for marker, path in PROGRAMS.items() if path is None]
+    left_out = [item for item in items if any(map(item.get_closest_marker, missing))]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda item: not item.nodeid.startswith("tests/proof/test_load"))
 
 

@@ -32,6 +32,7 @@ def login(server: Serving, password: str) -> httpx2.Response:
 
 
 @ONE_BACKEND
+@pytest.mark.faketime
 @pytest.mark.parametrize("offset", ["+2h", "-2h"])
 async def test_servers_with_clocks_apart_lock_nobody_out(
     migrated: Provision, offset: str, tmp_path: Path
