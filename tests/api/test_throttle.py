@@ -268,6 +268,17 @@ async def test_recoveries_are_held_up(limited: Service, user: Account) -> None:
     assert_ok(await elsewhere.post(f"/password-recovery/{user.user.email}"), MESSAGE_RECOVERY)
 
 
+async def test_address_gets_so_many_recovery_emails_and_no_more(limited: Service, user: Account) -> None:
+    """However many clients ask for it, in whatever spelling: every one of them gets the same answer."""
+    throttle = limited.app.state.services.throttle
+    spellings = (user.user.email, user.user.email.upper())
+    for _ in range(2):
+        allowed = [await throttle.allow_email(spellings[n % 2], f"198.51.100.{n}") for n in range(13)]
+        assert allowed == [True] * 10 + [False] * 3
+        assert await throttle.allow_email("somebody.else@example.com", "198.51.100.1")
+        limited.clock.pass_by(seconds=61)
+
+
 def test_client_is_an_address_or_a_network() -> None:
     """With IPv6 a client has a whole /64 to choose from, so that is what is counted."""
     assert client_key("192.0.2.1") == "192.0.2.1"
