@@ -1,4 +1,4 @@
-"""EitherDB's data layer: one contract (`protocols`), one folder a database."""
+"""EitherDB's data layer: one contract (`protocols`) and one package per kind of database."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _PACKAGES = {
 async def open_backend(
     settings: Settings, *, clock: Clock = utc_now, id_source: IdSource = new_id
 ) -> Backend:
-    """Connect to the database that the settings name, in the running event loop; probe what it can do.
+    """Connect to the configured database in the running event loop, and probe its capabilities.
 
-    The schema is not checked (`Backend.check_schema` does), so that a migration can use it too.
+    The schema is not checked, so that migrations can use this function; see `Backend.check_schema`.
 
     Args:
         settings: `db_backend` selects the implementation.
-        clock: Where `created_at` comes from: aware UTC, whole milliseconds.
-        id_source: Where ids come from: 24 lower-case hex digits, each one new.
+        clock: The source of `created_at`: aware UTC, whole milliseconds.
+        id_source: The source of ids: 24 lower-case hex digits, each one new.
 
     Raises:
         Unavailable: The database can't be reached.
-        BackendError: It answered, but can't be used (version too old, wrong password, …).
+        BackendError: The database responds but can't be used (version too old, wrong password, …).
     """
     module = _load(settings.db_backend, "backend")
     opener = cast("Callable[..., Awaitable[Backend]]", module.open_backend)
@@ -46,11 +46,11 @@ async def open_backend(
 
 
 async def open_scratch(settings: Settings) -> Scratch:
-    """Make an empty place on the server that the settings name, in the running event loop.
+    """Create a scratch database on the configured server, in the running event loop.
 
     Raises:
         Unavailable: The server can't be reached.
-        BackendError: It makes none: the user may not, or the installed backend has no `open_scratch`.
+        BackendError: The user lacks the privilege, or the installed backend has no `open_scratch`.
     """
     name = settings.db_backend
     module = _load(name, "scratch")
@@ -61,5 +61,5 @@ async def open_scratch(settings: Settings) -> Scratch:
 
 
 def _load(name: str, module: str) -> Any:
-    """Return this module of a backend; an installed one has everything in its entry point's."""
+    """Return this module of a backend. An installed backend has a single module, its entry point."""
     return import_module(f"{_PACKAGES[name]}.{module}") if name in _PACKAGES else load_installed(name)

@@ -1,4 +1,4 @@
-"""What must not stop in the middle when its caller is cancelled (a time limit, a shutdown)."""
+"""Work that runs to completion even if its caller is cancelled (a timeout, a shutdown)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ T = TypeVar("T")
 
 
 async def run_to_completion(run: Awaitable[T]) -> T:
-    """Await it; if the caller is cancelled, however often, let it finish before that goes on."""
+    """Await `run`. If the caller is cancelled, wait until `run` is done and then raise CancelledError."""
     task = asyncio.ensure_future(run)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        # A cancel scope of anyio's, in which Starlette streams, cancels again and again.
+        # anyio's cancel scopes, in which Starlette streams, cancel repeatedly.
         while not task.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([task])
         if not task.cancelled():
-            task.exception()  # looked at, so that asyncio does not report it as lost
+            task.exception()  # retrieved, so that asyncio does not log it
         raise

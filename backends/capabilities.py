@@ -1,7 +1,7 @@
-"""What a backend can do beyond the rules that all of them keep.
+"""Optional capabilities of a server.
 
-A capability is probed when the backend opens, never guessed from its name or version. Where one is
-absent the operations that need it raise `NotSupported`; they are never done half.
+A backend probes its capabilities when it opens; it never infers them from a name or version. Operations
+that need a missing capability raise `NotSupported` and change nothing.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from enum import StrEnum
 
 
 class Capability(StrEnum):
-    """One question a member; the remedy is what an operator does to get it."""
+    """A capability that a server may lack."""
 
     TRANSACTIONS = "transactions"
-    """Can several rows change in one step? To move money, add many items, delete a user with its items."""
+    """Several rows can change in one step. Transfers, `add_many` and the deletion of users need it."""
 
     SCHEMA_VALIDATION = "schema_validation"
-    """Does the database itself refuse a row that breaks the schema? No method needs it."""
+    """The database itself rejects a row that violates the schema. No method needs it."""
 
     @property
     def loss(self) -> str:
-        """What an operator has to do without where it is absent."""
+        """The consequence of a missing capability, for an operator."""
         return _LOSSES[self]
 
     @property
     def remedy(self) -> str:
-        """What to do where it is absent: one sentence for an operator."""
+        """The way to get a missing capability, for an operator."""
         return _REMEDIES[self]
 
 

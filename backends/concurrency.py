@@ -11,10 +11,9 @@ from backends.errors import Unavailable
 
 
 class FifoSemaphore:
-    """A semaphore that serves waiters in the order of their arrival, with a time limit for waiting.
+    """A first-in, first-out semaphore with a timeout.
 
-    The drivers' own pools let newcomers overtake. Waiting in PyMongo's pool costs half as much as a
-    command.
+    The drivers' own pools are not FIFO. Waiting in PyMongo's pool costs half as much as a command.
     """
 
     def __init__(self, size: int, *, wait_timeout_seconds: float) -> None:
@@ -44,14 +43,14 @@ class FifoSemaphore:
 
 
 class KeyedLocks:
-    """One lock for each account: the postings of one process wait here, first come, first served.
+    """FIFO locks by key, one per account. The postings of one process wait for them.
 
-    Without it they would wait in the database. In PostgreSQL each would keep a connection while it waits
-    for a row lock. In MongoDB all but one would fail and try again.
+    Without these locks, postings would wait in the database. In PostgreSQL each would keep a connection
+    while it waits for a row lock. In MongoDB all but one would fail and be retried.
     """
 
     def __init__(self, *, wait_timeout_seconds: float) -> None:
-        """Let nobody wait longer than `wait_timeout_seconds` for all locks of one call."""
+        """Wait at most `wait_timeout_seconds` for all locks of one call."""
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._wait_timeout_seconds = wait_timeout_seconds
 
@@ -60,7 +59,8 @@ class KeyedLocks:
         """Hold the locks of all keys for the duration of the block.
 
         Args:
-            keys: In one order for all callers (`Posting.account_ids` is sorted), which excludes deadlocks.
+            keys: The keys, in the same order for all callers (`Posting.account_ids` is sorted). This
+                order prevents deadlocks.
 
         Raises:
             Unavailable: The locks did not become free in time.

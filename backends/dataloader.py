@@ -14,36 +14,36 @@ Waiting: TypeAlias = list[tuple[str, asyncio.Future[T | None]]]
 """Keys, each with the future of one caller."""
 
 MAX_KEYS = 100
-"""The most keys of one batch. MongoDB's first reply batch holds 101 documents."""
+"""The maximum size of a batch. MongoDB's first reply batch holds 101 documents."""
 
 LOOP_ITERATIONS = 2
-"""How many more iterations of the event loop a batch waits for further keys.
+"""The number of event loop iterations for which a batch waits for more keys.
 
-In these iterations the results of earlier look-ups arrive, and their requests go on to the next look-up.
+In these iterations the results of earlier look-ups arrive, and their requests start the next look-up.
 """
 
 
 class DataLoader(Generic[T]):
-    """Loads values by key and batches the keys of all callers that ask at about the same time.
+    """Loads values by key, and batches the keys of concurrent callers.
 
-    A command costs a service more than the rows that it finds. No caller waits for a timer: a batch is sent
-    a few iterations of the event loop after its first key. So a batch has more than one key only when
-    several requests are served at once; an idle loop iterates in microseconds.
+    A command costs more CPU time than its rows. No caller waits for a timer: a batch is sent
+    a few event loop iterations after its first key. So a batch has several keys only under concurrent
+    requests; an idle loop iterates in microseconds.
 
-    Nothing is cached. A batch is sent after the call of each of its callers, so every caller sees all that
-    was written before its call.
+    Nothing is cached. A batch is sent after all of its calls have started, so every caller sees all writes
+    that precede its call.
     """
 
     def __init__(self, fetch: Callable[[Sequence[str]], Awaitable[Mapping[str, T]]]) -> None:
-        """Fetch with this function: it takes distinct keys and returns the values of those that exist."""
+        """Fetch with this function. It takes distinct keys and returns the values of existing keys."""
         self._fetch = fetch
         self._open: _Batch[T] | None = None
 
     async def load(self, key: str) -> T | None:
-        """Return the value of the key; None if it has none.
+        """Return the value of the key, or None if the key does not exist.
 
         Raises:
-            Unavailable: The command failed; it fails for every caller of the batch.
+            Unavailable: The command failed, for every caller of the batch.
             BackendError: The stored value can't be read.
         """
         loop = asyncio.get_running_loop()
@@ -76,7 +76,7 @@ class DataLoader(Generic[T]):
             values = await self._fetch(keys)
         except Exception as exc:  # noqa: BLE001 - the callers get it
             if len(keys) > 1 and not isinstance(exc, Unavailable):
-                # Most likely one stored value can't be read. Only the callers of that key get the error.
+                # Probably one stored value can't be read. Only the callers of its key get the error.
                 for key in keys:
                     await self._resolve([each for each in waiting if each[0] == key])
                 return
@@ -94,7 +94,7 @@ class DataLoader(Generic[T]):
             self._open = None
 
     def _cancel(self, batch: _Batch[T]) -> None:
-        """Cancel a batch without callers, which may not have been sent yet."""
+        """Cancel a batch whose callers are all cancelled."""
         self._close(batch)
         batch.task.cancel()
 

@@ -1,26 +1,26 @@
-"""Every error that a backend may raise; nothing of a driver leaks past `backends/`.
+"""The errors that backends raise. Drivers' errors never leave `backends/`.
 
     BackendError                 an unknown failure of the database
-    ├── NotFound                 no row has that id
-    ├── NotOwner                 the item is someone else's
-    ├── VersionMismatch          the row was changed since the version that the caller knows
-    ├── AlreadyExists            a unique value is taken
-    ├── AccountNotEmpty          there is money in what is to be deleted
-    ├── InsufficientFunds        the account has less than is to leave it
+    ├── NotFound                 no row has this id
+    ├── NotOwner                 the row belongs to another user
+    ├── VersionMismatch          the row has changed since the version that the caller knows
+    ├── AlreadyExists            a unique value is in use
+    ├── AccountNotEmpty          an account to delete has a balance
+    ├── InsufficientFunds        the balance is less than the amount
     ├── CurrencyMismatch         the two accounts have different currencies
-    ├── BalanceOverflow          the account can't hold as much
-    ├── IdempotencyKeyReused     the key was used for something else
+    ├── BalanceOverflow          the balance would exceed the maximum
+    ├── IdempotencyKeyReused     the idempotency key was used for another request
     ├── NotSupported             the server lacks a capability that the operation needs
-    ├── UnreadableRow            what is stored is not what the contract can serve
+    ├── UnreadableRow            a stored row violates the contract
     ├── SchemaMismatch           the database's schema is older or newer than the code's
-    ├── ForeignSchema            another application's things have names that EitherDB uses
-    ├── ServerUnfit              the server or its user lacks what the contract needs
-    └── Unavailable              the database can't be reached, or not in time
+    ├── ForeignSchema            objects of another application have names that EitherDB uses
+    ├── ServerUnfit              the server or its user does not meet the requirements
+    └── Unavailable              the database can't be reached, or does not respond in time
         ├── ConnectionLost       the connection broke in the middle of a call
-        ├── PermissionDenied     the database's user may not do that
-        └── Conflict             concurrent changes kept colliding until the retries were used up
+        ├── PermissionDenied     the database user lacks a privilege
+        └── Conflict             concurrent changes collided in every attempt
 
-A constructor takes facts and makes the message; a caller reads the facts, never the message.
+Constructors take facts and build the message. Callers read the facts, never the message.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ Entity = Literal["user", "item", "account", "transfer"]
 
 
 class BackendError(Exception):
-    """The database failed in a way that EitherDB has no name for; the cause is chained."""
+    """An unknown failure of the database. The driver's error is chained."""
 
 
 class NotFound(BackendError):
-    """No `entity` has this id; a malformed id is one that no row has."""
+    """No `entity` has this id. Malformed ids are unknown ids."""
 
     def __init__(self, entity: Entity, id: str) -> None:
         super().__init__(f"no {entity} has the id {id!r}")
@@ -47,7 +47,7 @@ class NotFound(BackendError):
 
 
 class NotOwner(BackendError):
-    """The `entity` exists, but belongs to another user than the one who must own it."""
+    """The `entity` belongs to another user than the required owner."""
 
     def __init__(self, entity: Entity, id: str) -> None:
         super().__init__(f"the {entity} {id!r} belongs to another user")
@@ -56,7 +56,7 @@ class NotOwner(BackendError):
 
 
 class VersionMismatch(BackendError):
-    """The `entity` was changed since the version that the caller knows."""
+    """The `entity` has changed since the version that the caller knows."""
 
     def __init__(self, entity: Entity, id: str) -> None:
         super().__init__(f"the {entity} {id!r} has another version")
@@ -74,7 +74,7 @@ class AlreadyExists(BackendError):
 
 
 class AccountNotEmpty(BackendError):
-    """There is money in the account that is to be deleted, or in one of the user who is."""
+    """The account to delete, or an account of the user to delete, has a balance."""
 
     def __init__(self, entity: Entity, id: str) -> None:
         super().__init__(f"there is money in the {entity} {id!r}")
@@ -83,7 +83,7 @@ class AccountNotEmpty(BackendError):
 
 
 class InsufficientFunds(BackendError):
-    """The account has less than is to leave it."""
+    """The account's balance is less than the amount."""
 
     def __init__(self, account_id: str) -> None:
         super().__init__(f"the account {account_id!r} has less than that")
@@ -108,7 +108,7 @@ class BalanceOverflow(BackendError):
 
 
 class IdempotencyKeyReused(BackendError):
-    """The caller's key was used before, for something else."""
+    """The caller's idempotency key was used for another request."""
 
     def __init__(self, key: str) -> None:
         super().__init__("the idempotency key was used for another request")
@@ -116,7 +116,7 @@ class IdempotencyKeyReused(BackendError):
 
 
 class NotSupported(BackendError):
-    """The server can't do `operation` atomically, so it is not done at all."""
+    """The server can't run `operation` atomically. Nothing was changed."""
 
     def __init__(self, operation: str, capability: Capability) -> None:
         super().__init__(f"{operation} needs {capability}: {capability.remedy}")
@@ -125,10 +125,10 @@ class NotSupported(BackendError):
 
 
 class SchemaMismatch(BackendError):
-    """The database's schema is not the one that this code was written for.
+    """The revision of the database's schema is not the one that the code needs.
 
     Attributes:
-        applied: The revision that the database has; None for an empty one.
+        applied: The revision of the database; None if it is empty.
         expected: The revision that the code needs.
     """
 
@@ -149,13 +149,13 @@ class SchemaMismatch(BackendError):
 
 
 class ForeignSchema(BackendError):
-    """The database holds something of another application under a name that EitherDB uses.
+    """The database has objects of another application under names that EitherDB uses.
 
-    Nothing is changed in such a database.
+    EitherDB changes nothing in such a database.
 
     Attributes:
-        detail: What was found.
-        remedy: What an operator can do.
+        detail: The objects that were found.
+        remedy: The action for an operator.
     """
 
     def __init__(self, detail: str, remedy: str) -> None:
@@ -165,11 +165,11 @@ class ForeignSchema(BackendError):
 
     @classmethod
     def occupied(cls, found: Iterable[str], *, has_schemas: bool = False) -> Self:
-        """Return the error about things under EitherDB's names.
+        """Return the error about objects with names that EitherDB uses.
 
         Args:
-            found: Each with its kind, as `table users`.
-            has_schemas: Whether another schema of the same database would do.
+            found: The objects, each with its kind: `table users`.
+            has_schemas: Whether the operator can choose another schema of the same database.
         """
         return cls(
             f"the database has {', '.join(sorted(found))}, which EitherDB's migrations did not make",
@@ -178,12 +178,12 @@ class ForeignSchema(BackendError):
 
     @classmethod
     def history(cls, place: str, revisions: Iterable[str], *, has_schemas: bool = False) -> Self:
-        """Return the error about the migrations of another application.
+        """Return the error about the migration history of another application.
 
         Args:
-            place: The table or collection that records them.
-            revisions: What it records.
-            has_schemas: Whether another schema of the same database would do.
+            place: The table or collection with the history.
+            revisions: The recorded revisions.
+            has_schemas: Whether the operator can choose another schema of the same database.
         """
         return cls(
             f"{place} is the migration history of another application ({', '.join(revisions)})",
@@ -198,7 +198,7 @@ def _another_database(*, has_schemas: bool) -> str:
 
 
 class ServerUnfit(BackendError):
-    """The server, the database or its user lacks what the contract needs; the text has a line for each."""
+    """The server, the database or its user fails requirements. The message has one line for each."""
 
     def __init__(self, unmet: Sequence[str]) -> None:
         super().__init__("\n".join(unmet))
@@ -206,12 +206,12 @@ class ServerUnfit(BackendError):
 
 
 class UnreadableRow(BackendError):
-    """A stored row is not what the contract can serve: somebody else wrote it.
+    """A stored row violates the contract, because another program wrote it.
 
     Attributes:
-        kind: The name of its table, such as "items".
-        id: Its id, or its key.
-        problem: What is wrong with it.
+        kind: The name of the table, such as "items".
+        id: The row's id or key.
+        problem: A description of the violation.
     """
 
     def __init__(self, kind: str, id: str, problem: str) -> None:
@@ -222,12 +222,12 @@ class UnreadableRow(BackendError):
 
 
 class Unavailable(BackendError):
-    """The database can't be reached or does not answer in time; trying again later may help.
+    """The database can't be reached or does not respond in time. A later retry may succeed.
 
-    Whether a write was done is unknown, unless the operation's contract says otherwise.
+    It is unknown whether a write took effect, unless the operation's contract says otherwise.
 
     Attributes:
-        retry_after_seconds: How long a client should wait.
+        retry_after_seconds: The time that a client should wait before it retries.
     """
 
     def __init__(self, reason: str, *, retry_after_seconds: int = 1) -> None:
@@ -236,13 +236,13 @@ class Unavailable(BackendError):
 
 
 class ConnectionLost(Unavailable):
-    """The connection broke in the middle of a call: what it was doing may have been done."""
+    """The connection broke in the middle of a call. The call may have taken effect."""
 
 
 class PermissionDenied(Unavailable):
-    """The database's user may not do that, or the database can't be written; nothing was changed.
+    """The database user lacks a privilege, or the database is read-only. Nothing was changed.
 
-    An operator has to mend it, which takes longer than most other reasons.
+    Clients wait longer before they retry, because an operator has to act first.
     """
 
     def __init__(self, reason: str) -> None:
@@ -250,4 +250,4 @@ class PermissionDenied(Unavailable):
 
 
 class Conflict(Unavailable):
-    """Concurrent changes of the same rows collided in every try; nothing was changed."""
+    """Concurrent changes of the same rows collided in every attempt. Nothing was changed."""

@@ -1,8 +1,8 @@
-"""What a driver's error means and what mends it, in words for an operator.
+"""Error messages for operators: the meaning of a driver's error and its remedy.
 
-Each backend has a table from its codes to `Failure`. No message is a code alone: it has the meaning, what
-the server said, and the remedy. What the server said goes into logs and to operators, never to clients of
-the API, and a user's data is taken out of it first.
+Each backend has a table that maps its error codes to `Failure`. Every message contains the meaning, the
+server's own message and the remedy. Messages go to logs and operators, never to clients of the API. Users'
+data is removed from the server's message first.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class Failure:
     """A kind of failure.
 
     Attributes:
-        kind: A conflict is tried again; the others are answered 503, or 500 where it failed for good.
-        meaning: What happened.
-        remedy: What mends it.
+        kind: The kind of error to raise. Conflicts are retried.
+        meaning: A description of the failure.
+        remedy: The action for an operator.
     """
 
     kind: Kind
@@ -46,14 +46,14 @@ UNKNOWN = Failure("failed", "the database failed", "its log may say more")
 
 
 def described(failure: Failure, code: str, words: str) -> BackendError:
-    """Return the error, with the code and what the server said after the meaning."""
+    """Return the error for a failure, with the code and the server's message after the meaning."""
     said = ": ".join(filter(None, (code, one_line(words))))
     meaning = f"{failure.meaning} ({said})" if said else failure.meaning
     return ERRORS[failure.kind](f"{meaning}; {failure.remedy}")
 
 
 def one_line(words: str) -> str:
-    """Return the words as one line of bounded length, without a password in an URL."""
+    """Return a message as one line of bounded length, with passwords in URLs masked."""
     line = re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", " ".join(words.split()))
     return line if len(line) <= MAX_WORDS else f"{line[:MAX_WORDS]}…"
 
@@ -63,7 +63,7 @@ def one_line(words: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a product and its options of TLS are called in DATABASE_URL."""
+    """The names of a product and of its TLS options in DATABASE_URL."""
 
     product: str
     tls: str
@@ -71,8 +71,8 @@ class Terms:
     client_certificate: str
 
 
-# Matched with what the drivers say, in this order: they have no codes of their own, and pass on those of
-# the system and of OpenSSL as text.
+# Patterns for the drivers' messages, in this order. The drivers have no codes for these errors; they quote
+# the operating system and OpenSSL as text.
 _CONNECTING: tuple[tuple[str, str, str], ...] = (
     (
         r"Errno -|name resolution|not known|nodename|getaddrinfo|idna|DNS|resolver",
@@ -150,12 +150,12 @@ _NO_ANSWER = (
 
 
 def connecting(words: str, terms: Terms, *, kind: Kind) -> BackendError:
-    """Say what kept a connection from being made.
+    """Return the error for a failed connection attempt.
 
     Args:
-        words: What the driver says of it; empty if there was no answer.
-        terms: The product's own.
-        kind: Of the error to make.
+        words: The driver's message; empty if the server did not respond.
+        terms: The terms of the product.
+        kind: The kind of error to return.
     """
     line = one_line(re.sub(r" ?\(configured timeouts:[^)]*\)", "", words))
     meaning, remedy = next(

@@ -1,4 +1,4 @@
-"""How the outcome of a call with an idempotency key is kept, on every backend alike."""
+"""The stored form of the outcome of a call with an idempotency key, the same on every backend."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backends.models import Account, Idempotency
 
 
 class EntryId(str):
-    """The id of the entry that a call made: the ledger has the rest, unchanged for ever."""
+    """The id of the ledger entry that a call created. The entry itself never changes."""
 
     __slots__ = ()
 
@@ -30,21 +30,21 @@ _REFUSALS: dict[str, type[BackendError]] = {
 
 
 def write_outcome(outcome: Outcome) -> str:
-    """Return the outcome of a call as it is kept under its idempotency key: JSON."""
+    """Serialise the outcome of a call as JSON, to be stored under its idempotency key."""
     name = type(outcome).__name__
     if isinstance(outcome, EntryId):
         return json.dumps({name: outcome})
     if isinstance(outcome, BackendError):
-        # An id that is no id may be of any length.
+        # A malformed id may have any length.
         return json.dumps({name: {fact: text[:255] for fact, text in vars(outcome).items()}})
     return f'{{"{name}": {_ACCOUNT.dump_json(outcome).decode()}}}'
 
 
 def read_outcome(kept: str, kept_fingerprint: str, idempotency: Idempotency) -> Account | EntryId:
-    """Return the outcome that was kept for a call.
+    """Return the stored outcome of a call, or raise it if it is an error.
 
     Raises:
-        IdempotencyKeyReused: It was another call's.
+        IdempotencyKeyReused: The outcome belongs to another request.
         BackendError: The outcome is this error.
     """
     if kept_fingerprint != idempotency.fingerprint:
@@ -59,11 +59,11 @@ def read_outcome(kept: str, kept_fingerprint: str, idempotency: Idempotency) -> 
 
 
 def parse_outcome(kept: str) -> Outcome:
-    """Return what `write_outcome` wrote.
+    """Parse the JSON that `write_outcome` returns.
 
     Raises:
-        ValueError: It did not write this.
-        TypeError: The same.
+        ValueError: The JSON is not an outcome.
+        TypeError: The facts of an error are invalid.
     """
     parsed = json.loads(kept)
     if not isinstance(parsed, dict) or len(parsed) != 1:

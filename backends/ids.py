@@ -1,8 +1,8 @@
-"""Identity and time: made here, by the application, in one form for every backend.
+"""Ids and times. The application creates them in the same form for every backend.
 
 An id is an ObjectId (https://www.mongodb.com/docs/manual/reference/bson-types/#objectid): 12 bytes,
-made without asking the database, rising roughly with time. The domain and the API show it as 24
-lower-case hex digits; MongoDB stores the native type and SQL the 12 raw bytes, and all three sort alike.
+created without the database, roughly ascending with time. The domain and the API use 24 lower-case hex
+digits, MongoDB stores the native type, and SQL stores the 12 raw bytes. All three sort in the same order.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ _ID = re.compile(r"[0-9a-f]{24}")
 
 
 def new_id() -> str:
-    """Return a fresh id: 24 lower-case hex digits."""
+    """Return a new id: 24 lower-case hex digits."""
     return str(ObjectId())
 
 
 def is_id(text: str) -> bool:
-    """Tell whether the text can be an id at all. One that can't is treated as one that is unknown."""
+    """Return whether the text is a well-formed id. Malformed ids are treated as unknown."""
     return _ID.fullmatch(text) is not None
 
 
 def utc_now() -> datetime:
-    """Return the time as every backend can keep it: aware, UTC, whole milliseconds (BSON's limit)."""
+    """Return the current time: aware, UTC, whole milliseconds (the precision of BSON)."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def write_time(time: datetime) -> str:
-    """Write an aware UTC time as `2026-11-22T16:25:25.123Z`, three digits always."""
+    """Format an aware UTC time as `2026-11-22T16:25:25.123Z`, always with milliseconds."""
     return time.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def read_time(text: str) -> datetime:
-    """Read what `write_time` wrote."""
+    """Parse a time in the format of `write_time`."""
     return datetime.fromisoformat(text)

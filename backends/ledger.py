@@ -1,145 +1,46 @@
-"""What moving money means, wherever it is stored: which postings are refused, and what is done once only.
+"""The rules of postings, independent of the database: refusals, retries and idempotency.
 
-A backend adds how its database does it atomically: the abstract methods of `Ledger`.
+A backend implements the abstract methods of `Ledger` with its database's transactions.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import AsyncIterator, Sequence
 
 from backends.capabilities import Capability
 from backends.concurrency import KeyedLocks
-from backends.errors import (
-    AlreadyExists,
-    BackendError,
-    BalanceOverflow,
-    Conflict,
-    CurrencyMismatch,
-    InsufficientFunds,
-    NotFound,
-    NotOwner,
-    NotSupported,
-)
+from backends.errors import AlreadyExists, BackendError, Conflict, NotFound, NotOwner, NotSupported
 from backends.idempotency import EntryId, Outcome
 from backends.ids import Clock, IdSource
 from backends.models import (
-    MAX_MINOR,
     Account,
     Idempotency,
     NewEntry,
     NewTransfer,
-    Side,
     Statement,
     StatementEntry,
     Transfer,
 )
+from backends.postings import Posting, entry_of, refusal_of
 from backends.retry import retry_conflicts
 
+__all__ = ["STATEMENT_BATCH", "Ledger", "Posting", "Refused", "Taken", "refusal_of"]
+
 STATEMENT_BATCH = 1000
-"""How many entries of a statement are fetched at once."""
+"""The number of entries per batch of a statement."""
 
 
 class Refused(Exception):
-    """A guard in the data was against it: what was begun is rolled back, and the reason looked for."""
+    """A condition of a write did not hold. The transaction is rolled back; the caller finds the reason."""
 
 
 class Taken(Exception):
-    """A unique value was in use, an idempotency key's or an id's: what was begun is rolled back."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Posting:
-    """An entry that is to be made; see `backends.models.Transfer`.
-
-    Attributes:
-        owner_id: Who must own the account that the money comes from; None for whoever.
-    """
-
-    id: str
-    ordered_by: str
-    owner_id: str | None
-    from_account_id: str | None
-    to_account_id: str | None
-    amount_minor: int
-    note: str | None
-    created_at: datetime
-    idempotency: Idempotency | None
-
-    @property
-    def account_ids(self) -> list[str]:
-        """The accounts in the order in which everybody locks them, so that nobody waits in a circle."""
-        return sorted(id_ for id_ in (self.from_account_id, self.to_account_id) if id_ is not None)
-
-    @property
-    def key(self) -> str | None:
-        """The caller's idempotency key."""
-        return None if self.idempotency is None else self.idempotency.key
-
-    def entry(self, source: Side | None, target: Side | None) -> Transfer:
-        """Return the entry that it becomes once its accounts have changed."""
-        return Transfer(
-            id=self.id,
-            ordered_by=self.ordered_by,
-            source=source,
-            target=target,
-            amount_minor=self.amount_minor,
-            note=self.note,
-            created_at=self.created_at,
-            idempotency_key=self.key,
-        )
-
-    def is_of(self, transfer: Transfer) -> bool:
-        """Tell whether an entry with this id is what an earlier try of this posting made."""
-        accounts = (transfer.from_account_id, transfer.to_account_id)
-        return accounts == (self.from_account_id, self.to_account_id) and transfer == self.entry(
-            transfer.source, transfer.target
-        )
-
-
-def refusal_of(posting: Posting, accounts: Mapping[str, Account]) -> BackendError | None:  # noqa: PLR0911 - one a reason
-    """Say why a posting can't be carried out with the accounts as they are; None if it can.
-
-    The one place that decides which reason comes first, so that it is the same on every backend.
-    """
-    source = target = None
-    if posting.from_account_id is not None:
-        source = accounts.get(posting.from_account_id)
-        if source is None:
-            return NotFound("account", posting.from_account_id)
-        if posting.owner_id not in {None, source.owner_id}:
-            return NotOwner("account", source.id)
-    if posting.to_account_id is not None:
-        target = accounts.get(posting.to_account_id)
-        if target is None:
-            return NotFound("account", posting.to_account_id)
-    if source is not None and target is not None and source.currency != target.currency:
-        return CurrencyMismatch(source.currency, target.currency)
-    if source is not None and source.balance_minor < posting.amount_minor:
-        return InsufficientFunds(source.id)
-    if target is not None and target.balance_minor > MAX_MINOR - posting.amount_minor:
-        return BalanceOverflow(target.id)
-    return None
-
-
-def entry_of(account_id: str, transfer: Transfer) -> StatementEntry:
-    """Return an entry as the account, one of its two, sees it."""
-    takes = transfer.from_account_id == account_id
-    side = transfer.source if takes else transfer.target
-    assert side is not None  # noqa: S101 - for the type checker: the account is on one of the sides
-    return StatementEntry(
-        transfer=transfer,
-        other_account_id=transfer.to_account_id if takes else transfer.from_account_id,
-        amount_minor=-transfer.amount_minor if takes else transfer.amount_minor,
-        balance_minor=side.balance_minor,
-        version=side.version,
-    )
+    """A unique value, an idempotency key or an id, is in use. The transaction is rolled back."""
 
 
 class Ledger(ABC):
-    """The half of `backends.protocols.AccountRepository` that moves money and shows what moved."""
+    """The methods of `backends.protocols.AccountRepository` that write and read ledger entries."""
 
     def __init__(
         self,
@@ -153,11 +54,11 @@ class Ledger(ABC):
         """Use this clock and this source of ids.
 
         Args:
-            capabilities: Those of the backend.
-            wait_timeout_seconds: How long to wait for other postings: `db_pool_timeout_seconds`.
-            retry_deadline_seconds: How long to retry: `db_command_timeout_seconds`.
-            clock: The backend's.
-            id_source: The backend's.
+            capabilities: The capabilities of the backend.
+            wait_timeout_seconds: The timeout for account locks: `db_pool_timeout_seconds`.
+            retry_deadline_seconds: The time limit for retries: `db_command_timeout_seconds`.
+            clock: The backend's clock.
+            id_source: The backend's source of ids.
         """
         self._capabilities = capabilities
         self._locks = KeyedLocks(wait_timeout_seconds=wait_timeout_seconds)
@@ -225,7 +126,7 @@ class Ledger(ABC):
             idempotency=idempotency,
         )
         async with self._locks.hold(posting.account_ids):
-            # The id is the posting's from here on: a try that is repeated can't post it twice.
+            # The id stays the same in every attempt, so that a retry can't post twice.
             return await retry_conflicts(
                 lambda: self._carry_out(posting),
                 deadline_seconds=self._retry_deadline_seconds,
@@ -241,10 +142,10 @@ class Ledger(ABC):
             return await self._refuse(posting, refused)
 
     async def _posted_before(self, posting: Posting, cause: Taken | Refused) -> Transfer:
-        """Return what an earlier call with this key did, or an earlier try of this call.
+        """Return the entry of an earlier call with this key, or of an earlier attempt of this call.
 
         Raises:
-            AlreadyExists: The id is another entry's.
+            AlreadyExists: Another entry has the id.
         """
         if posting.idempotency is not None:
             outcome = await self._find_outcome(posting.ordered_by, posting.idempotency)
@@ -259,7 +160,7 @@ class Ledger(ABC):
         return earlier
 
     async def _refuse(self, posting: Posting, refused: Refused) -> Transfer:
-        """Raise the reason why it can't be done, and keep it; or return what an earlier try did."""
+        """Store and raise the reason of a refusal, or return the entry of an earlier attempt."""
         accounts = await self._find_accounts(posting.account_ids)
         refusal = refusal_of(posting, {account.id: account for account in accounts})
         if await self._find_transfer(posting.id) is not None:
@@ -288,7 +189,7 @@ class Ledger(ABC):
         return Statement(account=account, entries=self._entries(account))
 
     async def _entries(self, account: Account) -> AsyncIterator[list[StatementEntry]]:
-        """Fetch the entries up to the account's version: those that come meanwhile have later ones."""
+        """Fetch the entries up to the account's version. Concurrent entries have later versions."""
         for first in range(2, account.version + 1, STATEMENT_BATCH):
             last = min(first + STATEMENT_BATCH - 1, account.version)
             transfers = await self._find_versions(account.id, first, last)
@@ -301,37 +202,37 @@ class Ledger(ABC):
 
     @abstractmethod
     async def _find_versions(self, account_id: str, first: int, last: int) -> list[Transfer]:
-        """Return the account's entries of these versions, both included, in any order."""
+        """Return the account's entries with the versions `first` to `last`, inclusive, in any order."""
 
     @abstractmethod
     async def _post(self, posting: Posting) -> Transfer:
-        """Change the accounts, add the entry and keep the outcome under the key, in one transaction.
+        """Change the accounts, add the entry and store the outcome under the key, in one transaction.
 
-        If several of these hold, Taken comes before Refused.
+        If both apply, Taken precedes Refused.
 
         Raises:
             Taken: The id or the key is in use; nothing was changed.
-            Refused: An account does not let it; nothing was changed.
-            Conflict: It collided; nothing was changed.
-            ConnectionLost: It may have been done.
+            Refused: A condition on an account does not hold; nothing was changed.
+            Conflict: The transaction collided with another; nothing was changed.
+            ConnectionLost: The transaction may have been committed.
         """
 
     @abstractmethod
     async def _find_transfer(self, id: str) -> Transfer | None:
-        """Return the entry with this id."""
+        """Return the entry with this id, or None."""
 
     @abstractmethod
     async def _find_accounts(self, ids: Sequence[str]) -> list[Account]:
-        """Return those of the accounts that exist."""
+        """Return the accounts with these ids, without those that don't exist."""
 
     @abstractmethod
     async def _keep(self, outcome: Outcome, owner_id: str, idempotency: Idempotency) -> None:
-        """Keep a refusal under the key, in a step of its own: nothing else is changed by it.
+        """Store a refusal under the key, in a separate transaction that changes nothing else.
 
         Raises:
-            Taken: There is an outcome under this key.
+            Taken: The key has an outcome already.
         """
 
     @abstractmethod
     async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Account | EntryId | None:
-        """Return what `read_outcome` makes of the outcome that was kept; None if there is none."""
+        """Return the stored outcome, read with `read_outcome`; None if the key has none."""

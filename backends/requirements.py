@@ -1,7 +1,7 @@
-"""What a database must be, and what its user must be allowed, before anything is served or migrated.
+"""The requirements for a database server and its user. They are checked before serving and migrating.
 
-Each backend has a table of its requirements and asks the server about all of them at once
-(`Backend.check_server`). What the server can do without is a capability (`backends.capabilities`).
+Each backend has a table of its requirements, and checks all of them at once (`Backend.check_server`).
+Optional features are capabilities instead (`backends.capabilities`).
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ Subject = Literal["server", "privileges", "durability"]
 
 
 class Purpose(StrEnum):
-    """What the database is opened for."""
+    """The purpose for which the database is opened."""
 
     READ = "read"
-    """To look at it. Anybody who can connect may do that."""
+    """To read it. Every user who can connect may do so."""
 
     SERVE = "serve"
     """To read and change rows."""
 
     MIGRATE = "migrate"
-    """To change the schema, and rows on the way."""
+    """To change the schema, and rows along with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnmetRequirement:
-    """Something that the server, the database or its user lacks.
+    """A requirement that the server, the database or its user does not meet.
 
     Attributes:
-        subject: What it is about.
-        found: What was found: half a sentence.
-        needed: What is needed: half a sentence.
-        remedy: What an operator does about it, with the statement or the command that does it.
-        is_fatal: Whether it keeps the contract from being kept. If not, it costs what `needed` says.
+        subject: The area of the requirement.
+        found: The actual state: half a sentence.
+        needed: The required state, or the consequence: half a sentence.
+        remedy: The action for an operator, with the statement or command to run.
+        is_fatal: Whether the contract can't be kept without it. Otherwise it is a warning.
     """
 
     subject: Subject
@@ -48,18 +48,18 @@ class UnmetRequirement:
     is_fatal: bool = True
 
     def __str__(self) -> str:
-        """Return all of it in one line."""
+        """Return the message in one line."""
         return f"{self.found}; {self.needed}: {self.remedy}"
 
 
 def require(unmet: Sequence[UnmetRequirement]) -> list[UnmetRequirement]:
-    """Return what is not fatal, for the caller to warn of.
+    """Return the requirements that are not fatal, which the caller logs as warnings.
 
     Args:
-        unmet: What `Backend.check_server` returned.
+        unmet: The result of `Backend.check_server`.
 
     Raises:
-        ServerUnfit: Something is fatal.
+        ServerUnfit: At least one requirement is fatal.
     """
     fatal = [str(each) for each in unmet if each.is_fatal]
     if fatal:

@@ -1,8 +1,9 @@
-"""Retries: few, with jitter, before a deadline.
+"""Retries with exponential back-off and jitter, up to a deadline.
 
-Of what collided with concurrent changes, for operations that did nothing when they raise `Conflict` (a
-transaction or a single statement that the database rolled back); and of what lost its connection, for
-operations that find out whether the try before was carried out. So a second try does nothing twice.
+Operations that collided with concurrent changes are retried. They have changed nothing when they raise
+`Conflict`, because the database rolled back the statement or transaction. Operations that lost their
+connection are retried if they can find out whether the previous attempt took effect. So a retry never
+repeats an effect.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ FIRST_PAUSE_SECONDS = 0.01
 async def retry_conflicts(
     operation: Callable[[], Awaitable[T]], *, deadline_seconds: float, lost_connections: bool = False
 ) -> T:
-    """Await the operation, again after a `Conflict`, at most `TRIES` times in all.
+    """Await the operation; retry it after a `Conflict`, with at most `TRIES` attempts in total.
 
-    With `lost_connections` also after a `ConnectionLost`.
+    With `lost_connections`, also retry after a `ConnectionLost`.
 
-    The pause before a try is random up to a bound that doubles ("full jitter",
-    https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/): those who
-    collided don't meet again.
+    The pause before a retry is random, up to a bound that doubles ("full jitter",
+    https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/). So the same callers
+    rarely collide again.
 
     Raises:
-        Conflict: The last try collided, or no time is left for another.
-        ConnectionLost: The same, of connections.
+        Conflict: The last attempt collided, or the deadline leaves no time for another.
+        ConnectionLost: The last attempt lost its connection, or the deadline leaves no time for another.
     """
     passing = (Conflict, ConnectionLost) if lost_connections else (Conflict,)
     loop = asyncio.get_running_loop()

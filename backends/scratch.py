@@ -1,6 +1,7 @@
-"""An empty place on the configured server in which the contract is tried, and nothing else is touched.
+"""The contract of scratch databases, in which `eitherdb conformance` tests a server.
 
-Made by a backend that `eitherdb conformance` can be run on; the service itself never makes one.
+A scratch database is a new, empty database or schema on the configured server. Other data on the server is
+not touched. The service itself never creates one.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from typing import Protocol
 from config import Settings
 
 SCRATCH_PREFIX = "eitherdb_scratch_"
-"""How each scratch place is called, with something random behind it: what is left after a crash may go."""
+"""The prefix of scratch databases, before a random suffix. Leftovers of a crash may be dropped."""
 
 
 class Transaction(Protocol):
-    """A transaction on a connection of its own, begun as the backend begins its own.
+    """An open transaction on its own connection, with the isolation level that the backend uses.
 
-    It works on the numbers that `Scratch.set_numbers` left. Every method raises what the driver raises.
+    It reads and writes the numbers that `Scratch.set_numbers` stores. Methods raise the driver's errors.
     """
 
     async def read(self, key: int) -> int:
@@ -25,54 +26,54 @@ class Transaction(Protocol):
         ...
 
     async def read_all(self) -> dict[int, int]:
-        """Return all numbers by their keys, found by a condition on the numbers and not by the keys."""
+        """Return all numbers by key. The query has a condition on the numbers, not on the keys."""
         ...
 
     async def write(self, key: int, number: int) -> None:
-        """Set the number at this key, which there is."""
+        """Update the number at an existing key."""
         ...
 
     async def add(self, key: int, number: int) -> None:
-        """Add a number at a key that has none."""
+        """Insert a number at a new key."""
         ...
 
     async def commit(self) -> None:
-        """Keep what was done; the connection is closed."""
+        """Commit, and close the connection."""
         ...
 
     async def roll_back(self) -> None:
-        """Undo what was done, if anything is still to be undone; the connection is closed.
+        """Roll back if the transaction is still open, and close the connection.
 
-        Also called after `commit`, and a second time.
+        This may be called after `commit`, and more than once.
         """
         ...
 
 
 class Scratch(Protocol):
-    """A database, or a part of one, that was made empty a moment ago.
+    """A new, empty database or schema.
 
     Attributes:
-        settings: A copy of those that it was made with, whose URL leads to this place.
+        settings: A copy of the given settings, with the URL of this database.
     """
 
     settings: Settings
 
     async def clean(self) -> None:
-        """Remove every row of the schema, once the caller has migrated it; backends are open meanwhile."""
+        """Delete every row of the migrated schema. Backends may be open."""
         ...
 
     async def durability_faults(self) -> list[str]:
-        """Name each setting of the server that lets a crash take back a write that was answered."""
+        """Return the server settings with which a crash may lose a confirmed write."""
         ...
 
     async def set_numbers(self, numbers: Mapping[int, int]) -> None:
-        """Have just these numbers, at least one, in a table of their own, beside the schema."""
+        """Replace the contents of the table of numbers, which is not part of the schema. At least one."""
         ...
 
     async def begin(self) -> Transaction | None:
-        """Begin a transaction; None if this kind of database has none that stays open between calls."""
+        """Begin a transaction, or return None if this database has no interactive transactions."""
         ...
 
     async def drop(self) -> None:
-        """Remove the place with all that is in it, and close what was opened for it. Called once."""
+        """Drop the database with its contents, and close its connections. Called once."""
         ...

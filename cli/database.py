@@ -11,7 +11,7 @@ from backends import open_backend
 from backends.errors import BackendError, ForeignSchema, SchemaMismatch, ServerUnfit, Unavailable
 from backends.protocols import Backend
 from backends.requirements import Purpose, require
-from backends.url_options import split_url
+from backends.url_parts import split_url
 from config import Settings
 
 

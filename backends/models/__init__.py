@@ -1,9 +1,9 @@
-"""The domain: what EitherDB stores, in terms that know no database and no HTTP.
+"""The domain models, independent of databases and of HTTP.
 
-What is stored is a frozen dataclass (`User`, `Item`): cheap to build from a row, compared by value.
-What comes in is a pydantic form (`NewItem`, `ItemChanges`, …) that can't be built with text which some
-database would refuse or change, so that every backend may trust it. In a form of changes a field that
-was not set is kept as it is, and None clears it; `form.model_dump(exclude_unset=True)` is the change.
+Stored records (`User`, `Item`, …) are frozen dataclasses: cheap to build from a row, compared by value.
+Input models (`NewItem`, `ItemChanges`, …) are pydantic models. They reject text that some database would
+refuse or change, so every backend can trust them. In a model of changes, an unset field keeps its value and
+None clears it; `changes.model_dump(exclude_unset=True)` returns the changes.
 """
 
 from backends.models.accounts import Account, AccountFilter, AccountSort, NewAccount

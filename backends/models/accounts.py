@@ -20,10 +20,10 @@ class Account(Record):
     Attributes:
         id: 24 lower-case hex digits of an ObjectId.
         owner_id: The `id` of a user that exists.
-        currency: A code of ISO 4217.
+        currency: An ISO 4217 code.
         balance_minor: In the currency's minor units (cents), 0 to `MAX_MINOR`.
         created_at: Aware, UTC, whole milliseconds.
-        version: 1 when the account is new, one more with every entry: `version - 1` entries made it.
+        version: 1 for a new account. Each entry adds 1, so the account has `version - 1` entries.
     """
 
     id: str
@@ -36,7 +36,7 @@ class Account(Record):
 
 
 class NewAccount(InputModel):
-    """What `AccountRepository.add` needs besides the owner."""
+    """The input of `AccountRepository.add`, without the owner."""
 
     name: Title
     currency: Currency
@@ -46,7 +46,7 @@ AccountSort = Literal["created_at", "-created_at", "name", "-name"]
 
 
 class AccountFilter(InputModel):
-    """Which accounts a list holds: those that fit every field that is not None."""
+    """A filter for accounts. An account must match every field that is not None."""
 
     currency: SearchText | None = None
     created_after: TimeAfter | None = None

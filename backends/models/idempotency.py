@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """Lets a call be repeated without being done twice: a key of the caller's, and what it was for.
+    """An idempotency key and the fingerprint of its request. A repeated call is executed only once.
 
     Attributes:
-        key: 1 to 255 visible ASCII characters, one for each thing that the caller wants done.
-        fingerprint: 64 hex digits that differ for different requests: a SHA-256 digest.
+        key: 1 to 255 visible ASCII characters; the caller uses a new key for each operation.
+        fingerprint: The SHA-256 digest of the request, as 64 hex digits.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""What all input models share."""
+"""The base class of the input models."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ T = TypeVar("T")
 
 
 class InputModel(BaseModel):
-    """What comes in: checked when it is built, and frozen."""
+    """An input model: validated when it is created, and frozen."""
 
     model_config = ConfigDict(frozen=True)
 
 
 def _not_null(value: T) -> T:
-    """Refuse an explicit null in a field that may only be left out."""
+    """Reject an explicit null in an optional field."""
     if value is None:
         raise PydanticCustomError("not_null", "Field may be left out but not be null")
     return value
 
 
 class _NotNull(AfterValidator):
-    """Refuses null, and leaves it out of the JSON schema."""
+    """Rejects null and removes it from the JSON schema."""
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Return the one alternative that is not null."""
+        """Return the one schema of `anyOf` that is not null."""
         (alternative,) = (each for each in handler(schema)["anyOf"] if each != {"type": "null"})
         return cast("JsonSchemaValue", alternative)
 

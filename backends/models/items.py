@@ -14,13 +14,13 @@ from backends.models.times import TimeAfter, TimeBefore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item(Record):
-    """A thing with a title, owned by one user and gone with that user.
+    """A titled object that one user owns. It is deleted with its owner.
 
     Attributes:
         id: 24 lower-case hex digits of an ObjectId.
         owner_id: The `id` of a user that exists.
         created_at: Aware, UTC, whole milliseconds.
-        version: 1 when the item is new, one more with every change.
+        version: 1 for a new item; each change adds 1.
     """
 
     id: str
@@ -32,14 +32,14 @@ class Item(Record):
 
 
 class NewItem(InputModel):
-    """What `ItemRepository.add` needs besides the owner."""
+    """The input of `ItemRepository.add`, without the owner."""
 
     title: Title
     description: Description | None = None
 
 
 class ItemChanges(InputModel):
-    """What `ItemRepository.update` may change; unset fields stay."""
+    """The input of `ItemRepository.update`; unset fields keep their values."""
 
     title: Annotated[Title | None, NotNull] = None
     description: Description | None = None
@@ -49,11 +49,11 @@ ItemSort = Literal["created_at", "-created_at", "title", "-title"]
 
 
 class ItemFilter(InputModel):
-    """Which items a list holds: those that fit every field that is not None.
+    """A filter for items. An item must match every field that is not None.
 
     Attributes:
-        title: The whole title, exactly.
-        q: A part of the title or of the description, in any case (`fold_case`).
+        title: The exact title.
+        q: A part of the title or of the description, case-insensitive (`fold_case`).
         created_after: Created later than this.
         created_before: Created earlier than this.
     """

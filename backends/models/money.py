@@ -8,15 +8,15 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 MAX_MINOR = 2**53 - 1
-"""The most minor units that an account holds or an entry moves.
+"""The maximum balance of an account and the maximum amount of an entry, in minor units.
 
-JSON carries integers up to here to every client unchanged (RFC 8259, section 6): JavaScript reads them as
+Every JSON client reads integers up to this one exactly (RFC 8259, section 6). JavaScript reads them as
 64-bit floating-point numbers.
 """
 
 
 def _currency(code: str) -> str:
-    """Refuse what is no code of ISO 4217, and codes without a minor unit (metals, XXX, XTS)."""
+    """Reject text that is not an ISO 4217 code, and codes without a minor unit (metals, XXX, XTS)."""
     from iso4217 import Currency as Iso4217  # noqa: PLC0415 - it reads all of ISO's table
 
     try:
@@ -29,7 +29,7 @@ def _currency(code: str) -> str:
     return code
 
 
-# Strict: neither "5" nor 5.0 nor true is an amount of money.
+# Strict: "5", 5.0 and true are not valid amounts.
 AmountMinor = Annotated[
     int,
     Field(strict=True, ge=1, le=MAX_MINOR),

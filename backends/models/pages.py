@@ -12,7 +12,7 @@ from backends.models.records import R, Row
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in a list: just behind the row with this sort key (its time or text) and this id."""
+    """A keyset position in a list: right after the row with this sort key (a time or text) and id."""
 
     key: datetime | str
     id: str
@@ -20,13 +20,13 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[R]):
-    """A part of a list.
+    """A page of a list.
 
     Attributes:
-        rows: At most `limit`, in the order of the list.
-        record: What they are rows of; None where there are none.
-        count: How many rows the whole list has; None where the caller asked for no count.
-        next: Where the following page begins; None if nothing follows.
+        rows: At most `limit` rows, in the order of the list.
+        record: The class of the records; None if the page is empty.
+        count: The number of rows of the whole list; None if the caller requested no count.
+        next: The position at which the next page starts; None on the last page.
     """
 
     rows: list[Row]
@@ -36,11 +36,11 @@ class Page(Generic[R]):
 
     @classmethod
     def of(cls, data: Sequence[R], *, count: int | None, next: Position | None) -> Self:  # noqa: A002 - as the field
-        """Return the page that has these records."""
+        """Return a page with these records."""
         rows = [each.to_row() for each in data]
         return cls(rows=rows, record=type(data[0]) if data else None, count=count, next=next)
 
     @property
     def data(self) -> list[R]:
-        """The rows as records, which are made anew each time."""
+        """The rows as records. Each access creates new records."""
         return [self.record.from_row(row) for row in self.rows] if self.record else []

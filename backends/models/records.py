@@ -1,4 +1,4 @@
-"""What every stored record has in common."""
+"""The base class of stored records."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from backends.ids import read_time, write_time
 R = TypeVar("R", bound="Record")
 
 Row: TypeAlias = dict[str, Any]
-"""A record's fields in the types of JSON, by name: times as `ids.write_time` writes them.
+"""A record's fields by name, in JSON types. Times are text in the format of `ids.write_time`.
 
-It is what a list shows of a record, and cheaper than the record: a database makes it, and a serialiser
-takes it as it is. An entry's sides are flat in it: `from_account_id`, …
+Lists consist of rows because a row is cheaper than a record: the database returns it, and the serialiser
+takes it unchanged. The sides of an entry are flat fields: `from_account_id`, …
 """
 
 
 class Record:
-    """What has an id, and a time at which it was made."""
+    """A stored object with an id and a creation time."""
 
     __slots__: ClassVar[tuple[str, ...]] = ()
 
@@ -27,19 +27,19 @@ class Record:
     created_at: datetime
 
     def fields(self) -> dict[str, Any]:
-        """Return all fields by name, as one row of a table or one document."""
+        """Return all fields by name, as in a table row or a document."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def of_fields(cls, fields: Mapping[str, Any]) -> Self:
-        """Return the record that has these fields."""
+        """Return a record with these fields."""
         return cls(**fields)
 
     def to_row(self) -> Row:
-        """Return it as a list has it."""
+        """Return the record as a row of a list."""
         return {**self.fields(), "created_at": write_time(self.created_at)}
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
-        """Return the record that a list has as this row."""
+        """Return the record of a row of a list."""
         return cls.of_fields({**row, "created_at": read_time(row["created_at"])})

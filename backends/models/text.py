@@ -1,4 +1,4 @@
-"""Text that every database stores and compares alike."""
+"""Text types that every database stores and compares in the same way."""
 
 from __future__ import annotations
 
@@ -12,58 +12,59 @@ from pydantic_core import PydanticCustomError
 EMAIL_MAX_LENGTH = 255
 
 LOCAL_PART_MAX_BYTES = 64
-"""What may stand before the `@`: RFC 5321, section 4.5.3.1.1, and RFC 6531, section 3.2, for UTF-8."""
+"""The maximum length of the local part: RFC 5321, section 4.5.3.1.1; for UTF-8, RFC 6531, section 3.2."""
 
-# What comes along unseen when an address is typed, pasted or read from a file. None of it can begin or end
-# an address, so that no two addresses become one.
+# Invisible characters that users type or paste with an address. No address can begin or end with them, so
+# trimming them never makes two addresses equal.
 _BLANKS = (
     # Unicode's White_Space
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
-    # no width: the soft hyphen, joiners, the byte order mark, and what sets the direction of writing
+    # Zero width: the soft hyphen, joiners, the byte order mark and marks of the writing direction
     "\xad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060"
     "\u2066\u2067\u2068\u2069\ufeff"
 )
 
 
 def storable(text: str) -> str:
-    """Refuse NUL, which PostgreSQL can't store."""
+    """Reject NUL, which PostgreSQL can't store."""
     if "\x00" in text:
         raise PydanticCustomError("string_nul", "String should not contain the NUL character")
     return text
 
 
 def trim_email(text: str) -> str:
-    """Return the address without the blanks around it, those that have no width too."""
+    """Return the address without surrounding blanks, including those of zero width."""
     return text.strip(_BLANKS)
 
 
 def normalise_email(text: str) -> str:
-    """Return the one spelling under which an address is stored and found.
+    """Return the canonical spelling of an address, under which it is stored and found.
 
-    Blanks around it are removed, the syntax is checked (RFC 5321 and 6531, no DNS look-up), all of it is
-    lower-cased and put into Unicode NFC, so that two spellings of one address can't become two users.
+    Surrounding blanks are removed and the syntax is validated (RFC 5321 and 6531, no DNS look-up). The
+    address is lower-cased and converted to Unicode NFC. So two spellings of one address can't become two
+    users.
 
     Raises:
-        ValueError: The text is no e-mail address, or no longer one once it is normalised.
+        ValueError: The text, or its canonical spelling, is not an email address.
     """
     text = trim_email(text)
     if len(text) > EMAIL_MAX_LENGTH:
-        # Before the library looks at each character: whoever signs in may send a megabyte.
+        # The library examines each character, and a sign-in request may contain a megabyte.
         raise ValueError("value is not a valid email address: it is too long")
     checked = _checked_email(text)
-    # A small letter may have a composed form where its capital has none.
+    # A lower-case letter may have a composed form that its capital lacks.
     address = normalize("NFC", checked.lower())
     if address != checked:
-        # The small letters may be longer: what is stored must itself be an address, or nobody finds it.
+        # Lower-casing may lengthen the text. A stored address must be valid, or no look-up finds it.
         _checked_email(address)
     return address
 
 
 def normalise_new_email(text: str) -> str:
-    """Return the same for an address that is to be stored: its local part has at most 64 bytes.
+    """Return the canonical spelling of a new address, whose local part has at most 64 bytes.
 
-    Only of new ones is that asked, so that users who have a longer one can still sign in.
+    The limit applies to new addresses only, so existing users with a longer local part can still sign in.
 
     Raises:
         ValueError: As `normalise_email`, or the local part is too long.
@@ -86,17 +87,17 @@ def _checked_email(text: str) -> str:
 
 
 def fold_case(text: str) -> str:
-    """Return the text as a search compares it: the one definition of case for every backend.
+    """Return the text as searches compare it. Every backend uses this definition of case.
 
-    Unicode's full case folding, in NFC (https://www.unicode.org/versions/latest/core-spec/chapter-3/,
-    section 3.13): `STRASSE` finds `Straße`, and `e` does not find `é`. Databases fold by their locale,
-    their version or ASCII only, so they store and compare what this function returns.
+    Unicode full case folding in NFC (section 3.13 of
+    https://www.unicode.org/versions/latest/core-spec/chapter-3/): `STRASSE` finds `Straße`, `e` does not
+    find `é`. Databases fold by locale, by version or ASCII only. So they store the folded text.
     """
     return normalize("NFC", normalize("NFC", text).casefold())
 
 
 def with_folded(values: dict[str, Any]) -> dict[str, Any]:
-    """Return an item's values together with the columns that `ItemFilter.q` is looked for in."""
+    """Return an item's values with the folded columns, which `ItemFilter.q` searches."""
     searched = {name: values[name] for name in ("title", "description") if name in values}
     folded = {f"{name}_folded": text and fold_case(text) for name, text in searched.items()}
     return values | folded
@@ -109,8 +110,8 @@ def _email(text: str) -> str:
         raise PydanticCustomError("value_error", "{reason}", {"reason": str(exc)}) from None
 
 
-# The length comes before the function: so pydantic counts code points, words the error for text, and
-# refuses lone surrogates, which it only sees when it has to look at the characters.
+# The length constraint precedes the validator, so pydantic counts code points, reports an error about text
+# and rejects lone surrogates. It notices these only when it examines the characters.
 Email = Annotated[
     str,
     Field(max_length=EMAIL_MAX_LENGTH),
@@ -118,7 +119,7 @@ Email = Annotated[
     BeforeValidator(lambda value: trim_email(value) if isinstance(value, str) else value),
     AfterValidator(storable),
     AfterValidator(_email),
-    # What is longer is no address: RFC 5321, section 4.5.3.1.3, counts two angle brackets to the 256.
+    # An address has at most 254 characters: the 256 of RFC 5321, section 4.5.3.1.3, include two brackets.
     WithJsonSchema({"type": "string", "format": "email", "maxLength": 254}),
 ]
 Name = Annotated[str, Field(max_length=255), AfterValidator(storable)]
@@ -128,5 +129,5 @@ HashedPassword = Annotated[str, Field(min_length=1, max_length=255), AfterValida
 SearchText = Annotated[str, Field(max_length=255), AfterValidator(storable)]
 Password = Annotated[str, Field(min_length=8, max_length=128), AfterValidator(storable)]
 
-# Any text, because a malformed id is an unknown one; the length lets pydantic refuse lone surrogates.
+# Any text: a malformed id is treated as unknown. The length makes pydantic reject lone surrogates.
 IdText = Annotated[str, Field(max_length=2**20), WithJsonSchema({"type": "string"})]

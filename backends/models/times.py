@@ -1,4 +1,4 @@
-"""Bounds of time, in whole milliseconds."""
+"""Time bounds of filters, in whole milliseconds."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def _after(time: datetime) -> datetime:
-    """Return the last whole millisecond that is not after this time: what is after both is the same."""
+    """Round down to a millisecond. Stored times after the result are exactly those after `time`."""
     utc = _in_utc(time)
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
 
 
 def _before(time: datetime) -> datetime:
-    """Return the first whole millisecond that is not before this time: what is before both is the same."""
+    """Round up to a millisecond. Stored times before the result are exactly those before `time`."""
     whole = _after(time)
     return whole if whole == time else _shifted(whole, _MILLISECOND)
 

@@ -20,13 +20,14 @@ from backends.models.times import TimeAfter, TimeBefore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """What an entry did to one of its accounts.
+    """The effect of an entry on one of its accounts.
 
     Attributes:
-        account_id: The account, which may have been deleted since.
-        owner_id: Its owner, who may have been deleted since.
+        account_id: The account; it may have been deleted since.
+        owner_id: The account's owner; the user may have been deleted since.
         balance_minor: The account's balance after the entry.
-        version: The account's version after the entry: its entries have the versions 2, 3, … without a gap.
+        version: The account's version after the entry. An account's entries have the versions 2, 3, …
+            without a gap.
     """
 
     account_id: str
@@ -37,16 +38,16 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer(Record):
-    """An entry of the ledger, which is never changed: from one account to another, or in, or out.
+    """An immutable entry of the ledger: a transfer, a deposit or a withdrawal.
 
     Attributes:
         id: 24 lower-case hex digits of an ObjectId.
         ordered_by: The `id` of the user who ordered it.
-        source: Where the money came from; None for a deposit.
-        target: Where it went; None for a withdrawal.
+        source: The side of the source account; None for a deposit.
+        target: The side of the target account; None for a withdrawal.
         amount_minor: 1 to `MAX_MINOR`, in the accounts' currency.
-        created_at: When it was ordered: aware, UTC, whole milliseconds.
-        idempotency_key: The caller's, if one was given.
+        created_at: The time of the order: aware, UTC, whole milliseconds.
+        idempotency_key: The caller's key, if any.
     """
 
     id: str
@@ -64,7 +65,7 @@ class Transfer(Record):
         return 1
 
     def fields(self) -> dict[str, Any]:
-        """See `Record`; a side's are `from_account_id` and so on, None for a side that it lacks."""
+        """See `Record`. The fields of a side are `from_account_id`, …; None if the entry lacks the side."""
         fields = {name: getattr(self, name) for name in ENTRY_FIELDS}
         for prefix, name in _SIDES:
             side = getattr(self, name)
@@ -84,36 +85,36 @@ class Transfer(Record):
 
     @property
     def parties(self) -> set[str]:
-        """The users whom it concerns: the owners of its accounts, and who ordered it."""
+        """The owners of the accounts and the user who ordered the entry."""
         return {self.ordered_by, *(side.owner_id for side in (self.source, self.target) if side)}
 
     @property
     def from_account_id(self) -> str | None:
-        """The account that the money came from; None for a deposit."""
+        """The source account; None for a deposit."""
         return None if self.source is None else self.source.account_id
 
     @property
     def to_account_id(self) -> str | None:
-        """The account that it went to; None for a withdrawal."""
+        """The target account; None for a withdrawal."""
         return None if self.target is None else self.target.account_id
 
 
 _SIDES = (("from", "source"), ("to", "target"))
-"""How the fields of an entry's sides begin where it is stored, and what they are called here."""
+"""The prefix of a side's stored fields, and the name of its attribute."""
 
 ENTRY_FIELDS = ("id", "ordered_by", "idempotency_key", "amount_minor", "note", "created_at")
 SIDE_FIELDS = ("account_id", "owner_id", "balance_minor", "version")
 
 
 class NewEntry(InputModel):
-    """What `AccountRepository.deposit` and `withdraw` need besides the account."""
+    """The input of `AccountRepository.deposit` and `withdraw`, without the account."""
 
     amount_minor: AmountMinor
     note: Description | None = None
 
 
 class NewTransfer(NewEntry):
-    """What `AccountRepository.transfer` needs."""
+    """The input of `AccountRepository.transfer`."""
 
     from_account_id: IdText
     to_account_id: IdText
@@ -129,7 +130,7 @@ TransferSort = Literal["created_at", "-created_at"]
 
 
 class TransferFilter(InputModel):
-    """Which entries a list holds: those that fit every field that is not None."""
+    """A filter for entries. An entry must match every field that is not None."""
 
     created_after: TimeAfter | None = None
     created_before: TimeBefore | None = None
@@ -137,14 +138,14 @@ class TransferFilter(InputModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementEntry:
-    """An entry as one account sees it.
+    """An entry from the point of view of one account.
 
     Attributes:
         transfer: The entry.
-        other_account_id: The account on the other side; None for a deposit and a withdrawal.
-        amount_minor: What it added to the account; negative for what it took.
-        balance_minor: The account's balance after it.
-        version: The account's version after it: 2, 3, … without a gap.
+        other_account_id: The other account; None for a deposit and a withdrawal.
+        amount_minor: The change of the balance; negative for outgoing money.
+        balance_minor: The account's balance after the entry.
+        version: The account's version after the entry: 2, 3, … without a gap.
     """
 
     transfer: Transfer
@@ -156,12 +157,12 @@ class StatementEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """An account's history, all of it from one moment.
+    """A snapshot of an account and all its entries.
 
     Attributes:
-        account: The account at that moment.
-        entries: Its `account.version - 1` entries, oldest first, in lists of at most a thousand that are
-            fetched as they are asked for; the last one's balance is the account's.
+        account: The account.
+        entries: The `account.version - 1` entries, oldest first, in lists of at most a thousand. Each list
+            is fetched on demand. The balance of the last entry is the account's balance.
     """
 
     account: Account

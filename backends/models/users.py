@@ -20,11 +20,11 @@ class User(Record):
 
     Attributes:
         id: 24 lower-case hex digits of an ObjectId.
-        email: As `normalise_email` returns it; no two users share one.
-        hashed_password: An Argon2id hash in PHC string form; never leaves the service.
+        email: The address in the form of `normalise_email`; unique.
+        hashed_password: An Argon2id hash in PHC string format; never leaves the service.
         created_at: Aware, UTC, whole milliseconds.
-        version: 1 when the user is new, one more with every change.
-        session_version: 0 when the user is new, one more whenever all sessions are ended.
+        version: 1 for a new user; each change adds 1.
+        session_version: 0 for a new user; ending all sessions adds 1.
     """
 
     id: str
@@ -39,7 +39,7 @@ class User(Record):
 
 
 class NewUser(InputModel):
-    """What `UserRepository.add` needs; the repository makes `id` and `created_at`."""
+    """The input of `UserRepository.add`; the repository sets `id` and `created_at`."""
 
     email: Email
     hashed_password: HashedPassword = Field(repr=False)
@@ -49,7 +49,7 @@ class NewUser(InputModel):
 
 
 class UserChanges(InputModel):
-    """What `UserRepository.update` may change; unset fields stay."""
+    """The input of `UserRepository.update`; unset fields keep their values."""
 
     email: Annotated[Email | None, NotNull] = None
     hashed_password: Annotated[HashedPassword | None, NotNull] = Field(default=None, repr=False)
@@ -62,7 +62,7 @@ UserSort = Literal["created_at", "-created_at", "email", "-email"]
 
 
 class UserFilter(InputModel):
-    """Which users a list holds: those that fit every field that is not None."""
+    """A filter for users. A user must match every field that is not None."""
 
     is_active: bool | None = None
     created_after: TimeAfter | None = None

@@ -17,22 +17,17 @@ from pymongo.errors import ConfigurationError
 from backends.errors import BackendError
 from backends.mongo.driver.client import APP_NAME
 from backends.url_options import (
-    ENCODE,
     Obeyed,
     Only,
     Parse,
     Refused,
     Setting,
     Table,
-    decoded,
-    parse_hosts,
     read_options,
     readable_file,
-    refusal,
-    split_query,
-    split_url,
     text,
 )
+from backends.url_parts import ENCODE, decoded, parse_hosts, refusal, split_query, split_url
 
 if TYPE_CHECKING:
     from config import Settings

@@ -9,16 +9,8 @@ from urllib.parse import quote, urlencode
 
 from backends.sql.postgres_options import OPTIONS, STATEMENTS, read_session
 from backends.sql.postgres_tls import tls_arguments
-from backends.url_options import (
-    Host,
-    decoded,
-    parse_hosts,
-    parse_port,
-    read_options,
-    refusal,
-    split_query,
-    split_url,
-)
+from backends.url_options import read_options
+from backends.url_parts import Host, decoded, parse_hosts, parse_port, refusal, split_query, split_url
 
 if TYPE_CHECKING:
     from config import Settings

@@ -12,17 +12,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from backends.errors import BackendError
-from backends.url_options import (
-    Obeyed,
-    Only,
-    Setting,
-    Table,
-    choice,
-    read_options,
-    split_query,
-    switch,
-    whole_number,
-)
+from backends.url_options import Obeyed, Only, Setting, Table, choice, read_options, switch, whole_number
+from backends.url_parts import split_query
 
 if TYPE_CHECKING:
     from config import Settings

@@ -13,7 +13,8 @@ def _in(
 
 
 _TEXT, _TIMES = "backends/models/text.py", "backends/models/times.py"
-_LEDGER, _IDEMPOTENCY = "backends/ledger.py", "api/idempotency.py"
+_LEDGER, _POSTINGS = "backends/ledger.py", "backends/postings.py"
+_IDEMPOTENCY = "api/idempotency.py"
 _NORMALISATION, _FAST_PATH = "api/normalisation.py", "api/fast_path.py"
 _BOTH = "sqlite,mongo-motor"
 
@@ -138,7 +139,7 @@ FAULTS = [
         first="tests/backends/test_lost_answers.py",
     ),
     _in(
-        _LEDGER,
+        _POSTINGS,
         "entries that are told apart by all but their accounts",
         (
             "return accounts == (self.from_account_id, self.to_account_id) and transfer",
@@ -147,7 +148,7 @@ FAULTS = [
         first="postings",
     ),
     _in(
-        _LEDGER,
+        _POSTINGS,
         "an overflow that is never named",
         ("target.balance_minor > MAX_MINOR - posting.amount_minor", "target.balance_minor > MAX_MINOR"),
         first="transfers",
@@ -159,7 +160,7 @@ FAULTS = [
         first="input_models",
     ),
     _in(
-        _LEDGER,
+        _POSTINGS,
         "a currency that is looked at before the owner",
         (
             "if posting.owner_id not in {None, source.owner_id}:\n",
@@ -168,7 +169,7 @@ FAULTS = [
         first="transfers",
     ),
     _in(
-        _LEDGER,
+        _POSTINGS,
         "a statement with the wrong sign",
         ("amount_minor=-transfer.amount_minor if takes", "amount_minor=transfer.amount_minor if takes"),
         first="statement",
