@@ -1,7 +1,7 @@
-"""Schema migrations: one set of commands for every backend, one history a kind of database.
+"""Schema migrations: the same commands for every backend, and one history for SQL and one for MongoDB.
 
-`sql/` holds Alembic revisions, which serve PostgreSQL and SQLite; `mongo/` holds numbered steps. Both
-number their revisions 0001, 0002, … so that older and newer can be told by looking.
+`sql/` holds Alembic revisions for PostgreSQL and SQLite. `mongo/` holds numbered steps. Both number their
+revisions 0001, 0002, …, so that their order is visible.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _MODULES = {
 
 
 class MigrationError(Exception):
-    """A migration can't be run as asked; the text says what would be right."""
+    """The requested migration is impossible; the message names the valid options."""
 
 
 class OutOfBounds(MigrationError):
-    """There are numbers that a revision bounds: nothing was changed."""
+    """Existing rows exceed a revision's bound; nothing was changed."""
 
     NAMED = 3
-    """How many rows of a table the message names."""
+    """The number of rows per table that the message names."""
 
     def __init__(self, revision: str, bound: int, found: Mapping[str, Sequence[str]]) -> None:
-        """Take the ids of such rows by their table; more than `NAMED` of one need not be looked for."""
+        """Build the message from the ids of the rows by table; `NAMED` + 1 ids of each table are enough."""
         rows = [
             f"{table} {', '.join(ids[: self.NAMED])}{' and others' if ids[self.NAMED :] else ''}"
             for table, ids in found.items()
@@ -53,93 +53,93 @@ class OutOfBounds(MigrationError):
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One step of a history."""
+    """A revision of a history."""
 
     number: str
     summary: str
 
 
 class Migrator(Protocol):
-    """Changes the schema of the database that the settings name.
+    """Migrates the schema of the database that the settings select.
 
-    Every method that connects raises the errors of `backends.errors` for a database that can't be reached,
-    and `ForeignSchema` for one in which another application's things have names that EitherDB uses, or
-    whose history is another application's. That is found out before anything is written, a lock included.
-    What an interrupted run of EitherDB left is EitherDB's, and so is what an earlier version made.
+    Every method that connects raises the errors of `backends.errors` for an unreachable database. It raises
+    `ForeignSchema` if another application uses EitherDB's names or has recorded its own history. This check
+    comes before every write, the lock's included. Tables and collections of an interrupted run or an
+    earlier version belong to EitherDB.
     """
 
     async def upgrade(self, target: str = "head") -> list[str]:
-        """Apply every revision up to and including `target` that is not applied yet; return those.
+        """Apply the missing revisions up to and including `target`, and return their numbers.
 
-        Instances that call this at the same time take turns behind a lock in the database: the first
-        applies, the others find nothing to do. Interrupted anywhere, it can simply be run again. The lock
-        does not outlive its holder, also behind a connection pooler, and `migrations.waiting.wait_for_lock`
-        waits for it: no longer than `LOCK_WAIT_SECONDS`, and saying for whom.
+        Concurrent calls of several instances are serialised by a lock in the database: the first applies
+        the revisions, the others find nothing to do. An interrupted run can be repeated. The lock does
+        not outlive its holder, even behind a connection pooler. `migrations.waiting.wait_for_lock` waits
+        up to `LOCK_WAIT_SECONDS` for the lock and logs its holder.
 
         Raises:
-            MigrationError: There is no such revision: `resolve_target` says so.
+            MigrationError: The revision doesn't exist; see `resolve_target`.
             SchemaMismatch: The database has revisions of a newer EitherDB.
-            ForeignSchema: There is another application's under any name that the newest revision uses.
-            Conflict: Another instance has had the lock for all of that time.
+            ForeignSchema: Another application uses a name that the newest revision uses.
+            Conflict: Another instance held the lock for the whole time.
         """
         ...
 
     async def downgrade(self, target: str) -> list[str]:
-        """Undo, newest first, every applied revision after `target` (`base` for all); return those.
+        """Revert the applied revisions after `target` (`base` for all), newest first; return their numbers.
 
-        Data that the older schema has no place for is lost. What these revisions did not make stays.
+        Data that the older schema can't hold is lost. Other applications' tables and collections stay.
 
         Raises:
-            MigrationError: There is no such revision.
+            MigrationError: The revision doesn't exist.
             SchemaMismatch: The database has revisions of a newer EitherDB.
-            ForeignSchema: Something else has taken the place of what a revision made.
+            ForeignSchema: A table or collection of another application replaced one of EitherDB's.
             Conflict: As for `upgrade`.
         """
         ...
 
     async def current(self) -> str | None:
-        """Return the newest applied revision, also of a newer EitherDB; None if there is none."""
+        """Return the newest applied revision, which may be a newer EitherDB's; None if none is applied."""
         ...
 
     def history(self) -> list[Revision]:
-        """Return every revision that this code knows, oldest first."""
+        """Return every known revision, oldest first."""
         ...
 
     async def check(self) -> list[str]:
-        """Compare the schema in the database with the one that the code declares.
+        """Compare the schema in the database with the declared one.
 
         Returns:
-            A sentence a difference, none if they are the same; of a database that was never migrated, or
-            is another application's, that.
+            One sentence per difference. For a database that was never migrated, or belongs to another
+            application, one sentence that says so.
         """
         ...
 
     async def revision(self, message: str) -> Path:
-        """Write the file of a new revision, filled in as far as a machine can; return where it is.
+        """Generate the file of a new revision and return its path.
 
         Raises:
-            MigrationError: This kind of database has none to write, or is not at the newest one.
+            MigrationError: The database is not at the newest revision.
         """
         ...
 
 
 def open_migrator(settings: Settings) -> Migrator:
-    """Return the migrator of the backend that the settings name; it connects when it is used."""
+    """Return the migrator of the backend that the settings select; it connects on first use."""
     name = settings.db_backend
     module = import_module(_MODULES[name]) if name in _MODULES else load_installed(name)
     return cast("Callable[[Settings], Migrator]", module.open_migrator)(settings)
 
 
 def resolve_target(target: str, numbers: list[str], current: str | None) -> str:
-    """Turn `head`, `base`, `-1` or a revision's number into a number, or `base`.
+    """Resolve `head`, `base`, `-1` or a revision's number to a number or `base`.
 
     Args:
-        target: What was asked for. A negative number counts back from `current`.
+        target: The requested revision. A negative number counts back from `current`.
         numbers: The known revisions, oldest first.
         current: The newest applied revision.
 
     Raises:
-        MigrationError: It is none of these.
+        MigrationError: The target is none of these.
     """
     if target == "head":
         return numbers[-1]

@@ -1,4 +1,4 @@
-"""Waiting for the migration lock: the same patience and the same words on every database."""
+"""Waits for the migration lock, with the same timeout and messages on every database."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from backends.errors import Conflict
 
 LOCK_WAIT_SECONDS = 600.0
-"""How long an instance waits while another one migrates. A deployment starts one that gave up again."""
+"""The timeout for the migration lock. A deployment restarts an instance that exits after it."""
 
 ANNOUNCE_AFTER_SECONDS = 1.0
 POLL_SECONDS = 0.2
@@ -20,15 +20,15 @@ logger = logging.getLogger(__name__)
 async def wait_for_lock(
     take: Callable[[], Awaitable[bool]], holder: Callable[[], Awaitable[str]], *, wait_seconds: float
 ) -> None:
-    """Try to take the lock until it is taken; say once for whom this waits.
+    """Poll until the lock is taken; log its holder once.
 
     Args:
-        take: Takes the lock, or returns False while somebody else has it.
-        holder: Describes who has it.
-        wait_seconds: After how long to give up.
+        take: Takes the lock, or returns False if another holder has it.
+        holder: Describes the holder.
+        wait_seconds: The timeout.
 
     Raises:
-        Conflict: It was not free in all that time.
+        Conflict: The lock was not free within the timeout.
     """
     loop = asyncio.get_running_loop()
     began = loop.time()

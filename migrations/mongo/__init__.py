@@ -1,1 +1,1 @@
-"""Numbered steps for MongoDB, and the migrator that applies and records them."""
+"""MongoDB's migrations: numbered steps, and the migrator that applies and records them."""

@@ -1,8 +1,8 @@
-"""One migrator at a time: a lease in the database, renewed while it is held.
+"""The migration lock on MongoDB: a lease in the database, renewed while it is held.
 
-MongoDB has no lock that ends with its holder's connection. A holder that dies stops renewing, and the
-next one takes over when the lease has ended by the server's clock, or was seen unchanged for as long as a
-lease lasts: after a failover the clock may be another server's.
+MongoDB has no lock that ends with its holder's connection. A dead holder stops renewing its lease. Another
+instance takes over when the lease has expired by the server's clock, or stayed unchanged for the length of
+a lease: after a failover, the new primary's clock may differ.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ LEASE_SECONDS = 30
 
 @asynccontextmanager
 async def migration_lock(database: Database, *, wait_seconds: float) -> AsyncIterator[None]:
-    """Hold the lock while the body runs; cancel the body should the lease be lost.
+    """Hold the lock while the body runs; cancel the body if the lease is lost.
 
     Raises:
-        Conflict: Another holder kept it for all of `wait_seconds`, or it was lost on the way.
+        Conflict: Another holder kept the lock for `wait_seconds`, or the lease was lost.
     """
     lease = Lease(database, secrets.token_hex(8))
     await wait_for_lock(lease.take_over, lease.describe_holder, wait_seconds=wait_seconds)
@@ -38,7 +38,7 @@ async def migration_lock(database: Database, *, wait_seconds: float) -> AsyncIte
     lost = False
 
     async def keep() -> None:
-        """Renew in good time; a renewal that fails is tried again while the lease lasts."""
+        """Renew the lease three times per period; retry a failed renewal until the lease expires."""
         nonlocal lost
         loop = asyncio.get_running_loop()
         held_until = loop.time() + LEASE_SECONDS
@@ -69,17 +69,17 @@ async def migration_lock(database: Database, *, wait_seconds: float) -> AsyncIte
 
 
 class Lease:
-    """The one document of the lock, as one would-be holder sees it."""
+    """The lock's only document, from the point of view of one instance."""
 
     def __init__(self, database: Database, holder: str) -> None:
-        """Take nothing yet; `holder` is this holder's and nobody else's."""
+        """Prepare the lease; `holder` is unique to this instance."""
         self._locks = database[MIGRATIONS_LOCK]
         self._holder = holder
         self._seen: Document | None = None
         self._seen_since = 0.0
 
     async def take(self) -> bool:
-        """Take the lease or renew it; False while someone else has it."""
+        """Take or renew the lease; return False if another holder has it."""
         await self._locks.delete_one({"_id": LOCK_ID, "$expr": {"$lt": ["$expires_at", "$$NOW"]}})
         fields = {
             "expires_at": {"$add": ["$$NOW", LEASE_SECONDS * 1000]},
@@ -88,7 +88,7 @@ class Lease:
             "pid": os.getpid(),
         }
         try:
-            # Matches only this holder's lease; another's makes the upsert collide on _id.
+            # The filter matches only this holder's lease; with another holder, the upsert fails on `_id`.
             await self._locks.update_one(
                 {"_id": LOCK_ID, "holder": self._holder}, [{"$set": fields}], upsert=True
             )
@@ -97,7 +97,7 @@ class Lease:
         return True
 
     async def take_over(self) -> bool:
-        """Take the lease; end that of a holder that was not seen to renew it."""
+        """Take the lease; delete another holder's lease that was not renewed for a whole period."""
         if await self.take():
             return True
         found = await self._locks.find_one({"_id": LOCK_ID})
@@ -109,7 +109,7 @@ class Lease:
         return False
 
     async def describe_holder(self) -> str:
-        """Say who has it, as far as its document tells."""
+        """Describe the holder from the fields of the lease."""
         found = await self._locks.find_one({"_id": LOCK_ID})
         if found is None or "pid" not in found:
             return "another instance"
@@ -117,5 +117,5 @@ class Lease:
         return f"the process with pid {found['pid']} on {found['host']} (since {since})"
 
     async def release(self) -> None:
-        """Give the lease back, if this holder has it."""
+        """Release the lease if this instance holds it."""
         await self._locks.delete_one({"_id": LOCK_ID, "holder": self._holder})

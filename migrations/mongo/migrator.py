@@ -1,4 +1,4 @@
-"""Applies the numbered steps and records them in the database."""
+"""Applies MongoDB's numbered steps and records them in the database."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ FIELDS = before.FIELDS
 
 
 async def upgrade(database: Database) -> None:
-    """Say what changes. It may be run again after it was interrupted anywhere."""
+    """Describe the change. The step may run again after an interruption."""
 
 
 async def downgrade(database: Database) -> None:
-    """Say how it is undone, and what is lost."""
+    """Describe how the change is reverted, and which data is lost."""
 '''
 
 
@@ -49,24 +49,24 @@ class Step(Protocol):
 
     __doc__: str | None
     FIELDS: dict[str, dict[str, Any]]
-    """The fields of every collection, as the step leaves them."""
+    """The fields of every collection after the step."""
 
     async def upgrade(self, database: Database) -> None:
-        """Change the schema."""
+        """Apply the step."""
 
     async def downgrade(self, database: Database) -> None:
-        """Change it back."""
+        """Revert the step."""
 
 
 class MongoMigrator:
-    """`migrations.Migrator` with a record a step in `schema_migrations`."""
+    """`migrations.Migrator` with one record per step in `schema_migrations`."""
 
     def __init__(self, settings: Settings) -> None:
-        """Remember the settings; nothing connects yet."""
+        """Store the settings; the methods connect."""
         self._settings = settings
 
     async def upgrade(self, target: str = "head") -> list[str]:
-        """See `migrations.Migrator`. A step is recorded when it is done; until then it is run again."""
+        """See `migrations.Migrator`. A step is recorded when it finishes; until then it runs again."""
         applied = []
         async with self._locked(lambda _: NAMES) as (database, current):
             numbers = list(_steps())
@@ -81,11 +81,11 @@ class MongoMigrator:
         return applied
 
     async def downgrade(self, target: str) -> list[str]:
-        """See `migrations.Migrator`. A step is recorded until it is undone."""
-        undone = []
+        """See `migrations.Migrator`. The record of a step is deleted after the step is reverted."""
+        reverted = []
 
         def names(current: str | None) -> Iterable[str]:
-            """Return what is undone. What a later step would meet is left alone."""
+            """Return the collections of the current step; later steps' names don't matter."""
             return NAMES if current is None else _load(current).FIELDS
 
         async with self._locked(names) as (database, current):
@@ -93,12 +93,12 @@ class MongoMigrator:
             number = resolve_target(target, numbers, current)
             for step in reversed(numbers):
                 if step <= (current or "") and (number == "base" or step > number):
-                    # Known for a history of ours, also when nothing is left of what the step made.
+                    # The mark identifies EitherDB's history even after all collections are dropped.
                     await database[MIGRATIONS].update_one({"_id": step}, {"$set": {UNDOING: True}})
                     await _load(step).downgrade(database)
                     await database[MIGRATIONS].delete_one({"_id": step})
-                    undone.append(step)
-        return undone
+                    reverted.append(step)
+        return reverted
 
     async def current(self) -> str | None:
         """See `migrations.Migrator`."""
@@ -126,8 +126,8 @@ class MongoMigrator:
             return [difference for spec in COLLECTIONS for difference in await _compare(database, spec)]
 
     async def revision(self, message: str) -> Path:
-        """See `migrations.Migrator`. MongoDB's steps are written by hand, from a template."""
-        await self.current()  # refuses another application's database, as on SQL
+        """See `migrations.Migrator`. The file is a template: MongoDB's steps are written by hand."""
+        await self.current()  # raises for another application's database, as on SQL
         newest, before = list(_steps().items())[-1]
         number = int(newest) + 1
         slug = re.sub(r"\W+", "_", message.lower()).strip("_")
@@ -137,11 +137,11 @@ class MongoMigrator:
         return path
 
     async def _known_revision(self, database: Database) -> tuple[Occupancy, str | None]:
-        """Return what is in the database, and the newest step that it has.
+        """Return the occupied names and the newest applied step.
 
         Raises:
-            ForeignSchema: Another application's history is in it.
-            SchemaMismatch: A newer EitherDB's is.
+            ForeignSchema: The database has another application's history.
+            SchemaMismatch: The database has steps of a newer EitherDB.
         """
         found, numbers = await read_occupancy(database), list(_steps())
         if found.applied is not None and found.applied not in numbers:
@@ -162,26 +162,26 @@ class MongoMigrator:
     async def _locked(
         self, names: Callable[[str | None], Iterable[str]]
     ) -> AsyncIterator[tuple[Database, str | None]]:
-        """Hold the lock; give the database and the newest step that it has.
+        """Hold the lock; yield the database and the newest applied step.
 
         Args:
-            names: Returns the names that must be EitherDB's, or free, at that step. Where they are another
-                application's nothing is written, not even the lock.
+            names: Returns the names that another application must not use, given the newest applied step.
+                If another application uses one, nothing is written, not even the lock.
         """
 
-        async def judge() -> str | None:
+        async def check_names() -> str | None:
             found, current = await self._known_revision(database)
             found.refuse_foreign(among=names(current))
             return current
 
         async with self._database() as database:
-            await judge()
+            await check_names()
             async with migration_lock(database, wait_seconds=LOCK_WAIT_SECONDS):
-                yield database, await judge()
+                yield database, await check_names()
 
 
 def _steps() -> dict[str, str]:
-    """Map each step's number to its module's name, oldest first."""
+    """Return the module name of each step by number, oldest first."""
     names = sorted(path.stem for path in STEPS.glob("m[0-9][0-9][0-9][0-9]_*.py"))
     return {name[1:5]: name for name in names}
 
@@ -195,7 +195,7 @@ def _summary(step: Step) -> str:
 
 
 async def _compare(database: Database, spec: CollectionSpec) -> list[str]:
-    """Compare a collection with what is declared; a sentence a difference."""
+    """Compare a collection with its declaration; return one sentence per difference."""
     reply = await database.command({"listCollections": 1, "filter": {"name": spec.name}})
     found = reply["cursor"]["firstBatch"]
     if not found:
@@ -227,7 +227,7 @@ async def _compare(database: Database, spec: CollectionSpec) -> list[str]:
 
 
 def _as_information(keys: tuple[tuple[str, int], ...], options: dict[str, object]) -> dict[str, object]:
-    """Say it as the driver's `index_information` does."""
+    """Return the index in the format of the driver's `index_information`."""
     return {"key": list(keys)} | {name: value for name, value in options.items() if name != "name"}
 
 

@@ -1,4 +1,4 @@
-"""What steps are made of; each operation may be run again on its own result."""
+"""The operations of steps; each one is idempotent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INDEX_NOT_FOUND = 27
 
 
 def document_validator(fields: dict[str, Any]) -> dict[str, Any]:
-    """Demand every field in every document, null included, and no other field."""
+    """Return a validator that requires every field, null included, and allows no other."""
     return {
         "$jsonSchema": {
             "bsonType": "object",
@@ -27,9 +27,9 @@ def document_validator(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 async def ensure_collection(database: Database, name: str, *, validator: dict[str, Any]) -> None:
-    """Create the collection, or give an existing one this validator."""
+    """Create the collection, or set the validator of an existing one."""
     try:
-        # check_exists: the server decides; the driver's own look would race another and raise differently.
+        # Without check_exists the server decides: the driver's check has a race and raises another error.
         await database.create_collection(name, validator=validator, check_exists=False)
     except OperationFailure as exc:
         if exc.code != NAMESPACE_EXISTS:
@@ -38,12 +38,12 @@ async def ensure_collection(database: Database, name: str, *, validator: dict[st
 
 
 async def ensure_index(database: Database, collection: str, index: IndexSpec) -> None:
-    """Create the index, unless the same one is there."""
+    """Create the index unless it exists."""
     await database[collection].create_index(index.keys, **index.options)
 
 
 async def drop_index(database: Database, collection: str, index: IndexSpec) -> None:
-    """Drop the index, if it is there."""
+    """Drop the index if it exists."""
     try:
         await database[collection].drop_index(index.name)
     except OperationFailure as exc:
@@ -52,5 +52,5 @@ async def drop_index(database: Database, collection: str, index: IndexSpec) -> N
 
 
 async def drop_collection(database: Database, name: str) -> None:
-    """Drop the collection and all that is in it, if it is there."""
+    """Drop the collection and its documents if it exists."""
     await database.drop_collection(name)

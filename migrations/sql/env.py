@@ -1,4 +1,4 @@
-"""Alembic's environment: runs on the connection that `migrations.sql.migrator` locked and handed over."""
+"""Alembic's environment: uses the connection of `migrations.sql.migrator`, which holds the lock."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def include_name(name: str | None, kind: str, _parents: object) -> bool:
-    """Look at EitherDB's tables only: others may live in the same database."""
+    """Include only EitherDB's tables: the database may contain others."""
     return kind != "table" or name in METADATA.tables
 
 
 def render_item(kind: str, item: Any, _autogen: AutogenContext) -> str | Literal[False]:
-    """Write plain types into revisions, which must not change when the code's own types do."""
+    """Render plain types, so that revisions don't change with the code's own types."""
     if kind == "type" and isinstance(item, ObjectIdBytes):
         return "sa.LargeBinary(length=12)"
     if kind == "type" and isinstance(item, UtcDateTime):
@@ -30,12 +30,12 @@ def render_item(kind: str, item: Any, _autogen: AutogenContext) -> str | Literal
 def compare_type(
     _context: object, _inspected: object, _declared: object, inspected_type: Any, metadata_type: Any
 ) -> bool | None:
-    """See a changed collation too, which Alembic does not look at: it decides the order of text."""
+    """Compare collations too, which decide the order of text and which Alembic ignores."""
     impl = metadata_type.dialect_impl(context.get_context().dialect)
     expected = getattr(impl, "collation", None)
     if getattr(inspected_type, "collation", None) != expected:
         return True
-    return None  # Alembic's own comparison
+    return None  # use Alembic's comparison
 
 
 connection = context.config.attributes["connection"]
@@ -43,7 +43,7 @@ on_postgres = connection.dialect.name == "postgresql"
 
 context.configure(
     connection=connection,
-    # Else a table of this name further on in the search path, another application's, would be taken.
+    # Without a schema, Alembic would use another application's table further on in the search path.
     version_table_schema=connection.scalar(sa.func.current_schema()) if on_postgres else None,
     target_metadata=METADATA,
     include_name=include_name,

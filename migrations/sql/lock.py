@@ -1,4 +1,4 @@
-"""One migration at a time on SQL: a lock that ends with the migration's transaction, however that ends."""
+"""The migration lock on SQL: it ends with the migration's transaction, in every case."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from migrations.waiting import wait_for_lock
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-# Any constant will do, as long as every EitherDB uses the same; the lock belongs to one database.
+# An arbitrary constant, the same in every EitherDB; the lock is per database.
 ADVISORY_LOCK_KEY = 0x65697468_65726462  # "eitherdb"
 
 LOCK_NOT_AVAILABLE = "55P03"
 
 _TAKE = f"SELECT pg_try_advisory_xact_lock({ADVISORY_LOCK_KEY})"
-# A role may not see what other roles' sessions do, but always their process ids.
+# A role can see the process ids of other roles' sessions, but not what they do.
 _HOLDER = """
 SELECT a.pid, a.application_name, host(a.client_addr), coalesce(a.xact_start, a.backend_start)
 FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
@@ -28,7 +28,7 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND (l.classid::bigint << 32 | l.objid::bigint) = {key}
 """
-# What an operator has set already is kept.
+# A lock_timeout that the operator has set takes precedence.
 _LIMIT_TABLE_LOCKS = """
 SELECT set_config('lock_timeout', '{milliseconds:.0f}', true) WHERE current_setting('lock_timeout') = '0'
 """
@@ -36,10 +36,10 @@ SELECT set_config('lock_timeout', '{milliseconds:.0f}', true) WHERE current_sett
 
 @asynccontextmanager
 async def migration_transaction(connection: AsyncConnection, *, wait_seconds: float) -> AsyncIterator[None]:
-    """Run the body in a transaction that no other migration of the same database runs beside.
+    """Run the body in a transaction that holds the migration lock of the database.
 
     Raises:
-        Conflict: Another one had the lock for all of `wait_seconds`.
+        Conflict: Another migration held the lock for `wait_seconds`.
     """
     begin = _begin_on_sqlite if connection.dialect.name == "sqlite" else _begin_on_postgres
     await begin(connection, wait_seconds)
@@ -57,11 +57,11 @@ async def migration_transaction(connection: AsyncConnection, *, wait_seconds: fl
 
 
 async def _begin_on_postgres(connection: AsyncConnection, wait_seconds: float) -> None:
-    # By statement: what another migration committed in the meantime is seen.
+    # READ COMMITTED: a statement sees the commits of the migration that held the lock before.
     await connection.execution_options(isolation_level="READ COMMITTED")
 
     async def take() -> bool:
-        """Take the lock in a new transaction, or end it: a pooler has other uses for the session."""
+        """Take the lock in a new transaction; roll back if it is held, to free a pooler's session."""
         is_taken = bool((await connection.exec_driver_sql(_TAKE)).scalar_one())
         if not is_taken:
             await connection.rollback()
@@ -83,8 +83,8 @@ async def _begin_on_postgres(connection: AsyncConnection, wait_seconds: float) -
 
 
 async def _begin_on_sqlite(connection: AsyncConnection, wait_seconds: float) -> None:
-    """Take the one write lock of the file."""
-    patience = (await connection.exec_driver_sql("PRAGMA busy_timeout")).scalar_one()
+    """Take the write lock of the file."""
+    busy_timeout = (await connection.exec_driver_sql("PRAGMA busy_timeout")).scalar_one()
     await connection.exec_driver_sql("PRAGMA busy_timeout = 0")
 
     async def take() -> bool:
@@ -100,4 +100,4 @@ async def _begin_on_sqlite(connection: AsyncConnection, wait_seconds: float) -> 
         return f"another process that writes to {connection.engine.url.database}"
 
     await wait_for_lock(take, holder, wait_seconds=wait_seconds)
-    await connection.exec_driver_sql(f"PRAGMA busy_timeout = {patience}")
+    await connection.exec_driver_sql(f"PRAGMA busy_timeout = {busy_timeout}")

@@ -1,4 +1,4 @@
-"""Runs Alembic for PostgreSQL and SQLite under a lock, all revisions of a run in one transaction."""
+"""Runs Alembic for PostgreSQL and SQLite under a lock; each run is one transaction."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SqlMigrator:
     """`migrations.Migrator` through Alembic."""
 
     def __init__(self, settings: Settings) -> None:
-        """Remember the settings; nothing connects yet."""
+        """Store the settings; the methods connect."""
         self._settings = settings
         self._applied: list[str] = []
         self._config = Config(stdout=io.StringIO())
@@ -64,7 +64,7 @@ class SqlMigrator:
         def run(connection: Connection) -> list[str]:
             found, current = self._known_revision(connection)
             made = self._tables(current)
-            # What a later revision would meet is left alone.
+            # Names that only later revisions use don't matter.
             found.refuse_foreign(made=made, among=made or METADATA.tables)
             number = resolve_target(target, self._numbers(), current)
             if current is not None and (number == "base" or number < current):
@@ -77,7 +77,7 @@ class SqlMigrator:
         """See `migrations.Migrator`."""
 
         def run(connection: Connection) -> str | None:
-            found = _look(connection)
+            found = _read_occupancy(connection)
             if found.applied is None:
                 found.refuse_foreign(made=())
             return found.applied
@@ -110,7 +110,7 @@ class SqlMigrator:
         return await self._with_alembic(run)
 
     async def revision(self, message: str) -> Path:
-        """See `migrations.Migrator`. Alembic compares the models with a database that is current."""
+        """See `migrations.Migrator`. Alembic compares the models with an up-to-date database."""
 
         def run(connection: Connection) -> Path:
             found, current = self._known_revision(connection)
@@ -133,25 +133,25 @@ class SqlMigrator:
         return [revision.number for revision in self.history()]
 
     def _tables(self, revision: str | None) -> set[str]:
-        """Return the tables that the revisions up to and including this one made."""
+        """Return the tables that the revisions up to and including this one create."""
         scripts = ScriptDirectory.from_config(self._config).walk_revisions()
         applied = (script for script in scripts if script.revision <= (revision or ""))
         return {table for script in applied for table in getattr(script.module, "TABLES", ())}
 
     def _known_revision(self, connection: Connection) -> tuple[Occupancy, str | None]:
-        """Return what is in the database, and the revision that it has.
+        """Return the occupied names and the applied revision.
 
         Raises:
-            ForeignSchema: Another application's history is in it.
-            SchemaMismatch: A newer EitherDB's is.
+            ForeignSchema: The database has another application's history.
+            SchemaMismatch: The database has revisions of a newer EitherDB.
         """
-        found, numbers = _look(connection), self._numbers()
+        found, numbers = _read_occupancy(connection), self._numbers()
         if found.applied is not None and found.applied not in numbers:
             raise SchemaMismatch(found.applied, numbers[-1])
         return found, found.applied
 
     def _record(self, *, step: MigrationInfo, **_: object) -> None:
-        """Note a revision that Alembic has just applied or undone."""
+        """Record a revision that Alembic has applied or reverted."""
         revision = step.up_revision_id
         self._applied.append(str(revision))
 
@@ -172,15 +172,15 @@ class SqlMigrator:
             await engine.dispose()
 
     async def _with_alembic(self, run: Callable[[Connection], T]) -> T:
-        """Run a function in which Alembic's commands use the connection that it is given."""
+        """Run the function in a transaction; Alembic's commands use its connection."""
         async with self._connection() as connection:
             if connection.dialect.name == "postgresql":
-                # A transaction, so that behind a connection pooler all of it runs in one session.
+                # A transaction keeps all commands in one session behind a connection pooler.
                 await connection.execution_options(isolation_level="READ COMMITTED")
             return await self._run_sync(connection, run)
 
     async def _locked(self, run: Callable[[Connection], T]) -> T:
-        """Run it alone among all instances, in one transaction that fails or succeeds whole."""
+        """Run the function in one transaction that holds the migration lock."""
         async with (
             self._connection() as connection,
             migration_transaction(connection, wait_seconds=LOCK_WAIT_SECONDS),
@@ -199,7 +199,7 @@ class SqlMigrator:
         return await connection.run_sync(with_connection)
 
 
-def _look(connection: Connection) -> Occupancy:
+def _read_occupancy(connection: Connection) -> Occupancy:
     on_sqlite = connection.dialect.name == "sqlite"
     rows = connection.exec_driver_sql(catalog_query(on_sqlite=on_sqlite)).all()
     revisions = connection.exec_driver_sql(READ_REVISIONS).all() if has_revisions(rows) else []
@@ -207,7 +207,7 @@ def _look(connection: Connection) -> Occupancy:
 
 
 def _check_references(connection: Connection) -> None:
-    """Make up for the foreign keys that are off during a migration."""
+    """Check the foreign keys, which SQLite does not enforce during a migration."""
     if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all():
         raise BackendError(f"the migration would leave {len(broken)} broken references")
 

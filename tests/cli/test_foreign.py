@@ -12,9 +12,9 @@ from tests.migrations.foreign import everything, make
 from tests.provision import Provision
 
 NAMES = {
-    "sqlite": ("table users", "alembic_version like ours"),
-    "postgres": ("table users", "alembic_version like ours"),
-    "mongo": ("collection users", "schema_migrations like ours"),
+    "sqlite": ("table users", "alembic_version like EitherDB's"),
+    "postgres": ("table users", "alembic_version like EitherDB's"),
+    "mongo": ("collection users", "schema_migrations like EitherDB's"),
 }
 REFUSING = [
     ["migrate", "upgrade"],

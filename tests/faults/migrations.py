@@ -88,7 +88,7 @@ FAULTS = [
     _fault(
         _MONGO,
         "a lock that is written before the database was looked at",
-        ("            await judge()\n            async with", "            async with"),
+        ("            await check_names()\n            async with", "            async with"),
         first=_FOREIGN,
         backends="mongo-motor",
     ),

@@ -1,1 +1,1 @@
-"""EitherDB's tests."""
+"""Tests of the migrations."""

@@ -1,4 +1,4 @@
-"""Other applications' databases, for the tests that EitherDB leaves them alone."""
+"""Databases of other applications, which EitherDB must not change."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ THEIR_ITEMS = "CREATE TABLE items (id integer PRIMARY KEY, name text)"
 
 
 def versions(*numbers: str) -> list[str]:
-    """Return the statements that make Alembic's table with these revisions."""
+    """Return the statements that create Alembic's table with these revisions."""
     return [
         "CREATE TABLE alembic_version (version_num varchar(32) NOT NULL)",
         *(f"INSERT INTO alembic_version VALUES ('{number}')" for number in numbers),  # noqa: S608 - the tests'
@@ -37,31 +37,35 @@ def versions(*numbers: str) -> list[str]:
 
 SQL: dict[str, list[str]] = {
     "table users": [THEIR_USERS, "INSERT INTO users VALUES (1, 'a@example.com')"],
-    "table users with our columns": [TEMPLATE_USERS],
+    "table users with EitherDB's columns": [TEMPLATE_USERS],
     "table accounts": ["CREATE TABLE accounts (id integer PRIMARY KEY)"],
     "table counters": ["CREATE TABLE counters (key varchar(255) PRIMARY KEY, value bigint)"],
     "view items": ["CREATE VIEW items AS SELECT 1 AS id"],
     "index ix_items_title_id": [
-        "CREATE TABLE theirs (id integer)",
-        "CREATE INDEX ix_items_title_id ON theirs (id)",
+        "CREATE TABLE other_app (id integer)",
+        "CREATE INDEX ix_items_title_id ON other_app (id)",
     ],
     "alembic_version hashed": versions("ae1027a6acf"),
-    "alembic_version like ours": versions("0003"),
+    "alembic_version like EitherDB's": versions("0003"),
     "alembic_version like an old one": [*versions("0001"), THEIR_USERS, THEIR_ITEMS],
-    "alembic_version like ours with our tables' names": [*versions("0003"), THEIR_USERS, THEIR_ITEMS],
+    "alembic_version like EitherDB's with the names of its tables": [
+        *versions("0003"),
+        THEIR_USERS,
+        THEIR_ITEMS,
+    ],
     "alembic_version like a newer one": versions("9999"),
     "alembic_version of two": versions("0003", "ae1027a6acf"),
     "alembic_version of another form": ["CREATE TABLE alembic_version (id integer)"],
     "alembic_version as a view": ["CREATE VIEW alembic_version AS SELECT '0003' AS version_num"],
 }
-"""Statements, by the beginning of what the refusal names (its first two words)."""
+"""The SQL statements of each case; the error message names the first two words of the key."""
 
 POSTGRES = {
     "materialized view users": ["CREATE MATERIALIZED VIEW users AS SELECT 1 AS id"],
     "sequence counters": ["CREATE SEQUENCE counters"],
     "type transfers": ["CREATE TYPE transfers AS ENUM ('one')"],
     "type items": ["CREATE TYPE items AS (id integer)"],
-    "index pk_users": ["CREATE TABLE theirs (id integer CONSTRAINT pk_users PRIMARY KEY)"],
+    "index pk_users": ["CREATE TABLE other_app (id integer CONSTRAINT pk_users PRIMARY KEY)"],
 }
 SQLITE = {
     "table users that is in capitals": ["CREATE TABLE USERS (id integer PRIMARY KEY)"],
@@ -77,7 +81,7 @@ MONGO: dict[str, Make] = {
     ),
     "collection counters": lambda database: database.counters.insert_one({"_id": "users", "seq": 7}),
     "collection idempotency_keys": lambda database: database.idempotency_keys.create_index("key"),
-    "view transfers": lambda database: database.command({"create": "transfers", "viewOn": "theirs"}),
+    "view transfers": lambda database: database.command({"create": "transfers", "viewOn": "other_app"}),
     "timeseries accounts": lambda database: database.create_collection(
         "accounts", timeseries={"timeField": "at"}
     ),
@@ -93,21 +97,21 @@ MONGO: dict[str, Make] = {
     "schema_migrations of Mongoid": lambda database: database.schema_migrations.insert_many(
         [{"version": "20261127000000"}, {"version": "20261128000000"}]
     ),
-    "schema_migrations like ours": lambda database: database.schema_migrations.insert_one(
+    "schema_migrations like EitherDB's": lambda database: database.schema_migrations.insert_one(
         {"_id": "0003", "name": "create users", "applied_at": NOW}
     ),
     "schema_migrations like a newer one": lambda database: database.schema_migrations.insert_one(
         {"_id": "9999", "name": "create users", "applied_at": NOW}
     ),
     "schema_migrations as a view": lambda database: database.command(
-        {"create": "schema_migrations", "viewOn": "theirs"}
+        {"create": "schema_migrations", "viewOn": "other_app"}
     ),
 }
-"""What makes it, by the beginning of what the refusal names."""
+"""The set-up of each case; the error message names the beginning of the key."""
 
 
 async def make(settings: Settings, name: str) -> None:
-    """Put what has this name into the database, as another application would."""
+    """Set up the case of this name in the database."""
     if settings.db_backend == "mongo":
         async with mongo_database(settings) as database:
             await MONGO[name](database)
@@ -116,7 +120,7 @@ async def make(settings: Settings, name: str) -> None:
 
 
 async def execute(settings: Settings, *statements: str) -> None:
-    """Run statements; on SQLite as an application that has a rollback journal."""
+    """Run statements; on SQLite with a rollback journal, not a WAL."""
     if settings.db_backend == "sqlite":
         with closing(sqlite3.connect(sqlite_options(settings).arguments["database"])) as file:
             file.executescript(";".join(statements))
@@ -127,7 +131,7 @@ async def execute(settings: Settings, *statements: str) -> None:
 
 
 async def everything(settings: Settings) -> Any:
-    """Return all that is in the database."""
+    """Return the whole content of the database."""
     if settings.db_backend == "sqlite":
         return _digest(Path(sqlite_options(settings).arguments["database"]))
     if settings.db_backend == "mongo":

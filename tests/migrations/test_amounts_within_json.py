@@ -1,4 +1,4 @@
-"""Revision 0004 on a database that is in use: what it lets through, what it refuses, what it takes back."""
+"""Revision 0004 on a database with rows: upgrade, rejected rows, downgrade."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ EVERY_NUMBER = [(table, name) for table, names in NUMBERS.items() for name in na
 
 
 def row_of(table: str, number: int, **values: Any) -> Row:
-    """Return a row with numbers at the new bound, but for the values that are given."""
+    """Return a row with numbers at the new bound; `values` override its fields."""
     if table == "accounts":
         more: Row = {"owner_id": USER["id"], "name": "n", "currency": "EUR", "version": 2}
     else:
@@ -66,7 +66,7 @@ def row_of(table: str, number: int, **values: Any) -> Row:
 
 
 async def write(settings: Settings, table: str, row: Row) -> None:
-    """Write the row past the repositories."""
+    """Insert the row without the repositories."""
     if settings.db_backend == "mongo":
         async with mongo_database(settings) as database:
             await database[table].insert_one(to_document(row))
@@ -76,7 +76,7 @@ async def write(settings: Settings, table: str, row: Row) -> None:
 
 
 async def stored(settings: Settings) -> dict[str, list[Any]]:
-    """Return all accounts and entries as they are stored, in the order of their ids."""
+    """Return all stored accounts and entries in the order of their ids."""
     if settings.db_backend == "mongo":
         async with mongo_database(settings) as database:
             return {name: await database[name].find({}).sort("_id").to_list() for name in TABLES}
@@ -88,7 +88,7 @@ async def stored(settings: Settings) -> dict[str, list[Any]]:
 
 
 async def constraints(settings: Settings) -> Any:
-    """Return the schema, and of SQL the CHECKs, primary keys and unique constraints too."""
+    """Return the schema; on SQL with CHECK constraints, primary keys and unique constraints."""
     if settings.db_backend == "mongo":
         return await schema(settings)
 
@@ -107,7 +107,7 @@ async def constraints(settings: Settings) -> Any:
 
 @asynccontextmanager
 async def database_of_0003(provision: Provision) -> AsyncIterator[tuple[Settings, Migrator]]:
-    """Make a database of the revision before, with a user, an account and an entry at the new bound."""
+    """Create a database at revision 0003 with a user, an account and an entry at the new bound."""
     async with provision.empty_database() as settings:
         migrator = open_migrator(settings)
         await migrator.upgrade("0003")
@@ -123,7 +123,7 @@ async def database_of_0003(provision: Provision) -> AsyncIterator[tuple[Settings
 
 
 async def test_upgrade_to_0004_keeps_what_is_within_the_bound(migrated: Provision) -> None:
-    """2^53 - 1 goes through; then the database refuses one more, of each number, whoever writes it."""
+    """2^53 - 1 passes; afterwards the database rejects 2^53 in each number field."""
     async with database_of_0003(migrated) as (settings, migrator):
         before = await stored(settings)
         assert await migrator.upgrade("0004") == ["0004"]
@@ -136,7 +136,7 @@ async def test_upgrade_to_0004_keeps_what_is_within_the_bound(migrated: Provisio
 
 
 async def test_upgrade_to_0004_refuses_numbers_beyond_and_changes_nothing(migrated: Provision) -> None:
-    """Any number of any table, and the ids of some rows; when they are mended, it goes through."""
+    """Each number field of each table is checked; the upgrade passes after the rows are removed."""
     async with database_of_0003(migrated) as (settings, migrator):
         schema_before = await constraints(settings)
         for number, (table, name) in enumerate(EVERY_NUMBER, 10):
@@ -154,7 +154,7 @@ async def test_upgrade_to_0004_refuses_numbers_beyond_and_changes_nothing(migrat
 
 
 async def test_refusal_of_0004_is_one_line_that_names_rows(migrated: Provision, tmp_path: Any) -> None:
-    """The command ends with the bound, three ids a table, and what to do."""
+    """The command's error names the bound, three ids per table and the remedy."""
     async with database_of_0003(migrated) as (settings, _):
         for number in range(10, 14):
             await write(settings, "accounts", row_of("accounts", number, balance_minor=MOST + number))
@@ -168,8 +168,8 @@ async def test_refusal_of_0004_is_one_line_that_names_rows(migrated: Provision, 
         assert "eitherdb migrate upgrade" in line
 
 
-async def test_downgrade_from_0004_restores_the_bounds_of_before(migrated: Provision) -> None:
-    """Rows stay, the schema is that of 0003 again, and what 64 bits can say may be stored again."""
+async def test_downgrade_from_0004_restores_the_previous_bounds(migrated: Provision) -> None:
+    """The rows stay, the schema is that of 0003, and 64-bit numbers can be stored again."""
     async with database_of_0003(migrated) as (settings, migrator):
         before, schema_before = await stored(settings), await constraints(settings)
         await migrator.upgrade("0004")
@@ -181,8 +181,8 @@ async def test_downgrade_from_0004_restores_the_bounds_of_before(migrated: Provi
             await write(settings, table, row_of(table, number, **{name: MOST_BEFORE}))
 
 
-async def test_upgrade_to_0004_sees_what_is_being_written(sql: Provision) -> None:
-    """It waits for a transaction that is under way, and looks at what that leaves."""
+async def test_upgrade_to_0004_waits_for_running_writes(sql: Provision) -> None:
+    """The upgrade waits for a running transaction and then checks its rows."""
     async with database_of_0003(sql) as (settings, migrator), sql_connection(settings) as connection:
         await connection.exec_driver_sql("BEGIN")
         await connection.execute(sa.insert(ACCOUNTS), row_of("accounts", 10, balance_minor=MOST + 1))
@@ -195,10 +195,10 @@ async def test_upgrade_to_0004_sees_what_is_being_written(sql: Provision) -> Non
         assert refused.value.found["accounts"] == [hex_id(10)]
 
 
-async def test_upgrade_to_0004_takes_the_validators_back_for_what_came_meanwhile(
+async def test_upgrade_to_0004_reverts_the_validators_after_a_concurrent_write(
     mongo: Provision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was written between the look and the validators is found by another look."""
+    """A second check finds a document that was written between the first check and the validators."""
     demand = step._demand
 
     async def demand_late(database: Any, fields: Any) -> None:
@@ -219,42 +219,42 @@ async def test_upgrade_to_0004_takes_the_validators_back_for_what_came_meanwhile
 async def test_migration_of_0004_interrupted_anywhere_is_finished_by_the_next_run(
     mongo: Provision, start: str, end: str
 ) -> None:
-    """After each command in turn: not recorded, and done when run again."""
+    """The migration is interrupted after each command in turn; the next run finishes it."""
     interruptions, is_interrupted = 0, True
     async with database_of_0003(mongo) as (settings, migrator), mongo_database(settings) as database:
         await migrator.upgrade(end)
         schema_after = await schema(settings)
         while is_interrupted:
-            await go(migrator, start)
+            await migrate_to(migrator, start)
             is_interrupted = await interrupted(database, migrator, end, after=interruptions)
             if is_interrupted:
                 interruptions += 1
                 assert await migrator.current() == start
-                await go(migrator, end)
+                await migrate_to(migrator, end)
             assert await schema(settings) == schema_after
             assert await migrator.current() == end
-    # A collection is created, which it is already, and then modified; an upgrade ends with its record.
+    # Each collection takes `create`, which fails, and `collMod`; an upgrade also inserts its record.
     assert interruptions == (5 if end == "0004" else 4)
 
 
-async def go(migrator: Migrator, target: str) -> None:
-    """Migrate to the target, forth or back."""
+async def migrate_to(migrator: Migrator, target: str) -> None:
+    """Upgrade or downgrade to the target."""
     await (migrator.upgrade if target == "0004" else migrator.downgrade)(target)
 
 
 async def interrupted(database: MongoDatabase, migrator: Migrator, target: str, *, after: int) -> bool:
-    """Let the migration's commands fail after so many; tell whether that ended it."""
+    """Let the migration's commands fail after `after` of them; return whether that ended the migration."""
     commands = ("create", "collMod", "insert")
     async with failing_commands(database, *commands, skip=after, errorCode=8000):
         try:
-            await go(migrator, target)
+            await migrate_to(migrator, target)
         except BackendError:
             return True
     return False
 
 
 async def remove(settings: Settings, table: str, id_: str) -> None:
-    """Remove a row past the repositories."""
+    """Delete a row without the repositories."""
     if settings.db_backend == "mongo":
         async with mongo_database(settings) as database:
             await database[table].delete_one({"_id": to_document({"id": id_})["_id"]})

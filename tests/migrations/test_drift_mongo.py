@@ -1,4 +1,4 @@
-"""`check` on MongoDB: whatever somebody changed by hand is seen, and told in a sentence."""
+"""`check` on MongoDB reports each manual change of the schema in one sentence."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ NEWEST = [("created_at", -1), ("_id", -1)]
 
 
 def modify(spec: CollectionSpec, **options: Any) -> Change:
-    """Return a change of the collection's options."""
+    """Return a change that modifies the collection's options."""
     return lambda database: database.command({"collMod": spec.name, **options})
 
 
 def replace(spec: CollectionSpec, name: str, keys: list[tuple[str, int]], **options: Any) -> Change:
-    """Return a change that puts another index in the place of the one with this name."""
+    """Return a change that replaces the index of this name."""
 
     async def change(database: MongoDatabase) -> None:
         collection = database[spec.name]
@@ -94,7 +94,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
 
 @pytest.mark.parametrize("name", CHANGES)
 async def test_check_sees_a_change_by_hand(name: str, mongo: Provision) -> None:
-    """Each difference is one sentence with the name of what differs."""
+    """Each difference is one sentence that names the collection or index."""
     change, expected = CHANGES[name]
     async with mongo.empty_database() as settings, mongo_database(settings) as database:
         migrator = open_migrator(settings)
@@ -105,7 +105,7 @@ async def test_check_sees_a_change_by_hand(name: str, mongo: Provision) -> None:
 
 
 async def test_check_sees_a_collection_with_another_order_of_text(mongo: Provision) -> None:
-    """A collection made again by hand, with a collation, would compare e-mail addresses by it."""
+    """A manually recreated collection with a collation, which would apply to emails, is reported."""
     async with mongo.empty_database() as settings, mongo_database(settings) as database:
         migrator = open_migrator(settings)
         await migrator.upgrade()
@@ -121,9 +121,9 @@ async def test_check_sees_a_collection_with_another_order_of_text(mongo: Provisi
 
 
 async def test_check_ignores_what_others_keep_in_the_database(mongo: Provision) -> None:
-    """A collection that is not EitherDB's is none of its business."""
+    """Another application's collection is not reported."""
     async with mongo.empty_database() as settings, mongo_database(settings) as database:
         migrator = open_migrator(settings)
         await migrator.upgrade()
-        await database.theirs.insert_one({})
+        await database.other_app.insert_one({})
         assert await migrator.check() == []

@@ -1,4 +1,4 @@
-"""`check` on SQL: whatever somebody changed by hand is seen, and told in a sentence."""
+"""`check` on SQL reports each manual change of the schema in one sentence."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Change = Callable[[Operations], None]
 
 
 async def alter(settings: Settings, change: Change) -> None:
-    """Change the schema as a person with the database's own tools would."""
+    """Change the schema manually, without a revision."""
 
     def run(connection: Connection) -> None:
         change(Operations(MigrationContext.configure(connection)))
@@ -34,78 +34,78 @@ def drop_index(op: Operations) -> None:
 
 
 def reorder_index(op: Operations) -> None:
-    """Put an index of the same name on the columns the other way round."""
+    """Recreate an index with its columns in reverse order."""
     drop_index(op)
     op.create_index("ix_items_created_at_id", "items", ["id", "created_at"])
 
 
 def add_index(op: Operations) -> None:
-    """Add an index that nobody declared."""
+    """Add an undeclared index."""
     op.create_index("ix_items_title", "items", ["title"])
 
 
 def drop_unique(op: Operations) -> None:
-    """Let two users have one address."""
+    """Drop the unique constraint on emails."""
     with op.batch_alter_table("users") as batch:
         batch.drop_constraint("uq_users_email", type_="unique")
 
 
 def shorten_column(op: Operations) -> None:
-    """Leave less room for a title."""
+    """Shorten the column of the title."""
     with op.batch_alter_table("items") as batch:
         batch.alter_column("title", existing_type=sa.String(255), type_=sa.String(100))
 
 
 def change_type(op: Operations) -> None:
-    """Make text of a truth value."""
+    """Change a boolean column to text."""
     with op.batch_alter_table("users") as batch:
         batch.alter_column("is_active", existing_type=sa.Boolean(), type_=sa.String(5))
 
 
 def allow_null(op: Operations) -> None:
-    """Let a title be missing."""
+    """Make the title nullable."""
     with op.batch_alter_table("items") as batch:
         batch.alter_column("title", existing_type=sa.String(255), nullable=True)
 
 
 def forbid_null(op: Operations) -> None:
-    """Demand a description."""
+    """Make the description not nullable."""
     with op.batch_alter_table("items") as batch:
         batch.alter_column("description", existing_type=sa.String(255), nullable=False)
 
 
 def drop_column(op: Operations) -> None:
-    """Lose a column."""
+    """Drop a column."""
     with op.batch_alter_table("users") as batch:
         batch.drop_column("full_name")
 
 
 def add_column(op: Operations) -> None:
-    """Add a column that nobody declared."""
+    """Add an undeclared column."""
     op.add_column("items", sa.Column("price", sa.Integer()))
 
 
 def drop_foreign_key(op: Operations) -> None:
-    """Let an item have no owner."""
+    """Drop the foreign key of an item's owner."""
     with op.batch_alter_table("items") as batch:
         batch.drop_constraint("fk_items_owner_id_users", type_="foreignkey")
 
 
 def drop_cascade(op: Operations) -> None:
-    """Let a deletion of a user fail as long as it has items."""
+    """Recreate the foreign key without ON DELETE CASCADE."""
     with op.batch_alter_table("items") as batch:
         batch.drop_constraint("fk_items_owner_id_users", type_="foreignkey")
         batch.create_foreign_key("fk_items_owner_id_users", "users", ["owner_id"], ["id"])
 
 
 def drop_table(op: Operations) -> None:
-    """Lose the items."""
+    """Drop the table of items."""
     op.drop_table("items")
 
 
 def add_table(op: Operations) -> None:
-    """Keep something else in the same database."""
-    op.create_table("theirs", sa.Column("id", sa.Integer()))
+    """Add another application's table."""
+    op.create_table("other_app", sa.Column("id", sa.Integer()))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def add_table(op: Operations) -> None:
     ids=lambda value: getattr(value, "__name__", ""),
 )
 async def test_check_sees_a_change_by_hand(change: Change, name: str, sql: Provision) -> None:
-    """Each difference is a sentence with the name of what differs."""
+    """Each difference is one sentence that names the table, column or index."""
     async with sql.empty_database() as settings:
         migrator = open_migrator(settings)
         await migrator.upgrade()
@@ -142,7 +142,7 @@ async def test_check_sees_a_change_by_hand(change: Change, name: str, sql: Provi
 
 @pytest.mark.parametrize("collation", ["POSIX", "ucs_basic", None])
 async def test_check_sees_another_collation(collation: str | None, sql: Provision) -> None:
-    """On PostgreSQL it decides the order and equality of text; SQLite's columns have the one."""
+    """A changed collation is reported: it decides the order of text."""
     async with sql.empty_database() as settings:
         if settings.db_backend == "sqlite":
             return
@@ -157,7 +157,7 @@ async def test_check_sees_another_collation(collation: str | None, sql: Provisio
 
 
 async def test_check_ignores_what_others_keep_in_the_database(sql: Provision) -> None:
-    """A table that is not EitherDB's is none of its business."""
+    """Another application's table is not reported."""
     async with sql.empty_database() as settings:
         migrator = open_migrator(settings)
         await migrator.upgrade()

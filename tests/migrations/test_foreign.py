@@ -1,4 +1,4 @@
-"""Another application's database: refused before anything is changed, and left as it was."""
+"""Another application's database is rejected before any write and stays unchanged."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ HISTORIES = ("alembic_version", "schema_migrations")
 
 
 def refusal(name: str) -> str:
-    """Return what the refusal of what has this name begins with."""
+    """Return the beginning of the error message for this case."""
     first, *_ = words = name.partition(" that ")[0].split(" with ")[0].split()
     if first in HISTORIES:
         return f"{first} is the migration history of another application ("
     return f"the database has {' '.join(words)}, which EitherDB's migrations did not make: "
 
 
-async def refuses(settings: Settings, provision: Provision, name: str) -> None:
-    """See that both directions, the check and a server refuse with the same words, and change nothing."""
+async def assert_refused(settings: Settings, provision: Provision, name: str) -> None:
+    """Assert that upgrade, downgrade, check and start-up fail with the same message and change nothing."""
     migrator = open_migrator(settings)
     before = await everything(settings)
-    told = set()
+    messages = set()
     for migration in (migrator.upgrade(), migrator.downgrade("base")):
         with pytest.raises(ForeignSchema) as caught:
             await migration
-        told.add(str(caught.value))
+        messages.add(str(caught.value))
     async with opened(provision.open(settings)) as backend:
         with pytest.raises(ForeignSchema) as caught:
             await backend.check_schema()
-        told.add(str(caught.value))
-    told |= set(await migrator.check())
-    (text,) = told
+        messages.add(str(caught.value))
+    messages |= set(await migrator.check())
+    (text,) = messages
     assert text.startswith(refusal(name)), text
     assert "another database in DATABASE_URL" in text
     assert ("search_path" in text) is (settings.db_backend == "postgres")
@@ -53,39 +53,39 @@ async def refuses(settings: Settings, provision: Provision, name: str) -> None:
 
 @pytest.mark.parametrize("name", SQL)
 async def test_foreign_tables_are_refused_and_left(name: str, sql: Provision) -> None:
-    """Whatever stands under a name of ours, or is recorded as a history; SQLite's file to the byte."""
+    """Tables, views, indexes and histories of other applications are rejected and stay unchanged."""
     async with sql.empty_database() as settings:
         await make(settings, name)
-        await refuses(settings, sql, name)
+        await assert_refused(settings, sql, name)
 
 
 @pytest.mark.parametrize(("backend", "names"), [("postgres", POSTGRES), ("sqlite", SQLITE)])
-async def test_foreign_things_of_one_database_are_refused_and_left(
+async def test_foreign_objects_of_one_backend_are_refused_and_left(
     backend: str, names: list[str], servers: Servers
 ) -> None:
-    """Whatever else shares a name space with tables and indexes there."""
+    """Other objects in the name space of tables and indexes are rejected and stay unchanged."""
     provision = find_provision(backend, servers)
     await provision.start()
     for name in names:
         async with provision.empty_database() as settings:
             await make(settings, name)
-            await refuses(settings, provision, name)
+            await assert_refused(settings, provision, name)
     await provision.stop()
 
 
 @pytest.mark.parametrize("name", MONGO)
 async def test_foreign_collections_are_refused_and_left(name: str, mongo: Provision) -> None:
-    """Whatever stands under a name of ours; no lock is written either."""
+    """Collections and views of other applications are rejected; no lock is written."""
     async with mongo.empty_database() as settings:
         await make(settings, name)
-        await refuses(settings, mongo, name)
+        await assert_refused(settings, mongo, name)
 
 
 THEIR_ACCOUNTS = {"mongo": "collection accounts", "sqlite": "table accounts", "postgres": "table accounts"}
 
 
 async def put(settings: Settings, name: str) -> None:
-    """Make another application's table or collection with a row."""
+    """Create another application's table or collection with one row."""
     if settings.db_backend == "mongo":
         async with mongo_database(settings) as database:
             await database[name].insert_one({"_id": 1})
@@ -94,7 +94,7 @@ async def put(settings: Settings, name: str) -> None:
 
 
 async def is_left(settings: Settings, name: str) -> bool:
-    """Tell whether the row that `put` made is there, alone."""
+    """Return whether the table or collection has exactly the row of `put`."""
     if settings.db_backend == "mongo":
         async with mongo_database(settings) as database:
             return await database[name].find({}).to_list() == [{"_id": 1}]
@@ -103,7 +103,7 @@ async def is_left(settings: Settings, name: str) -> bool:
 
 
 async def drop(settings: Settings, name: str) -> None:
-    """Drop a table or a collection of ours."""
+    """Drop one of EitherDB's tables or collections."""
     if settings.db_backend == "mongo":
         async with mongo_database(settings) as database:
             await database.drop_collection(name)
@@ -111,8 +111,8 @@ async def drop(settings: Settings, name: str) -> None:
         await execute(settings, f"DROP TABLE {name}")
 
 
-async def test_what_a_later_revision_would_meet_is_refused_at_once(migrated: Provision) -> None:
-    """Theirs has a name that we do not use yet: no upgrade; a downgrade takes ours and leaves theirs."""
+async def test_foreign_name_of_a_later_revision_is_refused_at_once(migrated: Provision) -> None:
+    """An upgrade fails before its first revision; a downgrade drops only EitherDB's tables."""
     async with migrated.empty_database() as settings:
         migrator = open_migrator(settings)
         await migrator.upgrade("0002")
@@ -128,8 +128,8 @@ async def test_what_a_later_revision_would_meet_is_refused_at_once(migrated: Pro
         assert await is_left(settings, "accounts")
 
 
-async def test_downgrade_leaves_what_took_the_place_of_ours(migrated: Provision) -> None:
-    """A user dropped our table and made another of that name: nothing is undone until it is gone."""
+async def test_downgrade_refuses_a_replaced_table(migrated: Provision) -> None:
+    """A table that another application recreated blocks upgrades and downgrades."""
     async with migrated.empty_database() as settings:
         migrator = open_migrator(settings)
         newest = (await migrator.upgrade())[-1]
@@ -143,12 +143,16 @@ async def test_downgrade_leaves_what_took_the_place_of_ours(migrated: Provision)
         assert await everything(settings) == before
 
 
-async def test_what_has_other_names_is_left_alone(migrated: Provision) -> None:
-    """Beside other applications' tables EitherDB comes and goes; names differ by case where they may."""
+async def test_tables_with_other_names_are_left_alone(migrated: Provision) -> None:
+    """Upgrades and downgrades keep other applications' tables, also with names that differ in case."""
     async with migrated.empty_database() as settings:
-        names = {"sqlite": ["theirs"], "postgres": ["theirs", '"Users"'], "mongo": ["theirs", "Users"]}
-        theirs = names[settings.db_backend]
-        for name in theirs:
+        names = {
+            "sqlite": ["other_app"],
+            "postgres": ["other_app", '"Users"'],
+            "mongo": ["other_app", "Users"],
+        }
+        foreign_names = names[settings.db_backend]
+        for name in foreign_names:
             await put(settings, name)
         migrator = open_migrator(settings)
         every = every_number(settings)
@@ -158,11 +162,11 @@ async def test_what_has_other_names_is_left_alone(migrated: Provision) -> None:
             await backend.check_schema()
             await backend.users.add(NewUser(email="a@example.com", hashed_password="no hash"))
         assert await migrator.downgrade("base") == every[::-1]
-        assert [await is_left(settings, name) for name in theirs] == [True] * len(theirs)
+        assert [await is_left(settings, name) for name in foreign_names] == [True] * len(foreign_names)
 
 
 async def test_tables_without_a_history_are_refused(sql: Provision) -> None:
-    """Ours by their looks, but nobody recorded them here: a revision would meet them half-way."""
+    """EitherDB's tables without recorded revisions are rejected in both directions."""
     async with sql.empty_database() as settings:
         migrator = open_migrator(settings)
         await migrator.upgrade()
@@ -174,7 +178,7 @@ async def test_tables_without_a_history_are_refused(sql: Provision) -> None:
 
 
 async def test_revisions_declare_the_tables_that_they_create(sql: Provision) -> None:
-    """By `TABLES` the migrator knows what is a revision's; all together are the schema."""
+    """`TABLES` of each revision lists exactly the tables that it creates."""
     async with sql.empty_database() as settings:
         migrator = SqlMigrator(settings)
         before: set[str] = set()
@@ -194,10 +198,10 @@ async def test_revisions_declare_the_tables_that_they_create(sql: Provision) -> 
 
 
 @EVERY_BACKEND
-async def test_downgrade_that_stopped_with_nothing_left_but_its_record_is_finished(
+async def test_downgrade_interrupted_after_the_last_collection_is_finished_by_the_next_run(
     mongo: Provision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The record says that the step is being undone: a history of ours, without a collection of ours."""
+    """The mark in the record identifies EitherDB's history after all collections are dropped."""
     dropped: list[str] = []
 
     async def interrupted(database: Any, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Forth and back: what `upgrade` and `downgrade` apply, and what they leave."""
+"""`upgrade` and `downgrade`: the revisions that they apply and the resulting schema."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OURS = {"users", "items", "deleted_users", "counters"}
 
 
 async def tables(settings: Settings) -> set[str]:
-    """Return the names of EitherDB's tables or collections that are there."""
+    """Return the names of EitherDB's existing tables or collections."""
     if settings.db_backend == "mongo":
         async with mongo_database(settings) as database:
             return OURS & set(await database.list_collection_names())
@@ -28,8 +28,8 @@ async def tables(settings: Settings) -> set[str]:
         return OURS & set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
 
 
-async def pretend(settings: Settings, revision: str) -> None:
-    """Record a revision as applied, as a newer EitherDB would have done."""
+async def record_revision(settings: Settings, revision: str) -> None:
+    """Record a revision as applied, as a newer EitherDB does."""
     if settings.db_backend == "mongo":
         async with mongo_database(settings) as database:
             await database.schema_migrations.insert_one({"_id": revision, "name": "from the future"})
@@ -40,7 +40,7 @@ async def pretend(settings: Settings, revision: str) -> None:
 
 
 async def test_upgrade_of_an_empty_database_applies_all_once(migrated: Provision) -> None:
-    """The revisions that it applied, in order; then nothing is left to do."""
+    """The first upgrade returns all revisions in order, the second none."""
     async with migrated.empty_database() as settings:
         migrator = open_migrator(settings)
         every = every_number(settings)
@@ -53,12 +53,12 @@ async def test_upgrade_of_an_empty_database_applies_all_once(migrated: Provision
 
 
 async def test_shared_database_has_no_drift(migrated: Provision) -> None:
-    """What the migrations make is what the models declare: the schema that all other tests run on."""
+    """The migrated schema of the shared test database equals the declared schema."""
     assert await open_migrator(migrated.settings).check() == []
 
 
-async def test_downgrade_to_base_removes_all_and_upgrade_makes_it_again(migrated: Provision) -> None:
-    """Tables and indexes go and come; a second downgrade finds nothing to do."""
+async def test_downgrade_to_base_removes_all_and_upgrade_restores_it(migrated: Provision) -> None:
+    """All tables and indexes are dropped and recreated; a second downgrade does nothing."""
     async with migrated.empty_database() as settings:
         migrator = open_migrator(settings)
         every = await migrator.upgrade()
@@ -72,7 +72,7 @@ async def test_downgrade_to_base_removes_all_and_upgrade_makes_it_again(migrated
 
 
 async def test_upgrade_to_base_applies_nothing(migrated: Provision) -> None:
-    """Neither from nothing nor from the newest: `upgrade` never goes back."""
+    """`upgrade` to `base` does nothing, on an empty database and at the newest revision."""
     async with migrated.empty_database() as settings:
         migrator = open_migrator(settings)
         assert await migrator.upgrade("base") == []
@@ -84,7 +84,7 @@ async def test_upgrade_to_base_applies_nothing(migrated: Provision) -> None:
 
 
 async def test_downgrade_to_what_is_applied_undoes_nothing(migrated: Provision) -> None:
-    """`head` and the applied number are where the database is already."""
+    """`downgrade` to `head` or to the applied number does nothing."""
     async with migrated.empty_database() as settings:
         migrator = open_migrator(settings)
         newest = (await migrator.upgrade())[-1]
@@ -95,7 +95,7 @@ async def test_downgrade_to_what_is_applied_undoes_nothing(migrated: Provision) 
 
 
 async def test_downgrade_by_one_goes_back_one(migrated: Provision) -> None:
-    """`-1` undoes the newest revision."""
+    """`-1` reverts the newest revision."""
     async with migrated.empty_database() as settings:
         migrator = open_migrator(settings)
         every = await migrator.upgrade()
@@ -104,7 +104,7 @@ async def test_downgrade_by_one_goes_back_one(migrated: Provision) -> None:
 
 
 async def test_migration_to_an_unknown_revision_changes_nothing(migrated: Provision) -> None:
-    """An error that lists what is valid, in both directions, on an empty database and on a new one."""
+    """The error lists the valid targets, in both directions, on an empty and on a migrated database."""
     async with migrated.empty_database() as settings:
         migrator = open_migrator(settings)
         valid = "give one of: base, 0001, .*head, -1$"
@@ -122,7 +122,7 @@ async def test_migration_to_an_unknown_revision_changes_nothing(migrated: Provis
 
 
 async def test_check_before_upgrade_names_the_command(migrated: Provision) -> None:
-    """One sentence, not a list of every missing table; the backend raises the same fact."""
+    """`check` returns one sentence, not every missing table; the backend raises the same error."""
     async with migrated.empty_database() as settings:
         (sentence,) = await open_migrator(settings).check()
         assert "eitherdb migrate upgrade" in sentence
@@ -135,11 +135,11 @@ async def test_check_before_upgrade_names_the_command(migrated: Provision) -> No
 
 
 async def test_newer_database_is_refused_and_left_alone(migrated: Provision) -> None:
-    """Code that does not know a revision neither serves nor migrates; the way back is named."""
+    """A database with an unknown revision is neither served nor migrated; the error names the remedy."""
     async with migrated.empty_database() as settings:
         migrator = open_migrator(settings)
         newest = (await migrator.upgrade())[-1]
-        await pretend(settings, "9999")
+        await record_revision(settings, "9999")
 
         async with opened(migrated.open(settings)) as backend:
             with pytest.raises(SchemaMismatch) as caught:
@@ -158,7 +158,7 @@ async def test_newer_database_is_refused_and_left_alone(migrated: Provision) -> 
 
 
 async def test_upgrades_at_once_apply_once(migrated: Provision) -> None:
-    """Six instances on one empty database: one applies, five find nothing to do, none fails."""
+    """Of six concurrent upgrades, one applies the revisions, five do nothing, none fails."""
     async with migrated.empty_database() as settings:
         applied = await asyncio.gather(*(open_migrator(settings).upgrade() for _ in range(6)))
         every = every_number(settings)
@@ -167,13 +167,13 @@ async def test_upgrades_at_once_apply_once(migrated: Provision) -> None:
 
 
 async def test_upgrades_of_two_processes_at_once_apply_once(migrated: Provision, tmp_path: Path) -> None:
-    """The lock is in the database, not in a process."""
+    """The lock also serialises upgrades of different processes."""
     async with migrated.empty_database() as settings:
         results = await asyncio.gather(
             *(eitherdb(tmp_path, "migrate", "upgrade", settings=settings) for _ in range(2))
         )
         assert [result.exit_code for result in results] == [0, 0]
-        # Whoever waits for longer than a second says so, on a machine that is busy otherwise.
+        # On a busy machine, a process may wait for longer than a second and log it.
         said = [line for result in results for line in result.err.splitlines()]
         assert all(line.startswith("waiting up to 600 seconds for the migration lock: ") for line in said)
         assert sorted(result.out for result in results) == [
@@ -184,7 +184,7 @@ async def test_upgrades_of_two_processes_at_once_apply_once(migrated: Provision,
 
 
 async def test_downgrades_at_once_undo_once(migrated: Provision) -> None:
-    """Three instances go back: one undoes, the others find nothing to do."""
+    """Of three concurrent downgrades, one reverts the revisions, two do nothing."""
     async with migrated.empty_database() as settings:
         every = await open_migrator(settings).upgrade()
         undone = await asyncio.gather(*(open_migrator(settings).downgrade("base") for _ in range(3)))

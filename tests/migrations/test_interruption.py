@@ -1,4 +1,4 @@
-"""A migration that dies on the way: SQL is as before, MongoDB goes on where it stopped."""
+"""Interrupted migrations: SQL rolls back, MongoDB resumes in the next run."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ asyncio.run(migrator_with(Settings.load(), Path(sys.argv[1])).upgrade())
 
 
 def migrator_with(settings: Settings, folder: Path) -> SqlMigrator:
-    """Open a migrator that knows the revisions of this folder as well."""
+    """Return a migrator that also reads the revisions of this folder."""
     migrator = SqlMigrator(settings)
     known = Path(sys.modules[SqlMigrator.__module__].__file__ or "").parent / "versions"
     migrator._config.set_main_option("version_locations", os.pathsep.join([str(known), str(folder)]))
@@ -70,7 +70,7 @@ def migrator_with(settings: Settings, folder: Path) -> SqlMigrator:
 
 
 def write_revision(folder: Path, *, upgrade: str, downgrade: str = "pass") -> Path:
-    """Write the revision after the newest; return its folder."""
+    """Write a revision that follows the newest one; return its folder."""
     text = REVISION.format(
         number=NEXT,
         newest=NEWEST,
@@ -91,7 +91,7 @@ async def tables(settings: Settings) -> set[str]:
 
 
 async def test_revision_that_fails_leaves_an_empty_database_empty(sql: Provision, tmp_path: Path) -> None:
-    """All revisions of one run are one transaction: the first is undone with the second."""
+    """All revisions of one run are one transaction, which is rolled back as a whole."""
     folder = write_revision(tmp_path, upgrade=f"{MAKE_A_TABLE}\n{RAISE}")
     async with sql.empty_database() as settings:
         with pytest.raises(RuntimeError, match="on the way"):
@@ -102,7 +102,7 @@ async def test_revision_that_fails_leaves_an_empty_database_empty(sql: Provision
 
 
 async def test_revision_that_fails_leaves_the_schema_as_it_was(sql: Provision, tmp_path: Path) -> None:
-    """On a database that is in use nothing changed, and the mended revision applies."""
+    """A failed revision changes nothing, and the corrected revision applies."""
     async with sql.empty_database() as settings:
         await open_migrator(settings).upgrade()
         before = await tables(settings)
@@ -124,7 +124,7 @@ async def test_revision_that_fails_leaves_the_schema_as_it_was(sql: Provision, t
 async def test_process_that_dies_in_a_revision_leaves_neither_change_nor_lock(
     sql: Provision, tmp_path: Path
 ) -> None:
-    """After a kill -9 in the middle the next instance finds the database as it was, and its turn free."""
+    """After a kill -9 during a revision, the database is unchanged and the lock is free."""
     folder = write_revision(tmp_path, upgrade=f"{MAKE_A_TABLE}\n{KILL}")
     async with sql.empty_database() as settings:
         process = await asyncio.create_subprocess_exec(
@@ -139,7 +139,7 @@ async def test_process_that_dies_in_a_revision_leaves_neither_change_nor_lock(
 
 
 async def test_rebuild_of_users_keeps_their_items(sql: Provision, tmp_path: Path) -> None:
-    """SQLite alters a table by a copy and a drop, which must not cascade; the key holds afterwards."""
+    """SQLite rebuilds an altered table: the drop must not cascade, and the foreign key is kept."""
     change = 'with op.batch_alter_table("users", recreate="auto") as users:\n    users.{}'
     folder = write_revision(
         tmp_path,
@@ -155,7 +155,7 @@ async def test_rebuild_of_users_keeps_their_items(sql: Provision, tmp_path: Path
         migrator = migrator_with(settings, folder)
         assert await migrator.upgrade() == [NEXT]
         assert await migrator.downgrade(NEWEST) == [NEXT]
-        assert await migrator.check() != []  # it knows NEXT, which is not applied any more
+        assert await migrator.check() != []  # the migrator's newest revision is not applied any more
         assert await open_migrator(settings).check() == []
 
         async with opened(sql.open(settings)) as backend:
@@ -166,7 +166,7 @@ async def test_rebuild_of_users_keeps_their_items(sql: Provision, tmp_path: Path
 
 
 async def test_revision_that_breaks_references_is_refused_whole(sql: Provision, tmp_path: Path) -> None:
-    """SQLite does not check its foreign keys meanwhile: they are checked before the commit."""
+    """A revision that leaves orphans is rolled back; on SQLite the migrator checks before the commit."""
     orphaning = "UPDATE items SET owner_id = CAST('nobody 00001' AS {})"
     async with sql.empty_database() as settings:
         await open_migrator(settings).upgrade()
@@ -176,7 +176,7 @@ async def test_revision_that_breaks_references_is_refused_whole(sql: Provision, 
         statement = orphaning.format("BLOB" if settings.db_backend == "sqlite" else "BYTEA")
         folder = write_revision(tmp_path, upgrade=f"{MAKE_A_TABLE}\nop.execute({statement!r})")
         migrator = migrator_with(settings, folder)
-        # PostgreSQL's own refusal reaches the repositories only: here it is an unexpected error.
+        # On PostgreSQL the error is an IntegrityError, which only the repositories translate.
         with pytest.raises(Exception, match=r"reference|foreign_key"):
             await migrator.upgrade()
         assert await migrator.current() == NEWEST
@@ -189,7 +189,7 @@ async def test_revision_that_breaks_references_is_refused_whole(sql: Provision, 
 async def test_step_that_was_interrupted_anywhere_is_finished_by_the_next_run(
     mongo: Provision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After each of its operations in turn: not recorded, and run again on what is there already."""
+    """A step is interrupted after each operation in turn; it is not recorded, and a new run finishes."""
     calls = 0
     stop_after = 0
 
@@ -221,7 +221,7 @@ async def test_step_that_was_interrupted_anywhere_is_finished_by_the_next_run(
 async def test_downgrade_that_was_interrupted_is_finished_by_the_next_run(
     mongo: Provision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Still recorded as applied, so that it is undone again from the start."""
+    """An interrupted downgrade stays recorded as applied and is reverted again from the start."""
     dropped: list[str] = []
 
     async def interrupted(database: Any, name: str) -> None:
@@ -248,7 +248,7 @@ async def test_downgrade_that_was_interrupted_is_finished_by_the_next_run(
 
 
 async def test_step_whose_record_failed_is_run_again(mongo: Provision) -> None:
-    """Done but not recorded is not done: the next run does it once more, and records it once."""
+    """The next run repeats a finished step that was not recorded, and records it once."""
     async with mongo.empty_database() as settings, mongo_database(settings) as database:
         migrator = open_migrator(settings)
         async with failing_commands(database, "insert", times=1, errorCode=8000):

@@ -1,4 +1,4 @@
-"""MongoDB's migration lock: a lease that its holder renews, and that outlives no dead holder for long."""
+"""MongoDB's migration lock: a lease that its holder renews and that expires after the holder's death."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SHORT_LEASE_SECONDS = 0.9
 
 @pytest.fixture
 def short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a lease run out in less than a second instead of 30."""
+    """Let a lease expire in less than a second instead of 30."""
     monkeypatch.setattr(lock, "LEASE_SECONDS", SHORT_LEASE_SECONDS)
 
 
@@ -47,25 +47,25 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
 
 
 async def lease(database: MongoDatabase) -> dict[str, Any] | None:
-    """Return the lease that is there now."""
+    """Return the current lease."""
     return await database[MIGRATIONS_LOCK].find_one({})
 
 
 async def leave_lease(database: MongoDatabase, *, seconds: float) -> None:
-    """Put the lease of a dead holder there, which runs out in so many seconds or did so long ago."""
+    """Write the lease of a dead holder; it expires in `seconds`, which may be negative."""
     until = datetime.now(UTC) + timedelta(seconds=seconds)
     await database[MIGRATIONS_LOCK].insert_one({"_id": "migrations", "holder": "dead", "expires_at": until})
 
 
 async def becomes(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Look until it holds, for 10 seconds at most."""
+    """Poll until the condition holds, for up to 10 seconds."""
     async with asyncio.timeout(10):
         while not await holds():  # noqa: ASYNC110 - it is a server's state, which sets no event here
             await asyncio.sleep(0.02)
 
 
 async def test_lease_of_a_dead_holder_is_taken_over(mongo: Provision) -> None:
-    """Run out, it hinders nobody; afterwards there is none."""
+    """An expired lease is taken over, and no lease remains after the migration."""
     async with mongo.empty_database() as settings, mongo_database(settings) as database:
         await leave_lease(database, seconds=-0.001)
         async with asyncio.timeout(5):
@@ -74,7 +74,7 @@ async def test_lease_of_a_dead_holder_is_taken_over(mongo: Provision) -> None:
 
 
 async def test_lease_that_runs_is_waited_for(mongo: Provision) -> None:
-    """A holder that died a moment ago may still live: its lease is respected to the end."""
+    """A migration waits until another holder's lease expires."""
     loop = asyncio.get_running_loop()
     async with mongo.empty_database() as settings, mongo_database(settings) as database:
         await leave_lease(database, seconds=1)
@@ -85,7 +85,7 @@ async def test_lease_that_runs_is_waited_for(mongo: Provision) -> None:
 
 @pytest.mark.usefixtures("short_lease")
 async def test_lease_by_a_clock_ahead_lasts_no_longer_than_another(mongo: Provision) -> None:
-    """A primary whose clock was two hours ahead set it, and the next primary has the right time."""
+    """A lease from a primary whose clock was two hours ahead is taken over after one lease period."""
     async with mongo.empty_database() as settings, mongo_database(settings) as database:
         await leave_lease(database, seconds=7200)
         async with asyncio.timeout(20):
@@ -94,7 +94,7 @@ async def test_lease_by_a_clock_ahead_lasts_no_longer_than_another(mongo: Provis
 
 
 async def test_expired_lease_goes_to_one_of_many(mongo: Provision) -> None:
-    """However many see that it ran out, one has it then."""
+    """Of many concurrent instances, exactly one takes an expired lease."""
     async with mongo.empty_database() as settings, mongo_database(settings) as database:
         await leave_lease(database, seconds=-1)
         async with opened(settings) as contenders:
@@ -107,7 +107,7 @@ async def test_expired_lease_goes_to_one_of_many(mongo: Provision) -> None:
 
 @pytest.mark.usefixtures("short_lease")
 async def test_living_holder_keeps_its_lease_as_long_as_it_needs(mongo: Provision) -> None:
-    """It is renewed: who waits longer than a lease lasts gets nothing, and the holder notices nothing."""
+    """The holder renews its lease; an instance that waits longer than a lease period doesn't get it."""
     async with (
         mongo.empty_database() as settings,
         mongo_database(settings) as database,
@@ -130,8 +130,8 @@ async def test_living_holder_keeps_its_lease_as_long_as_it_needs(mongo: Provisio
 
 
 @pytest.mark.usefixtures("short_lease")
-async def test_renewal_that_fails_once_does_not_end_the_renewing(mongo: Provision) -> None:
-    """Else the next instance would begin while this one is still at work."""
+async def test_failed_renewal_is_retried(mongo: Provision) -> None:
+    """Without the retry, another instance would start while this one still migrates."""
     async with (
         mongo.empty_database() as settings,
         mongo_database(settings) as database,
@@ -152,7 +152,7 @@ async def test_renewal_that_fails_once_does_not_end_the_renewing(mongo: Provisio
 
 @pytest.mark.usefixtures("short_lease")
 async def test_lost_lease_stops_the_migration(mongo: Provision) -> None:
-    """Should another instance have taken over, the body is cancelled, and the other's lease stays."""
+    """If another instance takes over, the body is cancelled and the other's lease stays."""
     async with (
         mongo.empty_database() as settings,
         mongo_database(settings) as database,
@@ -176,7 +176,7 @@ async def test_lost_lease_stops_the_migration(mongo: Provision) -> None:
 
 
 async def test_lock_is_free_after_a_failure(mongo: Provision) -> None:
-    """Also if the body fails or is cancelled from outside, which stays what it was."""
+    """The lease is released if the body fails or is cancelled; the error is passed on."""
     async with (
         mongo.empty_database() as settings,
         mongo_database(settings) as database,
@@ -202,10 +202,10 @@ async def test_lock_is_free_after_a_failure(mongo: Provision) -> None:
         assert await lease(database) is None
 
 
-async def test_wait_for_a_lease_says_once_who_has_it(
+async def test_wait_for_a_lease_logs_its_holder_once(
     mongo: Provision, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Host, process and since when; of an earlier version's lease that it is another instance's."""
+    """The log names host, process and start; for a lease of an earlier version, another instance."""
     async with mongo.empty_database() as settings, opened(settings) as mine:
         async with migration_lock(mine, wait_seconds=0):
             waiting = asyncio.create_task(open_migrator(settings).upgrade())
@@ -223,7 +223,7 @@ async def test_wait_for_a_lease_says_once_who_has_it(
 
 @pytest.mark.usefixtures("short_lease")
 async def test_lease_that_is_not_renewed_ends_whatever_the_clock_says(mongo: Provision) -> None:
-    """After a failover the clock may be hours behind: a dead holder's lease would run for hours."""
+    """A lease that isn't renewed ends after one period: after a failover the clock may be hours behind."""
     async with mongo.empty_database() as settings, mongo_database(settings) as database:
         await leave_lease(database, seconds=3600)
         async with asyncio.timeout(10):

@@ -1,4 +1,4 @@
-"""SQL's migration lock: it ends with its transaction, and waiting for it has a limit and says for whom."""
+"""SQL's migration lock: it ends with its transaction; waiting has a timeout and logs the holder."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from tests.pgbouncer import pgbouncer
 from tests.provision import PostgresProvision, Provision, Servers
 
 SHORT_WAIT_SECONDS = 1.3
-FAREWELL = b"X\0\0\0\4"
+TERMINATE = b"X\0\0\0\4"
 """https://www.postgresql.org/docs/current/protocol-message-formats.html: Terminate."""
 HELD = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
 
 
 @asynccontextmanager
 async def another_migration(settings: Settings) -> AsyncIterator[str]:
-    """Hold the lock as another instance does; give the words that describe the holder."""
+    """Hold the lock as another instance does; yield the description of the holder."""
     engine = create_engine(settings)
     async with engine.connect() as connection, migration_transaction(connection, wait_seconds=5):
         if settings.db_backend == "sqlite":
@@ -44,14 +44,14 @@ async def another_migration(settings: Settings) -> AsyncIterator[str]:
 
 
 def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a migration give up soon."""
+    """Shorten the timeout for the lock."""
     monkeypatch.setattr(migrator, "LOCK_WAIT_SECONDS", SHORT_WAIT_SECONDS)
 
 
-async def test_wait_for_the_lock_says_once_for_whom(
+async def test_wait_for_the_lock_logs_its_holder_once(
     sql: Provision, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """After a second, in a line; when the lock is free the migration goes on."""
+    """One line is logged after a second; the migration continues when the lock is free."""
     async with sql.empty_database() as settings:
         async with another_migration(settings) as holder:
             waiting = asyncio.create_task(open_migrator(settings).upgrade())
@@ -66,10 +66,10 @@ async def test_wait_for_the_lock_says_once_for_whom(
     assert told.endswith(" has it")
 
 
-async def test_wait_for_the_lock_ends_with_a_line_that_says_for_whom(
+async def test_wait_for_the_lock_ends_with_an_error_that_names_the_holder(
     sql: Provision, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The command exits with code 2, and nothing was changed."""
+    """The command exits with code 2, and nothing is changed."""
     shorten(monkeypatch)
     async with sql.empty_database() as settings:
         async with another_migration(settings) as holder:
@@ -84,7 +84,7 @@ async def test_wait_for_the_lock_ends_with_a_line_that_says_for_whom(
 async def test_lock_of_an_earlier_version_is_waited_for(
     servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That took it for its session: two versions of one deployment take turns as well."""
+    """Earlier versions lock per session; their lock excludes a migration of this version."""
     shorten(monkeypatch)
     async with database_on(PostgresProvision(servers)) as settings, sql_connection(settings) as earlier:
         await earlier.exec_driver_sql(f"SELECT pg_advisory_lock({ADVISORY_LOCK_KEY})")
@@ -97,7 +97,7 @@ async def test_lock_of_an_earlier_version_is_waited_for(
 async def test_table_that_stays_locked_ends_the_migration(
     servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An open transaction of somebody else would let the migration, and all after it, wait for ever."""
+    """A table lock of an open transaction ends the migration after the timeout."""
     async with database_on(PostgresProvision(servers)) as settings, sql_connection(settings) as other:
         await open_migrator(settings).upgrade()
         await other.exec_driver_sql("BEGIN")
@@ -110,11 +110,11 @@ async def test_table_that_stays_locked_ends_the_migration(
         assert await open_migrator(settings).downgrade("base")
 
 
-# -- behind a connection pooler ------------------------------------------------------------------
+# -- connection poolers --------------------------------------------------------------------------
 
 
-class KeptSessions:
-    """A TCP proxy that hides from PostgreSQL when a client goes: its session lives on, as in a pool."""
+class SessionPool:
+    """A TCP proxy that drops the client's Terminate message: the session stays open, as in a pool."""
 
     def __init__(self, url: str) -> None:
         self._url = make_url(url)
@@ -122,15 +122,15 @@ class KeptSessions:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Pass on what both sides say, but not the client's farewell."""
+        """Forward both directions, but not the Terminate message."""
         folder, port = self._url.query["host"], self._url.query["port"]
         answers, server = await asyncio.open_unix_connection(f"{folder}/.s.PGSQL.{port}")
         self._servers.append(server)
         answering = asyncio.create_task(self._answer(answers, writer))
         self._tasks.add(answering)
-        while (data := await reader.read(65536)) and not data.endswith(FAREWELL):
+        while (data := await reader.read(65536)) and not data.endswith(TERMINATE):
             server.write(data)
-        server.write(data.removesuffix(FAREWELL))
+        server.write(data.removesuffix(TERMINATE))
         writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -138,7 +138,7 @@ class KeptSessions:
             writer.write(data)
 
     def close(self) -> None:
-        """End the sessions."""
+        """Close the sessions."""
         for task in self._tasks:
             task.cancel()
         for server in self._servers:
@@ -146,9 +146,9 @@ class KeptSessions:
 
 
 @asynccontextmanager
-async def keeping_sessions(settings: Settings) -> AsyncIterator[Settings]:
-    """Give the settings of the same database behind `KeptSessions`."""
-    proxy, port = KeptSessions(settings.url), free_port()
+async def behind_session_pool(settings: Settings) -> AsyncIterator[Settings]:
+    """Yield the settings of the same database behind a `SessionPool`."""
+    proxy, port = SessionPool(settings.url), free_port()
     listening = await asyncio.start_server(proxy.serve, "127.0.0.1", port)
     url = make_url(settings.url).difference_update_query(["host", "port"]).set(host="127.0.0.1", port=port)
     text = url.render_as_string(hide_password=False)
@@ -158,8 +158,8 @@ async def keeping_sessions(settings: Settings) -> AsyncIterator[Settings]:
 
 
 async def test_session_that_outlives_a_migration_keeps_no_lock(servers: Servers) -> None:
-    """A pooler keeps the session: nothing of the migration is left in it, and the next need not wait."""
-    async with database_on(PostgresProvision(servers)) as direct, keeping_sessions(direct) as settings:
+    """In a session that a pooler keeps open, a finished migration leaves no lock."""
+    async with database_on(PostgresProvision(servers)) as direct, behind_session_pool(direct) as settings:
         async with asyncio.timeout(20):
             every = await open_migrator(settings).upgrade()
             assert await open_migrator(settings).upgrade() == []
@@ -172,8 +172,8 @@ async def test_session_that_outlives_a_migration_keeps_no_lock(servers: Servers)
 
 
 @pytest.mark.pgbouncer
-async def test_migrations_take_turns_behind_pgbouncer(servers: Servers) -> None:
-    """In one session that they share, transaction by transaction: forth, back, and two at once."""
+async def test_migrations_are_serialised_behind_pgbouncer(servers: Servers) -> None:
+    """Upgrade, downgrade and concurrent upgrades work through one session in transaction pooling."""
     async with database_on(PostgresProvision(servers)) as direct:
         with pgbouncer(direct.url, "transaction", default_pool_size=1) as url:
             settings = direct.model_copy(update={"database_url": SecretStr(url)})
@@ -185,8 +185,8 @@ async def test_migrations_take_turns_behind_pgbouncer(servers: Servers) -> None:
                 assert await open_migrator(settings).check() == []
 
 
-async def test_migration_has_no_statement_of_a_name(servers: Servers) -> None:
-    """A pooler gives the session to the next client, whose statement of that name would collide."""
+async def test_migration_leaves_no_named_prepared_statement(servers: Servers) -> None:
+    """Behind a pooler, a named statement would collide with that of the session's next client."""
     async with database_on(PostgresProvision(servers)) as settings, sql_connection(settings) as connection:
         await connection.exec_driver_sql("SELECT typname, typlen FROM pg_type WHERE typlen > 0")
         query = "SELECT count(*) FROM pg_prepared_statements"

@@ -1,4 +1,4 @@
-"""The words that name a revision, without a database."""
+"""Targets of migrations, resolved without a database."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ URLS = {
     ],
 )
 def test_resolve_target_gives_a_number_or_base(target: str, current: str | None, number: str) -> None:
-    """`head` is the newest, a negative number counts back from what is applied."""
+    """`head` is the newest revision; a negative number counts back from the applied one."""
     assert resolve_target(target, NUMBERS, current) == number
 
 
@@ -57,7 +57,7 @@ def test_resolve_target_gives_a_number_or_base(target: str, current: str | None,
     ],
 )
 def test_resolve_target_of_anything_else_lists_what_is_valid(target: str, current: str | None) -> None:
-    """One line: what was given and everything that could have been."""
+    """The error is one line that names the given target and the valid ones."""
     with pytest.raises(MigrationError) as caught:
         resolve_target(target, NUMBERS, current)
     assert str(caught.value) == (
@@ -66,13 +66,13 @@ def test_resolve_target_of_anything_else_lists_what_is_valid(target: str, curren
 
 
 def migrator_of(backend: str) -> Migrator:
-    """Open the migrator of a database that is not there."""
+    """Return the migrator of an unreachable database."""
     return open_migrator(make_settings(db_backend=backend, database_url=URLS[backend]))
 
 
 @pytest.mark.parametrize("backend", URLS)
 def test_history_is_numbered_without_gaps(backend: str) -> None:
-    """0001, 0002, …, each with a summary; no database is asked."""
+    """Revisions are 0001, 0002, …, each with a summary; no database is needed."""
     history = migrator_of(backend).history()
     assert history[0] == Revision("0001", "users and items")
     assert [revision.number for revision in history] == [f"{n:04}" for n in range(1, len(history) + 1)]
@@ -88,5 +88,5 @@ def test_history_is_numbered_without_gaps(backend: str) -> None:
     ],
 )
 def test_schema_names_the_newest_revision(backend: str, expected: str) -> None:
-    """A backend demands exactly what `upgrade` gives."""
+    """The revision that a backend requires is the newest one."""
     assert migrator_of(backend).history()[-1].number == expected

@@ -1,4 +1,4 @@
-"""Revision 0002 on a database that is in use: what it gives to the rows that are there, and takes back."""
+"""Revision 0002 on a database with rows: the fields that it adds and removes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ SQL_TYPES: dict[str, Any] = {
 
 
 def rows_of_0001(item_count: int) -> Tables:
-    """Return users and so many items, with nulls and with text that folds in odd ways."""
+    """Return users and `item_count` items, with nulls and text with unusual case folding."""
     began = datetime(2026, 11, 22, 16, 25, 25, 123_000, tzinfo=UTC)
     users = [
         {
@@ -78,7 +78,7 @@ def rows_of_0001(item_count: int) -> Tables:
 
 
 def upgraded(tables: Tables) -> Tables:
-    """Return what 0002 is to make of these rows."""
+    """Return the rows as 0002 should change them."""
     users = [{**user, "version": 1, "session_version": 0} for user in tables["users"]]
     items = [
         {
@@ -93,7 +93,7 @@ def upgraded(tables: Tables) -> Tables:
 
 
 async def fill(settings: Settings, tables: Tables) -> None:
-    """Write the rows as they are, past the repositories, which know the newest schema only."""
+    """Insert the rows without the repositories, which require the newest schema."""
     if settings.db_backend == "mongo":
         async with mongo_database(settings) as database:
             for name, rows in tables.items():
@@ -105,7 +105,7 @@ async def fill(settings: Settings, tables: Tables) -> None:
 
 
 async def stored(settings: Settings) -> Tables:
-    """Read all users and items, with every field that they have, in the order of their ids."""
+    """Return all users and items with all their fields, in the order of their ids."""
     if settings.db_backend == "mongo":
         async with mongo_database(settings) as database:
             found = {
@@ -123,13 +123,13 @@ async def stored(settings: Settings) -> Tables:
 
 
 async def schema(settings: Settings) -> Row:
-    """Return the tables with their columns, keys and indexes, or the collections with theirs."""
+    """Return the tables or collections with their columns, keys, validators and indexes."""
     if settings.db_backend == "mongo":
         async with mongo_database(settings) as database:
             reply = await database.command({"listCollections": 1})
             return {
                 found["name"]: (
-                    # `collMod` writes the defaults out.
+                    # `collMod` writes the defaults explicitly.
                     {"validationLevel": "strict", "validationAction": "error", **found["options"]},
                     await database[found["name"]].index_information(),
                 )
@@ -166,8 +166,8 @@ def _row(document: Row) -> Row:
     return {"id": row.pop("_id"), **row}
 
 
-async def test_upgrade_to_0002_keeps_every_row_and_gives_it_what_is_new(migrated: Provision) -> None:
-    """Versions of 1, no ended sessions, folded texts as the code folds them; a null stays null."""
+async def test_upgrade_to_0002_keeps_every_row_and_adds_the_new_fields(migrated: Provision) -> None:
+    """Versions are 1, session versions 0, and texts are folded; null stays null."""
     before = rows_of_0001(MORE_THAN_TWO_BATCHES)
     async with migrated.empty_database() as settings:
         migrator = open_migrator(settings)
@@ -179,7 +179,7 @@ async def test_upgrade_to_0002_keeps_every_row_and_gives_it_what_is_new(migrated
 
 
 async def test_search_after_an_upgrade_from_0001_finds_the_old_items(migrated: Provision) -> None:
-    """The repositories take the old rows for their own, and the schema has not drifted."""
+    """The repositories read and find the upgraded rows, and `check` reports no drift."""
     before = rows_of_0001(FEW)
     async with migrated.empty_database() as settings:
         migrator = open_migrator(settings)
@@ -205,7 +205,7 @@ async def test_search_after_an_upgrade_from_0001_finds_the_old_items(migrated: P
 
 
 async def test_downgrade_from_0002_keeps_every_row_and_can_be_upgraded_again(migrated: Provision) -> None:
-    """Rows and schema are those of 0001 again; forth once more, they are those of 0002."""
+    """Rows and schema are those of 0001; after another upgrade, the rows are those of 0002."""
     before = rows_of_0001(FEW)
     async with migrated.empty_database() as settings:
         migrator = open_migrator(settings)
@@ -223,7 +223,7 @@ async def test_downgrade_from_0002_keeps_every_row_and_can_be_upgraded_again(mig
 async def test_upgrade_to_0002_interrupted_anywhere_is_finished_by_the_next_run(
     mongo: Provision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After each command in turn, between the batches too: not recorded, and done when run again."""
+    """The upgrade is interrupted after each command, also between batches; a new run finishes."""
     monkeypatch.setattr(step, "BATCH", 20)
     before = rows_of_0001(FEW)
     commands = ("create", "collMod", "update", "createIndexes", "insert")
@@ -248,7 +248,7 @@ async def test_upgrade_to_0002_interrupted_anywhere_is_finished_by_the_next_run(
 async def test_downgrade_from_0002_interrupted_anywhere_is_finished_by_the_next_run(
     mongo: Provision,
 ) -> None:
-    """After each command in turn: still recorded, and undone when run again."""
+    """The downgrade is interrupted after each command; it stays recorded, and a new run finishes."""
     before = rows_of_0001(FEW)
     commands = ("create", "collMod", "update", "drop", "dropIndexes")
     interruptions, is_interrupted = 0, True
@@ -267,12 +267,12 @@ async def test_downgrade_from_0002_interrupted_anywhere_is_finished_by_the_next_
                 assert await migrator.downgrade("0001") == ["0002"]
             assert await stored(settings) == before
             assert await schema(settings) == schema_before
-    # The lock's, the record's, one for each of counters and two indexes, three for each of users and items.
+    # Lock and record: one each; counters and the two indexes: one each; users and items: three each.
     assert interruptions == 11
 
 
 async def _fails(migration: Any) -> bool:
-    """Run the migration; tell whether the database's fault ended it."""
+    """Run the migration; return whether a database error ended it."""
     try:
         await migration
     except BackendError:

@@ -157,11 +157,11 @@ STEP = {
 }
 """,
     "import Database\n": "from migrations.mongo.operations import document_validator, ensure_collection\n",
-    'run again after it was interrupted anywhere."""\n': """
+    'run again after an interruption."""\n': """
     await ensure_collection(database, "items", validator=document_validator(FIELDS["items"]))
     await database["items"].update_many({"colour": {"$exists": False}}, {"$set": {"colour": None}})
 """,
-    'what is lost."""\n': """
+    'which data is lost."""\n': """
     await ensure_collection(database, "items", validator=document_validator(before.FIELDS["items"]))
     await database["items"].update_many({}, {"$unset": {"colour": ""}})
 """,

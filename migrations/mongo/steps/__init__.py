@@ -1,9 +1,9 @@
-"""The steps, oldest first by number: a module `mNNNN_what_it_does` with a docstring and two coroutines.
+"""The steps, ordered by number: each is a module `mNNNN_summary` with a docstring and two coroutines.
 
-`upgrade(database)` and `downgrade(database)` must be idempotent and resumable: a step whose process died
-in the middle is run again from its start, on what the first run left. Creating what may exist
-(`operations`) and updates that select only what is still old are both by nature.
+`upgrade(database)` and `downgrade(database)` must be idempotent and resumable: after an interruption a step
+runs again from its start. The functions of `operations` are idempotent, and so are updates that select only
+documents in the old form.
 
-A step holds its own definitions, not those of `backends.mongo.schema`, which move on. `FIELDS` has the
-fields of every collection as the step leaves them, so that the next step goes on from there.
+A step has its own definitions, because those of `backends.mongo.schema` change later. `FIELDS` has the
+fields of every collection after the step; the next step builds on it.
 """

@@ -63,6 +63,6 @@ async def upgrade(database: Database) -> None:
 
 
 async def downgrade(database: Database) -> None:
-    """Drop them, with all that is in them."""
+    """Drop the collections and their documents."""
     for name in FIELDS:
         await drop_collection(database, name)

@@ -45,7 +45,7 @@ INDEXES = {
 
 
 async def upgrade(database: Database) -> None:
-    """Demand the new fields, then give them to the documents that lack them."""
+    """Require the new fields in the validators, then add them to the existing documents."""
     for name in ("users", "items", "counters"):
         await ensure_collection(database, name, validator=document_validator(FIELDS[name]))
     await database["users"].update_many(LACKS_VERSION, {"$set": {"version": 1, "session_version": 0}})
@@ -56,7 +56,7 @@ async def upgrade(database: Database) -> None:
 
 
 async def downgrade(database: Database) -> None:
-    """Take the fields away again; what was counted is lost."""
+    """Remove the fields; the counters are lost."""
     await drop_collection(database, "counters")
     for index in INDEXES["items"]:
         await drop_index(database, "items", index)
@@ -67,11 +67,11 @@ async def downgrade(database: Database) -> None:
 
 
 async def _fold_items(database: Database) -> None:
-    """Give the items that are there what a search compares, as the code of this step folds it."""
+    """Add the case-folded texts to the existing items, with this step's own folding."""
     items, rest = database["items"], LACKS_VERSION
     while documents := await items.find(rest).sort([("_id", 1)]).limit(BATCH).to_list(BATCH):
         await items.bulk_write([_folding(document) for document in documents])
-        # On from there: a look from the start would pass all that is done already, again for each batch.
+        # Continue after the last id: a scan from the start would pass all finished items for each batch.
         rest = {**LACKS_VERSION, "_id": {"$gt": documents[-1]["_id"]}}
 
 

@@ -92,7 +92,7 @@ INDEXES = {
 
 
 async def upgrade(database: Database) -> None:
-    """Create the collections; demand the users' new field, then give it to those that lack it."""
+    """Create the collections; require the users' new field, then add it to the existing users."""
     for name in ("users", *INDEXES):
         await ensure_collection(database, name, validator=document_validator(FIELDS[name]))
     await database["users"].update_many(LACKS_COUNT, {"$set": {"accounts_opened": 0}})
@@ -102,7 +102,7 @@ async def upgrade(database: Database) -> None:
 
 
 async def downgrade(database: Database) -> None:
-    """Drop the collections, with all the money in them, and take the users' field away."""
+    """Drop the collections and the ledger in them, and remove the users' field."""
     for name in INDEXES:
         await drop_collection(database, name)
     await ensure_collection(database, "users", validator=document_validator(before.FIELDS["users"]))

@@ -32,11 +32,11 @@ FIELDS: dict[str, dict[str, Any]] = {**before.FIELDS, **{name: _bounded(name) fo
 
 
 async def upgrade(database: Database) -> None:
-    """Bound the numbers, unless a document is beyond the bound already."""
+    """Bound the numbers; raise OutOfBounds if a document exceeds the bound."""
     await _refuse_beyond(database)
     await _demand(database, FIELDS)
     try:
-        # A validator looks at new documents only: one may have come since the first look.
+        # A validator checks new writes only: a document may have been written since the first check.
         await _refuse_beyond(database)
     except OutOfBounds:
         await downgrade(database)
@@ -44,7 +44,7 @@ async def upgrade(database: Database) -> None:
 
 
 async def downgrade(database: Database) -> None:
-    """Allow all that 64 bits can say again; nothing is lost."""
+    """Restore the bound of 64 bits; no data is lost."""
     await _demand(database, before.FIELDS)
 
 

@@ -66,14 +66,14 @@ def downgrade() -> None:
 
 
 def _fold_items() -> None:
-    """Give the items that are there what a search compares, as the code of this revision folds it."""
+    """Add the case-folded texts to the existing items, with this revision's own folding."""
     names = ("id", "title", "description", "title_folded", "description_folded")
     items = sa.table("items", *(sa.column(name) for name in names))
     batch = sa.select(items.c.id, items.c.title, items.c.description).order_by(items.c.id).limit(BATCH)
     change = (
         sa.update(items)
         .where(items.c.id == sa.bindparam("of_id"))
-        # A column's own name is SQLAlchemy's, to set that column by.
+        # SQLAlchemy reserves a column's name as the name of its own bound parameter.
         .values(title_folded=sa.bindparam("of_title"), description_folded=sa.bindparam("of_description"))
     )
     connection, rest = op.get_bind(), batch
@@ -85,7 +85,7 @@ def _fold_items() -> None:
                 for row in rows
             ],
         )
-        # On from there: a look from the start would pass all that is done already, again for each batch.
+        # Continue after the last id: a scan from the start would pass all finished rows for each batch.
         rest = batch.where(items.c.id > rows[-1].id)
 
 

@@ -17,7 +17,7 @@ BOUND, BOUND_BEFORE = 2**53 - 1, 2**63 - 1
 
 def upgrade() -> None:
     if _on_postgres():
-        # Nobody writes between the look at the rows and the new constraints.
+        # No other session writes between the check of the rows and the new constraints.
         op.execute("LOCK TABLE accounts, transfers IN SHARE ROW EXCLUSIVE MODE")
     beyond = {
         "accounts": _beyond("accounts", "balance_minor"),
@@ -37,7 +37,7 @@ def _on_postgres() -> bool:
 
 
 def _beyond(table: str, *columns: str) -> list[str]:
-    """Return the ids of some rows with a number beyond the bound."""
+    """Return the ids of some rows that exceed the bound."""
     conditions = [sa.column(column) > sa.literal_column(str(BOUND)) for column in columns]
     query: sa.Select[bytes] = (
         sa.select(sa.column("id")).select_from(sa.table(table)).where(sa.or_(*conditions))
@@ -46,7 +46,7 @@ def _beyond(table: str, *columns: str) -> list[str]:
 
 
 def _checks(most: int, *, side_balance: str) -> dict[str, dict[str, str]]:
-    """Return the CHECKs of each table that bound its numbers."""
+    """Return the CHECK constraints of each table by name."""
     sides = {f"ck_transfers_{side}": _side(side, side_balance) for side in ("from", "to")}
     return {
         "accounts": {"ck_accounts_balance": f"balance_minor BETWEEN 0 AND {most}"},
@@ -62,10 +62,10 @@ def _side(name: str, balance: str) -> str:
 
 
 def _replace_checks(checks: dict[str, dict[str, str]]) -> None:
-    """Put these in the place of the CHECKs with their names.
+    """Replace the CHECK constraints of these names.
 
-    PostgreSQL looks at a table once, however many constraints one statement adds. `NOT VALID` would not
-    spare that look: the locks last until the end of the run's one transaction either way.
+    PostgreSQL scans a table once per statement, for any number of constraints. `NOT VALID` has no
+    benefit: the locks last until the end of the run's only transaction.
     """
     for table, conditions in checks.items():
         if _on_postgres():
@@ -73,7 +73,7 @@ def _replace_checks(checks: dict[str, dict[str, str]]) -> None:
             changes += [f"ADD CONSTRAINT {name} CHECK ({text})" for name, text in conditions.items()]
             op.execute(f"ALTER TABLE {table} {', '.join(changes)}")
         else:
-            # SQLite alters no constraint: Alembic rebuilds the table, with all that it has besides.
+            # SQLite can't alter constraints: Alembic rebuilds the whole table.
             with op.batch_alter_table(table, recreate="always") as batch:
                 for name, text in conditions.items():
                     batch.drop_constraint(op.f(name), type_="check")

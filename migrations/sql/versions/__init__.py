@@ -1,5 +1,5 @@
-"""The revisions, oldest first by number.
+"""The Alembic revisions, ordered by number.
 
-`TABLES` names the tables that a revision creates: what has one of these names before is another
-application's. A revision that creates none needs no `TABLES`.
+`TABLES` names the tables that a revision creates. A table of this name that exists before the revision
+belongs to another application. A revision that creates no tables needs no `TABLES`.
 """
