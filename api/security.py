@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import logging
 import os
-import secrets
 import sys
 import threading
 import time
-from base64 import b64encode
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,15 +20,15 @@ from functools import lru_cache, partial
 from typing import Any, Literal, TypeVar, TypeVarTuple
 
 import jwt
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-from argon2.low_level import ARGON2_VERSION
 
 from api.errors import INVALID_TOKEN, TOO_BUSY, ApiError
+from api.hashes import Durations, Verification, make_hash, verify_hash
 from backends.ids import is_id, utc_now
 from backends.models import User
 from backends.protocols import CLOCK_TOLERANCE
 from config import Settings
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
@@ -49,23 +48,6 @@ HASHING_THREADS = max(1, min(4, (os.cpu_count() or 1) - 1))
 # The queue limit: about a minute of hashing, after which clients have given up.
 MAX_WAITING = 2000
 
-# OWASP's recommendation for Argon2id: 19 MiB, two passes, one lane
-# (https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html).
-_hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-
-
-def _dummy_hash() -> str:
-    """Return a hash that no password matches. Its verification takes as long as that of a stored hash."""
-    salt, tag = (
-        b64encode(secrets.token_bytes(length)).rstrip(b"=").decode()
-        for length in (_hasher.salt_len, _hasher.hash_len)
-    )
-    cost = f"m={_hasher.memory_cost},t={_hasher.time_cost},p={_hasher.parallelism}"
-    return f"$argon2id$v={ARGON2_VERSION}${cost}${salt}${tag}"
-
-
-_DUMMY_HASH = _dummy_hash()
-
 
 class _Queue:
     """Jobs of one kind that wait for a thread."""
@@ -76,7 +58,7 @@ class _Queue:
 
 
 class Passwords:
-    """Hashes and verifies passwords with Argon2id in a thread pool, so that the event loop is not blocked.
+    """Hashes and verifies passwords in a thread pool, so that the event loop is not blocked.
 
     Verification takes priority over hashing: sign-ups, which have no rate limit, can't block logins.
     """
@@ -84,9 +66,10 @@ class Passwords:
     def __init__(self) -> None:
         """Create the thread pool; `close` shuts it down."""
         self._to_verify, self._to_hash = _Queue(), _Queue()
+        self._durations = Durations()
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(
-            HASHING_THREADS, thread_name_prefix="argon2", initializer=_lower_priority
+            HASHING_THREADS, thread_name_prefix="passwords", initializer=_lower_priority
         )
 
     async def hash(self, password: str) -> str:
@@ -95,19 +78,31 @@ class Passwords:
         Raises:
             ApiError: TOO_BUSY: the queue is full.
         """
-        return await self._run(self._to_hash, _hasher.hash, password)
+        return await self._run(self._to_hash, make_hash, password)
 
-    async def verify(self, password: str, hashed_password: str | None) -> bool:
-        """Return whether the password matches the hash. Verification takes priority over hashing.
+    async def verify(self, password: str, user: User | None) -> Verification:
+        """Verify the password of a user. Verification takes priority over hashing.
 
-        With None the result is False after the same time, so that the response time does not reveal whether
-        an email address is registered.
+        With None the password does not match after the same time, so that the response time does not reveal
+        whether an email address is registered. See `delay_rejection`.
 
         Raises:
             ApiError: TOO_BUSY: the queue is full.
         """
-        matches = await self._run(self._to_verify, _matches, hashed_password or _DUMMY_HASH, password)
-        return matches and hashed_password is not None
+        stored = None if user is None else user.hashed_password
+        verification = await self._run(self._to_verify, verify_hash, password, stored)
+        self._durations.record(verification)
+        if user is not None and verification.error is not None:
+            logger.error(
+                "the password hash of user %s can't be verified (%s); a new password replaces it",
+                user.id,
+                verification.error,
+            )
+        return verification
+
+    async def delay_rejection(self, rejected: Verification) -> None:
+        """Wait until a rejection has taken as long as one with the slowest kind of hash in use."""
+        await asyncio.sleep(self._durations.missing(rejected))
 
     async def _run(self, queue: _Queue, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
         if queue.unfinished >= MAX_WAITING:
@@ -144,14 +139,6 @@ def _lower_priority() -> None:
     """Give the event loop priority over this thread. Only Linux has a niceness per thread."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
-
-
-def _matches(hashed_password: str, password: str) -> bool:
-    try:
-        # A form in another charset can contain lone surrogates. No stored password does.
-        return _hasher.verify(hashed_password, password.encode("utf-8", "surrogatepass"))
-    except (VerificationError, InvalidHashError):
-        return False
 
 
 def sign(claims: dict[str, Any], audience: Audience, settings: Settings) -> str:

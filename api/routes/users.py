@@ -51,7 +51,7 @@ from api.schemas import (
     UserUpdateMe,
 )
 from backends.errors import AlreadyExists, NotFound, VersionMismatch
-from backends.models import NewUser, User, UserChanges
+from backends.models import NewUser, User, UserChanges, normalise_password
 
 router = make_router("users", "/users")
 
@@ -144,10 +144,10 @@ async def update_password_me(
 ) -> Message:
     """Change your own password. Your sessions stay valid."""
     async with throttle.attempt(user.email, client) as attempt:
-        attempt.succeeded = await passwords.verify(body.current_password, user.hashed_password)
+        attempt.succeeded = (await passwords.verify(body.current_password, user)).matches
     if not attempt.succeeded:
         raise ApiError(INCORRECT_PASSWORD)
-    if body.new_password == body.current_password:
+    if body.new_password == normalise_password(body.current_password):
         raise ApiError(SAME_PASSWORD)
     changes = UserChanges(hashed_password=await passwords.hash(body.new_password))
     versions = if_match.versions_of(user.id)
@@ -159,7 +159,11 @@ async def update_password_me(
             now = await users.get(user.id)
             if now.session_version != user.session_version:
                 raise ApiError(INVALID_TOKEN) from None
-            if now.hashed_password != user.hashed_password:
+            if (
+                now.hashed_password != user.hashed_password
+                # A login elsewhere may have stored another hash of the same password.
+                and not (await passwords.verify(body.current_password, now)).matches
+            ):
                 raise ApiError(INCORRECT_PASSWORD) from None
             user = now
         else:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, StrictBool
 from api.schemas.examples import NEW_USER, USER, with_example
 from api.schemas.fields import QueryBool, Secret, Timestamp
 from api.schemas.lists import ListQuery
-from backends.models import Email, Name, NotNull, Password, UserFilter, UserSort
+from backends.models import CurrentPassword, Email, Name, NotNull, Password, UserFilter, UserSort
 
 
 class UserPublic(BaseModel):
@@ -89,7 +89,7 @@ class UpdatePassword(BaseModel):
 
     model_config = with_example({"current_password": "correct horse", "new_password": "battery staple"})
 
-    current_password: Annotated[Password, Secret]
+    current_password: Annotated[CurrentPassword, Secret]
     new_password: Annotated[Password, Secret]
 
 

@@ -12,6 +12,7 @@ from backends.models.input_models import NotNull
 from backends.models.items import Item, ItemChanges, ItemFilter, ItemSort, NewItem
 from backends.models.money import MAX_MINOR, AmountMinor, Currency
 from backends.models.pages import Page, Position
+from backends.models.passwords import CurrentPassword, Password, has_password_length, normalise_password
 from backends.models.records import Record, Row
 from backends.models.text import (
     EMAIL_MAX_LENGTH,
@@ -20,7 +21,6 @@ from backends.models.text import (
     HashedPassword,
     IdText,
     Name,
-    Password,
     SearchText,
     Title,
     fold_case,
@@ -54,6 +54,7 @@ __all__ = [
     "AccountSort",
     "AmountMinor",
     "Currency",
+    "CurrentPassword",
     "Description",
     "Email",
     "HashedPassword",
@@ -90,8 +91,10 @@ __all__ = [
     "UserFilter",
     "UserSort",
     "fold_case",
+    "has_password_length",
     "normalise_email",
     "normalise_new_email",
+    "normalise_password",
     "trim_email",
     "with_folded",
 ]

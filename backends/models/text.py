@@ -127,7 +127,6 @@ Title = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(stora
 Description = Annotated[str, Field(max_length=255), AfterValidator(storable)]
 HashedPassword = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(storable)]
 SearchText = Annotated[str, Field(max_length=255), AfterValidator(storable)]
-Password = Annotated[str, Field(min_length=8, max_length=128), AfterValidator(storable)]
 
 # Any text: a malformed id is treated as unknown. The length makes pydantic reject lone surrogates.
 IdText = Annotated[str, Field(max_length=2**20), WithJsonSchema({"type": "string"})]

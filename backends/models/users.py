@@ -21,7 +21,8 @@ class User(Record):
     Attributes:
         id: 24 lower-case hex digits of an ObjectId.
         email: The address in the form of `normalise_email`; unique.
-        hashed_password: An Argon2id hash in PHC string format; never leaves the service.
+        hashed_password: An Argon2id hash in PHC string format, or a hash of another application or an
+            older version; never leaves the service.
         created_at: Aware, UTC, whole milliseconds.
         version: 1 for a new user; each change adds 1.
         session_version: 0 for a new user; ending all sessions adds 1.

@@ -181,6 +181,14 @@ class MongoUserRepository:
             raise await self._refusal(id)
         return _to_user(document)
 
+    async def replace_hash(self, id: str, *, old: str, new: str) -> bool:
+        """See the protocol."""
+        with translate_errors():
+            result = await self._users.update_one(
+                {"_id": object_id(id), "hashed_password": old}, {"$set": {"hashed_password": new}}
+            )
+        return result.matched_count > 0
+
     async def delete(self, id: str, *, versions: Collection[int] | None = None) -> None:
         """See the protocol; `docs/adr/0005-references-on-mongodb.md` shows why no orphan remains.
 

@@ -85,6 +85,17 @@ class UserRepository(Protocol):
         """
         ...
 
+    async def replace_hash(self, id: str, *, old: str, new: str) -> bool:
+        """Store another hash of the same password, in one atomic step; tell whether that was done.
+
+        It is done if `hashed_password` is still `old`: a password that was changed meanwhile stays. Neither
+        `version` nor `session_version` changes, because for everybody the user is the same as before.
+
+        Returns:
+            False if `hashed_password` is another one, or if there is no such user.
+        """
+        ...
+
     async def delete(self, id: str, *, versions: Collection[int] | None = None) -> None:
         """Delete the user with all items and all accounts, whose balances must be 0, in one atomic step.
 

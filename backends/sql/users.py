@@ -50,6 +50,12 @@ _LISTS = Lists(
 _ADD = insert(USERS)
 _FIND = select(USERS).where(USERS.c.email == bindparam("email"))
 _EXISTS = select(USERS.c.id).where(_OF_ID)
+_REPLACE_HASH = (
+    update(USERS)
+    .where(_OF_ID, USERS.c.hashed_password == bindparam("old_hash"))
+    .values(hashed_password=bindparam("new_hash"))
+    .returning(USERS.c.id)
+)
 _DELETE = delete(USERS).where(_OF_ID)
 _DELETE_EMPTY_ACCOUNTS = delete(ACCOUNTS).where(
     ACCOUNTS.c.owner_id == bindparam("of_id"), ACCOUNTS.c.balance_minor == 0
@@ -167,6 +173,11 @@ class SqlUserRepository:
         if not rows:
             raise await self._refusal(id)
         return User.of_fields(rows[0])
+
+    async def replace_hash(self, id: str, *, old: str, new: str) -> bool:
+        """See the protocol."""
+        values = {"of_id": id, "old_hash": old, "new_hash": new}
+        return bool(await self._connections.write(_REPLACE_HASH, values))
 
     async def delete(self, id: str, *, versions: Collection[int] | None = None) -> None:
         """See the protocol. `ON DELETE CASCADE` takes the items along; accounts with money refuse."""

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from api import security
+from api import hashes
 from eitherdb_contract.clock import ManualClock
 from tests.api.routes import Scene
 from tests.api.service import CHEAP_HASHER, COSTLY_HASHER, Account, Service, serve
@@ -17,14 +17,14 @@ from tests.provision import Provision
 @pytest.fixture(autouse=True)
 def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let new hashes cost next to nothing; tests of the cost itself ask for `costly_passwords`."""
-    monkeypatch.setattr(security, "_hasher", CHEAP_HASHER)
+    monkeypatch.setattr(hashes, "_hasher", CHEAP_HASHER)
 
 
 @pytest.fixture
 def costly_passwords(monkeypatch: pytest.MonkeyPatch, cheap_passwords: None) -> None:
     """Let new hashes cost what they do in a deployment."""
     del cheap_passwords
-    monkeypatch.setattr(security, "_hasher", COSTLY_HASHER)
+    monkeypatch.setattr(hashes, "_hasher", COSTLY_HASHER)
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +33,7 @@ async def running(provision: Provision) -> AsyncIterator[Service]:
     async with AsyncExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:
             # As it starts, it makes the hash for those who sign in with an address that nobody has.
-            patch.setattr(security, "_hasher", CHEAP_HASHER)
+            patch.setattr(hashes, "_hasher", CHEAP_HASHER)
             service = await stack.enter_async_context(serve(provision, clock=ManualClock()))
         yield service
 

@@ -18,7 +18,7 @@ import httpx2
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 
-from api import security
+from api import hashes
 from api.app import create_app
 from api.security import make_access_token
 from backends.ids import IdSource, new_id
@@ -31,7 +31,7 @@ from tests.provision import Provision
 SECRET = "s3cret"
 PASSWORD = f"{SECRET}-horse"
 CHEAP_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-COSTLY_HASHER = security._hasher
+COSTLY_HASHER = hashes._hasher
 # Verified in a millisecond: a hash carries its own costs.
 PASSWORD_HASH = CHEAP_HASHER.hash(PASSWORD)
 

@@ -52,7 +52,7 @@ async def test_login_accepts_long_and_foreign_passwords(service: Service) -> Non
     body = {"email": "long@example.com", "password": password}
     assert (await service.anyone.post("/users/signup", **as_json(body))).status_code == 200
     assert (await service.login("long@example.com", password)).status_code == 200
-    for near in (password[:-1], password[1:], password[:72], password.replace("é", "e\u0301")):
+    for near in (password[:-1], password[1:], password[:72], password.replace("é", "e")):
         assert_refused(await service.login("long@example.com", near), INCORRECT_LOGIN)
 
 

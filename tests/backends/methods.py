@@ -97,6 +97,11 @@ METHODS: dict[str, tuple[Call, Statements, list[str]]] = {
         ["findAndModify"],
     ),
     "users.update of nothing": (lambda b, r: b.users.update(r.owner.id, UserChanges()), 1, ["find"]),
+    "users.replace_hash": (
+        lambda b, r: b.users.replace_hash(r.owner.id, old=r.owner.hashed_password, new="new"),
+        1,
+        ["update"],
+    ),
     "users.delete": (
         lambda b, r: b.users.delete(r.owner.id),
         5,

@@ -33,7 +33,7 @@ async def has_password(user: User | None, password: str) -> bool:
     assert user is not None
     passwords = Passwords()
     try:
-        return bool(await passwords.verify(password, user.hashed_password))
+        return (await passwords.verify(password, user)).matches
     finally:
         passwords.close()
 

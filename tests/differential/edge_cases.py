@@ -101,8 +101,14 @@ NO_AMOUNTS: list[object] = [
     *(0, -1, -(2**53), -(2**63), 2**53, 2**53 + 1, 2**63 - 1, 2**63, 2**64, 10**30),
     *(1.0, 1e3, 1.5, 1e300, True, False, "1", "", None, [], {}),
 ]
-PASSWORDS = ["s3cret-horse", "s3cret-Horse", "s3cret-é", "s3cret-e\u0301", "\U0001f600" * 8, "x" * 128]
-NO_PASSWORDS: list[object] = ["", "1234567", "x" * 129, "12345678\0", "12345678\ud800", 12345678, None]
+PASSWORDS = [
+    *("s3cret-horse", "s3cret-Horse", "s3cret-é", "s3cret-e\u0301", "\U0001f600" * 8, "x" * 128),
+    *("s3cret horse", "s3cret\u00a0horse", "é" * 128, "e\u0301" * 128),
+]
+NO_PASSWORDS: list[object] = [
+    *("", "1234567", "e\u0301" * 7, "x" * 129, "e\u0301" * 129, "12345678\0", "12345678\ud800"),
+    *(12345678, None),
+]
 CURRENCIES = ["EUR", "EUR", "EUR", "USD", "JPY"]
 NO_CURRENCIES: list[object] = ["eur", "XXX", "XAU", "EURO", "", "EUR\0", None, 978]
 KEYS = ["k", "K", "k2", "~!#%_", "x" * 255]

@@ -17,7 +17,7 @@ import httpx2
 import pytest
 from argon2 import PasswordHasher
 
-from api import security
+from api import hashes, security
 from backends.models import NewUser
 from eitherdb_contract.clock import ManualClock
 from tests.api.service import Service, serve
@@ -109,7 +109,7 @@ class Systems:
         self.clock.now = BEGINNING
         for ids in self.ids:
             ids.begin(0)
-        hashed_password = security._hasher.hash(ROOT_PASSWORD)
+        hashed_password = hashes._hasher.hash(ROOT_PASSWORD)
         new = NewUser(email=ROOT, hashed_password=hashed_password, is_superuser=True)
         added = [await service.backend.users.add(new) for service in self.services.values()]
         assert added == [added[0]] * len(added)
@@ -231,7 +231,7 @@ async def systems_under_test(provisions: Mapping[str, Provision]) -> AsyncIterat
     systems = Systems(asyncio.get_running_loop(), clock)
     async with AsyncExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setattr(security, "_hasher", SaltlessHasher())
+        patch.setattr(hashes, "_hasher", SaltlessHasher())
         patch.setattr(security, "utc_now", clock)
         for name, provision in provisions.items():
             ids = StepIds()

@@ -22,11 +22,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults import migrations, mongo, neutral, sql
+from tests.faults import migrations, mongo, neutral, passwords, sql
 from tests.faults.fault import DIFFERENTIAL, ROOT, Fault
 from tests.provision import Servers
 
-CATALOGUE = [*migrations.FAULTS, *mongo.FAULTS, *neutral.FAULTS, *sql.FAULTS]
+CATALOGUE = [*migrations.FAULTS, *mongo.FAULTS, *neutral.FAULTS, *passwords.FAULTS, *sql.FAULTS]
 PARTS = (
     *("api", "backends", "cli", "config", "docs", "eitherdb_contract", "migrations", "tests"),
     *("pyproject.toml", "README.md"),

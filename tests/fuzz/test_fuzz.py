@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import pytest
 
-from api import security
+from api import hashes
 from tests.api.service import CHEAP_HASHER, serve
 from tests.clients.conftest import listening
 from tests.conftest import MIGRATED_NAMES
@@ -75,7 +75,7 @@ async def test_answers_are_those_of_the_document(
     request: pytest.FixtureRequest,
 ) -> None:
     """No 5xx; every status, header and body is documented; what is valid is accepted, all else refused."""
-    monkeypatch.setattr(security, "_hasher", CHEAP_HASHER)
+    monkeypatch.setattr(hashes, "_hasher", CHEAP_HASHER)
     for caller in callers(migrated.name):
         await migrated.clean()
         seconds = int(MINUTES * 60 / len(request.session.items) / len(PHASES))

@@ -12,12 +12,32 @@ import pytest
 from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import VerifyMismatchError
 
-from api import security
+from api import hashes, security
 from api.errors import TOO_BUSY, ApiError
 from api.security import Passwords
+from backends.ids import utc_now
+from backends.models import User
 
 PASSWORD = "correct horse"
 HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+
+
+def user(hashed_password: str) -> User:
+    """Return a user with this hash."""
+    return User(
+        id="0123456789abcdef01234567",
+        email="user@example.com",
+        hashed_password=hashed_password,
+        full_name=None,
+        is_active=True,
+        is_superuser=False,
+        created_at=utc_now(),
+        version=1,
+        session_version=0,
+    )
+
+
+USER = user(HASH)
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +81,7 @@ async def test_logins_go_before_what_is_to_be_hashed() -> None:
 
     async with busy(passwords):
         tasks = await begin(*(noted(f"hash {n}", passwords.hash(PASSWORD)) for n in range(3)))
-        tasks += await begin(*(noted(f"verify {n}", passwords.verify(PASSWORD, HASH)) for n in range(3)))
+        tasks += await begin(*(noted(f"verify {n}", passwords.verify(PASSWORD, USER)) for n in range(3)))
         tasks += await begin(noted("hash 3", passwords.hash(PASSWORD)))
     await asyncio.gather(*tasks)
     assert done == [f"verify {n}" for n in range(3)] + [f"hash {n}" for n in range(4)]
@@ -71,23 +91,24 @@ async def test_logins_go_before_what_is_to_be_hashed() -> None:
 async def test_results_and_errors_reach_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each the own one, also after an error."""
     passwords = Passwords()
-    logins = (("wrong", HASH), (PASSWORD, HASH), (PASSWORD, None), (PASSWORD, "no hash"))
+    logins = (("wrong", USER), (PASSWORD, USER), (PASSWORD, None), (PASSWORD, user("no hash")))
     verified = await asyncio.gather(*(passwords.verify(*login) for login in logins))
-    assert verified == [False, True, False, False]
+    assert [verification.matches for verification in verified] == [False, True, False, False]
 
     class Broken:
-        def hash(self, _: str) -> str:
+        def hash(self, _: bytes) -> str:
             raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(security, "_hasher", Broken())
+        patch.setattr(hashes, "_hasher", Broken())
         with pytest.raises(MemoryError):
             await passwords.hash(PASSWORD)
-    assert await passwords.verify(PASSWORD, await passwords.hash(PASSWORD))
+    verification = await passwords.verify(PASSWORD, user(await passwords.hash(PASSWORD)))
+    assert verification.matches
     passwords.close()
 
 
-async def test_no_hash_costs_what_a_hash_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_hash_durations_what_a_hash_durations(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is verified for an unknown address is a hash of the same parameters, and matches nothing."""
     verified = list[str]()
 
@@ -98,8 +119,8 @@ async def test_no_hash_costs_what_a_hash_costs(monkeypatch: pytest.MonkeyPatch) 
 
     passwords = Passwords()
     hashed = await passwords.hash(PASSWORD)
-    monkeypatch.setattr(security, "_hasher", Noting())
-    assert not await passwords.verify(PASSWORD, None)
+    monkeypatch.setattr(hashes, "_hasher", Noting())
+    assert not (await passwords.verify(PASSWORD, None)).matches
     (no_hash,) = verified
     assert extract_parameters(no_hash) == extract_parameters(hashed)
     with pytest.raises(VerifyMismatchError):
@@ -115,10 +136,11 @@ async def test_who_gave_up_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch)
     class Noting(PasswordHasher):
         def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
             del salt
-            hashed.append(str(password))
+            assert isinstance(password, bytes)
+            hashed.append(password.decode())
             return HASH
 
-    monkeypatch.setattr(security, "_hasher", Noting())
+    monkeypatch.setattr(hashes, "_hasher", Noting())
     async with busy(passwords):
         tasks = await begin(passwords.hash("first"), passwords.hash("second"))
         tasks[0].cancel()
@@ -138,11 +160,11 @@ async def test_sign_ups_that_are_too_many_refuse_no_login(monkeypatch: pytest.Mo
         with pytest.raises(ApiError) as refused:
             await passwords.hash(PASSWORD)
         assert refused.value.problem is TOO_BUSY
-        tasks += await begin(*(passwords.verify(PASSWORD, HASH) for _ in range(2)))
+        tasks += await begin(*(passwords.verify(PASSWORD, USER) for _ in range(2)))
         with pytest.raises(ApiError) as refused:
-            await passwords.verify(PASSWORD, HASH)
+            await passwords.verify(PASSWORD, USER)
         assert refused.value.problem is TOO_BUSY
-    assert (await asyncio.gather(*tasks))[1:] == [True, True]
+    assert [verification.matches for verification in (await asyncio.gather(*tasks))[1:]] == [True, True]
     passwords.close()
 
 
@@ -150,7 +172,7 @@ async def test_close_cancels_what_waits() -> None:
     """Nobody waits for ever; what runs goes on to its end."""
     passwords = Passwords()
     async with busy(passwords):
-        tasks = await begin(passwords.hash(PASSWORD), passwords.verify(PASSWORD, HASH))
+        tasks = await begin(passwords.hash(PASSWORD), passwords.verify(PASSWORD, USER))
         passwords.close()
         results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), timeout=10)
         assert [type(result) for result in results] == [asyncio.CancelledError] * 2

@@ -116,6 +116,18 @@ class LmdbUserRepository:
 
         return await self._store.write(work)
 
+    async def replace_hash(self, id: str, *, old: str, new: str) -> bool:
+        """See the protocol."""
+
+        def work(transaction: lmdb.Transaction) -> bool:
+            user = USERS.get(transaction, id)
+            if user is None or user.hashed_password != old:
+                return False
+            USERS.put(transaction, replace(user, hashed_password=new))
+            return True
+
+        return await self._store.write(work)
+
     async def delete(self, id: str, *, versions: Collection[int] | None = None) -> None:
         """See the protocol."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -91,11 +92,27 @@ def _currency(value: object) -> bool:
     return isinstance(value, str) and value in CURRENCIES
 
 
-_PASSWORD, _NAME, _TITLE, _ID = _text(8, 128), _text(0, 255), _text(1, 255), _text(0, 2**20, nul=True)
+def normalised(password: str) -> str:
+    """Return the one form of all spellings of a password: RFC 8265, section 4.2.2."""
+    blank = "".join(" " if unicodedata.category(sign) == "Zs" else sign for sign in password)
+    return unicodedata.normalize("NFC", blank)
+
+
+def _password(value: object) -> bool:
+    return _UNBOUNDED(value) and 8 <= len(normalised(str(value))) <= 128
+
+
+def _current_password(value: object) -> bool:
+    """It may be from before, when a password's length was that of what was typed."""
+    return _password(value) or (_UNBOUNDED(value) and 8 <= len(str(value)) <= 128)
+
+
+_UNBOUNDED, _NAME, _TITLE = _text(0, 2**20), _text(0, 255), _text(1, 255)
+_ANY = _ID = _text(0, 2**20, nul=True)
 
 SIGN_UP: Form = {
     "email": Field(_email, required=True),
-    "password": Field(_PASSWORD, required=True),
+    "password": Field(_password, required=True),
     "full_name": Field(_NAME, nullable=True),
 }
 NEW_USER: Form = {**SIGN_UP, "is_active": Field(_bool), "is_superuser": Field(_bool)}
@@ -103,17 +120,17 @@ PRIVATE_USER: Form = {**SIGN_UP, "full_name": Field(_NAME, required=True), "is_v
 USER_ME: Form = {"full_name": Field(_NAME, nullable=True), "email": Field(_email)}
 USER: Form = {
     **USER_ME,
-    "password": Field(_PASSWORD),
+    "password": Field(_password),
     "is_active": Field(_bool),
     "is_superuser": Field(_bool),
 }
 PASSWORDS: Form = {
-    "current_password": Field(_PASSWORD, required=True),
-    "new_password": Field(_PASSWORD, required=True),
+    "current_password": Field(_current_password, required=True),
+    "new_password": Field(_password, required=True),
 }
 RESET: Form = {
     "token": Field(_text(0, 4096, nul=True), required=True),
-    "new_password": Field(_PASSWORD, required=True),
+    "new_password": Field(_password, required=True),
 }
 NEW_ITEM: Form = {"title": Field(_TITLE, required=True), "description": Field(_NAME, nullable=True)}
 NEW_ITEMS: Form = {"data": Rows(NEW_ITEM, 1, 1000)}
@@ -146,6 +163,9 @@ def values_of(body: dict[str, Any], form: Form) -> dict[str, Any]:
     values = {name: body[name] for name in form if name in body}
     if "email" in values:
         values["email"] = EMAILS[values["email"]]
+    for name in ("password", "current_password", "new_password"):
+        if name in values:
+            values[name] = normalised(values[name])
     return values
 
 
@@ -177,7 +197,6 @@ def _time(text: str) -> bool:
     return time_of(text) is not None
 
 
-_ANY = _text(0, 2**20, nul=True)
 _SEARCH = _text(0, 255)
 _WINDOW: dict[str, Check] = {
     "skip": _number(2**31 - 1),

@@ -17,7 +17,16 @@ from tests.differential.model.answers import (
     success,
 )
 from tests.differential.model.calls import Call
-from tests.differential.model.forms import NEW_USER, PASSWORDS, PRIVATE_USER, RESET, SIGN_UP, USER, USER_ME
+from tests.differential.model.forms import (
+    NEW_USER,
+    PASSWORDS,
+    PRIVATE_USER,
+    RESET,
+    SIGN_UP,
+    USER,
+    USER_ME,
+    normalised,
+)
 from tests.differential.model.pages import page_of
 from tests.differential.model.state import LOGIN_LIMIT, RECOVERY_LIMIT, State, User, answers
 
@@ -76,7 +85,7 @@ def log_in(state: State, call: Call) -> Expected:
     account = EMAILS.get(email) or email
     state.attempt("login", account, LOGIN_LIMIT, counts=False)
     user = _of_email(state, email)
-    if user is None or user.password != form["password"]:
+    if user is None or user.password != normalised(form["password"]):
         state.attempt("login", account, LOGIN_LIMIT, counts=True)
         return INCORRECT_LOGIN
     if not user.is_active:
