@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,6 +16,7 @@ from backends.sql import sqlite_requirements
 from backends.sql.connections import Connections, Steps
 from backends.sql.engine import dialect, first_connection, make_folder, set_pragmas
 from backends.sql.errors import connect_errors, translate_errors
+from backends.sql.sqlite_connection import SqliteConnection
 from backends.sql.sqlite_url import sqlite_options
 from backends.sql.statements import Row, Statement, Values
 
@@ -48,12 +50,13 @@ class SqliteConnections(Connections):
         self._file = options.file
         self._time_limit_seconds = settings.db_command_timeout_seconds
         self._threads = ThreadPoolExecutor(settings.db_pool_size, thread_name_prefix="sqlite")
-        self._all = [
-            _Connection(partial(_connect, options.arguments)) for _ in range(settings.db_pool_size)
-        ]
+        self._options = options
+        self._arguments = options.arguments
+        self._all = [SqliteConnection(self._file, self._connect) for _ in range(settings.db_pool_size)]
         self._idle = list(self._all)
+        self._waiting: deque[asyncio.Future[SqliteConnection]] = deque()
         # Waits for no lock, because everybody else would wait with it.
-        self._look_up = _Connection(partial(_connect, options.arguments | {"timeout": 0}))
+        self._look_up = SqliteConnection(self._file, partial(self._connect, timeout=0))
 
     @property
     def in_use(self) -> int:
@@ -67,6 +70,7 @@ class SqliteConnections(Connections):
                 lambda: self._visit(partial(_fetch, "SELECT 1", [])),
                 timeout_seconds=self._time_limit_seconds,
             )
+        self._arguments = self._options.of_existing_file  # a file that is gone may come back
         return sqlite3.sqlite_version
 
     async def unmet(self, purpose: Purpose) -> list[UnmetRequirement]:
@@ -111,12 +115,12 @@ class SqliteConnections(Connections):
     async def _transact(self, steps: Callable[[], Steps[T]]) -> T:
         async with self._writers.slot(), self._semaphore.slot():
             with translate_errors():
-                return await self._visit(partial(self._run, steps()))
+                return await self._visit(partial(self._run, steps))
 
-    def _run(self, steps: Steps[T], connection: sqlite3.Connection) -> T:
+    def _run(self, steps: Callable[[], Steps[T]], connection: sqlite3.Connection) -> T:
         connection.execute(BEGIN)
         try:
-            result = self._walk(steps, connection)
+            result = self._walk(steps(), connection)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:  # some errors end it by themselves
@@ -137,39 +141,60 @@ class SqliteConnections(Connections):
             steps.close()
 
     async def _visit(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Let a thread work with a connection, to its end: nothing takes the work back from a thread.
+        """Let a thread work with a connection; with one that is open where no other can be opened.
+
+        That is so if this process has no file descriptors left.
+        """
+        connection = await self._next_open() if self._waiting else self._idle.pop()
+        while True:
+            try:
+                return await self._visit_with(connection, work)
+            except sqlite3.OperationalError as exc:
+                code = getattr(exc, "sqlite_errorname", "")
+                is_at_limit = not connection.is_open and code == "SQLITE_CANTOPEN"
+                if not is_at_limit or not any(each.is_open for each in self._all):
+                    raise
+            connection = await self._next_open()
+
+    async def _visit_with(self, connection: SqliteConnection, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Let a thread work with the connection, to its end: nothing takes the work back from a thread.
 
         When the time for a statement is over it is interrupted, and fails.
         """
         loop = asyncio.get_running_loop()
-        connection = self._idle.pop()  # there is one for each turn
+        was_open = connection.is_open
         timer = loop.call_later(self._time_limit_seconds, connection.interrupt)
         try:
             return await run_to_completion(loop.run_in_executor(self._threads, connection.do, work))
         finally:
             timer.cancel()
-            self._idle.append(connection)
+            self._give_back(connection, was_open=was_open)
 
+    async def _next_open(self) -> SqliteConnection:
+        """Wait for a connection that was open, in the order of arrival."""
+        if not self._waiting and self._idle and self._idle[-1].is_open:
+            return self._idle.pop()
+        waiter: asyncio.Future[SqliteConnection] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self._give_back(waiter.result(), was_open=True)
+            raise
 
-class _Connection:
-    """A connection that is made by the first thread that works with it."""
+    def _give_back(self, connection: SqliteConnection, *, was_open: bool) -> None:
+        """Hand on what may be open, or keep it where the next one looks first."""
+        may_be_open = was_open or connection.is_open
+        while self._waiting and may_be_open:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
+                return
+        self._idle.insert(len(self._idle) if connection.is_open else 0, connection)
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
-        self._connect = connect
-        self._made: sqlite3.Connection | None = None
-
-    def do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        if self._made is None:
-            self._made = self._connect()
-        return work(self._made)
-
-    def interrupt(self) -> None:
-        if self._made is not None:
-            self._made.interrupt()
-
-    def close(self) -> None:
-        if self._made is not None:
-            self._made.close()
+    def _connect(self, **others: Any) -> sqlite3.Connection:
+        return _connect(self._arguments | others)
 
 
 def _fetch(sql: str, arguments: list[Any], connection: sqlite3.Connection) -> list[tuple[Any, ...]]:

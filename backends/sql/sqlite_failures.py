@@ -27,7 +27,7 @@ FAILURES: dict[str, Failure] = {
     ),
     "SQLITE_READONLY": Failure("denied", "the database can't be written", _WRITABLE),
     "SQLITE_READONLY_DBMOVED": Failure(
-        "unavailable", "the file was moved or deleted while it was open", "put it back, and restart"
+        "unavailable", "the file was moved or deleted while it was open", "put it back"
     ),
     "SQLITE_PERM": Failure("denied", "the file's permissions don't allow this", _WRITABLE),
     "SQLITE_AUTH": Failure("denied", "SQLite was told not to do this", _WRITABLE),

@@ -6,6 +6,7 @@ https://www.sqlite.org/uri.html lists SQLite's.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,11 +55,13 @@ class SqliteOptions:
         file: Where the database is, an absolute path.
         must_exist: Whether no new file may be made.
         arguments: What `sqlite3.connect` takes.
+        of_existing_file: The same, to make no new file.
     """
 
     file: Path
     must_exist: bool
     arguments: dict[str, Any]
+    of_existing_file: dict[str, Any]
 
     @property
     def is_uri(self) -> bool:
@@ -78,15 +81,21 @@ def sqlite_options(settings: Settings) -> SqliteOptions:
     arguments: dict[str, Any] = {"database": str(file), "timeout": settings.db_command_timeout_seconds}
     parameters = {"mode": given.get("mode"), "psow": given.get("psow")}
     if any(value is not None for value in parameters.values()):
-        words = [
-            f"{name}={value:d}" if isinstance(value, bool) else f"{name}={value}"
-            for name, value in parameters.items()
-            if value is not None
-        ]
-        arguments |= {"database": f"file:{quote(str(file))}?{'&'.join(words)}", "uri": True}
+        arguments |= _uri(file, parameters)
     if "cached_statements" in given:
         arguments["cached_statements"] = given["cached_statements"]
-    return SqliteOptions(file, given.get("mode") == "rw", arguments)
+    existing = arguments | _uri(file, {**parameters, "mode": "rw"})
+    return SqliteOptions(file, given.get("mode") == "rw", arguments, existing)
+
+
+def _uri(file: Path, parameters: Mapping[str, str | bool | None]) -> dict[str, Any]:
+    """Return the arguments that name the file as an URI."""
+    words = [
+        f"{name}={value:d}" if isinstance(value, bool) else f"{name}={value}"
+        for name, value in parameters.items()
+        if value is not None
+    ]
+    return {"database": f"file:{quote(str(file))}?{'&'.join(words)}", "uri": True}
 
 
 def _file(path: str) -> Path:

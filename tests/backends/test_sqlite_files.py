@@ -1,0 +1,147 @@
+"""SQLite's file is moved, deleted, replaced, or can't be written for a while: no write is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from backends import open_backend
+from backends.errors import Unavailable
+from backends.models import ItemChanges
+from backends.protocols import Backend
+from backends.sql.sqlite import SqliteConnections
+from migrations import open_migrator
+from tests.backends.methods import Rows, add_rows
+from tests.backends.raw import opened
+from tests.backends.record import connections_of
+from tests.proof.processes import short_folder
+from tests.provision import make_settings
+
+CONNECTIONS = 4
+
+
+@asynccontextmanager
+async def served(path: Path) -> AsyncIterator[tuple[Backend, Rows]]:
+    """Open a migrated database with rows in it, and some of the connections that there may be."""
+    settings = make_settings(
+        db_backend="sqlite", database_url=f"sqlite:///{path}", db_pool_size=CONNECTIONS
+    )
+    await open_migrator(settings).upgrade()
+    async with opened(open_backend(settings)) as backend:
+        rows = await add_rows(backend)
+        await use_all(backend)
+        yield backend, rows
+
+
+async def use_all(backend: Backend) -> None:
+    """Let several connections work at once."""
+    await asyncio.gather(*(backend.items.list() for _ in range(2 * CONNECTIONS)))
+
+
+def title_in(path: Path) -> str:
+    """Return what a process that comes later finds."""
+    connection = sqlite3.connect(path)
+    try:
+        return str(connection.execute("SELECT title FROM items").fetchone()[0])
+    finally:
+        connection.close()
+
+
+async def test_file_that_is_gone_is_told_and_never_made_anew(tmp_path: Path) -> None:
+    """Nothing is written into a file without a name; once it is back, all goes on."""
+    path, away = tmp_path / "data" / "a.db", tmp_path / "away"
+    path.parent.mkdir()
+    async with served(path) as (backend, rows):
+        path.parent.rename(away)
+        path.parent.mkdir()
+        for _ in range(CONNECTIONS):
+            with pytest.raises(Unavailable, match="CANTOPEN"):
+                await backend.items.update(rows.item.id, ItemChanges(title="lost"))
+            with pytest.raises(Unavailable, match="CANTOPEN"):
+                await backend.items.get(rows.item.id)
+        assert list(path.parent.iterdir()) == []
+        path.parent.rmdir()
+        away.rename(path.parent)
+        assert await backend.items.get(rows.item.id) == rows.item
+        for number in range(2 * CONNECTIONS):
+            await backend.items.update(rows.item.id, ItemChanges(title=f"back {number}"))
+        await use_all(backend)
+    assert title_in(path) == f"back {number}"
+
+
+async def test_file_that_is_replaced_is_the_one_that_is_read_and_written(tmp_path: Path) -> None:
+    """A backup that is put in its place, as an operator does, holds what is written from then on."""
+    path, backup = tmp_path / "a.db", tmp_path / "backup.db"
+    async with served(path) as (backend, rows):
+        with sqlite3.connect(path) as source, sqlite3.connect(backup) as target:
+            source.backup(target)
+        source.close()
+        target.close()
+        await backend.items.update(rows.item.id, ItemChanges(title="after the backup"))
+        for ending in ("", "-wal", "-shm"):
+            path.with_name(f"a.db{ending}").rename(tmp_path / f"old.db{ending}")
+        backup.rename(path)
+        assert await backend.items.get(rows.item.id) == rows.item
+        assert (await backend.items.list()).data == [rows.item]
+        for number in range(2 * CONNECTIONS):
+            await backend.items.update(rows.item.id, ItemChanges(title=f"new {number}"))
+            await use_all(backend)
+    assert title_in(path) == f"new {number}"
+    assert title_in(tmp_path / "old.db") == "after the backup"
+
+
+@contextmanager
+def unprivileged(folder: Path) -> Iterator[None]:
+    """Work in the folder as a user for whom its permissions count: not as root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    nobody = pwd.getpwnam("nobody").pw_uid
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, nobody, -1)
+    os.seteuid(nobody)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def change(connection: sqlite3.Connection) -> None:
+    """Write something."""
+    assert connection.execute("UPDATE users SET version = version").rowcount > 0
+
+
+async def test_file_that_could_only_be_read_for_a_while_is_written_again() -> None:
+    """What could not be opened to write meanwhile is opened later; no connection stays read-only."""
+    with short_folder() as folder, unprivileged(folder):
+        path = folder / "a.db"
+        settings = make_settings(
+            db_backend="sqlite", database_url=f"sqlite:///{path}", db_pool_size=CONNECTIONS
+        )
+        await open_migrator(settings).upgrade()
+        async with opened(open_backend(settings)) as backend:
+            rows = await add_rows(backend)
+            path.chmod(0o444)
+            await use_all(backend)
+            connections = cast("SqliteConnections", connections_of(backend))._all
+            refused = 0
+            for connection in connections:
+                try:
+                    connection.do(change)
+                except sqlite3.OperationalError:
+                    refused += 1
+            assert 0 < refused < CONNECTIONS
+            await use_all(backend)
+            path.chmod(0o644)
+            for connection in connections:
+                connection.do(change)
+            await backend.items.update(rows.item.id, ItemChanges(title="written"))
+            assert title_in(path) == "written"
