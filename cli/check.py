@@ -1,4 +1,4 @@
-"""`eitherdb check`: is everything in place to serve?"""
+"""`eitherdb check`: check that the API can be served."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 from cli.database import opened_backend, shown_url
 from cli.rows import as_json as rows_as_json
-from cli.rows import in_words, summary, walk_rows
+from cli.rows import as_text, summary, walk_rows
 from config import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ Status = Literal["ok", "warning", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one subject; `remedy` says what to do unless it is ok."""
+    """The result of one check; `remedy` says what to do, unless the status is ok."""
 
     subject: str
     status: Status
@@ -36,15 +36,15 @@ def check(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
     rows: Annotated[
-        bool, typer.Option("--rows", help="Walk every row too, and name those that can't be served.")
+        bool, typer.Option("--rows", help="Also read every row and name those that can't be served.")
     ] = False,
 ) -> None:
     """Check configuration, connection, server, privileges, durability, schema and capabilities.
 
-    With --rows all rows, too. Exit code 0 if the API can be served, 1 if the schema or rows must be mended
-    first, 2 if the configuration, the connection, the server or the user's privileges are at fault.
+    With --rows, check all rows too. Exit code 0: the API can be served. 1: the schema or rows must be fixed
+    first. 2: the configuration, the connection, the server or the user's privileges are at fault.
     """
-    findings, row_report = asyncio.run(_look(with_rows=rows))
+    findings, row_report = asyncio.run(_collect_findings(with_rows=rows))
     failed = [finding.subject for finding in findings if finding.status == "failed"]
     if as_json:
         report: dict[str, object] = {"ok": not failed, "findings": [asdict(f) for f in findings]}
@@ -56,14 +56,14 @@ def check(
             typer.echo(f"{finding.subject:<18} {finding.status:<8} {finding.detail}")
             if finding.remedy:
                 typer.echo(f"{'':<18} {'':<8} → {finding.remedy}")
-        for line in in_words(row_report) if row_report else ():
+        for line in as_text(row_report) if row_report else ():
             typer.echo(line)
     if failed:
         raise typer.Exit(1 if set(failed) <= {"schema", "rows"} else 2)
 
 
-async def _look(*, with_rows: bool) -> tuple[list[Finding], RowReport | None]:
-    """Look at one subject after the other, as far as it goes."""
+async def _collect_findings(*, with_rows: bool) -> tuple[list[Finding], RowReport | None]:
+    """Check one subject after another; stop at the first that later checks depend on."""
     from backends.errors import BackendError
 
     try:
@@ -96,14 +96,14 @@ async def _rows(backend: Backend, *, unfit: bool) -> tuple[Finding, RowReport | 
 
     try:
         if unfit:
-            return Finding("rows", "warning", "not looked at: mend what is above first"), None
+            return Finding("rows", "warning", "not checked: fix the failures above first"), None
         await backend.check_schema()
     except (SchemaMismatch, ForeignSchema):
-        return Finding("rows", "warning", "not looked at: the schema is another one"), None
+        return Finding("rows", "warning", "not checked: the schema is not this code's"), None
     report = await walk_rows(backend)
     if not any(report.faulty.values()):
         return Finding("rows", "ok", summary(report)), report
-    remedy = "somebody else wrote or changed them: mend them by hand, or restore them from a backup"
+    remedy = "another program wrote or changed them: fix them by hand, or restore them from a backup"
     return Finding("rows", "failed", summary(report), remedy), report
 
 
@@ -125,7 +125,7 @@ _FIT: dict[Subject, str] = {
 
 
 async def _server(backend: Backend) -> list[Finding]:
-    """Look at what the service needs of the server; a finding for each thing that is lacking."""
+    """Check the requirements of the service; return a finding for each unmet one."""
     from backends.requirements import Purpose
 
     unmet = await backend.check_server(Purpose.SERVE)
@@ -156,10 +156,10 @@ async def _schema(backend: Backend, settings: Settings) -> Finding:
         differences = await open_migrator(settings).check()
     except PermissionDenied as exc:
         detail = f"has this code's revision, but could not be compared with its declarations: {exc}"
-        remedy = "this user can serve; run `eitherdb migrate check` as one who may look at the schema"
+        remedy = "this user can serve; run `eitherdb migrate check` as a user who may read the schema"
         return Finding("schema", "warning", detail, remedy)
     if differences:
-        remedy = "find out who changed it by hand; `eitherdb migrate check` lists this again"
+        remedy = "find out what changed it by hand; `eitherdb migrate check` lists the differences again"
         return Finding("schema", "failed", "; ".join(differences), remedy)
     return Finding("schema", "ok", "as this code declares it")
 

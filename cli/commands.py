@@ -1,6 +1,6 @@
-"""The commands of `eitherdb`: puts them together and turns errors into one line and an exit code.
+"""The commands of `eitherdb`, and the conversion of errors to one line and an exit code.
 
-Exit codes: 0 done, 1 a check found something to mend, 2 a setting, an argument or the database is at fault.
+Exit codes: 0 done, 1 a check failed, 2 a setting, an argument or the database is at fault.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _options(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
-    """Take the options that stand before a command."""
+    """Parse the options before the command."""
 
 
 app.command("dev")(serve.dev)
@@ -56,7 +56,7 @@ app.add_typer(user.app, name="user")
 
 
 def main() -> None:
-    """Run the command; a fault that its user can mend ends it without a traceback."""
+    """Run the command; an error that the user can fix ends it without a traceback."""
     try:
         app()
     except (SettingsError, MigrationError, LocalServerError, BackendError) as exc:

@@ -1,4 +1,4 @@
-"""Opening the configured database for a command, with errors that name the setting at fault."""
+"""Open the configured database for a command, with errors that name the setting at fault."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from config import Settings
 async def opened_backend(
     settings: Settings, *, purpose: Purpose | None = Purpose.SERVE
 ) -> AsyncIterator[Backend]:
-    """Open the backend, close it at the end.
+    """Open the backend, and close it at the end.
 
     Args:
-        settings: Where the database is.
-        purpose: What the server and its user are checked for; None for no check. To serve, the schema is
-            checked too.
+        settings: The settings, with the database's URL.
+        purpose: The purpose that the server and its user are checked for; None for no check. `SERVE` also
+            checks the schema.
 
     Raises:
-        BackendError: DATABASE_URL leads to no usable database; the message says where it leads.
+        BackendError: DATABASE_URL names no usable database; the message contains the shown URL.
         ServerUnfit: The server or its user lacks something.
         SchemaMismatch: The schema is not the code's.
     """
@@ -45,10 +45,10 @@ async def opened_backend(
 
 
 async def require_fit(backend: Backend, settings: Settings, purpose: Purpose) -> None:
-    """Refuse a server, or a user, that lacks something for this purpose.
+    """Check that the server and its user meet the requirements of this purpose.
 
     Raises:
-        ServerUnfit: With a line for each thing, which names the database.
+        ServerUnfit: With one line per unmet requirement, each of which names the database.
     """
     try:
         with naming_the_url(settings):
@@ -59,7 +59,7 @@ async def require_fit(backend: Backend, settings: Settings, purpose: Purpose) ->
 
 
 async def require_fit_to_upgrade(backend: Backend, settings: Settings) -> None:
-    """Refuse who may not migrate, unless the schema is the code's: then there is nothing to do.
+    """Check the requirements of a migration, unless the schema is up to date.
 
     Raises:
         ServerUnfit: See `require_fit`.
@@ -72,17 +72,17 @@ async def require_fit_to_upgrade(backend: Backend, settings: Settings) -> None:
 
 @contextmanager
 def naming_the_url(settings: Settings, attempt: str = "use") -> Iterator[None]:
-    """Say of what fails what was tried, and where DATABASE_URL leads.
+    """Add the operation and the shown URL to the message of a backend error.
 
     Args:
-        settings: With the URL.
-        attempt: What is done with the database, as a verb.
+        settings: The settings, with the URL.
+        attempt: The operation, as a verb.
 
     Raises:
-        BackendError: With that text.
-        SchemaMismatch: As it is, because its text says all.
-        ForeignSchema: In the same way.
-        ServerUnfit: In the same way.
+        BackendError: With the extended message.
+        SchemaMismatch: Unchanged, because its message is complete.
+        ForeignSchema: Unchanged, for the same reason.
+        ServerUnfit: Unchanged, for the same reason.
     """
     try:
         yield
@@ -99,7 +99,7 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+(%\w+)?\]|[\w.%-]*)(:[0-9]{1,5})?")
 def shown_url(settings: Settings) -> str:
     """Return the URL without the parts that may be secret: no user, no password, no options.
 
-    A password may hold any sign unescaped. Of a URL that can't be told apart only the scheme is shown.
+    A password may contain any character unescaped. An ambiguous URL is reduced to its scheme.
     """
     scheme, _, rest = settings.url.partition("://")
     if settings.db_backend == "sqlite":

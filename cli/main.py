@@ -1,4 +1,4 @@
-"""The command `eitherdb`: its entry point, which imports all others."""
+"""The entry point of the command `eitherdb`, which imports the other modules."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import gc
 
 def main() -> None:
     """Run the command that the arguments name."""
-    # Of what is imported nothing is garbage: to look for some takes a fortieth of a start's instructions.
+    # Imports create no garbage. Collection during them takes a fortieth of a start's instructions.
     gc.disable()
     from cli import commands
 

@@ -1,4 +1,4 @@
-"""`eitherdb migrate`: the schema, with the same words on every database."""
+"""`eitherdb migrate`: the same commands for the schema on every database."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from migrations import Migrator
 
 app = typer.Typer(
-    help="Change the database's schema, or look at it. One history serves SQLite and PostgreSQL, "
-    "another one MongoDB; DB_BACKEND chooses.",
+    help="Change or show the database's schema. SQLite and PostgreSQL share one history of revisions, "
+    "MongoDB has another; DB_BACKEND selects it.",
     no_args_is_help=True,
 )
 
@@ -31,7 +31,7 @@ Target = Annotated[
 async def _migrator(
     attempt: Literal["upgrade", "downgrade", "read the revision of", "compare the schema of"],
 ) -> AsyncIterator[Migrator]:
-    """Give the migrator; what fails ends the command in one line that says what was tried."""
+    """Yield the migrator; an error ends the command with one line that names the operation."""
     from migrations import open_migrator
 
     settings = Settings.load()
@@ -47,7 +47,7 @@ async def _migrator(
 
 @app.command()
 def upgrade(revision: Target = "head") -> None:
-    """Apply what is not applied yet. Safe to run from several instances at once, and again."""
+    """Apply all pending revisions up to REVISION. Safe to run twice, and from several instances at once."""
 
     async def run() -> list[str]:
         async with _migrator("upgrade") as migrator:
@@ -60,9 +60,9 @@ def upgrade(revision: Target = "head") -> None:
 def downgrade(
     revision: Target,
     *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before data is lost.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")] = False,
 ) -> None:
-    """Undo every revision after REVISION. Data that the older schema has no place for is lost."""
+    """Undo every revision after REVISION. Data that the older schema can't hold is lost."""
     from migrations import resolve_target
 
     if revision.startswith("--"):
@@ -79,7 +79,7 @@ def downgrade(
 
     target = asyncio.run(resolve())
     if not yes:
-        typer.confirm(f"Go back to {target}, and lose what the older schema has no place for?", abort=True)
+        typer.confirm(f"Go back to {target}, and lose data that the older schema can't hold?", abort=True)
     _report(asyncio.run(run()), "undone")
 
 
@@ -121,9 +121,9 @@ def check() -> None:
 
 @app.command()
 def revision(
-    message: Annotated[str, typer.Option("--message", "-m", help="What it does, in a few words.")],
+    message: Annotated[str, typer.Option("--message", "-m", help="A short summary of the change.")],
 ) -> None:
-    """Write a new revision: compared with the database on SQL, from a template on MongoDB."""
+    """Write a new revision: from a comparison with the database on SQL, from a template on MongoDB."""
 
     async def run() -> str:
         async with _migrator("compare the schema of") as migrator:

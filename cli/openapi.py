@@ -1,4 +1,4 @@
-"""`eitherdb openapi`: the document that clients are generated from."""
+"""`eitherdb openapi`: print the document that clients are generated from."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import typer
 
 
 def openapi() -> None:
-    """Print the OpenAPI document. Needs no database and reads no setting: it is the same everywhere.
+    """Print the OpenAPI document. It needs no database and depends on no setting.
 
-    It has every route, those too that a server has with ENVIRONMENT=local only.
+    It contains every route, including those that exist with ENVIRONMENT=local only.
     """
     from api.app import create_app
     from config import Settings
 
-    # Of the defaults alone, not `Settings.load()`: a developer's `.env` must not change what is committed.
+    # From the defaults, not `Settings.load()`: a developer's `.env` must not change the committed document.
     document = create_app(Settings.model_construct()).openapi()
     typer.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""`eitherdb check --rows`: walks every row, shows how far it is, and names what the API could not serve."""
+"""`eitherdb check --rows`: read every row, show progress, and name the rows that the API can't serve."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from backends.rows.walk import Phase, RowReport
 
 SHOWN_FAULTS = 20
-"""How many faults of each kind are named; all are counted."""
+"""The number of faults that are named per kind of row; all are counted."""
 
 SECRET_FIELDS = {"hashed_password", "fingerprint", "outcome"}
-"""The fields whose values are never shown."""
+"""Fields whose values are never shown."""
 
 
 async def walk_rows(backend: Backend) -> RowReport:
-    """Walk all rows, with a progress bar where standard error is a terminal."""
+    """Read all rows, with a progress bar if standard error is a terminal."""
     from backends.rows.walk import RowWalk
 
     total = await _estimate(backend)
@@ -35,7 +35,7 @@ async def walk_rows(backend: Backend) -> RowReport:
 
 
 async def _estimate(backend: Backend) -> int:
-    """Return about how many rows will be read, as far as lists count them: some more than once."""
+    """Estimate the number of reads from the counts of the lists; some rows are read more than once."""
     reads = (
         (backend.users.list, 2),
         (backend.items.list, 1),
@@ -54,14 +54,14 @@ def _progress(total: int) -> Iterator[Progress]:
 
 @dataclass(slots=True)
 class Progress:
-    """Moves the bar, and tells what is walked and how fast."""
+    """Updates the progress bar, with the kind of row and the rate."""
 
     bar: Any
     rows: int = 0
     began: float = field(default_factory=time.monotonic)
 
     def __call__(self, phase: Phase, rows: int) -> None:
-        """Take note of so many rows more."""
+        """Add the number of rows that were read."""
         self.rows += rows
         rate = self.rows / max(time.monotonic() - self.began, 0.001)
         self.bar.label = f"{phase:<16} {rate:>9,.0f} rows/s"
@@ -69,7 +69,7 @@ class Progress:
 
 
 def as_json(report: RowReport) -> dict[str, Any]:
-    """Return the report for programs."""
+    """Return the report as JSON types."""
     return {
         "rows": report.rows,
         "faulty": report.faulty,
@@ -86,8 +86,8 @@ def as_json(report: RowReport) -> dict[str, Any]:
     }
 
 
-def in_words(report: RowReport) -> Iterator[str]:
-    """Return a line a fault, and one for those of a kind that are not shown."""
+def as_text(report: RowReport) -> Iterator[str]:
+    """Yield one line per named fault, and per kind of row one with the number of the others."""
     for kind, faulty in report.faulty.items():
         for fault in report.faults:
             if fault.kind == kind:
@@ -98,7 +98,7 @@ def in_words(report: RowReport) -> Iterator[str]:
 
 
 def summary(report: RowReport) -> str:
-    """Return how many rows there are, and how much is wrong with them."""
+    """Return the number of rows, and of faulty rows by kind."""
     rows = sum(report.rows.values())
     faulty = {kind: count for kind, count in report.faulty.items() if count}
     if not faulty:
@@ -107,6 +107,6 @@ def summary(report: RowReport) -> str:
 
 
 def value_of(fault: Fault) -> str | None:
-    """Return what the field holds, shortened; None if it is missing or must not be shown."""
+    """Return the field's value, shortened; None if it is missing or must not be shown."""
     field_is_secret = fault.problem.field in SECRET_FIELDS
     return None if fault.value is None or field_is_secret else shown(fault.value, length=40)

@@ -1,4 +1,4 @@
-"""`eitherdb serve` for a deployment and `eitherdb dev` for a try on one's own machine."""
+"""`eitherdb serve` for deployments and `eitherdb dev` for local use."""
 
 from __future__ import annotations
 
@@ -41,21 +41,19 @@ Port = Annotated[int, typer.Option(min=1, max=65535, help="TCP port to listen on
 def serve(
     host: Host = "127.0.0.1",
     port: Port = 8000,
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes; one a core.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Worker processes; one per core.")] = 1,
     *,
     migrate: Annotated[
         bool,
-        typer.Option(
-            "--migrate", help="Upgrade the schema first; instances that start together take turns."
-        ),
+        typer.Option("--migrate", help="Upgrade the schema first; only one instance migrates at a time."),
     ] = False,
 ) -> None:
     """Serve the API on the configured database.
 
-    Refuses to start if the schema is older or newer than this code, and says which command mends it.
+    Refuses to start if the schema is older or newer than this code, and names the command that fixes it.
     """
     if workers == 1 and not migrate:
-        # Until everything is imported: see `cli.main`. Whoever makes the application turns it on again.
+        # Imports create no garbage: see `cli.main`. The application's factory enables collection again.
         gc.disable()
     settings = Settings.load()
     _check_port(host, port)
@@ -67,27 +65,27 @@ def serve(
 
 
 def dev(host: Host = "127.0.0.1", port: Port = 8000) -> None:
-    """Try EitherDB on this machine: everything is set up, and kept under `.data`.
+    """Run EitherDB on this machine, with its data under `.data`.
 
     With DB_BACKEND=postgres or mongo and no DATABASE_URL, a local server of that kind is started and
-    stopped along with the API. The schema is upgraded and a first superuser is made.
+    stopped together with the API. The schema is upgraded and a first superuser is created.
     """
     choice = DatabaseChoice.load()
     if choice.needs_local_server:
-        # Every other fault is told of before the server starts; of its URL the scheme is known.
+        # Report every other invalid setting before the server starts. Only the URL's scheme is known yet.
         Settings.load(database_url=f"{SCHEMES[choice.db_backend][0]}://")
     _check_port(host, port, " (`make run PORT=8001`)")
     with ExitStack() as stack:
         local = None
         if choice.needs_local_server:
-            # uvicorn passes a SIGTERM on when it is done; the server below must be stopped then too.
+            # uvicorn raises SIGTERM again after its shutdown; the database server must still be stopped.
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
             local = stack.enter_context(_local_server(choice.db_backend))
             typer.echo(f"Started {local.origin}, with its data under {DATA}")
             os.environ["DATABASE_URL"] = local.url
         settings = Settings.load()
         server = asyncio.run(_prepare(settings, migrate=True))
-        # A local server's URL holds no secret: shown whole, it is one that other commands can use.
+        # A local server's URL has no secret. It is shown whole, so that other commands can use it.
         _announce(settings, server, host, port, url=local.url if local else shown_url(settings))
         _run_uvicorn(host, port, workers=1)
 
@@ -100,26 +98,26 @@ def _local_server(backend: str) -> LocalServer:
 
 
 def _check_port(host: str, port: int, example: str = "") -> None:
-    """Refuse a port that can't be had, before anything starts: uvicorn would find it last.
+    """Refuse an unavailable port before anything starts; uvicorn would notice it last.
 
-    What else may be wrong with the address is left to uvicorn, which tries each that a name stands for.
+    uvicorn reports all other errors of the address; it tries each address of a host name.
     """
     with suppress(socket.gaierror):
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, kind, protocol, _, address in addresses:
             try:
                 with socket.socket(family, kind, protocol) as probe:
-                    # As uvicorn does: connections of a server that has just ended are no obstacle.
+                    # Like uvicorn: connections in TIME_WAIT don't block the port.
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     probe.bind(address)
             except OSError as exc:
                 if exc.errno in {errno.EADDRINUSE, errno.EACCES}:
-                    reason = f"--port {port}: {exc.strerror} on {host}; give another one{example}"
+                    reason = f"--port {port}: {exc.strerror} on {host}; use another port{example}"
                     raise refusal(reason) from None
 
 
 async def _prepare(settings: Settings, *, migrate: bool) -> ServerInfo:
-    """Find every fault before the server starts, where it can be told in one line."""
+    """Migrate if asked to, and check the database, so that errors are one line before the server starts."""
     if migrate:
         from migrations import open_migrator
 
@@ -149,7 +147,7 @@ def _announce(settings: Settings, server: ServerInfo, host: str, port: int, *, u
 def _run_uvicorn(host: str, port: int, workers: int) -> None:
     import uvicorn
 
-    # No access log: it costs about a third of the throughput, and a proxy in front keeps a better one.
+    # No access log: it costs about a third of the throughput, and a reverse proxy writes a better one.
     uvicorn.run(
         "api.app:create_app_from_environment",
         factory=True,
@@ -157,7 +155,7 @@ def _run_uvicorn(host: str, port: int, workers: int) -> None:
         port=port,
         workers=workers,
         access_log=False,
-        # Longer than proxies keep theirs (a minute): who hangs up first may do so just when the other asks.
+        # Longer than the keep-alive of proxies (a minute): a request may arrive while the server closes.
         timeout_keep_alive=75,
         server_header=False,
         log_config=_log_config(),
@@ -165,7 +163,7 @@ def _run_uvicorn(host: str, port: int, workers: int) -> None:
 
 
 def _log_config() -> dict[str, Any]:
-    """Return uvicorn's logging, with the API's own lines in it: in `local` mail is written there."""
+    """Return uvicorn's logging configuration with the API's logger, which shows emails in `local`."""
     from uvicorn.config import LOGGING_CONFIG
 
     loggers = {**LOGGING_CONFIG["loggers"], "api": {"handlers": ["default"], "level": "INFO"}}

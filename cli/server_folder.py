@@ -1,4 +1,4 @@
-"""The folder of a local server: its data, its log, its lock, and the process that runs on it."""
+"""The folder of a local server: its data, its log, its lock and its process."""
 
 import atexit
 import json
@@ -13,16 +13,16 @@ from typing import Any
 
 
 class LocalServerError(Exception):
-    """No server could be started: the message says what was tried and what would be right."""
+    """No server could be started; the message says what was tried and what fixes it."""
 
 
 class ServerFolder:
-    """A server's folder, held until `cleanup` closes, and the process that runs on it."""
+    """A server's folder, locked until `cleanup` closes, and the server's process."""
 
     def __init__(self, data: Path, cleanup: ExitStack) -> None:
         if os.name != "posix":
             raise LocalServerError("Local servers need Linux or macOS: set DATABASE_URL instead.")
-        import fcntl  # not on Windows, where the other commands are to run
+        import fcntl  # missing on Windows, where the other commands must run
 
         data = data.resolve()
         self.db, self.log, self._cleanup = data / "db", data / "server.log", cleanup
@@ -37,7 +37,7 @@ class ServerFolder:
             is_held = True
         self._lock.seek(0)
         self.last: dict[str, Any] = {}
-        with suppress(ValueError):  # empty at first, and perhaps torn after a crash of the machine
+        with suppress(ValueError):  # empty at first, and possibly incomplete after a crash of the machine
             self.last = json.loads(self._lock.read())
         if not is_held:
             raise LocalServerError(
@@ -48,14 +48,14 @@ class ServerFolder:
             end_process(left_behind, lambda: serves(left_behind, self.db))
 
     def run(self, command: list[str], url: str, *, ready: str) -> int:
-        """Start `command` and return its process id once it has written `ready`.
+        """Start `command` and return its process id once it has logged `ready`.
 
-        Its port would not tell: another server may answer there, and this one be about to fail.
+        A probe of the port proves nothing: another server may listen there while this one fails.
         """
-        self.log.unlink(missing_ok=True)  # what is left of a killed server may still write to the old one
+        self.log.unlink(missing_ok=True)  # processes of a killed server may still write to the old file
         with self.log.open("xb") as log:
-            # In a session of its own, or Ctrl-C would end it before the API has shut down.
-            child = subprocess.Popen(  # noqa: S603 - made of this module's words and found programs
+            # In its own session: otherwise Ctrl-C would end it before the API has shut down.
+            child = subprocess.Popen(  # noqa: S603 - fixed arguments and found programs
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True
             )
         self._cleanup.callback(end_process, child.pid, lambda: child.poll() is None)
@@ -69,13 +69,13 @@ class ServerFolder:
         raise self.error(f"{' '.join(command)}: {state}")
 
     def keep(self) -> ExitStack:
-        """Return what ends the server and lets the folder go: at this process's exit at the latest."""
+        """Return the stack that ends the server and unlocks the folder, at the latest at exit."""
         kept = self._cleanup.pop_all()
         kept.callback(atexit.unregister, atexit.register(kept.close))
         return kept
 
     def error(self, what: str) -> LocalServerError:
-        """Build the error that says what failed and what the server wrote about it."""
+        """Build the error that says what failed, with the end of the server's log."""
         lines = self._written().splitlines()
         # mongod writes JSON, and after an error many lines about its shutdown.
         severe = [line for line in lines if '"s":"E"' in line or '"s":"F"' in line]
@@ -87,7 +87,7 @@ class ServerFolder:
 
 
 def serves(pid: int, db: Path) -> bool:
-    """Return whether the process names `db` in its command: else it only has a dead one's number."""
+    """Return whether the process has `db` in its command line; otherwise its id was reused."""
     if Path("/proc/self/cmdline").exists():
         with suppress(OSError):
             return str(db) in Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
@@ -97,7 +97,7 @@ def serves(pid: int, db: Path) -> bool:
 
 
 def end_process(pid: int, is_alive: Callable[[], bool]) -> None:
-    """End a process: SIGINT, on which both servers shut down without waiting for clients."""
+    """End a process with SIGINT, on which both servers shut down without waiting for clients."""
     for signum, seconds in ((signal.SIGINT, 15), (signal.SIGKILL, 5)):
         if is_alive():
             with suppress(ProcessLookupError):
@@ -106,7 +106,7 @@ def end_process(pid: int, is_alive: Callable[[], bool]) -> None:
 
 
 def wait_until(holds: Callable[[], bool], *, seconds: float) -> bool:
-    """Look every 10 ms; return False when the time is over."""
+    """Poll every 10 ms; return False at the timeout."""
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""How a command refuses an argument: in one line, with exit code 2."""
+"""The refusal of an argument: one line on standard error and exit code 2."""
 
 from __future__ import annotations
 

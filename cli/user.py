@@ -1,4 +1,4 @@
-"""`eitherdb user`: what must be possible without signing in."""
+"""`eitherdb user`: administration of users without signing in."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from config import Settings
 if TYPE_CHECKING:
     from backends.models import User
 
-app = typer.Typer(help="Users, for whoever has the database but can't sign in.", no_args_is_help=True)
+app = typer.Typer(
+    help="Create a superuser or set a password, with access to the database and without signing in.",
+    no_args_is_help=True,
+)
 
-Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The user's e-mail address.")]
+Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The user's email address.")]
 PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from standard input, for scripts.")
 ]
@@ -43,11 +46,11 @@ def _ask_password(*, from_stdin: bool) -> str:
 @app.command("create-superuser")
 def create_superuser(
     email: Email,
-    full_name: Annotated[str | None, typer.Option(help="How the user is called.")] = None,
+    full_name: Annotated[str | None, typer.Option(help="The user's full name.")] = None,
     *,
     password_stdin: PasswordStdin = False,
 ) -> None:
-    """Make a user who may do everything."""
+    """Create a superuser, who has all permissions."""
     from pydantic import ValidationError
 
     from api.security import Passwords
@@ -71,14 +74,14 @@ def create_superuser(
         raise refusal(f"{email}: {exc.errors()[0]['msg']}") from None
     except AlreadyExists:
         raise refusal(
-            f"{email} exists already; `eitherdb user set-password {email}` gives a new password"
+            f"{email} exists already; `eitherdb user set-password {email}` sets a new password"
         ) from None
-    typer.echo(f"Made the superuser {user.email} with the id {user.id}.")
+    typer.echo(f"Created the superuser {user.email} with the id {user.id}.")
 
 
 @app.command("set-password")
 def set_password(email: Email, *, password_stdin: PasswordStdin = False) -> None:
-    """Give a user a new password, for example in place of a lost one; all sessions end."""
+    """Set a user's password, for example after it was lost. All sessions of the user end."""
     from api.security import Passwords
     from backends.models import UserChanges
 
@@ -97,6 +100,6 @@ def set_password(email: Email, *, password_stdin: PasswordStdin = False) -> None
     user = asyncio.run(run())
     if user is None:
         raise refusal(
-            f"no user has the address {email}; `eitherdb user create-superuser {email}` makes one"
+            f"no user has the address {email}; `eitherdb user create-superuser {email}` creates one"
         )
     typer.echo(f"{user.email} has a new password.")

@@ -1,1 +1,1 @@
-"""`eitherdb conformance`: tries every rule on the configured database, and writes down what it found."""
+"""`eitherdb conformance`: test every rule on the configured database and write a report."""

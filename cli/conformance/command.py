@@ -1,4 +1,4 @@
-"""The command: what is tried in which order, what it tells meanwhile, and how it ends."""
+"""The command: its options, the order of the measurements, its output and its exit codes."""
 
 from __future__ import annotations
 
@@ -35,46 +35,46 @@ _NEEDED = ("pytest", "pytest_asyncio", "pytest_timeout", "hypothesis")
 def conformance(
     *,
     json_file: Annotated[
-        Path, typer.Option("--json", metavar="FILE", help="Where the report for programs goes.")
+        Path, typer.Option("--json", metavar="FILE", help="Path of the JSON report.")
     ] = Path("conformance.json"),
     html_file: Annotated[
-        Path, typer.Option("--html", metavar="FILE", help="Where the report for people goes.")
+        Path, typer.Option("--html", metavar="FILE", help="Path of the HTML report.")
     ] = Path("conformance.html"),
     rule: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Try this rule alone (`Search`, …); may be repeated."),
+        typer.Option(metavar="NAME", help="Test only this rule (`Search`, …); may be repeated."),
     ] = None,
 ) -> None:
-    """Try every rule of docs/semantics.md on the configured database, and write a report.
+    """Test every rule of docs/semantics.md on the configured database, and write a report.
 
-    Works in a scratch place of its own on the server (a schema, a database or a file), which it removes.
-    Takes a minute or two, under load of its own making: not for a server that is busy with other things.
+    Works in a scratch database on the server (a schema, a database or a file) and drops it at the end.
+    Takes a minute or two and loads the server: don't run it on a busy server.
 
-    Exit code 0 if the database conforms, 1 if a rule failed, 2 if nothing could be tried.
+    Exit code 0: the database conforms. 1: a rule failed. 2: nothing could be tested.
     """
     if missing := [name for name in _NEEDED if find_spec(name) is None]:
         raise refusal(f"conformance needs {', '.join(missing)}: run `pip install 'eitherdb[contract]'`")
     for file in (json_file, html_file):
         if not os.access(file if file.exists() else file.parent, os.W_OK) or file.is_dir():
-            raise refusal(f"{file} can't be written: give another file")
+            raise refusal(f"{file} can't be written: use another file")
     from eitherdb_contract.rules import all_rules
 
     rules = [known for known in all_rules() if not rule or known.name in rule]
     if unknown := set(rule or []) - {known.name for known in rules}:
         names = ", ".join(known.name for known in all_rules())
-        raise refusal(f"--rule: there is no rule {', '.join(sorted(unknown))}; choose of: {names}")
+        raise refusal(f"--rule: there is no rule {', '.join(sorted(unknown))}; choose from: {names}")
     settings = Settings.load()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the scratch place is removed
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the scratch database is dropped
     try:
-        conforms = _try(settings, rules, json_file, html_file)
+        conforms = _run(settings, rules, json_file, html_file)
     except KeyboardInterrupt:
         ignore_signals()
-        raise refusal("interrupted; the scratch place was removed, no report was written") from None
+        raise refusal("interrupted; the scratch database was dropped, no report was written") from None
     raise typer.Exit(0 if conforms else 1)
 
 
-def _try(settings: Settings, rules: list[Rule], json_file: Path, html_file: Path) -> bool:
-    """Try everything, write both files, say what was found; return whether it conforms."""
+def _run(settings: Settings, rules: list[Rule], json_file: Path, html_file: Path) -> bool:
+    """Measure, run the suite, write both files and print the results; return whether it conforms."""
     from backends.capabilities import Capability
     from backends.ids import utc_now
     from cli.conformance.report import Report
@@ -85,7 +85,7 @@ def _try(settings: Settings, rules: list[Rule], json_file: Path, html_file: Path
     found = asyncio.run(_measure(settings))
     server = found.server
     for finding in found.isolation:
-        theirs, ours = finding.in_transactions or "not tried", finding.in_eitherdb or "refused"
+        theirs, ours = finding.in_transactions or "not tested", finding.in_eitherdb or "refused"
         typer.echo(
             f"isolation   {finding.anomaly}: {theirs} in the server's transactions, {ours} in EitherDB"
         )
@@ -114,7 +114,7 @@ def _try(settings: Settings, rules: list[Rule], json_file: Path, html_file: Path
         counts = [f"{verdict.passed} passed"]
         if verdict.refused:
             counts.append(
-                f"{verdict.refused} refused for want of {', '.join(sorted(verdict.capabilities))}"
+                f"{verdict.refused} refused for lack of {', '.join(sorted(verdict.capabilities))}"
             )
         if verdict.failures:
             counts.append(f"{len(verdict.failures)} failed")
@@ -128,8 +128,8 @@ def _try(settings: Settings, rules: list[Rule], json_file: Path, html_file: Path
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """What was found of the server before the suite runs."""
+class _Measurements:
+    """The properties of the server that are measured before the suite runs."""
 
     server: ServerInfo
     capabilities: frozenset[Capability]
@@ -138,43 +138,43 @@ class _Found:
     durability_faults: list[str]
 
 
-async def _measure(settings: Settings) -> _Found:
-    """Look at the server from a scratch place, which is removed.
+async def _measure(settings: Settings) -> _Measurements:
+    """Measure the server in a scratch database, which is dropped.
 
     Raises:
-        BackendError: DATABASE_URL leads to no server where one can be made.
-        KeyboardInterrupt: A signal came.
+        BackendError: DATABASE_URL names no server on which a scratch database can be created.
+        KeyboardInterrupt: A signal arrived.
     """
     from cli.conformance.provision import ScratchProvision
 
     loop, interrupted = asyncio.get_running_loop(), asyncio.Event()
     provision = ScratchProvision(settings)
-    # Neither making the scratch place nor removing it is cut short: half of it would stay behind.
+    # A signal interrupts neither the creation nor the removal: part of the scratch database would remain.
     with on_signals(lambda *_: loop.call_soon_threadsafe(interrupted.set)):
         with naming_the_url(settings):
             await provision.start()
         try:
-            looking = asyncio.create_task(_look_at(provision))
+            measuring = asyncio.create_task(_measure_in(provision))
             waiting = asyncio.create_task(interrupted.wait())
-            await asyncio.wait({looking, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({measuring, waiting}, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
             if interrupted.is_set():
-                looking.cancel()
-                await asyncio.gather(looking, return_exceptions=True)
+                measuring.cancel()
+                await asyncio.gather(measuring, return_exceptions=True)
                 raise KeyboardInterrupt
-            return looking.result()
+            return measuring.result()
         finally:
             await provision.stop()
 
 
-async def _look_at(provision: ScratchProvision) -> _Found:
+async def _measure_in(provision: ScratchProvision) -> _Measurements:
     from cli.conformance import isolation, latencies
 
     backend = await provision.open()
     try:
         server = backend.server
         typer.echo(f"server      {server.product} {server.version} through {server.driver}")
-        return _Found(
+        return _Measurements(
             server=server,
             capabilities=backend.capabilities,
             isolation=await isolation.measure(provision.scratch, backend),
@@ -185,18 +185,18 @@ async def _look_at(provision: ScratchProvision) -> _Found:
         await backend.close()
 
 
-def _run_suite(settings: Settings, rules: list[Rule], found: _Found) -> Outcome:
-    """Run the contract suite, and count what the server may forget among what is wrong with durability.
+def _run_suite(settings: Settings, rules: list[Rule], found: _Measurements) -> Outcome:
+    """Run the contract suite, and add the server's durability faults to the failures of `Durability`.
 
     Raises:
-        typer.Exit: It could not be run; the reason was told.
+        typer.Exit: It could not be run; the reason was printed.
     """
     from cli.conformance.provision import ScratchProvision
     from cli.conformance.suite import Failure, SuiteError, run_suite
 
     terminal = sys.stdout
 
-    def say(done: int, total: int, test: str, is_failed: bool) -> None:  # noqa: FBT001 - see `Say`
+    def on_progress(done: int, total: int, test: str, is_failed: bool) -> None:  # noqa: FBT001 - see `OnProgress`
         if is_failed:
             print(f"FAILED      {test}", file=terminal)
         elif terminal.isatty():
@@ -208,12 +208,12 @@ def _run_suite(settings: Settings, rules: list[Rule], found: _Found) -> Outcome:
 
     try:
         outcome = run_suite(
-            lambda: ScratchProvision(settings, found.capabilities), settings.db_backend, rules, say
+            lambda: ScratchProvision(settings, found.capabilities), settings.db_backend, rules, on_progress
         )
     except SuiteError as exc:
         raise refusal(str(exc)) from exc
     for verdict in outcome.verdicts:
         if verdict.rule.name == "Durability":
-            lapses = found.durability_faults
-            verdict.failures += [Failure("settings of the server", lapse) for lapse in lapses]
+            faults = found.durability_faults
+            verdict.failures += [Failure("settings of the server", fault) for fault in faults]
     return outcome

@@ -1,4 +1,4 @@
-"""How long the methods that a service lives on take, one after the other, on this database."""
+"""Latencies of the methods that a service uses most, called one after another."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from backends.protocols import Backend
 
 ITEMS = 120
 CALLS = 100
-UNMEASURED_CALLS = 10
-"""Made before, so that connections are open and statements prepared."""
+WARM_UP_CALLS = 10
+"""Calls that open connections and prepare statements; they are not measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """What `calls` calls of one method took, in milliseconds."""
+    """The latencies of `calls` calls of one method, in milliseconds."""
 
     method: str
     calls: int
@@ -29,7 +29,7 @@ class Latency:
 
 
 async def measure(backend: Backend) -> list[Latency]:
-    """Call each method on an empty database that is filled first."""
+    """Fill an empty database, and measure each method on it."""
     user = await backend.users.add(NewUser(email="one@example.com", hashed_password="no hash"))  # noqa: S106
     ids = [
         (await backend.items.add(NewItem(title=f"Item {number}"), owner_id=user.id)).id
@@ -56,10 +56,10 @@ async def measure(backend: Backend) -> list[Latency]:
 
 async def _measure(name: str, call: Callable[[int], Awaitable[object]]) -> Latency:
     taken = []
-    for number in range(UNMEASURED_CALLS + CALLS):
+    for number in range(WARM_UP_CALLS + CALLS):
         begun = time.perf_counter()
         await call(number)
         taken.append((time.perf_counter() - begun) * 1000)
-    counted = sorted(taken[UNMEASURED_CALLS:])
-    p99 = counted[len(counted) * 99 // 100 - 1]
-    return Latency(name, CALLS, *(round(value, 3) for value in (median(counted), p99, counted[-1])))
+    measured = sorted(taken[WARM_UP_CALLS:])
+    p99 = measured[len(measured) * 99 // 100 - 1]
+    return Latency(name, CALLS, *(round(value, 3) for value in (median(measured), p99, measured[-1])))

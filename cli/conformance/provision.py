@@ -1,4 +1,4 @@
-"""The configured database as the contract suite wants it: an empty, migrated place of its own."""
+"""The provision that the contract suite runs on: an empty, migrated scratch database on the server."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from migrations import open_migrator
 
 
 class ScratchProvision(Provision):
-    """A scratch place on the configured server.
+    """A scratch database on the configured server.
 
     Attributes:
-        scratch: There from `start` on.
+        scratch: The scratch database; set by `start`.
     """
 
     scratch: Scratch
 
     def __init__(self, settings: Settings, capabilities: frozenset[Capability] = frozenset()) -> None:
-        """Remember where, and what was probed there: that is what it declares."""
+        """Store the settings; declare the capabilities that were probed on the server."""
         self.name = settings.db_backend
         self.capabilities = capabilities
-        # As the suite wants it: a thousand calls at once wait for ten connections.
+        # The suite requires a pool of ten: up to a thousand concurrent calls wait for the connections.
         self._settings = settings.model_copy(update={"db_pool_size": 10, "db_pool_timeout_seconds": 60.0})
 
     async def start(self) -> None:

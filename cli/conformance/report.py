@@ -1,4 +1,4 @@
-"""The report: what was found, as JSON for programs and as one HTML page that needs nothing else."""
+"""The report, as JSON and as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from cli.conformance.suite import Outcome, Verdict
 from eitherdb_contract.rules import all_rules
 
 FORMAT = 1
-"""Of the JSON; one more with every change that a program would have to know of."""
+"""The version of the JSON format; it increases with every incompatible change."""
 
 BEYOND = {
-    "Lost connections": "Tried as far as a server in use allows: calls are cut off and repeated. That it "
-    "holds when a server dies is for the backend's own tests; those of EitherDB kill one.",
-    "Durability": "Tried as far as a server in use allows: what was written outlives its connections, and "
-    "no setting of the server loses it. Crashes are for the backend's own tests; those of EitherDB cause "
+    "Lost connections": "Tested as far as a server in use allows: calls are interrupted and repeated. The "
+    "backend's own tests must show that it holds when a server dies; EitherDB's tests kill one.",
+    "Durability": "Tested as far as a server in use allows: written data outlives its connections, and "
+    "no setting of the server loses it. The backend's own tests must cover crashes; EitherDB's tests cause "
     "some.",
 }
-"""What is to be said of rules that a scratch place can't show whole."""
+"""The limits of the test, for rules that can't be tested completely in a scratch database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All that was found. Times are UTC in ISO 8601."""
+    """All results of a run. Times are UTC in ISO 8601."""
 
     eitherdb: str
     begun_at: str
@@ -44,7 +44,7 @@ class Report:
 
     @property
     def conforms(self) -> bool:
-        """Whether no rule is broken, nothing was left out, and no anomaly got through EitherDB."""
+        """Whether no rule failed, no test was left out, and no anomaly is possible through EitherDB."""
         return not (
             self.outcome.left_out
             or any(verdict.status == "failed" for verdict in self.outcome.verdicts)
@@ -53,19 +53,19 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """What `conforms` says, in words; of a report on some rules no more than that."""
+        """`conforms` in words; a report on some of the rules says that it is partial."""
         is_whole = len(self.outcome.verdicts) == len(all_rules())
         words = "conforms" if self.conforms else "does not conform"
-        return words if is_whole else f"{words}, as far as it was tried"
+        return words if is_whole else f"{words}, as far as it was tested"
 
     @property
     def statuses(self) -> dict[str, int]:
-        """How many rules passed, were refused and failed."""
+        """The number of rules that passed, were refused and failed."""
         found = [verdict.status for verdict in self.outcome.verdicts]
         return {status: found.count(status) for status in ("passed", "refused", "failed")}
 
     def as_json(self) -> str:
-        """Return the report for programs; docs/conformance.md describes it."""
+        """Return the JSON report; docs/conformance.md describes the format."""
         return json.dumps(
             {
                 "format": FORMAT,
@@ -85,7 +85,7 @@ class Report:
         )
 
     def as_html(self) -> str:
-        """Return the report for people, as one page."""
+        """Return the HTML report, as one page."""
         templates = Environment(
             loader=FileSystemLoader(Path(__file__).parent),
             autoescape=select_autoescape(["html"]),
@@ -112,5 +112,5 @@ def _rule(verdict: Verdict) -> dict[str, Any]:
 
 
 def _code(text: str) -> Markup:
-    """Return a rule's Markdown as HTML: what is between backticks is code."""
+    """Return a rule's Markdown as HTML, with text between backticks as code."""
     return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before

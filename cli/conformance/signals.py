@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while there is a scratch place, which has to go before the command may end."""
+"""Handlers for Ctrl-C and SIGTERM, so that the scratch database is dropped before the command ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def on_signals(stop: Callable[..., object]) -> Iterator[None]:
-    """Call `stop` at each signal, and let nothing be interrupted but by what it does."""
+    """Call `stop` on each signal instead of raising `KeyboardInterrupt`."""
     before = {number: signal.signal(number, stop) for number in _SIGNALS}
     try:
         yield
@@ -21,6 +21,6 @@ def on_signals(stop: Callable[..., object]) -> Iterator[None]:
 
 
 def ignore_signals() -> None:
-    """Ignore further signals: the command is about to end by itself."""
+    """Ignore further signals: the command is about to end."""
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Runs the contract suite in this process, tells how far it is, and sorts what it finds by rule."""
+"""Run the contract suite in this process, report its progress, and collect the results by rule."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from eitherdb_contract.summary import Summary
 
 EXAMPLE_CHARACTERS = 4000
 
-Say: TypeAlias = Callable[[int, int, str, bool], None]
-"""Is told after each test: how many are done, of how many, the test, whether it failed."""
+OnProgress: TypeAlias = Callable[[int, int, str, bool], None]
+"""Called after each test with the number of finished tests, the total, the test, and whether it failed."""
 
 _ARGUMENTS = (*("--pyargs", "eitherdb_contract", "--quiet", "--capture=sys", "--tb=short", "--backends"),)
 _PLUGINS = ("pytest_asyncio.plugin", "pytest_timeout", "eitherdb_contract.plugin")
@@ -35,7 +35,7 @@ _SETTINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A test that failed, and the smallest example of it that there is."""
+    """A test that failed, with the smallest known example."""
 
     test: str
     example: str
@@ -43,33 +43,35 @@ class Failure:
 
 @dataclass(slots=True)
 class Verdict:
-    """What the tests of one rule found."""
+    """The results of the tests of one rule."""
 
     rule: Rule
     passed: int = 0
     refused: int = 0
     capabilities: set[str] = field(default_factory=set)
-    """For want of which something was refused."""
+    """The absent capabilities for which operations were refused."""
     failures: list[Failure] = field(default_factory=list)
 
     @property
     def status(self) -> str:
-        """`failed`, `refused` (a part of it, by a declared capability) or `passed`."""
+        """`failed`, `refused` (at least in part, for a declared absent capability) or `passed`."""
         if self.failures or not self.passed + self.refused:
             return "failed"
         return "refused" if self.refused else "passed"
 
 
 class SuiteError(Exception):
-    """The suite could not be run to its end; the text has what pytest said of the reason."""
+    """The suite did not run to its end; the message has pytest's reason."""
 
 
 class _Recorder:
-    """A plugin that gives the suite its backend and takes down what becomes of each test."""
+    """A pytest plugin that provides the backend and records the outcome of each test."""
 
-    def __init__(self, make_provision: Callable[[], Provision], rules: Collection[Rule], say: Say) -> None:
+    def __init__(
+        self, make_provision: Callable[[], Provision], rules: Collection[Rule], on_progress: OnProgress
+    ) -> None:
         self._make_provision = make_provision
-        self._say = say
+        self._on_progress = on_progress
         self._total = self._done = 0
         self._failed: set[str] = set()
         self.verdicts = {rule.name: Verdict(rule) for rule in rules}
@@ -86,7 +88,7 @@ class _Recorder:
             self.stop()
 
     def stop(self, *_: object) -> None:
-        """Stop behind the test that is running: a test that is cut off would leave connections behind."""
+        """Stop after the running test: an interrupted test would leave connections open."""
         self.is_interrupted = True
         if self._session is not None:
             self._session.shouldstop = "interrupted"
@@ -98,7 +100,7 @@ class _Recorder:
         named = [(name, str(value)) for name, value in report.user_properties]
         rules = [self.verdicts[value] for name, value in named if name == "rule" and value in self.verdicts]
         refused = {value for name, value in named if name == "refused"}
-        path, _, test = report.nodeid.partition("::")  # the parameters may have slashes, too
+        path, _, test = report.nodeid.partition("::")  # the parameters may contain slashes too
         name = f"{Path(path).name}::{test}"
         if report.failed and name not in self._failed:
             self._failed.add(name)
@@ -111,7 +113,7 @@ class _Recorder:
                 verdict.refused += bool(refused)
         if report.when == "teardown":
             self._done += 1
-            self._say(self._done, self._total, name, name in self._failed)
+            self._on_progress(self._done, self._total, name, name in self._failed)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -122,11 +124,11 @@ class _Recorder:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run of the suite found.
+    """The results of a run of the suite.
 
     Attributes:
-        verdicts: One a rule, in the document's order.
-        left_out: What did not run though nobody declared why.
+        verdicts: One per rule, in the order of docs/semantics.md.
+        left_out: Tests that did not run without a declared reason.
     """
 
     verdicts: list[Verdict]
@@ -134,35 +136,35 @@ class Outcome:
 
 
 def run_suite(
-    make_provision: Callable[[], Provision], name: str, rules: Collection[Rule], say: Say
+    make_provision: Callable[[], Provision], name: str, rules: Collection[Rule], on_progress: OnProgress
 ) -> Outcome:
-    """Run the contract suite on one backend. Not to be called in an event loop.
+    """Run the contract suite on one backend. Must not be called in an event loop.
 
     Args:
         make_provision: Returns a new provision at each call.
-        name: Its name.
-        rules: Those whose tests are run.
-        say: Is told how far it is.
+        name: The provision's name.
+        rules: The rules whose tests are run.
+        on_progress: Called after each test.
 
     Raises:
-        SuiteError: pytest did not get through.
-        KeyboardInterrupt: It was interrupted; the scratch place is gone.
+        SuiteError: pytest did not run to its end.
+        KeyboardInterrupt: The run was interrupted; the scratch database is dropped.
     """
-    recorder = _Recorder(make_provision, rules, say)
-    told = io.StringIO()
-    # No example of this run is kept, so that nothing is left behind.
+    recorder = _Recorder(make_provision, rules, on_progress)
+    output = io.StringIO()
+    # Without an example database, so that no files are left behind.
     hypothesis.settings.register_profile("conformance", database=None, deadline=None)
     hypothesis.settings.load_profile("conformance")
     with tempfile.TemporaryDirectory(prefix="eitherdb-") as folder:
         configuration = Path(folder) / "pytest.ini"
         configuration.write_text("[pytest]\n")
-        # No configuration and no plugin of the folder that this is called in counts.
+        # The configuration and the plugins of the current folder are ignored.
         environment = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
         environment["HYPOTHESIS_STORAGE_DIRECTORY"] = folder
         with (
             patch.dict(os.environ, environment),
-            redirect_stdout(told),
-            redirect_stderr(told),  # where pytest writes what is wrong with its arguments
+            redirect_stdout(output),
+            redirect_stderr(output),  # pytest reports invalid arguments there
             on_signals(recorder.stop),
         ):
             code = pytest.main(
@@ -174,19 +176,19 @@ def run_suite(
                 ],
                 plugins=[recorder],
             )
-    # Not by pytest's exit code, which is INTERRUPTED too when a file could not be imported.
+    # pytest's exit code is INTERRUPTED after a failed import too, so it can't decide this.
     if recorder.is_interrupted:
         raise KeyboardInterrupt
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
-        raise SuiteError(f"the contract suite could not be run:\n{example_of(told.getvalue().strip())}")
+        raise SuiteError(f"the contract suite could not be run:\n{example_of(output.getvalue().strip())}")
     return Outcome(list(recorder.verdicts.values()), recorder.left_out)
 
 
 def example_of(text: str) -> str:
-    """Return what a traceback says of the failure itself: pytest marks it with an E in the first column.
+    """Return the failure's own lines of a traceback, which pytest marks with an E in the first column.
 
-    Of what is too long the middle is left out: the difference is told first, and the calls that led to it,
-    as Hypothesis has found them, last.
+    The middle of a long example is left out: the difference is at the start, and Hypothesis's minimal calls
+    are at the end.
     """
     lines = [line[1:].removeprefix("   ") for line in text.splitlines() if line[:2].strip() == "E"]
     example = "\n".join(lines or text.splitlines()[-5:])

@@ -1,6 +1,6 @@
-"""Runs the installed `eitherdb` as its user does, for the tests of commands and of migrations.
+"""Run the installed `eitherdb` like a user, for the tests of commands and migrations.
 
-It is a process of its own, in a temporary folder, and has only the variables that it is given.
+Each command is a subprocess in a temporary folder, with only the given environment variables.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ HEALTH = "/api/v1/utils/health-check/"
 TIMEOUT_SECONDS = 60
 SHUTDOWN_SECONDS = 10
 BY_SIGNAL = {signal.SIGTERM: {0, -15, 128 + 15}, signal.SIGINT: {0, -2, 128 + 2}}
-"""The exit codes that tell of a clean end on a signal."""
+"""The exit codes of a clean shutdown by a signal."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a command wrote, and its exit code."""
+    """A command's output and exit code."""
 
     exit_code: int
     out: str
     err: str
 
     def refusal(self) -> str:
-        """Return the one line with which a command refuses, after seeing that it is just that."""
+        """Return the line with which a command refuses; assert that it is the only output."""
         assert self.exit_code == 2, self
         assert self.out == "", self
         (line,) = self.err.splitlines()
@@ -59,7 +59,7 @@ class Result:
 
 
 def environment(folder: Path, settings: Settings | None = None, **variables: str) -> dict[str, str]:
-    """Return the variables of a clean environment, with those that these settings are made of."""
+    """Return the variables of a clean environment, with those of the settings."""
     clean = {"PATH": os.environ["PATH"], "HOME": str(folder), "COLUMNS": "200", "LANG": "C.UTF-8"}
     clean |= {"NO_COLOR": "1", "SECRET_KEY": SECRET_KEY}
     if settings is not None:
@@ -81,7 +81,7 @@ def run(
         text=True,
         timeout=TIMEOUT_SECONDS,
         check=False,
-        start_new_session=True,  # no terminal to ask on
+        start_new_session=True,  # no terminal for prompts
     )
     assert "Traceback" not in done.stderr, done.stderr
     return Result(done.returncode, done.stdout, done.stderr)
@@ -90,7 +90,7 @@ def run(
 def call(
     folder: Path, *arguments: str, settings: Settings | None = None, stdin: str = "", **variables: str
 ) -> Result:
-    """Do what `run` does in this process: for the many ways to be wrong, at a tenth of the time."""
+    """Do the same as `run` in this process, in a tenth of the time."""
     out, err = io.StringIO(), io.StringIO()
     with (
         patch.dict(os.environ, environment(folder, settings, **variables), clear=True),
@@ -108,7 +108,7 @@ def call(
 async def eitherdb(
     folder: Path, *arguments: str, settings: Settings | None = None, stdin: str = "", **variables: str
 ) -> Result:
-    """Do `run` while the event loop goes on."""
+    """Call `run` in a thread."""
     return await asyncio.to_thread(
         lambda: run(folder, *arguments, settings=settings, stdin=stdin, **variables)
     )
@@ -117,13 +117,13 @@ async def eitherdb(
 async def call_async(
     folder: Path, *arguments: str, settings: Settings | None = None, stdin: str = ""
 ) -> Result:
-    """Do `call` outside of the event loop: a command runs one of its own."""
+    """Call `call` in a thread, because a command runs its own event loop."""
     return await asyncio.to_thread(lambda: call(folder, *arguments, settings=settings, stdin=stdin))
 
 
 @dataclass(frozen=True)
 class Serving:
-    """An `eitherdb` that serves until it gets a signal."""
+    """An `eitherdb` process that serves until it receives a signal."""
 
     url: str
     process: subprocess.Popen[bytes]
@@ -131,16 +131,16 @@ class Serving:
 
     @property
     def output(self) -> str:
-        """All that it wrote so far."""
+        """The output so far."""
         return self.log.read_text()
 
     async def end(self, by: signal.Signals) -> int:
-        """Send the signal; return the exit code, which must come within 10 seconds."""
+        """Send the signal; return the exit code, with a timeout of 10 seconds."""
         self.process.send_signal(by)
         return await asyncio.to_thread(self.process.wait, SHUTDOWN_SECONDS)
 
     def is_gone(self) -> bool:
-        """Return whether no process of its group is left, of its workers neither."""
+        """Return whether no process of its group is left, workers included."""
         try:
             os.killpg(self.process.pid, 0)
         except ProcessLookupError:
@@ -152,7 +152,7 @@ class Serving:
 async def serving(
     folder: Path, *arguments: str, settings: Settings | None = None, **variables: str
 ) -> AsyncIterator[Serving]:
-    """Start `eitherdb serve` or `dev` on a free port, wait until it answers; end it and its workers."""
+    """Start `eitherdb serve` or `dev` on a free port, wait until it responds; end it and its workers."""
     port = free_port()
     log = folder / f"eitherdb-{port}.log"
     with log.open("wb") as output:
@@ -167,7 +167,7 @@ async def serving(
         )
     server = Serving(f"http://127.0.0.1:{port}", process, log)
     try:
-        await until(lambda: process.poll() is not None or answers(server.url), server)
+        await until(lambda: process.poll() is not None or is_healthy(server.url), server)
         assert process.poll() is None, server.output
         yield server
     finally:
@@ -177,22 +177,22 @@ async def serving(
 
 
 async def until(holds: Callable[[], bool], server: Serving, *, seconds: float = 30) -> None:
-    """Wait until it holds; fail with the server's output when the time is over."""
+    """Wait until the condition holds; fail with the server's output at the timeout."""
 
-    def look() -> None:
+    def poll() -> None:
         deadline = time.monotonic() + seconds
         while not holds():
-            assert time.monotonic() < deadline, f"not in {seconds} s; it wrote:\n{server.output}"
+            assert time.monotonic() < deadline, f"timeout of {seconds} s; its output:\n{server.output}"
             time.sleep(0.02)
 
-    await asyncio.to_thread(look)
+    await asyncio.to_thread(poll)
 
 
-def answers(url: str) -> bool:
-    """Return whether the health check says true."""
+def is_healthy(url: str) -> bool:
+    """Return whether the health check responds with true."""
     address = urlsplit(url)
     with socket.socket() as probe:
-        # A client of HTTP loads certificates first: much work to find out that nobody listens yet.
+        # An HTTP client loads certificates first: expensive while the server does not listen yet.
         if probe.connect_ex((address.hostname, address.port)) != 0:
             return False
     try:
@@ -203,7 +203,7 @@ def answers(url: str) -> bool:
 
 
 def free_port() -> int:
-    """Return a free port, below the range that outgoing connections take theirs from."""
+    """Return a free port, below the ephemeral port range."""
     for port in random.sample(range(20_000, 32_768), k=50):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
@@ -213,7 +213,7 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def database_on(provision: Provision) -> AsyncIterator[Settings]:
-    """Give an empty database of one kind of server, to a test that is about that kind alone."""
+    """Yield an empty database of one kind of server, for a test of that kind only."""
     await provision.start()
     try:
         async with provision.empty_database() as settings:
@@ -223,14 +223,14 @@ async def database_on(provision: Provision) -> AsyncIterator[Settings]:
 
 
 def copy_tree(folder: Path) -> Path:
-    """Copy the project's packages: what writes next to the code must not write into the checkout."""
+    """Copy the project's packages, so that a command that writes beside the code spares the checkout."""
     tree = folder / "tree"
     for package in PACKAGES:
-        # With its bytecode, but for what another process is just writing: that has a number at its end.
+        # With bytecode, except files that another process is writing: their names end with a number.
         shutil.copytree(ROOT / package, tree / package, ignore=shutil.ignore_patterns("*.pyc.*"))
     return tree
 
 
 def words(text: str) -> str:
-    """Return the text with each run of white space as one blank, and without the frames of `--help`."""
+    """Return the text with each run of white space as one space, and without the frames of `--help`."""
     return re.sub(r"[\s│─╭╮╰╯]+", " ", text)

@@ -1,4 +1,4 @@
-"""A MongoDB server that demands users, for the tests of what each of them may do."""
+"""A MongoDB server with access control, for the tests of privileges."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PASSWORD = "secret"
 
 @contextmanager
 def mongod(folder: Path, *options: str) -> Iterator[str]:
-    """Start a mongod with these options; return its host and port."""
+    """Start a mongod with these options; yield its host and port."""
     with ExitStack() as cleanup:
         server = ServerFolder(folder, cleanup)
         server.db.mkdir()
@@ -33,7 +33,7 @@ def mongod(folder: Path, *options: str) -> Iterator[str]:
 
 
 class Guarded:
-    """A replica set of one member that demands users."""
+    """A one-node replica set with access control."""
 
     def __init__(self, host: str) -> None:
         self.host = host
@@ -48,7 +48,7 @@ class Guarded:
 
     @contextmanager
     def user(self, name: str, *roles: str | Mapping[str, str]) -> Iterator[str]:
-        """Make a user with these roles."""
+        """Create a user with these roles, and drop it at the end."""
         self.admin.command("createUser", name, pwd=PASSWORD, roles=list(roles))
         try:
             yield name
@@ -57,7 +57,7 @@ class Guarded:
 
     @asynccontextmanager
     async def database(self, name: str, *, migrated: bool = True) -> AsyncIterator[Settings]:
-        """Make a database, and remove it at the end; return the settings of who may do everything."""
+        """Create a database, and drop it at the end; yield the settings of `root`."""
         settings = self.seen_by("root", name)
         if migrated:
             await open_migrator(settings).upgrade()

@@ -1,4 +1,4 @@
-"""What listens on a port in front of a real server, or in its place, for tests of failed connections."""
+"""TCP servers in front of a real database server, or in its place, for tests of failed connections."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ subjectAltName = DNS:localhost
 
 @contextmanager
 def listening(serve: Serve) -> Iterator[int]:
-    """Serve on a port of 127.0.0.1, in a thread with an event loop; give the port."""
+    """Serve on a port of 127.0.0.1, in a thread with an event loop; yield the port."""
     loop = asyncio.new_event_loop()
-    loop.set_exception_handler(lambda *_: None)  # clients hang up in the middle of a word
+    loop.set_exception_handler(lambda *_: None)  # clients disconnect at any time
     writers: list[asyncio.StreamWriter] = []
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -48,7 +48,7 @@ def listening(serve: Serve) -> Iterator[int]:
         server.close()
         for writer in writers:
             writer.transport.abort()
-        # What is read ends then, and with it every task.
+        # The aborts end all reads, and so all tasks.
         await asyncio.wait([*asyncio.all_tasks() - {asyncio.current_task()}, loop.create_task(_nothing())])
 
     server = loop.run_until_complete(asyncio.start_server(accept, "127.0.0.1", 0))
@@ -65,12 +65,12 @@ def listening(serve: Serve) -> Iterator[int]:
 
 
 async def _nothing() -> None:
-    """Let the event loop go round once."""
+    """Run one event loop iteration."""
     await asyncio.sleep(0)
 
 
 def says(words: bytes, *, first: bool = False) -> Serve:
-    """Answer whatever is asked, or greet, with these words, and hang up."""
+    """Send these bytes after the first request, or at once with `first`, and disconnect."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not first:
@@ -84,13 +84,13 @@ def says(words: bytes, *, first: bool = False) -> Serve:
 
 
 async def says_nothing(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-    """Listen until the other side hangs up."""
+    """Read until the client disconnects, without a response."""
     while await reader.read(65536):
         pass
 
 
 def postgres(socket: str, context: ssl.SSLContext | None = None) -> Serve:
-    """Pass everything on to a PostgreSQL on a socket; with a context, after TLS as PostgreSQL begins it."""
+    """Proxy to a PostgreSQL server on a Unix socket; with a context, terminate TLS."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         to_server, from_server = b"", None
@@ -119,7 +119,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 def make_certificate(folder: Path, name: str, *, host: str = "localhost", is_expired: bool = False) -> Path:
-    """Make a certificate that nobody else has signed, with its key in the same file."""
+    """Create a self-signed certificate, with its key in the same file."""
     key, request, certificate = (folder / f"{name}.{end}" for end in ("key", "csr", "crt"))
     subject = ["-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}"]
     new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{key}"]
@@ -143,7 +143,7 @@ def _openssl(*words: str) -> None:
 
 
 def server_context(certificate: Path) -> ssl.SSLContext:
-    """Return the server's side of TLS."""
+    """Return a server-side TLS context."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     return context

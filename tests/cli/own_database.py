@@ -1,4 +1,4 @@
-"""A PostgreSQL database of a test's own, and users of it, for the tests of requirements."""
+"""Temporary PostgreSQL databases and users, for the tests of requirements."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.provision import Servers, connect_postgres, make_settings
 
 
 class Database:
-    """A database of its own, seen by the superuser of the server."""
+    """A temporary database, with the settings of the server's superuser."""
 
     def __init__(self, name: str, settings: Settings) -> None:
         self.name = name
@@ -30,7 +30,7 @@ class Database:
         )
 
     async def run(self, *statements: str) -> None:
-        """Run statements, each as a transaction of its own."""
+        """Run statements, each in its own transaction."""
         connection = await connect_postgres(self.settings.url)
         try:
             for statement in statements:
@@ -39,7 +39,7 @@ class Database:
             await connection.close()
 
     async def tables(self) -> set[str]:
-        """Return the names of the tables in it."""
+        """Return the names of the tables."""
         connection = await connect_postgres(self.settings.url)
         try:
             rows = await connection.fetch(
@@ -52,7 +52,7 @@ class Database:
 
 @asynccontextmanager
 async def database(servers: Servers, how: str = "", *, migrated: bool = False) -> AsyncIterator[Database]:
-    """Make a database, and remove it at the end with the roles that were made for it."""
+    """Create a database, and drop it at the end."""
     name = f"eitherdb_test_{secrets.token_hex(6)}"
     url = make_url(servers.postgres_url)
     server = Database("", make_settings(db_backend="postgres", database_url=url_text(url)))
@@ -70,7 +70,7 @@ async def database(servers: Servers, how: str = "", *, migrated: bool = False) -
 
 @asynccontextmanager
 async def role(of: Database, *grants: str) -> AsyncIterator[str]:
-    """Make a user with these grants (`{user}` in them is its name); it goes with the database."""
+    """Create a user with these grants, in which `{user}` is its name; drop it at the end."""
     user = f"eitherdb_user_{secrets.token_hex(6)}"
     await of.run(
         f"CREATE ROLE {user} LOGIN PASSWORD 'secret'", *(grant.format(user=user) for grant in grants)
@@ -83,5 +83,5 @@ async def role(of: Database, *grants: str) -> AsyncIterator[str]:
 
 
 def url_text(url: Any) -> str:
-    """Return an URL with its password."""
+    """Return the URL with its password."""
     return str(url.render_as_string(hide_password=False))

@@ -1,4 +1,4 @@
-"""What each command does with a database that it can't use, for the tests of requirements."""
+"""An assertion that every command refuses an unfit database, for the tests of requirements."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ COMMANDS = (["check"], ["migrate", "upgrade"], ["serve"], ["serve", "--migrate"]
 
 
 async def refused_by_all(folder: Path, settings: Settings, *, reason: str, remedy: str) -> None:
-    """Every command refuses with one line that has both, and exit code 2; `check` in its report."""
+    """Assert that each command exits with code 2 and one line with the reason and the remedy."""
     for command in COMMANDS:
         port = ["--port", str(free_port())] if command[0] in {"serve", "dev"} else []
         done = await call_async(folder, *command, *port, settings=settings)

@@ -1,4 +1,4 @@
-"""`eitherdb check`, and what every command says of a database that it can't use."""
+"""`eitherdb check`, and the refusals of every command for an unusable database."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.provision import Provision, make_settings
 
 CONNECT_SECONDS = 1
 START_SECONDS = 9
-"""How long Python may take to start, on a busy machine."""
+"""The time that Python may take to start on a busy machine."""
 
 HBA = "local all eitherdb_app scram-sha-256\nlocal all postgres trust\n"
 
 
 def findings(result: Result) -> dict[str, dict[str, Any]]:
-    """Return the findings of `check --json` by subject, after a look at the form."""
+    """Return the findings of `check --json` by subject; assert the format."""
     report = json.loads(result.out)
     assert set(report) == {"ok", "findings"}
     assert report["ok"] is (result.exit_code == 0)
@@ -37,11 +37,11 @@ def findings(result: Result) -> dict[str, dict[str, Any]]:
     return {finding["subject"]: finding for finding in report["findings"]}
 
 
-# -- in order ------------------------------------------------------------------------------------
+# -- findings ------------------------------------------------------------------------------------
 
 
 async def test_check_of_a_sound_database_is_all_ok(migrated: Provision, tmp_path: Path) -> None:
-    """Exit code 0, and a finding a subject."""
+    """The exit code is 0, with one finding per subject."""
     report = await eitherdb(tmp_path, "check", "--json", settings=migrated.settings)
     assert (report.exit_code, report.err) == (0, "")
     found = findings(report)
@@ -54,11 +54,11 @@ async def test_check_of_a_sound_database_is_all_ok(migrated: Provision, tmp_path
     assert found["connection"]["detail"].startswith(products[migrated.settings.db_backend])
 
 
-def test_check_in_words_says_what_the_report_says(tmp_path: Path) -> None:
-    """A line a subject, its status always in the same column, and the remedy below it."""
-    told = run(tmp_path, "check")
-    assert (told.exit_code, told.err) == (1, "")
-    lines = told.out.splitlines()
+def test_check_as_text_equals_the_json(tmp_path: Path) -> None:
+    """Each subject has a line with an aligned status, and the remedy below."""
+    shown = run(tmp_path, "check")
+    assert (shown.exit_code, shown.err) == (1, "")
+    lines = shown.out.splitlines()
     found = findings(call(tmp_path, "check", "--json"))
     assert len(found) == 8
     columns = set()
@@ -74,7 +74,7 @@ def test_check_in_words_says_what_the_report_says(tmp_path: Path) -> None:
 
 
 async def test_check_of_an_empty_database_exits_1(migrated: Provision, tmp_path: Path) -> None:
-    """The one thing to mend is the schema, and the remedy is the command that does it."""
+    """Only the schema fails, and the remedy is the command that fixes it."""
     async with migrated.empty_database() as settings:
         report = await eitherdb(tmp_path, "check", "--json", settings=settings)
         assert await open_migrator(settings).current() is None
@@ -84,21 +84,21 @@ async def test_check_of_an_empty_database_exits_1(migrated: Provision, tmp_path:
     assert "eitherdb migrate upgrade" in failed[0]["remedy"]
 
 
-def test_check_of_faulty_settings_exits_2(tmp_path: Path) -> None:
-    """Each fault is a finding of its own; nothing is connected."""
+def test_check_of_invalid_settings_exits_2(tmp_path: Path) -> None:
+    """Each invalid setting is a finding; no connection is opened."""
     report = run(tmp_path, "check", "--json", DB_BACKEND="oracle", DB_POOL_SIZE="0")
     assert report.exit_code == 2
     details = [finding["detail"] for finding in json.loads(report.out)["findings"]]
     assert [detail.partition(":")[0] for detail in details] == ["DB_BACKEND", "DB_POOL_SIZE"]
-    told = call(tmp_path, "check", DB_BACKEND="oracle", DB_POOL_SIZE="0")
-    assert (told.exit_code, told.err) == (2, "")
+    shown = call(tmp_path, "check", DB_BACKEND="oracle", DB_POOL_SIZE="0")
+    assert (shown.exit_code, shown.err) == (2, "")
     for detail in details:
-        assert detail in told.out
+        assert detail in shown.out
     assert list(tmp_path.iterdir()) == []
 
 
 def test_check_warns_of_the_public_secret(tmp_path: Path) -> None:
-    """Fine on one's own machine, so it is no failure."""
+    """The public secret is valid for local use, so the status is warning."""
     call(tmp_path, "migrate", "upgrade")
     report = call(tmp_path, "check", "--json", SECRET_KEY="")
     assert report.exit_code == 0
@@ -106,11 +106,11 @@ def test_check_warns_of_the_public_secret(tmp_path: Path) -> None:
     assert (finding["status"], "SECRET_KEY" in finding["remedy"]) == ("warning", True)
 
 
-# -- a database that can't be used ---------------------------------------------------------------
+# -- an unusable database ------------------------------------------------------------------------
 
 
 def unreachable(backend: str) -> Settings:
-    """Return settings of a database at a place where none can be; the password must not be shown."""
+    """Return settings of a database that can't exist; the password must not be shown."""
     address = f"app:hunter2@127.0.0.1:{free_port()}/eitherdb"
     values = {
         "sqlite": {"db_backend": "sqlite", "database_url": "sqlite:////dev/null/eitherdb.db"},
@@ -131,12 +131,12 @@ def unreachable(backend: str) -> Settings:
 
 @pytest.fixture(params=["sqlite", "postgres", "mongo-motor", "mongo-pymongo"])
 def nowhere(request: pytest.FixtureRequest) -> Settings:
-    """Name a database that can't be reached, of each kind in turn."""
+    """Return the settings of an unreachable database of each kind in turn."""
     return unreachable(request.param)
 
 
 def test_check_of_an_unreachable_database_exits_2_in_time(nowhere: Settings, tmp_path: Path) -> None:
-    """Within the connect timeout, naming the variable and the address but no password."""
+    """It ends within the connect timeout and names the variable and the address, but no password."""
     began = time.monotonic()
     report = run(
         tmp_path, "check", "--json", settings=nowhere, DB_CONNECT_TIMEOUT_SECONDS=str(CONNECT_SECONDS)
@@ -153,7 +153,7 @@ def test_check_of_an_unreachable_database_exits_2_in_time(nowhere: Settings, tmp
 
 
 def on_a_free_port(arguments: list[str]) -> list[str]:
-    """Let `serve` have a port that nothing else on this machine listens on, which it looks at first."""
+    """Add a free port to the arguments of `serve`, which checks the port first."""
     return [*arguments, "--port", str(free_port())] if arguments[0] == "serve" else arguments
 
 
@@ -176,7 +176,7 @@ def on_a_free_port(arguments: list[str]) -> list[str]:
 def test_command_on_an_unreachable_database_refuses_in_one_line(
     arguments: list[str], tmp_path: Path
 ) -> None:
-    """Each command that connects names the variable at fault, and exits with 2."""
+    """Each command that connects names the variable at fault and exits with 2."""
     words = on_a_free_port(arguments)
     line = call(tmp_path, *words, settings=unreachable("postgres"), stdin="correct horse\n").refusal()
     assert line.startswith("DATABASE_URL: ")
@@ -185,18 +185,18 @@ def test_command_on_an_unreachable_database_refuses_in_one_line(
 
 
 @pytest.mark.parametrize("command", ["check", "serve", "serve --migrate", "migrate upgrade"])
-def test_command_makes_no_folder_but_the_last(command: str, tmp_path: Path) -> None:
-    """A path that leads nowhere is a slip: it is told of in one line, and not made."""
+def test_command_creates_only_the_last_folder_of_a_path(command: str, tmp_path: Path) -> None:
+    """A path with several missing folders is refused in one line, and nothing is created."""
     url = f"sqlite:///{tmp_path}/no/such/folder/x.db"
-    told = call(tmp_path, *on_a_free_port(command.split()), DATABASE_URL=url)
-    assert told.exit_code == 2
-    (line,) = [line for line in (told.out + told.err).splitlines() if "DATABASE_URL" in line]
+    shown = call(tmp_path, *on_a_free_port(command.split()), DATABASE_URL=url)
+    assert shown.exit_code == 2
+    (line,) = [line for line in (shown.out + shown.err).splitlines() if "DATABASE_URL" in line]
     assert f"the folder of {tmp_path}/no/such/folder/x.db can't be made: No such file or directory" in line
     assert list(tmp_path.iterdir()) == []
 
 
-def test_check_makes_the_last_folder(tmp_path: Path) -> None:
-    """As `.data` of the default, which is in no fresh checkout."""
+def test_check_creates_the_last_folder(tmp_path: Path) -> None:
+    """The default's folder `.data` is missing in a fresh checkout."""
     assert call(tmp_path, "check", DATABASE_URL=f"sqlite:///{tmp_path}/new/x.db").exit_code == 1
     assert (tmp_path / "new/x.db").is_file()
 
@@ -216,7 +216,7 @@ def test_check_makes_the_last_folder(tmp_path: Path) -> None:
     ],
 )
 def test_command_with_an_unusable_url_refuses_in_one_line(backend: str, url: str, tmp_path: Path) -> None:
-    """What passes the settings and is refused by a driver is a fault of the URL too, not a crash."""
+    """A URL that only the driver refuses is reported like any other invalid URL."""
     line = call(
         tmp_path,
         "migrate",
@@ -232,7 +232,7 @@ def test_command_with_an_unusable_url_refuses_in_one_line(backend: str, url: str
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    """Give a PostgreSQL that asks everyone but its owner for a password."""
+    """Yield a PostgreSQL server that requires a password from everyone but its owner."""
     folder = tmp_path_factory.mktemp("guarded")
     with start_postgres(folder, durable=False) as server:
         (folder / "db/pg_hba.conf").write_text(HBA)
@@ -241,7 +241,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
 
 @asynccontextmanager
 async def owner_of(server: LocalServer) -> AsyncIterator[asyncpg.Connection]:
-    """Connect as the server's owner."""
+    """Yield a connection of the server's owner."""
     connection = await asyncpg.connect(server.url)
     try:
         yield connection
@@ -256,10 +256,10 @@ async def owner_of(server: LocalServer) -> AsyncIterator[asyncpg.Connection]:
         ("hunter2", "nowhere", 'database "nowhere" does not exist'),
     ],
 )
-async def test_check_shows_what_postgres_says_of_a_refusal(
+async def test_check_shows_the_error_message_of_postgres(
     guarded: LocalServer, password: str, database: str, words: str, tmp_path: Path
 ) -> None:
-    """A wrong password and an unknown database are told apart, and no password is shown."""
+    """A wrong password and an unknown database have different messages; no password is shown."""
     async with owner_of(guarded) as owner:
         await owner.execute("DROP ROLE IF EXISTS eitherdb_app")
         await owner.execute("CREATE ROLE eitherdb_app LOGIN PASSWORD 'hunter2'")

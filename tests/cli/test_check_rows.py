@@ -1,4 +1,4 @@
-"""`eitherdb check --rows`: what it prints, and its exit codes."""
+"""`eitherdb check --rows`: output and exit codes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WRONG = [
 
 
 async def filled(backend: Backend, settings: Settings) -> list[str]:
-    """Store sound rows and three wrong ones; return the ids of these."""
+    """Store valid rows and three faulty ones; return the ids of the faulty ones."""
     async with writing(settings) as writer:
         sound = Sound(backend)
         owner = await sound.user(100)
@@ -37,13 +37,13 @@ async def filled(backend: Backend, settings: Settings) -> list[str]:
 
 
 def rows_finding(result: Result) -> dict[str, Any]:
-    """Return what was found of the rows."""
+    """Return the finding of the rows."""
     (finding,) = [each for each in json.loads(result.out)["findings"] if each["subject"] == "rows"]
     return dict(finding)
 
 
 async def test_check_rows_names_faults_and_exits_1(migrated: Provision, tmp_path: Path) -> None:
-    """In JSON and in words, with short values and without a secret; 0 once there are none."""
+    """JSON and text have shortened values and no secret; without faults the exit code is 0."""
     async with migrated.empty_database() as settings:
         await open_migrator(settings).upgrade()
         async with opened(migrated.open(settings)) as backend:
@@ -85,7 +85,7 @@ async def test_check_rows_names_faults_and_exits_1(migrated: Provision, tmp_path
 async def test_check_rows_names_the_first_faults_and_counts_all(
     migrated: Provision, tmp_path: Path
 ) -> None:
-    """The output of a database in which everything is wrong is short."""
+    """The output stays short, however many rows are faulty."""
     async with migrated.empty_database() as settings:
         await open_migrator(settings).upgrade()
         async with opened(migrated.open(settings)) as backend, writing(settings) as writer:
@@ -99,17 +99,17 @@ async def test_check_rows_names_the_first_faults_and_counts_all(
 
 
 @ONE_BACKEND
-async def test_check_rows_of_an_empty_database_looks_at_none(migrated: Provision, tmp_path: Path) -> None:
-    """The schema comes first."""
+async def test_check_rows_of_an_empty_database_reads_none(migrated: Provision, tmp_path: Path) -> None:
+    """Rows are checked only if the schema is right."""
     async with migrated.empty_database() as settings:
         report = await call_async(tmp_path, "check", "--rows", "--json", settings=settings)
     assert report.exit_code == 1
-    assert rows_finding(report)["detail"].startswith("not looked at")
+    assert rows_finding(report)["detail"].startswith("not checked")
 
 
 @ONE_BACKEND
 async def test_check_rows_shows_progress_on_a_terminal_only(migrated: Provision, tmp_path: Path) -> None:
-    """On standard error, so that the report can be piped."""
+    """Progress is on standard error, so that the report can be piped."""
     async with migrated.empty_database() as settings:
         await open_migrator(settings).upgrade()
         async with opened(migrated.open(settings)) as backend:

@@ -17,7 +17,7 @@ LIMITS = {"LOGIN_LIMIT": "3/minute", "FIRST_SUPERUSER_PASSWORD": "correct horse"
 
 
 def clock_variables(offset: str) -> dict[str, str]:
-    """Return the variables with which a process has a clock that differs, but timers as ever."""
+    """Return the variables that shift a process's wall clock and keep its monotonic clock."""
     command = shutil.which("faketime")
     assert command is not None, "faketime is missing: apt-get install faketime"
     shown = subprocess.run([command, "-f", offset, "env"], capture_output=True, text=True, check=True)  # noqa: S603 - this test's own words
@@ -37,7 +37,7 @@ def login(server: Serving, password: str) -> httpx2.Response:
 async def test_servers_with_clocks_apart_lock_nobody_out(
     migrated: Provision, offset: str, tmp_path: Path
 ) -> None:
-    """Neither makes anybody wait longer than the limit's minute, and each takes the other's tokens."""
+    """Neither makes a client wait longer than the limit's minute, and each accepts the other's tokens."""
     settings = migrated.settings
     await migrated.clean()
     variables = {"FIRST_SUPERUSER": "root@example.com", **LIMITS}

@@ -1,4 +1,4 @@
-"""`eitherdb conformance`: what it finds, what it writes, and that it leaves nothing behind."""
+"""`eitherdb conformance`: its results, its reports, and the removal of the scratch database."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ from tests.cli.command import EITHERDB, call, eitherdb, environment, free_port, 
 from tests.provision import Provision, Servers, make_settings
 
 ANOMALIES = ["lost update", "write skew", "dirty read", "phantom"]
-LETS_HAPPEN = {
+ALLOWED_ANOMALIES = {
     "sqlite": set[str](),
     "postgres": {"lost update", "write skew", "phantom"},
     "mongo": {"write skew"},
 }
-"""What the databases' transactions are documented to let happen at their defaults.
+"""The anomalies that each database's transactions allow at their defaults, according to its documentation.
 
 https://www.postgresql.org/docs/current/transaction-iso.html: read committed.
-https://www.mongodb.com/docs/manual/core/transactions/: snapshots; of two writes to one row one is refused.
+https://www.mongodb.com/docs/manual/core/transactions/: snapshots; one of two writes to a row is refused.
 https://www.sqlite.org/isolation.html: one writer at a time.
 """
 
 
 async def leftovers(settings: Settings) -> list[str]:
-    """Return the scratch places on the server that these settings lead to."""
+    """Return the scratch databases on the server of these settings."""
     if settings.db_backend == "mongo":
         async with mongo_database(settings) as database:
             names = await database.client.list_database_names()
@@ -57,7 +57,7 @@ async def leftovers(settings: Settings) -> list[str]:
 
 
 class Page(HTMLParser):
-    """Takes down a page's words, and what it would fetch."""
+    """Collects a page's text and the URLs that it would fetch."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -67,22 +67,22 @@ class Page(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note what it refers to, and that it is to be closed."""
+        """Record the URLs, and the tag as open."""
         self.fetched += [str(value) for name, value in attrs if name in {"src", "href", "srcset", "data"}]
         if tag not in {"meta", "br", "link"}:
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        """See that it closes what was opened last."""
+        """Assert that the tag closes the last open one."""
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        """Note what is read."""
+        """Record the text."""
         self.words += data
 
 
 def report(folder: Path) -> dict[str, Any]:
-    """Return the report, after seeing that the page says what the JSON says and needs nothing else."""
+    """Return the JSON report; assert that the page has the same results and is self-contained."""
     found: dict[str, Any] = json.loads((folder / "conformance.json").read_text())
     text = (folder / "conformance.html").read_text()
     page = Page(text)
@@ -106,15 +106,15 @@ def is_written(folder: Path) -> bool:
 
 
 def rule_of(found: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return what was found of one rule."""
+    """Return the results of one rule."""
     (rule,) = [rule for rule in found["rules"] if rule["name"] == name]
     assert isinstance(rule, dict)
     return rule
 
 
 @pytest.mark.timeout(240)
-async def test_conformance_writes_what_it_found(migrated: Provision, tmp_path: Path) -> None:
-    """Server, isolation, latencies and the rules that were asked for; no scratch place is left."""
+async def test_conformance_writes_its_results(migrated: Provision, tmp_path: Path) -> None:
+    """The report has server, isolation, latencies and the given rules; no scratch database is left."""
     async with migrated.empty_database() as settings:
         rules = ("--rule", "Search", "--rule", "Durability")
         done = await eitherdb(tmp_path, "conformance", *rules, settings=settings)
@@ -135,17 +135,17 @@ async def test_conformance_writes_what_it_found(migrated: Provision, tmp_path: P
     assert f"{found['database']['product']} {found['database']['version']}" in done.out
     assert "tests       7 of 7" in done.out
 
-    # What a server forgets is found out, setting by setting: those of the tests don't sync.
+    # Each setting that loses writes is a failure. The servers of a test run may not sync.
     durability = rule_of(found, "Durability")
-    lapses = await forgetful_settings(settings, servers_url=migrated.settings.url)
+    faults = await durability_faults(settings, servers_url=migrated.settings.url)
     assert durability["passed"] == 2
-    assert [failure["example"] for failure in durability["failures"]] == lapses
-    assert found["conforms"] is (not lapses)
+    assert [failure["example"] for failure in durability["failures"]] == faults
+    assert found["conforms"] is (not faults)
 
     assert [finding["anomaly"] for finding in found["isolation"]] == ANOMALIES
     assert {finding["in_eitherdb"] for finding in found["isolation"]} == {"prevented"}
     possible = {f["anomaly"] for f in found["isolation"] if f["in_transactions"] == "possible"}
-    assert possible == LETS_HAPPEN[settings.db_backend]
+    assert possible == ALLOWED_ANOMALIES[settings.db_backend]
     prevented = {f["anomaly"] for f in found["isolation"] if f["in_transactions"] == "prevented"}
     assert prevented == set(ANOMALIES) - possible
 
@@ -155,8 +155,8 @@ async def test_conformance_writes_what_it_found(migrated: Provision, tmp_path: P
         assert 0 < latency["p50_ms"] <= latency["p99_ms"] <= latency["max_ms"]
 
 
-async def forgetful_settings(settings: Settings, *, servers_url: str) -> list[str]:
-    """Return what is to be said of a server that answers before a write is on its disk."""
+async def durability_faults(settings: Settings, *, servers_url: str) -> list[str]:
+    """Return the expected failures of a server that acknowledges writes before they are on disk."""
     if settings.db_backend != "postgres":
         return []
     connection = await asyncpg.connect(servers_url)
@@ -176,13 +176,13 @@ from backends.errors import AccountNotEmpty
 
 URL_SCHEMES = ("faulty",)
 
-def in_words_of(name, settings):
+def settings_for(name, settings):
     scheme, _, rest = settings.url.partition("://")
     url = type(settings.database_url)(f"{name.partition('/')[0]}://{rest}")
     return settings.model_copy(update={"db_backend": name, "database_url": url})
 
 async def open_backend(settings, **given):
-    backend = await backends.sql.backend.open_backend(in_words_of("sqlite", settings), **given)
+    backend = await backends.sql.backend.open_backend(settings_for("sqlite", settings), **given)
     items, users, accounts = backend.items, backend.users, backend.accounts
     list_items, update, delete = items.list, items.update, users.delete
     list_accounts, statement = accounts.list, accounts.statement
@@ -217,20 +217,20 @@ async def open_backend(settings, **given):
     return backend
 
 async def open_scratch(settings):
-    return Scratch(await backends.sql.scratch.open_scratch(in_words_of("sqlite", settings)))
+    return Scratch(await backends.sql.scratch.open_scratch(settings_for("sqlite", settings)))
 
 class Scratch:
     def __init__(self, scratch):
         self.scratch = scratch
-        self.settings = in_words_of("faulty/1", scratch.settings)
+        self.settings = settings_for("faulty/1", scratch.settings)
 
     def __getattr__(self, name):
         return getattr(self.scratch, name)
 
 def open_migrator(settings):
-    return migrations.sql.migrator.open_migrator(in_words_of("sqlite", settings))
+    return migrations.sql.migrator.open_migrator(settings_for("sqlite", settings))
 """
-# The slash, because names of tests have what stands here between their brackets.
+# The slash tests the parsing of test ids, which contain the backend's name in brackets.
 DIST_INFO = {
     "METADATA": "Metadata-Version: 2.1\nName: eitherdb-faulty\nVersion: 1.0\n",
     "entry_points.txt": "[eitherdb.backends]\nfaulty/1 = eitherdb_faulty\n",
@@ -238,7 +238,7 @@ DIST_INFO = {
 
 
 def install_faulty(packages: Path, source: str, url: str) -> dict[str, Any]:
-    """Install a backend as a distribution of its own; return the variables that choose it."""
+    """Install a backend as a distribution; return the environment variables that select it."""
     dist_info = packages / "eitherdb_faulty-1.0.dist-info"
     dist_info.mkdir(parents=True)
     for name, text in DIST_INFO.items():
@@ -248,9 +248,9 @@ def install_faulty(packages: Path, source: str, url: str) -> dict[str, Any]:
 
 
 def test_broken_rule_fails_with_the_smallest_example(tmp_path: Path) -> None:
-    """Of a backend in another distribution, too: the rule, the test, and what was expected.
+    """The report names the rule, the test and the expectation, for a third-party backend too.
 
-    The same of each anomaly that gets through its methods.
+    It also names each anomaly that the backend's methods allow.
     """
     chosen = install_faulty(tmp_path / "packages", FAULTY, f"faulty:///{tmp_path}/data/app.db")
     done = run(tmp_path, "conformance", "--rule", "Counts", **chosen)
@@ -279,7 +279,7 @@ def test_broken_rule_fails_with_the_smallest_example(tmp_path: Path) -> None:
 
 
 def test_example_that_is_too_long_keeps_its_beginning_and_its_end() -> None:
-    """The difference is at one, the calls of a history that led to it are at the other."""
+    """The difference is at the beginning, and the calls that led to it are at the end."""
     difference = [f"E         item {number}" for number in range(1000)]
     text = "\n".join(
         ["def test():", "E   assert [] == [0]", *difference, "E   state.deposit(amount=1)", "here"]
@@ -292,7 +292,7 @@ def test_example_that_is_too_long_keeps_its_beginning_and_its_end() -> None:
 
 
 async def test_absent_capability_is_refused_and_no_failure(tmp_path: Path) -> None:
-    """On a standalone MongoDB money is refused, which the report says with the capability that it takes."""
+    """A standalone MongoDB refuses money; the report names the capability that is missing."""
     with start_mongo(tmp_path / "server", replica_set=False) as server:
         settings = make_settings(db_backend="mongo", database_url=server.url, mongo_driver="pymongo")
         rules = ("--rule", "Deletion of money", "--rule", "Durability")
@@ -313,7 +313,7 @@ async def test_absent_capability_is_refused_and_no_failure(tmp_path: Path) -> No
 async def test_interrupted_run_leaves_nothing_behind(
     migrated: Provision, tmp_path: Path, line: str
 ) -> None:
-    """Not on the server and not in the folder: ended while it migrates, measures, or amid the tests."""
+    """The server and the folder are clean after an interruption of the migration, measurements or tests."""
     async with migrated.empty_database() as settings:
         with subprocess.Popen(  # noqa: ASYNC220, S603 - returns at once; the installed command
             [EITHERDB, "conformance"],
@@ -325,16 +325,16 @@ async def test_interrupted_run_leaves_nothing_behind(
             start_new_session=True,
         ) as process:
             lines = process.stdout or ()
-            await asyncio.to_thread(lambda: any(told.startswith(line) for told in lines))
+            await asyncio.to_thread(lambda: any(printed.startswith(line) for printed in lines))
             while await leftovers(settings) == []:
                 assert process.poll() is None
-            # Ctrl-C on one of them, what ends a container on the others.
+            # SIGINT is Ctrl-C; SIGTERM is how a container is stopped.
             process.send_signal(signal.SIGINT if settings.db_backend == "sqlite" else signal.SIGTERM)
-            process.send_signal(signal.SIGINT)  # of somebody who is impatient
+            process.send_signal(signal.SIGINT)  # a second, impatient Ctrl-C
             _, err = await asyncio.to_thread(process.communicate, timeout=30)
 
         assert process.returncode == 2
-        assert err == "eitherdb: interrupted; the scratch place was removed, no report was written\n"
+        assert err == "eitherdb: interrupted; the scratch database was dropped, no report was written\n"
         assert await leftovers(settings) == []
     assert not is_written(tmp_path)
 
@@ -343,36 +343,34 @@ async def test_interrupted_run_leaves_nothing_behind(
 
 
 def refused(folder: Path, *arguments: str, **variables: Any) -> str:
-    """Return the one line with which the command refuses; no report is written."""
-    said = call(folder, "conformance", *arguments, **variables).refusal()
+    """Return the line with which the command refuses; assert that no report is written."""
+    line = call(folder, "conformance", *arguments, **variables).refusal()
     assert not is_written(folder)
-    return said
+    return line
 
 
-def test_unknown_rule_is_refused_with_the_names_that_there_are(tmp_path: Path) -> None:
-    """All of them."""
+def test_unknown_rule_is_refused_with_the_valid_names(tmp_path: Path) -> None:
+    """The line lists all rules."""
     names = ", ".join(rule.name for rule in all_rules())
-    said = refused(tmp_path, "--rule", "Serch")
-    assert said == f"--rule: there is no rule Serch; choose of: {names}"
+    line = refused(tmp_path, "--rule", "Serch")
+    assert line == f"--rule: there is no rule Serch; choose from: {names}"
 
 
-def test_file_that_can_not_be_written_is_refused_before_anything_is_tried(tmp_path: Path) -> None:
-    """A folder that is missing, or a folder where a file should be."""
+def test_unwritable_report_file_is_refused_before_the_tests(tmp_path: Path) -> None:
+    """The folder is missing, or the path is a folder."""
     for name in ("missing/report.html", "."):
-        assert refused(tmp_path, "--html", name) == f"{name} can't be written: give another file"
+        assert refused(tmp_path, "--html", name) == f"{name} can't be written: use another file"
 
 
-def test_what_the_suite_needs_is_named_where_it_is_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With the command that installs it."""
+def test_missing_requirement_of_the_suite_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line has the command that installs it."""
     monkeypatch.setattr(command, "_NEEDED", ("pytest", "a_module_that_is_missing"))
     line = "conformance needs a_module_that_is_missing: run `pip install 'eitherdb[contract]'`"
     assert refused(tmp_path) == line
 
 
 def test_suite_that_can_not_be_collected_is_refused_with_the_reason(tmp_path: Path) -> None:
-    """That is no interruption, though pytest ends with the same exit code; no report is written."""
+    """It is no interruption, although pytest has the same exit code; no report is written."""
     source = FAULTY + "import sys, hypothesis\nsys.modules['hypothesis.strategies'] = None\n"
     chosen = install_faulty(tmp_path / "packages", source, f"faulty:///{tmp_path}/data/app.db")
     done = run(tmp_path, "conformance", "--rule", "Counts", **chosen)
@@ -385,8 +383,8 @@ def test_suite_that_can_not_be_collected_is_refused_with_the_reason(tmp_path: Pa
     assert list((tmp_path / "data").iterdir()) == []
 
 
-def test_backend_that_makes_no_scratch_place_is_refused(tmp_path: Path) -> None:
-    """It is told what is missing; nothing is tried in the configured database instead."""
+def test_backend_without_scratch_databases_is_refused(tmp_path: Path) -> None:
+    """The line names the missing function; nothing runs in the configured database instead."""
     without = FAULTY[: FAULTY.index("async def open_scratch")]
     without += FAULTY[FAULTY.index("def open_migrator") :]
     chosen = install_faulty(tmp_path / "packages", without, f"faulty:///{tmp_path}/data/app.db")
@@ -396,10 +394,10 @@ def test_backend_that_makes_no_scratch_place_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-async def test_user_who_may_make_nothing_is_refused_with_the_privilege(
+async def test_user_without_create_privilege_is_refused_with_its_name(
     servers: Servers, tmp_path: Path
 ) -> None:
-    """A PostgreSQL user that may use the database, and not make a schema in it."""
+    """A PostgreSQL user may use the database but not create a schema in it."""
     user = f"poor_{secrets.token_hex(6)}"
     url = make_url(servers.postgres_url).set(drivername="postgresql")
     connection = await asyncpg.connect(url.render_as_string(hide_password=False))
@@ -417,8 +415,8 @@ async def test_user_who_may_make_nothing_is_refused_with_the_privilege(
     assert "secret" not in done.out + done.err
 
 
-async def test_user_who_may_only_write_or_only_remove_is_refused_with_the_roles(tmp_path: Path) -> None:
-    """MongoDB has a role for each; with one of them nothing is made, with both it is enough."""
+async def test_user_who_may_only_write_or_only_drop_is_refused_with_the_roles(tmp_path: Path) -> None:
+    """MongoDB has a role for each; with one role nothing is created, and both are enough."""
     pairs = {"writes": ["readWriteAnyDatabase"], "removes": ["dbAdminAnyDatabase"]}
     both = [role for roles in pairs.values() for role in roles]
     with mongod_with_users(tmp_path / "server", {**pairs, "both": both}) as host:
@@ -441,7 +439,7 @@ async def test_user_who_may_only_write_or_only_remove_is_refused_with_the_roles(
 
 @contextmanager
 def mongod_with_users(folder: Path, users: Mapping[str, list[str]]) -> Iterator[str]:
-    """Start a mongod with these users, with their roles, and `root`; the password of all is `secret`."""
+    """Start a mongod with `root` and these users and roles; all have the password `secret`."""
     with ExitStack() as cleanup:
         server = ServerFolder(folder, cleanup)
         server.db.mkdir()
@@ -449,7 +447,7 @@ def mongod_with_users(folder: Path, users: Mapping[str, list[str]]) -> Iterator[
         host = f"127.0.0.1:{port}"
         programs, _ = find_mongod()
         server.run([*mongod_command(programs, server.db, port), "--auth"], host, ready=MONGOD_IS_READY)
-        with MongoClient[dict[str, Any]](host) as client:  # the first user is made by nobody
+        with MongoClient[dict[str, Any]](host) as client:  # the first user needs no authentication
             client.admin.command("createUser", "root", pwd="secret", roles=["root"])
         with MongoClient[dict[str, Any]](f"mongodb://root:secret@{host}/") as client:
             for user, roles in users.items():

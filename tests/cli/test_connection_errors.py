@@ -1,6 +1,6 @@
-"""What commands say of a database that can't be connected to, or used: on real servers, in one line.
+"""Failed connections to real servers: commands report each in one line.
 
-It names what was tried, what the server said and what mends it, and shows no secret.
+The line names the operation, the server's message and the remedy, and shows no secret.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from tests.cli.listeners import (
 )
 from tests.provision import Servers
 
-# Drivers leave a socket to the garbage collector if it was still connecting when they were closed.
+# A driver that is closed while it connects leaves the socket to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 SOON = {"DB_CONNECT_TIMEOUT_SECONDS": "1.5"}
-"""For what never answers, and for MongoDB's drivers, which go on trying until the time is over."""
+"""For silent servers, and for MongoDB's drivers, which retry until the timeout."""
 
 HTTP = says(b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\nContent-Length: 0\r\n\r\n")
 MYSQL = says(b"J\x00\x00\x00\n8.0.36\x00\x08\x00\x00\x00abcdefgh\x00", first=True)
@@ -41,20 +41,21 @@ COMMANDS = ("check", "serve", "migrate upgrade")
 
 
 def refused(folder: Path, command: str, **variables: str) -> str:
-    """Run a command that must fail with exit code 2; return the line that it writes about the database."""
+    """Run a command that must fail with exit code 2; return its line about the database."""
     words = [*command.split(), *(["--port", str(free_port())] if command == "serve" else [])]
-    told = call(folder, *words, settings=None, stdin="", **variables)
-    assert told.exit_code == 2, told
-    assert "Traceback" not in told.out + told.err
-    assert "hunter2" not in told.out + told.err
-    assert "hunter3" not in told.out + told.err
-    (line,) = [line for line in (told.out + told.err).splitlines() if "DATABASE_URL" in line]
+    result = call(folder, *words, settings=None, stdin="", **variables)
+    output = result.out + result.err
+    assert result.exit_code == 2, result
+    assert "Traceback" not in output
+    assert "hunter2" not in output
+    assert "hunter3" not in output
+    (line,) = [line for line in output.splitlines() if "DATABASE_URL" in line]
     return line
 
 
 @pytest.fixture(scope="module")
 def names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Start PostgreSQL, MongoDB and what stands before or beside them; give their ports and files."""
+    """Start PostgreSQL, MongoDB, proxies and other servers; yield their ports and certificate files."""
     folder = tmp_path_factory.mktemp("tls")
     certificates = {
         "ca": make_certificate(folder, "localhost"),
@@ -106,7 +107,7 @@ def _psql(socket: str, statement: str) -> None:
 
 
 def _start_mongo(folder: Path, certificate: Path, cleanup: ExitStack) -> int:
-    """Start a MongoDB that demands TLS and a password; return its port."""
+    """Start a MongoDB server that requires TLS and a password; return its port."""
     programs, _ = find_mongod()
     server = ServerFolder(folder, cleanup)
     server.db.mkdir()
@@ -152,8 +153,8 @@ POSTGRES = {
 
 
 @pytest.mark.parametrize("url", POSTGRES)
-def test_postgres_failure_is_told_in_one_line(url: str, names: dict[str, str], tmp_path: Path) -> None:
-    """`check`, which goes the way of all commands."""
+def test_postgres_failure_is_reported_in_one_line(url: str, names: dict[str, str], tmp_path: Path) -> None:
+    """`check` uses the same code as all commands."""
     text = "postgresql://" + url.format(**names)
     limits = SOON if "{silent}" in url else {"DB_CONNECT_TIMEOUT_SECONDS": "30"}
     line = refused(tmp_path, "check", DB_BACKEND="postgres", DATABASE_URL=text, **limits)
@@ -164,18 +165,18 @@ def test_postgres_failure_is_told_in_one_line(url: str, names: dict[str, str], t
 @pytest.mark.parametrize(
     "query", ["sslmode=verify-full&sslrootcert={ca}", "sslmode=require", "sslmode=prefer"]
 )
-def test_postgres_speaks_tls(query: str, names: dict[str, str], tmp_path: Path) -> None:
-    """The same certificate is good where the URL says who signed it, or does not ask."""
+def test_postgres_connects_with_tls(query: str, names: dict[str, str], tmp_path: Path) -> None:
+    """The certificate is accepted if the URL names its authority or requires no verification."""
     url = "postgresql://app:hunter2@localhost:{tls}/shop?" + query
     line = refused(tmp_path, "check", DB_BACKEND="postgres", DATABASE_URL=url.format(**names))
     assert '(3D000: database "shop" does not exist)' in line
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_commands_tell_of_a_wrong_password_alike(
+def test_commands_report_a_wrong_password_alike(
     command: str, names: dict[str, str], tmp_path: Path
 ) -> None:
-    """Each that connects."""
+    """Each command that connects has the same line."""
     url = f"postgresql://app:hunter3@localhost:{names['plain']}/shop?application_name=hunter2"
     line = refused(tmp_path, command, DB_BACKEND="postgres", DATABASE_URL=url)
     assert '28P01: password authentication failed for user "app"' in line
@@ -202,10 +203,10 @@ MONGO = {
 
 @pytest.mark.parametrize("driver", get_args(MongoDriver))
 @pytest.mark.parametrize("url", MONGO)
-def test_mongo_failure_is_told_in_one_line(
+def test_mongo_failure_is_reported_in_one_line(
     url: str, driver: MongoDriver, names: dict[str, str], tmp_path: Path
 ) -> None:
-    """By both drivers, whose words differ a little."""
+    """Both drivers have the same line, although their messages differ."""
     text = "mongodb://" + url.format(**names)
     line = refused(tmp_path, "check", DB_BACKEND="mongo", DATABASE_URL=text, MONGO_DRIVER=driver, **SOON)
     assert "can't use the mongo database at mongodb://" in line
@@ -213,10 +214,10 @@ def test_mongo_failure_is_told_in_one_line(
 
 
 @pytest.mark.parametrize("driver", get_args(MongoDriver))
-def test_mongo_without_tls_is_told_from_one_with(
+def test_mongo_without_tls_is_reported_if_the_url_requires_tls(
     driver: MongoDriver, servers: Servers, tmp_path: Path
 ) -> None:
-    """The shared server has none."""
+    """The shared server has no TLS."""
     place = servers.mongo_url.partition("://")[2].partition("?")[0]
     url = f"mongodb://{place}shop?tls=true"
     line = refused(
@@ -226,10 +227,10 @@ def test_mongo_without_tls_is_told_from_one_with(
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_commands_tell_of_an_unknown_replica_set_alike(
+def test_commands_report_an_unknown_replica_set_alike(
     command: str, servers: Servers, tmp_path: Path
 ) -> None:
-    """Each that connects."""
+    """Each command that connects has the same line."""
     place = servers.mongo_url.partition("://")[2].partition("?")[0]
     url = f"mongodb://{place}shop?replicaSet=rs9"
     line = refused(tmp_path, command, DB_BACKEND="mongo", DATABASE_URL=url, **SOON)

@@ -1,4 +1,4 @@
-"""What every command says of another application's database: the same line, and the right exit code."""
+"""Another application's database: every command refuses it with the same line."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ REFUSING = [
 async def test_every_command_refuses_a_foreign_database(
     which: int, migrated: Provision, tmp_path: Path
 ) -> None:
-    """Exit code 2 and one line; 1 from the two that check the schema; nothing is changed."""
+    """The exit code is 2, or 1 from the two commands that check the schema; nothing is changed."""
     async with migrated.empty_database() as settings:
         name = NAMES[settings.db_backend][which]
         await make(settings, name)
         before = await everything(settings)
-        told = set()
+        lines = set()
         for words in REFUSING:
             port = ["--port", str(free_port())] if words[0] in {"serve", "dev"} else []
             refused = await call_async(tmp_path, *words, *port, settings=settings, stdin="a password\n")
-            told.add(refused.refusal())
-        (text,) = told
+            lines.add(refused.refusal())
+        (text,) = lines
         subject = name.split()[which ^ 1]
         assert subject in text
         assert "another database in DATABASE_URL" in text

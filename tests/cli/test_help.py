@@ -1,4 +1,4 @@
-"""`--help` and options: every command explains itself and refuses what it does not know."""
+"""`--help` and options: every command documents its options and refuses unknown ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.cli.command import call, run, words
 
 
 def all_commands() -> dict[str, list[str]]:
-    """Map each command, by its words, to the options and arguments that it declares."""
+    """Map the name of each command to its declared options and arguments."""
     found: dict[str, list[str]] = {}
     groups = [("", typer.main.get_command(app))]
     for path, command in groups:
@@ -46,15 +46,15 @@ LEAVES = [
 ]
 
 
-def test_commands_are_these() -> None:
-    """The lists that the tests below walk are whole."""
+def test_list_of_commands_is_complete() -> None:
+    """The tests below cover every command."""
     assert sorted(COMMANDS) == sorted(["", "migrate", "user", *LEAVES])
     assert sum(map(len, COMMANDS.values())) > 15
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_names_every_option(command: str, tmp_path: Path) -> None:
-    """Exit code 0, each option and argument is there, and nothing is connected or written."""
+    """The exit code is 0, each option and argument is listed, and nothing is written."""
     result = (call if command else run)(tmp_path, *command.split(), "--help", DB_BACKEND="nonsense")
     assert (result.exit_code, result.err) == (0, "")
     shown = words(result.out)
@@ -63,15 +63,15 @@ def test_help_names_every_option(command: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_version_is_the_projects(tmp_path: Path) -> None:
-    """One line, whatever the settings are."""
+def test_version_is_the_package_version(tmp_path: Path) -> None:
+    """The output is one line, with any settings."""
     shown = run(tmp_path, "--version", DB_BACKEND="nonsense")
     assert (shown.exit_code, shown.out, shown.err) == (0, f"EitherDB {version('eitherdb')}\n", "")
 
 
 @pytest.mark.parametrize("command", LEAVES)
 def test_unknown_option_is_refused(command: str, tmp_path: Path) -> None:
-    """Exit code 2 before anything is asked, connected or written."""
+    """The exit code is 2, and nothing is asked or written."""
     result = call(tmp_path, *command.split(), "--bogus")
     assert result.exit_code == 2, result
     assert "--bogus" in result.err

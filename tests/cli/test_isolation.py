@@ -1,4 +1,4 @@
-"""What `eitherdb conformance` says of trials of isolation that don't come to their end."""
+"""`eitherdb conformance`: isolation trials that end with an error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.provision import make_settings
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[tuple[Scratch, Backend]]:
-    """Return a scratch place and a backend on it; without transactions of its own, which take long."""
+    """Return a scratch database without transactions, whose trials are slow, and a backend on it."""
     provision = ScratchProvision(
         make_settings(db_backend="sqlite", database_url=f"sqlite:///{tmp_path}/app.db")
     )
@@ -33,7 +33,7 @@ async def place(tmp_path: Path) -> AsyncIterator[tuple[Scratch, Backend]]:
 
 
 class WithoutTransactions:
-    """A scratch place of a database that has no transaction which stays open between calls."""
+    """A scratch database without transactions that stay open between calls."""
 
     def __init__(self, scratch: Scratch) -> None:
         self.settings = scratch.settings
@@ -46,10 +46,10 @@ class WithoutTransactions:
         """See `Scratch`."""
 
 
-async def test_error_in_a_trial_fails_this_trial(
+async def test_error_in_a_trial_fails_only_this_trial(
     place: tuple[Scratch, Backend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The others are made; a report that holds it does not conform."""
+    """The other trials run; a report with the failed one does not conform."""
     scratch, backend = place
 
     async def fail(*_: Any, **__: Any) -> None:
@@ -68,7 +68,7 @@ async def test_error_in_a_trial_fails_this_trial(
 async def test_error_in_the_servers_own_transactions_fails_the_trial(
     place: tuple[Scratch, Backend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What could not be tried is not passed over."""
+    """A trial that could not run is not ignored."""
     scratch, backend = place
 
     async def fail() -> None:
@@ -84,7 +84,7 @@ async def test_error_in_the_servers_own_transactions_fails_the_trial(
 async def test_calls_that_never_wait_are_tried_like_others(
     place: tuple[Scratch, Backend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A backend in memory gives the event loop no turn by itself."""
+    """An in-memory backend never yields to the event loop."""
     scratch, backend = place
     account = Account(
         id="0" * 24,
@@ -105,7 +105,7 @@ async def test_calls_that_never_wait_are_tried_like_others(
 
 
 def conforms(findings: list[isolation.Finding]) -> bool:
-    """Return what a report with these findings says."""
+    """Return whether a report with these findings conforms."""
     report = Report(
         eitherdb="1.0",
         begun_at="2026-11-23T10:00:00+00:00",

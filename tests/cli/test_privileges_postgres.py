@@ -1,6 +1,6 @@
-"""What `check`, `migrate` and `serve` demand of PostgreSQL's user, and what follows when it is taken away.
+"""The privileges of PostgreSQL's user, in `check`, `migrate` and `serve`, and at run time.
 
-Each remedy that a command tells is carried out, and must mend what was refused.
+The tests apply each printed remedy, after which the command must succeed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SERVE = [f"GRANT {', '.join(verbs)} ON {table} TO {{user}}" for table, verbs in 
 async def test_read_only_user_is_refused_before_anything_is_served(
     servers: Servers, tmp_path: Path
 ) -> None:
-    """The line has the grants that are lacking; with these the user can serve."""
+    """The line has the missing grants; with them the user can serve."""
     async with database(servers, migrated=True) as there, role(there, READ) as user:
         settings = there.seen_by(user)
         for command in (["check"], ["serve", "--port", str(free_port())]):
@@ -47,7 +47,7 @@ async def test_read_only_user_is_refused_before_anything_is_served(
 
 
 async def test_user_who_may_change_rows_only_can_serve(servers: Servers, tmp_path: Path) -> None:
-    """The schema is another's: `migrate` has nothing to do, or is refused; the service runs."""
+    """Another user owns the schema: `migrate` has nothing to do or is refused; the service runs."""
     async with database(servers, migrated=True) as there, role(there, *SERVE) as user:
         settings = there.seen_by(user)
         assert (await call_async(tmp_path, "check", settings=settings)).exit_code == 0
@@ -66,7 +66,7 @@ async def test_user_who_may_change_rows_only_can_serve(servers: Servers, tmp_pat
 
 
 async def test_privileges_to_serve_are_enough_for_every_method(servers: Servers) -> None:
-    """What is granted is what is demanded, and nothing else."""
+    """Every method works with exactly the required privileges."""
     async with database(servers, migrated=True) as there, role(there, *SERVE) as user:
         clear = "TRUNCATE users, items, accounts, transfers, idempotency_keys, counters"
         async with (
@@ -78,8 +78,8 @@ async def test_privileges_to_serve_are_enough_for_every_method(servers: Servers)
                 await call(backend, await add_rows(owner))
 
 
-async def test_each_privilege_is_demanded(servers: Servers) -> None:
-    """Whichever is taken away, it is named, with the grant that gives it back; columns count too."""
+async def test_each_privilege_is_required(servers: Servers) -> None:
+    """Each revoked privilege is named with its grant; a grant on some columns is not enough."""
 
     async def fatal() -> list[UnmetRequirement]:
         return [each for each in await backend.check_server(Purpose.SERVE) if each.is_fatal]
@@ -104,7 +104,7 @@ async def test_each_privilege_is_demanded(servers: Servers) -> None:
 async def test_schema_that_may_not_be_used_is_not_taken_for_an_empty_one(
     servers: Servers, tmp_path: Path
 ) -> None:
-    """PostgreSQL passes such a schema over; to say `migrate` would mislead."""
+    """PostgreSQL skips such a schema; advice to migrate would mislead."""
     async with database(servers) as there:
         await there.run("CREATE SCHEMA ours")
         url = make_url(there.settings.url).update_query_dict({"search_path": "ours"})
@@ -120,7 +120,7 @@ async def test_schema_that_may_not_be_used_is_not_taken_for_an_empty_one(
 
 
 async def test_row_level_security_is_refused(servers: Servers, tmp_path: Path) -> None:
-    """Rows that are hidden would be unknown ones to every client."""
+    """Hidden rows would not exist for clients."""
     async with database(servers, migrated=True) as there, role(there, *SERVE) as user:
         await there.run("ALTER TABLE items ENABLE ROW LEVEL SECURITY")
         settings = there.seen_by(user)
@@ -137,7 +137,7 @@ async def test_row_level_security_is_refused(servers: Servers, tmp_path: Path) -
 
 
 async def test_migration_by_a_user_who_may_not_create_is_refused(servers: Servers, tmp_path: Path) -> None:
-    """Before anything is made; with the grant it goes through."""
+    """It is refused before anything is created; with the grant the migration succeeds."""
     async with database(servers) as there:
         await there.run("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
         async with role(there) as user:
@@ -152,7 +152,7 @@ async def test_migration_by_a_user_who_may_not_create_is_refused(servers: Server
 
 
 RENEW = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{user}'"
-"""Ends the sessions of a user; new ones have what was changed."""
+"""Ends the sessions of a user; new sessions have the changed privileges."""
 
 TAKEN = {
     "REVOKE INSERT ON counters FROM {user}": ("GRANT INSERT ON counters TO {user}", "42501"),
@@ -168,13 +168,13 @@ TAKEN = {
         "42501",
     ),
 }
-"""What can be taken from a user, how it is given back, and how PostgreSQL refuses meanwhile."""
+"""Maps statements that revoke something to the statement that restores it and PostgreSQL's SQLSTATE."""
 
 
-async def test_privilege_that_is_taken_from_a_running_service_is_503(
+async def test_privilege_that_is_revoked_from_a_running_service_is_503(
     servers: Servers, tmp_path: Path
 ) -> None:
-    """A login that can't be counted is not let in; the log has the reason; giving it back mends it."""
+    """A login that can't be counted is refused and logged with the reason, until the privilege is back."""
     async with (
         database(servers, migrated=True) as there,
         role(there, *SERVE) as user,

@@ -1,6 +1,6 @@
-"""What `check`, `migrate` and `serve` demand of MongoDB and of its user.
+"""The requirements of MongoDB and its user, in `check`, `migrate` and `serve`.
 
-Each remedy that a command tells is carried out, and must mend what was refused.
+The tests apply each printed remedy, after which the command must succeed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.provision import MongoProvision, Servers, make_settings
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    """Return a server of this module's own: its users, its version of features and its role are changed."""
+    """Yield a server of this module: tests change its users, feature compatibility version and role."""
     folder = tmp_path_factory.mktemp("guarded")
     key = folder / "key"
     key.write_text("AKeyOfTheTests")
@@ -57,7 +57,7 @@ def role(name: str) -> dict[str, str]:
 async def test_read_only_user_is_refused_before_anything_is_served(
     guarded: Guarded, tmp_path: Path
 ) -> None:
-    """The line has the role that is lacking; with it the user can serve, and migrate no further."""
+    """The line has the missing role; with it the user can serve, but not migrate."""
     async with guarded.database("app"):
         with guarded.user("reader", role("read"), {"role": "readWrite", "db": "other"}) as user:
             settings = guarded.seen_by(user, "app")
@@ -78,7 +78,7 @@ async def test_read_only_user_is_refused_before_anything_is_served(
 async def test_migration_by_a_user_who_may_not_change_the_schema_is_refused(
     guarded: Guarded, tmp_path: Path
 ) -> None:
-    """Before anything is made: the second step would have failed. With the roles it goes through."""
+    """It is refused before anything is created. With the roles the migration succeeds."""
     async with guarded.database("app", migrated=False):
         with guarded.user("writer", role("readWrite")) as user:
             settings = guarded.seen_by(user, "app")
@@ -100,10 +100,10 @@ def as_privileges(actions: Mapping[str, tuple[str, ...]]) -> list[dict[str, Any]
     ]
 
 
-async def test_privileges_to_serve_are_enough_and_each_is_demanded(
+async def test_privileges_to_serve_are_sufficient_and_each_is_required(
     guarded: Guarded, tmp_path: Path
 ) -> None:
-    """Every method works with what is demanded and nothing else; what is taken away is named."""
+    """Every method works with exactly the required privileges; each revoked one is named."""
 
     async def fatal() -> list[UnmetRequirement]:
         return [each for each in await backend.check_server(Purpose.SERVE) if each.is_fatal]
@@ -135,8 +135,8 @@ async def test_privileges_to_serve_are_enough_and_each_is_demanded(
         app.command("dropRole", "rows")
 
 
-async def test_server_that_demands_a_user_is_told_of_without_one(guarded: Guarded, tmp_path: Path) -> None:
-    """The URL has none: the line says where it goes."""
+async def test_url_without_the_required_user_is_refused(guarded: Guarded, tmp_path: Path) -> None:
+    """The line shows where the URL has the user."""
     url = f"mongodb://{guarded.host}/app?replicaSet=rs0"
     settings = make_settings(db_backend="mongo", database_url=url)
     for command in (["check"], ["migrate", "upgrade"], ["serve", "--port", str(free_port())]):
@@ -145,10 +145,10 @@ async def test_server_that_demands_a_user_is_told_of_without_one(guarded: Guarde
         assert "mongodb://user:password@" in done.out + done.err, done
 
 
-async def test_privilege_that_is_taken_from_a_running_service_is_503(
+async def test_privilege_that_is_revoked_from_a_running_service_is_503(
     guarded: Guarded, tmp_path: Path
 ) -> None:
-    """A login that can't be counted is not let in; the log has the reason; giving it back mends it."""
+    """A login that can't be counted is refused and logged with the reason, until the privilege is back."""
     async with guarded.database("app"):
         with guarded.user("service", role("readWrite")) as user:
             async with (
@@ -173,8 +173,8 @@ async def test_privilege_that_is_taken_from_a_running_service_is_503(
 # -- the server ----------------------------------------------------------------------------------
 
 
-async def test_old_features_are_refused(guarded: Guarded, tmp_path: Path) -> None:
-    """The server's own version does not matter; the least that is needed is accepted."""
+async def test_old_feature_compatibility_version_is_refused(guarded: Guarded, tmp_path: Path) -> None:
+    """It counts independently of the server's version; the minimum is accepted."""
     guarded.admin.command({"setFeatureCompatibilityVersion": "5.0"})
     try:
         async with guarded.database("app", migrated=False) as settings:
@@ -194,13 +194,13 @@ async def test_old_features_are_refused(guarded: Guarded, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(("version", "count"), [("4.4.29", 1), ("5.0.0", 0), ("8.2.1-rc0", 0)])
 def test_old_server_is_refused(version: str, count: int) -> None:
-    """None of them can be started here."""
+    """These versions are compared as text, because none of them can be started here."""
     assert len([*requirements._old_server(version)]) == count
     assert len([*requirements._old_features(version)]) == count
 
 
 async def test_secondary_is_refused(guarded: Guarded, tmp_path: Path) -> None:
-    """With `directConnection=true` the driver would stay there; the name of the set mends it."""
+    """With `directConnection=true` the driver stays on the secondary; the set's name is the remedy."""
     guarded.admin.command({"replSetStepDown": 600, "force": True})
     try:
         settings = guarded.seen_by("root", "app", "directConnection=true")
@@ -216,7 +216,7 @@ async def test_secondary_is_refused(guarded: Guarded, tmp_path: Path) -> None:
 
 
 async def test_server_without_a_journal_is_refused(tmp_path: Path) -> None:
-    """Every write is to be in a journal: each would fail."""
+    """Every write requires the journal, so every write would fail."""
     with mongod(tmp_path / "data", "--nojournal") as host:
         settings = make_settings(db_backend="mongo", database_url=f"mongodb://{host}/app")
         await refused_by_all(
@@ -229,8 +229,8 @@ async def test_server_without_a_journal_is_refused(tmp_path: Path) -> None:
             assert client["app"].list_collection_names() == []
 
 
-async def test_replica_set_that_was_never_made_is_refused(tmp_path: Path) -> None:
-    """The line has the command that makes it."""
+async def test_replica_set_that_is_not_initiated_is_refused(tmp_path: Path) -> None:
+    """The line has the command that initiates it."""
     with mongod(tmp_path / "data", "--replSet", "rs0") as host:
         url = f"mongodb://{host}/app?directConnection=true"
         settings = make_settings(db_backend="mongo", database_url=url)
@@ -240,7 +240,7 @@ async def test_replica_set_that_was_never_made_is_refused(tmp_path: Path) -> Non
 
 
 async def test_write_that_no_majority_confirms_is_refused(servers: Servers, tmp_path: Path) -> None:
-    """As with an arbiter and a dead secondary: every write would wait for them in vain."""
+    """With an arbiter and a dead secondary, for example, every write would time out."""
     async with (
         database_on(MongoProvision(servers, "pymongo")) as settings,
         mongo_database(settings) as database,

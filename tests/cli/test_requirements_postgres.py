@@ -1,6 +1,6 @@
-"""What `check`, `migrate`, `serve` and `conformance` demand of a PostgreSQL server.
+"""The requirements of a PostgreSQL server, in `check`, `migrate`, `serve` and `conformance`.
 
-Each remedy that a command tells is carried out, and must mend what was refused.
+The tests apply each printed remedy, after which the command must succeed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.provision import Servers
 async def test_encoding_that_lacks_characters_is_refused(
     encoding: str, servers: Servers, tmp_path: Path
 ) -> None:
-    """A title in Cyrillic would be an error of the server; the remedy makes a database that fits."""
+    """The server would refuse a title in Cyrillic; the remedy creates a database with UTF8."""
     remedy = "CREATE DATABASE name ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0"
     async with database(servers, f"ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0") as unfit:
         reason = f"server_encoding is {encoding}; UTF8 is needed, which holds all text"
@@ -51,7 +51,7 @@ async def test_encoding_that_lacks_characters_is_refused(
 async def test_setting_of_the_database_that_breaks_the_contract_is_refused(
     name: str, value: str, right: str, servers: Servers, tmp_path: Path
 ) -> None:
-    """The remedy is a statement; it wins over what the database says."""
+    """The remedy is a statement that takes precedence over the database's setting."""
     async with database(servers) as unfit:
         user = make_url(unfit.settings.url).username or "postgres"
         await unfit.run(f"ALTER DATABASE {unfit.name} SET {name} = {value}")
@@ -83,7 +83,7 @@ async def test_setting_of_the_database_that_breaks_the_contract_is_refused(
 async def test_setting_of_the_database_that_breaks_nothing_is_accepted(
     settings: str, servers: Servers
 ) -> None:
-    """EitherDB stands on none of them: text and times come back as they were."""
+    """EitherDB depends on none of them: text and times are returned unchanged."""
     async with database(servers, migrated=True) as fit:
         await fit.run(f"ALTER DATABASE {fit.name} SET {settings}")
         async with opened(open_backend(fit.settings)) as backend:
@@ -94,8 +94,8 @@ async def test_setting_of_the_database_that_breaks_nothing_is_accepted(
             assert await backend.accounts.get_transfer(rows.entry.id) == rows.entry
 
 
-async def test_what_costs_durability_or_time_is_a_warning(servers: Servers, tmp_path: Path) -> None:
-    """`check` names it with its remedy, and exits 0; the service says it in its log."""
+async def test_setting_that_costs_durability_or_time_is_a_warning(servers: Servers, tmp_path: Path) -> None:
+    """`check` names it with its remedy and exits with 0; the service logs it."""
     async with database(servers, migrated=True) as slack:
         user = make_url(slack.settings.url).username or "postgres"
         await slack.run(

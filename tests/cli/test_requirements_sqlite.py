@@ -1,4 +1,4 @@
-"""What `check`, `migrate` and `serve` demand of SQLite, of its file and of the folder."""
+"""The requirements of SQLite, its file and its folder, in `check`, `migrate` and `serve`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def settings_of(file: Path) -> Settings:
 
 @pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
 async def test_file_in_utf_16_is_refused(encoding: str, tmp_path: Path) -> None:
-    """It orders text by its bytes, which is not by code point; a copy in UTF-8, as told, will do."""
+    """It compares text by UTF-16 bytes and not by code point; the remedy is a copy in UTF-8."""
     file = tmp_path / "theirs.db"
     with sqlite3.connect(file) as connection:
         connection.execute(f"PRAGMA encoding = '{encoding}'")
@@ -54,13 +54,13 @@ def tables_in(file: Path) -> list[str]:
 
 
 def found_by(connection: sqlite3.Connection) -> list[str]:
-    """Return what is found of a file through this connection."""
+    """Return the unmet requirements of a file through this connection."""
     facts = sqlite_requirements.facts(Path("x.db"), connection)
     return [str(each) for each in sqlite_requirements.unmet(facts, Purpose.SERVE)]
 
 
 def test_file_system_without_wal_is_refused(tmp_path: Path) -> None:
-    """A VFS without shared memory is to SQLite what a network file system is."""
+    """A VFS without shared memory behaves like a network file system."""
     uri = f"file:{tmp_path}/x.db?vfs=unix-dotfile"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0)
     connection.execute("PRAGMA journal_mode = WAL")
@@ -72,7 +72,7 @@ def test_file_system_without_wal_is_refused(tmp_path: Path) -> None:
 
 
 def test_file_that_is_opened_for_reading_is_refused(tmp_path: Path) -> None:
-    """Nothing is written to find that out; whoever holds the lock meanwhile is no obstacle."""
+    """The check writes nothing, and a write lock of another connection does not disturb it."""
     file = tmp_path / "x.db"
     writer = sqlite3.connect(file, isolation_level=None, timeout=0)
     for statement in ("journal_mode = WAL", "foreign_keys = ON"):
@@ -115,14 +115,14 @@ FACTS: dict[str, Any] = {
     ],
 )
 def test_build_that_lacks_something_is_refused(fact: dict[str, Any], found: str | None) -> None:
-    """Each purpose needs it. There is no such build here."""
+    """Every purpose requires it. The facts are made up, because no such build is available."""
     for purpose in Purpose:
         lines = [str(each) for each in sqlite_requirements.unmet(FACTS | fact, purpose)]
         assert [line.startswith(str(found)) for line in lines] == ([True] if found else [])
 
 
-def test_features_are_tried(tmp_path: Path) -> None:
-    """A connection whose foreign keys stay off lacks them, as those of a build without do."""
+def test_foreign_keys_are_probed(tmp_path: Path) -> None:
+    """A connection whose foreign keys stay off is like one of a build without them."""
     connection = sqlite3.connect(tmp_path / "x.db", isolation_level=None, timeout=0)
     connection.execute("PRAGMA journal_mode = WAL")
     (found,) = found_by(connection)
@@ -131,8 +131,8 @@ def test_features_are_tried(tmp_path: Path) -> None:
 
 
 @contextmanager
-def somebody_else() -> Iterator[None]:
-    """Be another user for a while if this process is `root`'s, who may do everything."""
+def unprivileged_user() -> Iterator[None]:
+    """Switch to an unprivileged user if this process runs as root, which may write every file."""
     is_root = os.geteuid() == 0
     if is_root:
         os.seteuid(NOBODY)
@@ -145,7 +145,7 @@ def somebody_else() -> Iterator[None]:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Return a folder that everybody may reach, which pytest's own is not."""
+    """Yield a folder that every user can access, unlike pytest's own."""
     folder = Path(tempfile.mkdtemp(prefix="edb-"))
     folder.chmod(0o777)
     yield folder
@@ -156,12 +156,12 @@ def folder() -> Iterator[Path]:
 
 @pytest.mark.parametrize("kept", ["file", "folder", "log"])
 def test_file_that_may_not_be_written_is_refused(kept: str, folder: Path) -> None:
-    """The file, the folder, or the log beside the file may be another user's."""
+    """The file, the folder, or the WAL file beside it may be another user's."""
     file = folder / "app.db"
     settings = settings_of(file)
     assert call(folder, "migrate", "upgrade", settings=settings).exit_code == 0
     if kept == "log":
-        keeper = sqlite3.connect(file)  # as long as it is open, the log and its index are there
+        keeper = sqlite3.connect(file)  # the WAL file and its index exist while it is open
         keeper.execute("SELECT count(*) FROM users").fetchall()
         logs = {path: path.read_bytes() for path in folder.iterdir() if path != file}
         keeper.close()
@@ -176,7 +176,7 @@ def test_file_that_may_not_be_written_is_refused(kept: str, folder: Path) -> Non
     before = file.read_bytes()
     for command in (["check"], ["serve"]):
         port = ["--port", str(free_port())] if command == ["serve"] else []
-        with somebody_else():
+        with unprivileged_user():
             done = call(folder, *command, *port, settings=settings)
         assert done.exit_code == 2, (command, done)
         lines = (done.out if command == ["check"] else done.err).splitlines()

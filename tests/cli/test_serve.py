@@ -1,4 +1,4 @@
-"""`eitherdb serve` and `dev`: they serve, end, and say in one line why they can't."""
+"""`eitherdb serve` and `dev`: start, shutdown and one-line refusals."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from migrations import open_migrator
 from tests.cli.command import (
     BY_SIGNAL,
     Serving,
-    answers,
     call,
     database_on,
     eitherdb,
     free_port,
+    is_healthy,
     serving,
     until,
 )
@@ -34,14 +34,14 @@ PASSWORD = re.compile(r"Password +(\S+)\n")
 
 
 async def log_in(server: Serving, email: str, password: str) -> int:
-    """Sign in over HTTP; return the status code of the answer."""
+    """Sign in over HTTP; return the response's status code."""
     async with httpx2.AsyncClient(base_url=f"{server.url}/api/v1", timeout=30) as client:
         form = {"username": email, "password": password}
         return (await client.post("/login/access-token", data=form)).status_code
 
 
 async def test_serve_refuses_an_empty_schema(migrated: Provision, tmp_path: Path) -> None:
-    """One line with the command that mends it; nothing is migrated and nothing serves."""
+    """One line has the command that fixes it; nothing is migrated and nothing is served."""
     async with migrated.empty_database() as settings:
         refused = await eitherdb(tmp_path, "serve", "--port", str(free_port()), settings=settings)
         assert "eitherdb migrate upgrade" in refused.refusal()
@@ -51,7 +51,7 @@ async def test_serve_refuses_an_empty_schema(migrated: Provision, tmp_path: Path
 async def test_serve_migrate_started_twice_at_once_applies_once(
     migrated: Provision, tmp_path: Path
 ) -> None:
-    """Two instances on one empty database both come up; each ends cleanly on a signal of its own."""
+    """Two instances on one empty database both start; each shuts down cleanly on its signal."""
     async with migrated.empty_database() as settings:
         async with AsyncExitStack() as stack:
             start = [
@@ -73,19 +73,19 @@ async def test_serve_migrate_started_twice_at_once_applies_once(
 async def test_serve_with_workers_serves_and_ends_with_all_of_them(
     migrated: Provision, tmp_path: Path
 ) -> None:
-    """Two workers start, one of them makes the first superuser, and no process outlives the first."""
+    """Two workers start, one creates the first superuser, and no process outlives the parent."""
     await migrated.clean()
     async with serving(tmp_path, "serve", "--workers", "2", settings=migrated.settings) as server:
         await until(lambda: server.output.count("Application startup complete") == 2, server)
         assert len(PASSWORD.findall(server.output)) == 1
         assert await server.end(signal.SIGTERM) in BY_SIGNAL[signal.SIGTERM]
-        # Python's own tracker of shared memory ends a moment later.
+        # Python's resource tracker for shared memory ends a moment later.
         await until(server.is_gone, server, seconds=5)
         assert "Traceback" not in server.output
 
 
 async def test_serve_shows_no_secret(servers: Servers, tmp_path: Path) -> None:
-    """It writes where it serves and on what, but neither a password nor, later, a line a request."""
+    """The output has the addresses and the database, but no password and no access log."""
     async with database_on(find_provision("postgres", servers)) as open_to_all:
         url = make_url(open_to_all.url).set(username="postgres", password="hunter/2")
         settings = make_settings(db_backend="postgres", database_url=str(url).replace("***", "hunter/2"))
@@ -109,8 +109,8 @@ async def test_serve_shows_no_secret(servers: Servers, tmp_path: Path) -> None:
                 assert unexpected not in server.output
 
 
-async def test_serve_reads_requests_as_they_are_meant(tmp_path: Path) -> None:
-    """Over a real connection: below ROOT_PATH, blanks behind a header, HEAD without a body."""
+async def test_serve_handles_root_path_header_whitespace_and_head(tmp_path: Path) -> None:
+    """Requests below ROOT_PATH, with white space after a header, and HEAD work over a real connection."""
     async with serving(tmp_path, "serve", "--migrate", ROOT_PATH="/shop/") as server:
         assert f"{server.url}/shop/docs" in server.output
         host, port = server.url.removeprefix("http://").split(":")
@@ -138,7 +138,7 @@ async def test_serve_reads_requests_as_they_are_meant(tmp_path: Path) -> None:
 async def test_serve_warns_of_the_public_secret_key(
     command: list[str], variables: dict[str, Any], named: list[str], tmp_path: Path
 ) -> None:
-    """It names both settings and what would be right; `dev` is for where the key is as it should be."""
+    """The warning names both settings and their valid values; `dev` does not warn."""
     async with serving(tmp_path, *command, **variables) as server:
         warning = server.output.partition("WARNING: ")[2]
         assert bool(warning) is bool(named)
@@ -150,19 +150,19 @@ async def test_serve_warns_of_the_public_secret_key(
 def test_start_on_a_taken_port_is_refused_before_anything_starts(
     command: list[str], backend: str, tmp_path: Path
 ) -> None:
-    """One line that names the option; neither a database nor a server of one is made."""
-    # `dev` starts a server where no URL is given; `serve` would look for one at this.
+    """One line names the option; no database is created and no database server is started."""
+    # `dev` would start a server without a URL; `serve` would connect to this one.
     url = "postgresql://127.0.0.1:1/none" if (command[0], backend) == ("serve", "postgres") else ""
     with socket.create_server(("127.0.0.1", free_port())) as taken:
         port = str(taken.getsockname()[1])
         line = call(tmp_path, *command, "--port", port, DB_BACKEND=backend, DATABASE_URL=url).refusal()
     example = " (`make run PORT=8001`)" if command == ["dev"] else ""
-    assert line == f"--port {port}: Address already in use on 127.0.0.1; give another one{example}"
+    assert line == f"--port {port}: Address already in use on 127.0.0.1; use another port{example}"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_serve_with_faulty_settings_tells_each_in_a_line(tmp_path: Path) -> None:
-    """Exit code 2 and nothing but the lines of the settings."""
+def test_serve_with_invalid_settings_reports_each_in_a_line(tmp_path: Path) -> None:
+    """The exit code is 2, and the output has nothing but these lines."""
     refused = call(tmp_path, "serve", DB_BACKEND="oracle", DB_POOL_SIZE="0")
     assert (refused.exit_code, refused.out) == (2, "")
     first, second = refused.err.splitlines()
@@ -172,23 +172,23 @@ def test_serve_with_faulty_settings_tells_each_in_a_line(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("option", [["--port", "0"], ["--port", "65536"], ["--workers", "0"]])
-def test_serve_with_an_absurd_number_is_refused(option: list[str], tmp_path: Path) -> None:
-    """The command line names the option and its bounds."""
+def test_serve_with_a_number_out_of_range_is_refused(option: list[str], tmp_path: Path) -> None:
+    """The error names the option."""
     refused = call(tmp_path, "serve", *option)
     assert refused.exit_code == 2
     assert option[0] in refused.err
 
 
-def test_dev_with_faulty_settings_starts_no_database_server(tmp_path: Path) -> None:
-    """The one line names the setting, and not the URL that `dev` itself finds out."""
+def test_dev_with_invalid_settings_starts_no_database_server(tmp_path: Path) -> None:
+    """The line names the setting, and not the URL that `dev` determines."""
     line = call(tmp_path, "dev", DB_BACKEND="mongo", MONGO_DRIVER="foo").refusal()
     assert line.startswith("MONGO_DRIVER: ")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("backend", ["postgres", "mongo"])
-async def test_dev_shows_a_url_that_other_commands_take(backend: str, tmp_path: Path) -> None:
-    """While it runs, `eitherdb check` finds its database there."""
+async def test_dev_shows_a_url_that_other_commands_accept(backend: str, tmp_path: Path) -> None:
+    """`eitherdb check` connects to it while `dev` runs."""
     async with serving(tmp_path, "dev", DB_BACKEND=backend) as server:
         try:
             shown = re.search(r"^  Database .* at (\S+)$", server.output, re.MULTILINE)
@@ -200,7 +200,7 @@ async def test_dev_shows_a_url_that_other_commands_take(backend: str, tmp_path: 
 
 
 async def test_dev_sets_everything_up_once(tmp_path: Path) -> None:
-    """A folder without anything becomes a service to log in to; the password is shown that once."""
+    """An empty folder becomes a service with a login; the password is shown once only."""
     async with serving(tmp_path, "dev") as server:
         for expected in (
             f"{server.url}/api/v1",
@@ -223,4 +223,4 @@ async def test_dev_sets_everything_up_once(tmp_path: Path) -> None:
         assert "Password" not in again.output
         assert password not in again.output
         assert await log_in(again, "admin@example.com", password) == 200
-        assert answers(again.url)
+        assert is_healthy(again.url)

@@ -1,4 +1,4 @@
-"""What commands say of a file that can't be used as a database: in one line, as of a server."""
+"""An unusable SQLite file: every command reports it in one line."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.cli.test_connection_errors import COMMANDS, refused
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_file_that_is_no_database_is_told(command: str, tmp_path: Path) -> None:
-    """It is left as it was."""
+def test_file_that_is_no_database_is_reported(command: str, tmp_path: Path) -> None:
+    """The file is not changed."""
     file = tmp_path / "notes.txt"
     file.write_text("not a database, but long enough to be taken for one " * 50)
     before = file.read_bytes()
@@ -26,15 +26,15 @@ def test_file_that_is_no_database_is_told(command: str, tmp_path: Path) -> None:
     assert file.read_bytes() == before
 
 
-def test_folder_is_told_from_a_file(tmp_path: Path) -> None:
-    """SQLite itself only can't open it."""
+def test_folder_instead_of_a_file_is_reported(tmp_path: Path) -> None:
+    """The line has SQLite's error code."""
     (tmp_path / "data").mkdir()
     line = refused(tmp_path, "check", DATABASE_URL=f"sqlite:///{tmp_path}/data")
     assert "the file can't be opened (SQLITE_CANTOPEN: unable to open database file)" in line
 
 
-def test_file_that_must_exist_is_told(tmp_path: Path) -> None:
-    """With mode=rw none is made."""
+def test_missing_file_with_mode_rw_is_reported(tmp_path: Path) -> None:
+    """No file is created."""
     line = refused(tmp_path, "migrate upgrade", DATABASE_URL=f"sqlite:///{tmp_path}/shop.db?mode=rw")
     assert (
         "the file can't be opened (SQLITE_CANTOPEN: unable to open database file); check the path" in line
@@ -42,8 +42,8 @@ def test_file_that_must_exist_is_told(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_damaged_database_is_told(tmp_path: Path) -> None:
-    """Whatever first meets the damage."""
+def test_damaged_database_is_reported(tmp_path: Path) -> None:
+    """The line says to restore a backup."""
     url = f"sqlite:///{tmp_path}/shop.db"
     call(tmp_path, "migrate", "upgrade", DATABASE_URL=url)
     with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
@@ -70,8 +70,8 @@ sys.stdin.read()
 """
 
 
-def test_locked_database_is_told(tmp_path: Path) -> None:
-    """After DB_COMMAND_TIMEOUT_SECONDS."""
+def test_locked_database_is_reported(tmp_path: Path) -> None:
+    """The line comes after DB_COMMAND_TIMEOUT_SECONDS and says to find the process."""
     file = tmp_path / "shop.db"
     with subprocess.Popen(  # noqa: S603 - this test's own words
         [sys.executable, "-c", HOLD, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE

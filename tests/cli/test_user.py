@@ -1,4 +1,4 @@
-"""`eitherdb user`: making the superuser and giving passwords, from a script."""
+"""`eitherdb user`: create a superuser and set passwords, from a script."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BAD_PASSWORDS = ["", "\n", "seven77\n", "x" * 129 + "\n", "nul\x00nul\x00nul\n"]
 
 @asynccontextmanager
 async def user_of(provision: Provision, settings: Settings, email: str) -> AsyncIterator[User | None]:
-    """Look a user up as the API does."""
+    """Look up a user like the API."""
     backend = await provision.open(settings)
     try:
         yield await backend.users.find_by_email(email)
@@ -29,7 +29,7 @@ async def user_of(provision: Provision, settings: Settings, email: str) -> Async
 
 
 async def has_password(user: User | None, password: str) -> bool:
-    """Tell whether the user can sign in with this password."""
+    """Return whether the user can sign in with this password."""
     assert user is not None
     passwords = Passwords()
     try:
@@ -39,7 +39,7 @@ async def has_password(user: User | None, password: str) -> bool:
 
 
 async def test_create_superuser_and_set_password(migrated: Provision, tmp_path: Path) -> None:
-    """Made once, whatever the spelling of the address, and given another password later."""
+    """The superuser is created once, whatever the spelling of the address, and gets another password."""
     await migrated.clean()
     settings = migrated.settings
     made = await eitherdb(
@@ -51,7 +51,7 @@ async def test_create_superuser_and_set_password(migrated: Provision, tmp_path: 
     assert (made.exit_code, made.err) == (0, "")
     async with user_of(migrated, settings, "boss@example.com") as user:
         assert user is not None
-        assert made.out == f"Made the superuser boss@example.com with the id {user.id}.\n"
+        assert made.out == f"Created the superuser boss@example.com with the id {user.id}.\n"
         assert (user.full_name, user.is_superuser, user.is_active) == ("The Boss", True, True)
         assert await has_password(user, "correct horse")
 
@@ -82,7 +82,7 @@ async def test_create_superuser_and_set_password(migrated: Provision, tmp_path: 
 
 @pytest.fixture(scope="module")
 def migrated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder whose `.data` holds a migrated SQLite database without users."""
+    """Return a folder whose `.data` contains a migrated SQLite database without users."""
     folder = tmp_path_factory.mktemp("users")
     assert call(folder, "migrate", "upgrade").exit_code == 0
     return folder
@@ -90,7 +90,7 @@ def migrated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("email", ["boss", "boss@", "a b@example.com"])
 def test_create_superuser_with_a_bad_address_is_refused(email: str, migrated_folder: Path) -> None:
-    """One line that names it."""
+    """One line names it."""
     line = call(
         migrated_folder, "user", "create-superuser", email, STDIN, stdin="correct horse\n"
     ).refusal()
@@ -103,28 +103,28 @@ def test_create_superuser_with_a_bad_address_is_refused(email: str, migrated_fol
 def test_password_that_the_api_would_refuse_is_refused(
     command: str, password: str, migrated_folder: Path
 ) -> None:
-    """One line with the valid length, and without the password."""
+    """One line has the valid length and not the password."""
     line = call(migrated_folder, "user", command, "boss@example.com", STDIN, stdin=password).refusal()
     assert "8 to 128 characters" in line
     assert "seven77" not in line
 
 
 @pytest.mark.parametrize("command", ["create-superuser", "set-password"])
-def test_password_without_a_terminal_to_ask_on_is_refused(command: str, migrated_folder: Path) -> None:
-    """One line with the option for scripts, and no warning of Python's that the password may be seen."""
+def test_password_prompt_without_a_terminal_is_refused(command: str, migrated_folder: Path) -> None:
+    """One line has the option for scripts, without Python's warning about echoed input."""
     line = run(migrated_folder, "user", command, "boss@example.com", stdin="correct horse\n").refusal()
     assert STDIN in line
 
 
 @pytest.mark.parametrize("email", ["nobody@example.com", "nobody"])
-def test_set_password_of_nobody_says_so(email: str, migrated_folder: Path) -> None:
-    """One line with the command that makes the user."""
+def test_set_password_of_an_unknown_user_is_refused(email: str, migrated_folder: Path) -> None:
+    """One line has the command that creates the user."""
     line = call(migrated_folder, "user", "set-password", email, STDIN, stdin="correct horse\n").refusal()
     assert email in line
     assert "eitherdb user create-superuser" in line
 
 
 def test_create_superuser_on_an_empty_schema_is_refused(tmp_path: Path) -> None:
-    """The command that mends it is named."""
+    """The line names the command that fixes it."""
     refused = call(tmp_path, "user", "create-superuser", "a@example.com", STDIN, stdin="correct horse\n")
     assert "eitherdb migrate upgrade" in refused.refusal()

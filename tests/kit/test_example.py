@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import answers, free_port
+from tests.cli.command import free_port, is_healthy
 from tests.provision import SECRET_KEY
 
 ROOT = Path(__file__).parents[2]
@@ -150,7 +150,7 @@ def test_commands_work_on_the_example(stranger: Stranger) -> None:
     ) as server:
         try:
             deadline = time.monotonic() + 30
-            while not answers(f"http://127.0.0.1:{port}"):
+            while not is_healthy(f"http://127.0.0.1:{port}"):
                 assert server.poll() is None, "it ended"
                 assert time.monotonic() < deadline, "it does not answer"
                 time.sleep(0.05)

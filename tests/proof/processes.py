@@ -15,7 +15,7 @@ from pathlib import Path
 from backends.cancellation import run_to_completion
 from cli.local_servers import LocalServer, start_mongo, start_postgres
 from config import Settings
-from tests.cli.command import EITHERDB, Serving, answers, environment, free_port, until
+from tests.cli.command import EITHERDB, Serving, environment, free_port, is_healthy, until
 from tests.provision import make_settings
 
 SUPERUSER = "root@example.com"
@@ -58,7 +58,7 @@ class Serve:
             )
         self._process = process
         server = Serving(self.url, process, self._log)
-        await until(lambda: process.poll() is not None or answers(self.url), server, seconds=60)
+        await until(lambda: process.poll() is not None or is_healthy(self.url), server, seconds=60)
         assert process.poll() is None, self.output
 
     async def kill(self) -> None:

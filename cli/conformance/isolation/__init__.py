@@ -1,7 +1,7 @@
-"""Four anomalies, tried for real: in the server's own transactions, and in EitherDB's methods.
+"""Trials of four isolation anomalies, in the server's own transactions and in EitherDB's methods.
 
-The first shows what the database would let happen to code that reads, thinks and writes; the second that
-EitherDB's repositories let none of it through, because they decide in the write itself. The schedules are
+The first trial shows which anomalies the database allows in code that reads, computes and writes. The
+second shows that EitherDB's repositories allow none: they decide in the write itself. The schedules are
 those of Adya, Liskov and O'Neil, "Generalized Isolation Level Definitions" (ICDE 2000).
 """
 

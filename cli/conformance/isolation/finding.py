@@ -1,4 +1,4 @@
-"""What was found of one anomaly."""
+"""The result of the trials of one anomaly."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ NO_TRANSACTION = "there is no transaction that stays open between calls"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One anomaly.
+    """The results of the two trials of one anomaly.
 
     Attributes:
-        anomaly: Its name.
-        means: What it is, in one sentence.
+        anomaly: The anomaly's name.
+        means: Its definition, in one sentence.
         in_transactions: "possible" or "prevented" in the server's own transactions, "failed" if an error
-            ended the trial; None where it has none.
-        in_eitherdb: The same of EitherDB's methods; None where they are refused.
-        seen_in_transactions: What was seen in the server's own transactions.
-        seen_in_eitherdb: What was seen in EitherDB's methods.
+            ended the trial; None without transactions.
+        in_eitherdb: The same for EitherDB's methods; None if they are refused.
+        seen_in_transactions: The observation in the server's own transactions.
+        seen_in_eitherdb: The observation in EitherDB's methods.
     """
 
     anomaly: str
@@ -31,9 +31,9 @@ class Finding:
 
     @property
     def conforms(self) -> bool:
-        """Whether both trials came to their end, and EitherDB let nothing through."""
+        """Whether both trials ended without an error, and EitherDB prevented the anomaly."""
         return self.in_transactions != "failed" and self.in_eitherdb in {"prevented", None}
 
 
-Seen: TypeAlias = tuple[str | None, str]
-"""What becomes of a trial: as `Finding` names it, and in words."""
+TrialResult: TypeAlias = tuple[str | None, str]
+"""The status of a trial, as in `Finding`, and the observation."""

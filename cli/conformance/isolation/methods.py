@@ -1,4 +1,4 @@
-"""The anomalies in EitherDB's methods."""
+"""Trials of the anomalies in EitherDB's methods; each returns the observed anomaly, or None."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from backends.models import ItemChanges, NewAccount, NewEntry, NewItem, NewTrans
 from backends.protocols import Backend
 
 ROUNDS = 10
-"""How often each race is run in EitherDB's methods."""
+"""The number of repetitions of each race in EitherDB's methods."""
 HASH = "no password has this hash"
 
 
-async def updates_of_one_version(backend: Backend) -> str | None:
-    """Change an item twice at once, each on the version that was read."""
+async def update_one_version_twice(backend: Backend) -> str | None:
+    """Update an item twice at once, both with the version that was read."""
     owner = await _add_user(backend)
     item = await backend.items.add(NewItem(title="0"), owner_id=owner)
     for number in range(ROUNDS):
@@ -28,7 +28,7 @@ async def updates_of_one_version(backend: Backend) -> str | None:
             ),
             return_exceptions=True,
         )
-        _only(VersionMismatch, outcomes)
+        _raise_unexpected(VersionMismatch, outcomes)
         stored = await backend.items.get(item.id)
         if [outcome for outcome in outcomes if not isinstance(outcome, BaseException)] != [stored]:
             return f"of two changes of version {item.version} not exactly one was made: {outcomes}"
@@ -36,28 +36,28 @@ async def updates_of_one_version(backend: Backend) -> str | None:
     return None
 
 
-async def owner_goes_while_money_comes(backend: Backend) -> str | None:
-    """Delete a user whose account is empty, and bring money into the account at the same time.
+async def delete_owner_during_deposit(backend: Backend) -> str | None:
+    """Delete a user whose account is empty, and deposit money into the account at the same time.
 
-    Every other time the money is first, for databases that take turns.
+    The order alternates, because some databases run the two one after the other.
     """
-    clerk = await _add_user(backend)
+    depositor = await _add_user(backend)
     for number in range(ROUNDS):
         owner = await _add_user(backend, f"owner{number}@example.com")
         account = (await backend.accounts.add(NewAccount(name="a", currency="EUR"), owner_id=owner)).id
         deletion = backend.users.delete(owner)
-        deposit = backend.accounts.deposit(account, NewEntry(amount_minor=1), ordered_by=clerk)
+        deposit = backend.accounts.deposit(account, NewEntry(amount_minor=1), ordered_by=depositor)
         if number % 2:
             paid, gone = await asyncio.gather(deposit, deletion, return_exceptions=True)
         else:
             gone, paid = await asyncio.gather(deletion, deposit, return_exceptions=True)
-        _only((AccountNotEmpty, NotFound), (gone, paid))
+        _raise_unexpected((AccountNotEmpty, NotFound), (gone, paid))
         if isinstance(gone, BaseException) == isinstance(paid, BaseException):
             return f"not exactly one was done: the deletion gave {gone!r}, the deposit {paid!r}"
     return None
 
 
-async def balances_while_money_moves(backend: Backend) -> str | None:
+async def read_balances_during_transfers(backend: Backend) -> str | None:
     """Read all balances while money moves between them; every third transfer is refused."""
     owner = await _add_user(backend)
     ids = [
@@ -83,7 +83,7 @@ async def balances_while_money_moves(backend: Backend) -> str | None:
             total = sum(account.balance_minor for account in page.data)
             if total != 100:
                 return f"the balances were read as {total} in all, and are 100 at every moment"
-            await asyncio.sleep(0)  # calls that never wait leave the other no turn
+            await asyncio.sleep(0)  # lets the transfers run if the backend's calls never wait
         await moving
     finally:
         moving.cancel()
@@ -91,8 +91,8 @@ async def balances_while_money_moves(backend: Backend) -> str | None:
     return None
 
 
-async def statement_while_entries_come(backend: Backend) -> str | None:
-    """Take a statement, add an entry, and only then read the statement."""
+async def read_statement_during_deposits(backend: Backend) -> str | None:
+    """Open a statement, add an entry, and read the statement after that."""
     owner = await _add_user(backend)
     account = (await backend.accounts.add(NewAccount(name="a", currency="EUR"), owner_id=owner)).id
     for number in range(ROUNDS):
@@ -108,8 +108,8 @@ async def _add_user(backend: Backend, email: str = "one@example.com") -> str:
     return (await backend.users.add(NewUser(email=email, hashed_password=HASH))).id
 
 
-def _only(expected: type[BackendError] | tuple[type[BackendError], ...], outcomes: Any) -> None:
-    """Raise what is no refusal of the expected kind."""
+def _raise_unexpected(expected: type[BackendError] | tuple[type[BackendError], ...], outcomes: Any) -> None:
+    """Raise an exception that is not one of the expected errors."""
     for outcome in outcomes:
         if isinstance(outcome, BaseException) and not isinstance(outcome, expected):
             raise outcome

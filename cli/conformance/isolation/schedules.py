@@ -1,4 +1,4 @@
-"""The anomalies in the server's own transactions: four schedules of two transactions."""
+"""Trials of the anomalies in the server's own transactions: four schedules of two transactions."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeAlias, cast
 
 from backends.scratch import Scratch, Transaction
-from cli.conformance.isolation.finding import NO_TRANSACTION, Seen
+from cli.conformance.isolation.finding import NO_TRANSACTION, TrialResult
 
 WAIT_SECONDS = 0.3
-"""A step that takes longer waits for the other transaction, which goes on meanwhile."""
+"""A step that takes longer is blocked by the other transaction, which continues."""
 END_SECONDS = 30
 
 Step: TypeAlias = Callable[[Transaction], Awaitable[None]]
@@ -18,7 +18,7 @@ Begin: TypeAlias = Callable[[], Awaitable[Transaction]]
 
 
 class Side:
-    """One of two transactions. Its steps follow each other; a step that waits lets the other side go on."""
+    """One of two transactions. Its steps run in order; a blocked step lets the other side continue."""
 
     def __init__(self, begin: Begin) -> None:
         self._begin = begin
@@ -28,7 +28,7 @@ class Side:
         self.refused: Exception | None = None
 
     async def step(self, work: Step) -> None:
-        """Do a step, unless the side was refused before; leave it behind if it waits."""
+        """Run a step, unless the side was refused before; return without waiting for a blocked step."""
         self._last = asyncio.create_task(self._after(self._last, work))
         done, _ = await asyncio.wait({self._last}, timeout=WAIT_SECONDS)
         self.waited = self.waited or not done
@@ -42,7 +42,7 @@ class Side:
             if self._transaction is None:
                 self._transaction = await self._begin()
             await work(self._transaction)
-        except Exception as exc:  # noqa: BLE001 - a driver's, of whichever kind: that is the finding
+        except Exception as exc:  # noqa: BLE001 - any driver's error is a refusal
             self.refused = exc
             if self._transaction is not None:
                 await self._transaction.roll_back()
@@ -56,7 +56,7 @@ class Side:
             self._last.result()
 
     async def close(self) -> None:
-        """Undo behind the last step what was not committed: an open transaction keeps its locks."""
+        """Roll back after the last step: an open transaction keeps its locks."""
         try:
             await self.end()
         finally:
@@ -65,11 +65,11 @@ class Side:
 
 
 Schedule: TypeAlias = Callable[[Side, Side, Begin], Coroutine[Any, Any, bool]]
-"""Returns whether the anomaly happened."""
+"""A schedule returns whether the anomaly happened."""
 
 
 async def lost_update(one: Side, two: Side, begin: Begin) -> bool:
-    """Both read 10 and write what they read and 1 more."""
+    """Both read 10 and write the value plus 1."""
     seen: dict[Side, int] = {}
 
     def read(side: Side) -> Step:
@@ -91,7 +91,7 @@ async def lost_update(one: Side, two: Side, begin: Begin) -> bool:
 
 
 async def write_skew(one: Side, two: Side, begin: Begin) -> bool:
-    """Each takes 15 from its own number if both together have 20, which leaves enough once."""
+    """Each takes 15 from its own number if the sum of both is enough; the sum of 20 is enough once."""
     funds: dict[Side, int] = {}
 
     def read(side: Side) -> Step:
@@ -116,7 +116,7 @@ async def write_skew(one: Side, two: Side, begin: Begin) -> bool:
 
 
 async def dirty_read(one: Side, two: Side, begin: Begin) -> bool:  # noqa: ARG001 - a schedule
-    """One writes 99 and takes it back; two reads in between."""
+    """One writes 99 and rolls back; two reads in between."""
     seen = []
 
     async def read(transaction: Transaction) -> None:
@@ -145,7 +145,7 @@ async def phantom(one: Side, two: Side, begin: Begin) -> bool:  # noqa: ARG001 -
 
 
 async def _commit(*sides: Side) -> None:
-    """Commit one after the other; wait for all."""
+    """Commit the sides in order, and wait for all."""
     for side in sides:
         await side.step(lambda transaction: transaction.commit())
     for side in sides:
@@ -160,13 +160,13 @@ async def _numbers(begin: Begin, *keys: int) -> list[int]:
         await transaction.roll_back()
 
 
-async def try_schedule(scratch: Scratch, schedule: Schedule) -> Seen:
-    """Run one schedule on two transactions; say what became of it."""
+async def try_schedule(scratch: Scratch, schedule: Schedule) -> TrialResult:
+    """Run one schedule on two transactions, and return its result."""
     first = await scratch.begin()
     if first is None:
         return None, NO_TRANSACTION
     await first.roll_back()
-    begin = cast("Begin", scratch.begin)  # what began one begins others
+    begin = cast("Begin", scratch.begin)  # it returned a transaction, so it does again
     await scratch.set_numbers({1: 10, 2: 10})
     one, two = Side(begin), Side(begin)
     try:
@@ -175,9 +175,9 @@ async def try_schedule(scratch: Scratch, schedule: Schedule) -> Seen:
         await asyncio.gather(one.close(), two.close())
     refused = [type(side.refused).__name__ for side in (one, two) if side.refused is not None]
     if has_happened:
-        return "possible", "it happened" + (f", though one was refused ({refused[0]})" if refused else "")
+        return "possible", "it happened" + (f", although one was refused ({refused[0]})" if refused else "")
     if refused:
         return "prevented", f"one transaction was refused ({refused[0]})"
     if one.waited or two.waited:
         return "prevented", "one transaction waited for the other"
-    return "prevented", "neither waited, and each saw what it should"
+    return "prevented", "neither waited, and both read correct values"

@@ -1,4 +1,4 @@
-"""Tries each anomaly in both."""
+"""The four anomalies, and their trials in the server's transactions and in EitherDB's methods."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from backends.capabilities import Capability
 from backends.protocols import Backend
 from backends.scratch import Scratch
-from cli.conformance.isolation.finding import NO_TRANSACTION, Finding, Seen
+from cli.conformance.isolation.finding import NO_TRANSACTION, Finding, TrialResult
 from cli.conformance.isolation.methods import (
     ROUNDS,
-    balances_while_money_moves,
-    owner_goes_while_money_comes,
-    statement_while_entries_come,
-    updates_of_one_version,
+    delete_owner_during_deposit,
+    read_balances_during_transfers,
+    read_statement_during_deposits,
+    update_one_version_twice,
 )
 from cli.conformance.isolation.schedules import (
     Schedule,
@@ -42,56 +42,56 @@ ANOMALIES = (
         "lost update",
         "Two read one row, both change it, and the first change is overwritten.",
         lost_update,
-        updates_of_one_version,
+        update_one_version_twice,
         f"of two changes of one version exactly one was made, {ROUNDS} times",
         needs=None,
     ),
     _Anomaly(
         "write skew",
-        "Two read the same rows, each changes another, and together they break what held for each.",
+        "Two read the same rows, each changes another row, and together they break an invariant.",
         write_skew,
-        owner_goes_while_money_comes,
+        delete_owner_during_deposit,
         f"an account went with its owner or took the money, never both, {ROUNDS} times",
     ),
     _Anomaly(
         "dirty read",
-        "One reads what another wrote and then takes back.",
+        "One reads a value that another wrote and then rolls back.",
         dirty_read,
-        balances_while_money_moves,
-        "the balances added up at every read, while transfers were made and refused",
+        read_balances_during_transfers,
+        "the sum of the balances was right at every read, during accepted and refused transfers",
     ),
     _Anomaly(
         "phantom",
-        "One reads twice by a condition, and the second time a row is there that another added.",
+        "One reads twice by a condition, and the second read has a row that another added.",
         phantom,
-        statement_while_entries_come,
-        f"a statement had the entries of its moment, whatever came later, {ROUNDS} times",
+        read_statement_during_deposits,
+        f"a statement had the entries of its snapshot and no later ones, {ROUNDS} times",
     ),
 )
 
 
-async def _try_methods(scratch: Scratch, backend: Backend, anomaly: _Anomaly) -> Seen:
+async def _try_methods(scratch: Scratch, backend: Backend, anomaly: _Anomaly) -> TrialResult:
     await scratch.clean()
     fault = await anomaly.in_eitherdb(backend)
     return ("possible", fault) if fault else ("prevented", anomaly.seen)
 
 
-async def _to_its_end(trial: Coroutine[Any, Any, Seen]) -> Seen:
+async def _catch_errors(trial: Coroutine[Any, Any, TrialResult]) -> TrialResult:
     try:
         return await trial
-    except Exception as exc:  # noqa: BLE001 - of a driver or a backend, of whichever kind
+    except Exception as exc:  # noqa: BLE001 - any error of a driver or a backend fails the trial
         return "failed", f"the trial ended with {type(exc).__name__}: {exc}"
 
 
 async def measure(scratch: Scratch, backend: Backend) -> list[Finding]:
-    """Try each anomaly on an empty, migrated scratch place and a backend that is open on it."""
+    """Try each anomaly on an empty, migrated scratch database and a backend that is open on it."""
     found = []
     for anomaly in ANOMALIES:
-        raw: Seen = None, NO_TRANSACTION
+        raw: TrialResult = None, NO_TRANSACTION
         if Capability.TRANSACTIONS in backend.capabilities:
-            raw = await _to_its_end(try_schedule(scratch, anomaly.schedule))
+            raw = await _catch_errors(try_schedule(scratch, anomaly.schedule))
         if anomaly.needs is None or anomaly.needs in backend.capabilities:
-            ours = await _to_its_end(_try_methods(scratch, backend, anomaly))
+            ours = await _catch_errors(_try_methods(scratch, backend, anomaly))
         else:
             ours = None, f"refused: the capability {anomaly.needs} is absent"
         found.append(Finding(anomaly.name, anomaly.means, *raw, *ours))
