@@ -1,7 +1,7 @@
-"""What is stored, row by row: is it what the contract can serve?
+"""Validation of stored rows against the contract, for `eitherdb check --rows`.
 
-`stored` has what a backend reads for it, `rules` what is asked of one row, `ledger` what is asked of an
-account and its entries; `walk` and `ledger_walk` ask it of all. None of them knows a backend.
+`stored` defines the rows that a backend reads. `rules` validates one row, `ledger` an account with its
+entries. `walk` and `ledger_walk` validate the whole database. All modules are independent of backends.
 """
 
 from backends.rows.stored import KINDS, Fields, Place, Problem, RowKind, StoredRow, shown

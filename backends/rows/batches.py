@@ -1,4 +1,4 @@
-"""All rows of a kind, in batches: each begins where the one before ended."""
+"""Iteration over all rows of a kind in batches, by keyset pagination."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from backends.protocols import Backend
 from backends.rows.stored import Fields, Place, RowKind, StoredRow
 
 BATCH = 1000
-"""How many rows are read at once."""
+"""The number of rows per batch."""
 
 
 async def read_batches(
     backend: Backend, kind: RowKind, by: Sequence[str] = (), *, start: Place | None = None
 ) -> AsyncIterator[list[StoredRow]]:
-    """Read all rows in the order of these fields, from a place on; by default in the key's."""
-    seen: list[Fields] = []  # those at `start`, with which the next batch begins
+    """Read all rows from `start`, ordered by these fields or by the primary key."""
+    seen: list[Fields] = []  # the rows at `start`, which the next batch contains again
     while True:
         wanted = BATCH + len(seen)
         found = await backend.read_rows(kind, by=by, start=start, limit=wanted)

@@ -1,4 +1,4 @@
-"""Does the ledger add up? An account's entries lead from nothing to its balance, without a gap."""
+"""Consistency of the ledger: an account's entries lead from 0 to its balance, without a gap."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Side = Literal["from", "to"]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A row that is wrong next to others."""
+    """A row that violates a rule."""
 
     kind: RowKind
     id: str
@@ -23,10 +23,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What an entry did to one of its accounts.
+    """One side of an entry.
 
     Attributes:
-        place: Of the account.
+        place: The place of the account.
     """
 
     place: Place
@@ -40,7 +40,7 @@ class Step:
 
     @classmethod
     def of(cls, row: StoredRow, side: Side) -> Step | None:
-        """Return one side of an entry; None if it is not a valid one, of which other rules tell."""
+        """Return one side of an entry, or None if it is invalid; other rules report that."""
         fields = row.fields
         ids = [fields.get(name) for name in ("id", f"{side}_account_id", f"{side}_owner_id")]
         numbers = [
@@ -62,8 +62,8 @@ class Chain:
 
     Attributes:
         account_id: The account.
-        account: As it is stored; None if it is not there, because it was deleted.
-        faults: What is wrong.
+        account: The stored row; None if the account was deleted.
+        faults: The violations.
     """
 
     account_id: str
@@ -73,7 +73,7 @@ class Chain:
     _balance: int = 0
 
     def add(self, step: Step) -> None:
-        """Add the next entry. Those that came after the account was read are not looked at."""
+        """Add the next entry. Entries newer than the row of the account are ignored."""
         if self._known("version") is not None and step.version > self._known("version", 0):
             return
         if step.version <= self._version:
@@ -89,7 +89,7 @@ class Chain:
         self._version, self._balance = step.version, step.balance_minor
 
     def finish(self) -> list[Fault]:
-        """Compare the last entry with the account; return all faults."""
+        """Compare the last entry with the account; return all violations."""
         if self.account is None:
             if self._balance:
                 self._blame_account(

@@ -1,4 +1,4 @@
-"""Walks all accounts together with their entries, each in the order of the accounts' ids."""
+"""Validation of the whole ledger, by a merge join of accounts and entries on the account id."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _SIDES: tuple[Side, ...] = ("from", "to")
 
 
 class _Ahead(Generic[T]):
-    """What comes next in a row of batches."""
+    """A look-ahead buffer over batches."""
 
     def __init__(self, batches: AsyncIterator[list[T]]) -> None:
         self._batches = batches
         self.items: deque[T] = deque()
 
     async def fill(self) -> None:
-        """See to it that there is an item, unless none is left."""
+        """Fetch the next batch if the buffer is empty."""
         while not self.items:
             batch = await anext(self._batches, None)
             if batch is None:
@@ -35,18 +35,18 @@ class _Ahead(Generic[T]):
 
 
 class LedgerWalk:
-    """Follows each account's entries, and says where they do not add up."""
+    """Validates the entries of each account."""
 
     def __init__(self, backend: Backend, *, on_progress: Callable[[int], None]) -> None:
-        """Prepare it; `on_progress` is told how many more entries were read, of each of their two sides."""
+        """Call `on_progress` with the number of entries per batch; each entry is read for both sides."""
         self._backend = backend
         self._on_progress = on_progress
 
     async def faults(self, *, second_look_seconds: float) -> AsyncIterator[Fault]:
-        """Give what is wrong with the ledger.
+        """Yield the violations of the ledger.
 
-        Accounts and entries are not of one moment. So an account that seems to be wrong is read again, and
-        its entries after it: those that come later have versions that the account had not yet.
+        Accounts and entries are not read from one snapshot. So a suspicious account is read again, and its
+        entries after it. Entries that are added in between have versions above the account's.
         """
         accounts = _Ahead(self._accounts())
         sides = [_Ahead(self._steps(side)) for side in _SIDES]
@@ -74,7 +74,7 @@ class LedgerWalk:
                         yield fault
 
     async def _look_again(self, account_id: str, place: Place) -> list[Fault]:
-        """Read an account and then its entries; say what is wrong now."""
+        """Read an account and then its entries again; return the current violations."""
         rows = await self._backend.read_rows("accounts", by=(), start=place, limit=1)
         stored = [row.fields for row in rows if row.fields.get("id") == account_id]
         sides = [_Ahead(self._steps(side, start=(*place, 0))) for side in _SIDES]
@@ -90,7 +90,7 @@ class LedgerWalk:
             yield [row for row in rows if isinstance(row.fields.get("id"), str) and is_id(row.fields["id"])]
 
     async def _steps(self, side: Side, *, start: Place | None = None) -> AsyncIterator[list[Step]]:
-        """Read one side of all entries, in the order of accounts and versions."""
+        """Read one side of all entries, ordered by account and version."""
         by = (f"{side}_account_id", f"{side}_version")
         async for rows in read_batches(self._backend, "transfers", by, start=start):
             self._on_progress(len(rows))
@@ -99,7 +99,7 @@ class LedgerWalk:
 
 
 async def _next_step(sides: list[_Ahead[Step]], account_id: str) -> Step | None:
-    """Take the entry of the account with the lowest version, from either side."""
+    """Remove and return the account's entry with the lowest version, from either side."""
     best: _Ahead[Step] | None = None
     for side in sides:
         if not side.items:

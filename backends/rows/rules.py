@@ -1,4 +1,4 @@
-"""What a row must be so that the contract can serve it: the domain's own types, taken strictly."""
+"""The rules for one stored row: the types of the domain models, validated strictly."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from backends.models import (
 from backends.models.text import EMAIL_MAX_LENGTH, storable
 from backends.rows.stored import Fields, Problem, RowKind
 
-# What `argon2` and `bcrypt` write, whatever the parameters.
+# The formats of `argon2` and `bcrypt`, with any parameters.
 _HASH = re.compile(
     r"\$argon2(id|i|d)\$(v=\d+\$)?m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"
     r"|\$2[abxy]\$\d\d\$[./A-Za-z0-9]{53}"
@@ -186,7 +186,7 @@ STORED_MODELS: dict[RowKind, type[_Row]] = {
 
 
 def find_problems(kind: RowKind, fields: Fields) -> list[Problem]:
-    """Say what is wrong with a row by itself, in the order of its fields; nothing if it can be served."""
+    """Return the violations of a single row, in the order of its fields; empty if the row is valid."""
     found: dict[str, Problem] = {}
     try:
         STORED_MODELS[kind].__pydantic_validator__.validate_python(fields)
@@ -195,7 +195,7 @@ def find_problems(kind: RowKind, fields: Fields) -> list[Problem]:
             name = str(error["loc"][0])
             found.setdefault(name, Problem(name, _in_words(error["type"], error["msg"])))
     if between := _BETWEEN_FIELDS.get(kind):
-        # Fields that are no valid values by themselves can't be compared.
+        # Invalid fields can't be compared.
         with suppress(KeyError, TypeError):
             for problem in between(fields):
                 found.setdefault(problem.field, problem)
@@ -203,7 +203,7 @@ def find_problems(kind: RowKind, fields: Fields) -> list[Problem]:
 
 
 def _in_words(error_type: str, message: str) -> str:
-    """Return a message of pydantic so that it follows the name of a field."""
+    """Rephrase a message of pydantic so that it can follow the name of a field."""
     if error_type == "missing":
         return "is missing"
     words = re.sub(r"^(Input|String|Value|Currency|Integer) should", "should", message)
@@ -211,7 +211,7 @@ def _in_words(error_type: str, message: str) -> str:
 
 
 def _of_item(fields: Fields) -> list[Problem]:
-    """Compare what is searched with what it is made of."""
+    """Compare the folded columns with their sources."""
     return [
         Problem(f"{name}_folded", f"is not the search form of the {name}")
         for name in ("title", "description")
@@ -220,7 +220,7 @@ def _of_item(fields: Fields) -> list[Problem]:
 
 
 def _of_transfer(fields: Fields) -> list[Problem]:
-    """Look for sides that are there by half, and for two that are one account."""
+    """Find incomplete sides, and entries whose two accounts are the same."""
     problems = []
     sides = {side: [fields[f"{side}_{name}"] for name in SIDE_FIELDS] for side in ("from", "to")}
     for side, values in sides.items():

@@ -11,30 +11,30 @@ RowKind: TypeAlias = Literal["users", "items", "accounts", "transfers", "idempot
 KINDS: tuple[RowKind, ...] = get_args(RowKind)
 
 Fields: TypeAlias = Mapping[str, Any]
-"""What a row has, by the names of the fields of `backends.models`; those of an entry's sides are flat.
+"""The values of a row, by the field names of `backends.models`. The sides of an entry are flat fields.
 
-An id is 24 hex digits, a time is aware, and a field that is not there is absent. A value that is stored in
-another type is given as the driver returns it.
+Ids are 24 hex digits and times are aware. Missing fields are absent. A value of an unexpected type is left
+as the driver returns it.
 """
 
 Place: TypeAlias = tuple[Any, ...]
-"""The values of the fields that a walk is ordered by, in whatever form the backend compares."""
+"""The values of the sort key, in a form that is specific to the backend."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a row.
+    """A violation of a rule.
 
     Attributes:
-        field: The field that is at fault.
-        what: Says it, after the name of the field: `is missing`, `should be a valid string`.
+        field: The invalid field.
+        what: The description, which follows the field's name: `is missing`, `should be a valid string`.
     """
 
     field: str
     what: str
 
     def __str__(self) -> str:
-        """Say all of it."""
+        """Return the message."""
         return f'field "{self.field}" {self.what}'
 
 
@@ -44,8 +44,8 @@ class StoredRow:
 
     Attributes:
         fields: See `Fields`.
-        place: Where it stands in the order in which it was read.
-        problems: What only its backend can tell.
+        place: The position in the order in which the rows are read.
+        problems: Violations that only the backend can find.
     """
 
     fields: Fields
@@ -54,7 +54,7 @@ class StoredRow:
 
 
 def identity_of(kind: RowKind, fields: Fields) -> str:
-    """Return what names the row to an operator: its id, or its key."""
+    """Return the id or key that identifies the row to an operator."""
     if kind == "counters":
         return shown(fields.get("key"))
     if kind == "idempotency_keys":
@@ -63,6 +63,6 @@ def identity_of(kind: RowKind, fields: Fields) -> str:
 
 
 def shown(value: Any, *, length: int = 60) -> str:
-    """Return a value as a message has it: short, and in characters that every terminal can write."""
+    """Return a value as text for a message: short and in printable ASCII."""
     text = value if isinstance(value, str) and value.isascii() and value.isprintable() else ascii(value)
     return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -1,4 +1,4 @@
-"""Names the row that a repository can't read."""
+"""Errors about rows that a repository can't read."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from backends.rows.stored import Fields, Problem, RowKind, identity_of
 
 
 def unreadable(kind: RowKind, fields: Fields, *, only: str | None = None) -> UnreadableRow:
-    """Return the error that names the row and the first thing that is wrong with it.
+    """Return the error that names the row and its first violation.
 
     Args:
-        kind: What is stored in it.
-        fields: What it has.
-        only: The field that is known to be at fault.
+        kind: The kind of the row.
+        fields: The values of the row.
+        only: The field that can't be read, if known.
     """
-    from backends.rows.rules import find_problems  # noqa: PLC0415 - needed on the way to an error only
+    from backends.rows.rules import find_problems  # noqa: PLC0415 - needed for errors only
 
     problems = [each for each in find_problems(kind, fields) if only in {None, each.field}]
     if not problems and only is not None:
@@ -24,7 +24,7 @@ def unreadable(kind: RowKind, fields: Fields, *, only: str | None = None) -> Unr
 
 
 def unreadable_record(record: Record, *, field: str) -> UnreadableRow:
-    """Return the error that names the row of a record, of which this field can't be shown."""
+    """Return the error about a record whose field `field` can't be serialised."""
     return unreadable(_KINDS[type(record)], record.fields(), only=field)
 
 

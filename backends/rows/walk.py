@@ -1,8 +1,8 @@
-"""Walks every row of a database, in batches, and says which the contract could not serve.
+"""Validation of every row of a database, in batches.
 
-The memory that it takes does not depend on the number of rows: a batch, and what was found, up to a bound.
-The database may be in use. What looks wrong is read again before it is told, because a row may have been
-changed or deleted between two reads; what is wrong twice is wrong.
+Memory use does not depend on the number of rows: it is one batch plus a bounded number of violations. The
+database may be in use, so a row may change or disappear between two reads. A violation is reported only
+if a second read confirms it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from backends.rows.rules import find_problems
 from backends.rows.stored import KINDS, Fields, Problem, RowKind, StoredRow, identity_of
 
 KEPT_IDS = 100_000
-"""How many ids are remembered as those of rows that exist."""
+"""The maximum number of cached ids of existing rows."""
 
 SECOND_LOOK_SECONDS = 0.5
-"""How long to wait before what looks wrong is read again: longer than a change of several rows takes."""
+"""The pause before the second read: longer than a change of several rows takes."""
 
-# What no two rows share.
+# The unique keys.
 UNIQUE: dict[RowKind, tuple[str, ...]] = {
     "users": ("email",),
     "transfers": ("ordered_by", "idempotency_key"),
@@ -40,7 +40,7 @@ Phase: TypeAlias = RowKind | Literal["duplicates", "ledger"]
 
 @dataclass(frozen=True, slots=True)
 class _Reference:
-    """A field that names a row of another kind."""
+    """A reference to a row of another kind."""
 
     field: str
     kind: RowKind
@@ -49,13 +49,13 @@ class _Reference:
 
 @dataclass(slots=True)
 class RowReport:
-    """What was found.
+    """The result of a validation.
 
     Attributes:
-        limit: How many faults of a kind are kept.
-        rows: How many rows there are of each kind.
-        faulty: How many faults of each kind.
-        faults: The first of each kind.
+        limit: The maximum number of listed violations of each kind.
+        rows: The number of rows of each kind.
+        faulty: The number of violations of each kind.
+        faults: The first violations of each kind.
     """
 
     limit: int
@@ -64,14 +64,14 @@ class RowReport:
     faults: list[Fault] = field(default_factory=list)
 
     def add(self, fault: Fault) -> None:
-        """Count a fault, and keep it if there are few of its kind."""
+        """Count a violation, and list it up to the limit."""
         self.faulty[fault.kind] += 1
         if self.faulty[fault.kind] <= self.limit:
             self.faults.append(fault)
 
 
 class RowWalk:
-    """One walk through a database."""
+    """One validation of a database."""
 
     def __init__(
         self,
@@ -80,12 +80,12 @@ class RowWalk:
         limit: int = 20,
         on_progress: Callable[[Phase, int], None] = lambda _phase, _rows: None,
     ) -> None:
-        """Prepare it.
+        """Validate this database.
 
         Args:
             backend: The database.
-            limit: How many faults of each kind are kept.
-            on_progress: Is told how many more rows were read, and for what.
+            limit: The maximum number of listed violations of each kind.
+            on_progress: Called with the phase and the number of rows of each batch.
         """
         self._backend = backend
         self._report = RowReport(limit)
@@ -93,7 +93,7 @@ class RowWalk:
         self._existing: dict[RowKind, set[str]] = {"users": set(), "transfers": set()}
 
     async def run(self) -> RowReport:
-        """Walk; return what was found."""
+        """Validate all rows; return the report."""
         for kind in KINDS:
             await self._walk(kind)
         for kind, by in UNIQUE.items():
@@ -104,7 +104,7 @@ class RowWalk:
         return self._report
 
     async def _walk(self, kind: RowKind) -> None:
-        """Look at each row by itself, and at what it refers to."""
+        """Validate each row and its references."""
         async for rows in read_batches(self._backend, kind):
             self._report.rows[kind] += len(rows)
             self._on_progress(kind, len(rows))
@@ -115,9 +115,9 @@ class RowWalk:
                         self._report.add(fault)
 
     async def _look_again(self, kind: RowKind, rows: Sequence[StoredRow]) -> list[Fault]:
-        """Read a batch again; say what is wrong now."""
+        """Read a batch again; return the current violations."""
         await asyncio.sleep(SECOND_LOOK_SECONDS)
-        # Some more, because rows may have been added in between.
+        # A larger batch, because rows may have been added in between.
         found = await self._backend.read_rows(kind, by=(), start=rows[0].place, limit=len(rows) + BATCH)
         return await self._examine(kind, found)
 
@@ -138,7 +138,7 @@ class RowWalk:
         return faults
 
     async def _missing(self, wanted: Collection[tuple[RowKind, str]]) -> set[tuple[RowKind, str]]:
-        """Return those of these rows that are not there; the look-ups share commands."""
+        """Return the rows that don't exist. A DataLoader batches the look-ups."""
         unknown = [(kind, id_) for kind, id_ in wanted if id_ not in self._existing[kind]]
         exist = await asyncio.gather(*(self._exists(kind, id_) for kind, id_ in unknown))
         missing = set()
@@ -163,7 +163,7 @@ class RowWalk:
         return True
 
     async def _find_duplicates(self, kind: RowKind, by: tuple[str, ...]) -> None:
-        """Tell of rows that share what is unique: they stand next to each other in that order."""
+        """Report duplicates of a unique key, which are neighbours in the order of the key."""
         before: StoredRow | None = None
         async for rows in read_batches(self._backend, kind, by):
             self._on_progress("duplicates", len(rows))
@@ -178,7 +178,7 @@ def _fault(kind: RowKind, fields: Fields, problem: Problem) -> Fault:
 
 
 def _reference_of(kind: RowKind, fields: Fields) -> _Reference | None:
-    """Return what the row refers to, as far as that can be read."""
+    """Return the reference of a row, or None if it has none or it can't be read."""
     name, target = "owner_id", fields.get("owner_id")
     to: RowKind = "users"
     if kind == "idempotency_keys":

@@ -1,4 +1,4 @@
-"""Accounts in SQL; `backends.sql.transfers` has the half that moves money."""
+"""The account repository in SQL; `backends.sql.transfers` has the methods that move money."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class SqlAccountRepository(SqlLedger):
     async def add(
         self, new: NewAccount, *, owner_id: str, idempotency: Idempotency | None = None
     ) -> Account:
-        """See the protocol: one statement, with a key a transaction."""
+        """See the protocol. One statement; with an idempotency key, one transaction."""
         account = Account(
             id=self._id_source(),
             owner_id=owner_id,
@@ -85,7 +85,7 @@ class SqlAccountRepository(SqlLedger):
             raise AlreadyExists("account", "id") from violation
 
     async def _add_once(self, account: Account, idempotency: Idempotency) -> Account:
-        """Add the account and keep that under the key; or return what was kept."""
+        """Add the account and store the outcome under the key, or return the stored outcome."""
         owner_id = account.owner_id
 
         def steps() -> Steps[None]:
@@ -98,7 +98,7 @@ class SqlAccountRepository(SqlLedger):
             outcome = await self._find_outcome(owner_id, idempotency)
             if outcome is None:
                 raise
-            return cast("Account", outcome)  # a fingerprint is of one kind of call
+            return cast("Account", outcome)  # a fingerprint belongs to one kind of call
         return account
 
     async def get(self, id: str, *, owner_id: str | None = None) -> Account:

@@ -1,4 +1,4 @@
-"""Opens PostgreSQL or SQLite: connections, probe, repositories."""
+"""The backend for PostgreSQL and SQLite: connections and repositories."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class SqlBackend:
         clock: Clock,
         id_source: IdSource,
     ) -> None:
-        """Take over the connections: `close` closes them."""
+        """Take ownership of the connections; `close` closes them."""
         self._connections = connections
         self._on_sqlite = settings.db_backend == "sqlite"
         self.server = server
@@ -84,7 +84,7 @@ class SqlBackend:
         return await read_rows(self._connections, kind, by=by, start=start, limit=limit)
 
     async def check_schema(self) -> None:
-        """See the protocol. The revision is the one that Alembic records."""
+        """See the protocol. Alembic records the revision."""
         rows = await self._connections.query(catalog_query(on_sqlite=self._on_sqlite))
         revisions = await self._connections.query(READ_REVISIONS) if has_revisions(rows) else []
         found = occupancy(rows, revisions, on_sqlite=self._on_sqlite)
@@ -116,12 +116,12 @@ async def open_backend(settings: Settings, *, clock: Clock, id_source: IdSource)
 
 
 def _connections(settings: Settings) -> Connections:
-    """Return the connections that the settings name; none of them is made yet.
+    """Return the unopened connections for the settings.
 
-    The drivers are imported here: each is of use to one kind of database only.
+    Only the driver of the configured database is imported.
 
     Raises:
-        BackendError: The URL can't be used.
+        BackendError: The URL is invalid.
     """
     if settings.db_backend == "sqlite":
         from backends.sql.sqlite import SqliteConnections  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""What the repositories use of a database: a statement in, its rows out; or several, as a transaction."""
+"""The interface between repositories and drivers: statements and transactions on pooled connections."""
 
 from __future__ import annotations
 
@@ -18,41 +18,40 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Steps: TypeAlias = Generator[tuple[Statement, Values], list[Row], T]
-"""A transaction's work: yields a statement with its values, gets its rows, and returns its result.
+"""The steps of a transaction: yields statements with values, receives their rows, returns the result.
 
-A generator, because it runs on an asyncio driver as well as in a thread, and does not know in which.
+It is a generator, so that the same code runs on an asyncio driver and in a thread.
 """
 
 KEPT_STATEMENTS = 2000
-"""How many compiled statements are kept: more than the repositories have."""
+"""The size of the cache of compiled statements: more than the repositories have."""
 
 
 class Connections(ABC):
-    """Runs statements on pooled connections, each in a transaction of its own or several in one.
+    """Runs single statements and transactions on pooled connections.
 
-    A connection is taken only for the statement or the transaction. Waiters are served in the order in
-    which they came.
+    A connection is held only for one statement or transaction. Waiters are served in FIFO order.
     """
 
     asks_a_server: bool
-    """Whether a statement is a round trip, which several look-ups had better share."""
+    """Whether a statement is a round trip, so that look-ups should be batched."""
 
     writes_in_queries: bool
-    """Whether a statement may change one table by what it changed in another (`WITH … AS (UPDATE …)`)."""
+    """Whether one statement can change several tables (`WITH … AS (UPDATE …)`)."""
 
     def __init__(self, dialect: Dialect, *, retry_deadline_seconds: float) -> None:
-        """Connect when there is something to run.
+        """Connect on first use.
 
         Args:
-            dialect: What statements are compiled for.
-            retry_deadline_seconds: How long a write that collides may be retried.
+            dialect: The dialect that statements are compiled for.
+            retry_deadline_seconds: The time limit for retries of colliding writes.
         """
         self._dialect = dialect
         self._retry_deadline_seconds = retry_deadline_seconds
         self._compile_for(None)
 
     def _compile_for(self, schema: str | None) -> None:
-        """Compile statements with tables of this schema; None for the one that the session works in."""
+        """Qualify tables with this schema; None leaves them to the session's search path."""
         self._compiled: Callable[[Statement], Compiled] = lru_cache(KEPT_STATEMENTS)(
             partial(Compiled, dialect=self._dialect, schema=schema)
         )
@@ -61,63 +60,63 @@ class Connections(ABC):
         """Run a statement once; return its rows.
 
         Args:
-            statement: One that is built once and kept, and so is what it compiles to.
-            values: Its parameters.
+            statement: The statement. The same object must be reused, because its compilation is cached.
+            values: The parameters.
 
         Raises:
-            ConstraintViolation: For the repository to translate.
+            ConstraintViolation: A constraint was violated; the repository translates the error.
         """
         compiled = self._compiled(statement)
         arguments = compiled.arguments(values)
         return compiled.rows(await self._fetch(compiled.sql, arguments))
 
     async def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """Run a query in the words of the database, without parameters; return its rows."""
+        """Run a raw SQL query without parameters; return its rows."""
         return [tuple(row) for row in await self._fetch(sql, [])]
 
     async def look_up(self, statement: Statement, values: Values) -> list[Row]:
-        """Run a query that finds what it returns, a row or none, by a unique key."""
+        """Run a query that finds at most one row by a unique key."""
         return await self.run(statement, values)
 
     async def write(self, statement: Statement, values: Values) -> list[Row]:
-        """Run a statement that changes rows, again where it collided; return what its RETURNING gives.
+        """Run a statement that changes rows, with retries on conflicts; return the rows of RETURNING.
 
         Raises:
-            ConstraintViolation: For the repository to translate.
+            ConstraintViolation: A constraint was violated; the repository translates the error.
         """
         return await retry_conflicts(
             lambda: self.run(statement, values), deadline_seconds=self._retry_deadline_seconds
         )
 
     async def transact(self, steps: Callable[[], Steps[T]]) -> T:
-        """Run the steps in a transaction; commit what they did, or roll it back if they raise.
+        """Run the steps in a transaction, without retries; roll back if they raise an error.
 
-        Once, and to its end even if the caller is cancelled: a connection never goes back to the pool in
-        the middle of a transaction.
+        The transaction runs to completion even if the caller is cancelled. So a connection never returns to
+        the pool in the middle of a transaction.
 
         Raises:
-            ConstraintViolation: For the repository to translate.
-            Conflict: It collided with another and was rolled back.
-            ConnectionLost: It may have been committed.
+            ConstraintViolation: A constraint was violated; the repository translates the error.
+            Conflict: The transaction collided with another and was rolled back.
+            ConnectionLost: The transaction may have been committed.
         """
         return await self._transact(steps)
 
     @property
     @abstractmethod
     def in_use(self) -> int:
-        """How many connections are taken from the pool."""
+        """The number of connections in use."""
 
     @abstractmethod
     async def open(self) -> str:
-        """Make the first connection; return the version of the server.
+        """Open the first connection; return the version of the server.
 
         Raises:
-            BackendError: With the driver's own words.
+            BackendError: The connection failed; the message contains the driver's.
         """
 
     @abstractmethod
     async def unmet(self, purpose: Purpose) -> list[UnmetRequirement]:
-        """Return which requirements the database doesn't meet."""
+        """Return the requirements that the database does not meet."""
 
     @abstractmethod
     async def close(self) -> None:
@@ -125,7 +124,7 @@ class Connections(ABC):
 
     @abstractmethod
     async def _fetch(self, sql: str, arguments: list[Any]) -> Iterable[Iterable[Any]]:
-        """Run one statement as a transaction of its own; return its rows, of the driver's kind."""
+        """Run one statement in its own transaction; return the driver's rows."""
 
     @abstractmethod
     async def _transact(self, steps: Callable[[], Steps[T]]) -> T:

@@ -1,4 +1,4 @@
-"""Counters in SQL."""
+"""The counter repository in SQL."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _SWEEP = delete(COUNTERS).where(COUNTERS.c.ends_at <= bindparam("ended_by"))
 
 
 def _add(*, on_sqlite: bool) -> Statement:
-    """Return the upsert: SQLAlchemy has one a dialect, with the same methods."""
-    # Only the one that is used, because each takes a while to import.
+    """Return the upsert. SQLAlchemy has one per dialect, with the same methods."""
+    # Only the dialect in use is imported, because imports are slow.
     dialect = import_module(f"sqlalchemy.dialects.{'sqlite' if on_sqlite else 'postgresql'}")
     new: sqlite.Insert = dialect.insert(COUNTERS)
     has_ended = COUNTERS.c.ends_at <= bindparam("now")
@@ -50,7 +50,7 @@ def _add(*, on_sqlite: bool) -> Statement:
 
 
 class SqlCounterRepository:
-    """`backends.protocols.CounterRepository`: one upsert an addition."""
+    """`backends.protocols.CounterRepository`. Each addition is one upsert."""
 
     def __init__(self, connections: Connections, *, on_sqlite: bool, clock: Clock) -> None:
         """Use these connections and this clock."""
@@ -78,7 +78,7 @@ class SqlCounterRepository:
         await self._connections.write(_DELETE, {"of_key": key})
 
     async def _sweep(self, now: datetime) -> None:
-        """Remove the counters that ended long ago, now and then: no instance reads them any more."""
+        """Periodically delete counters that expired more than `CLOCK_TOLERANCE` ago."""
         if self._sweep_at is not None and self._sweep_at - COUNTER_SWEEP_INTERVAL <= now < self._sweep_at:
             return
         self._sweep_at = now + COUNTER_SWEEP_INTERVAL

@@ -1,4 +1,4 @@
-"""What is peculiar to each dialect when it is connected to; repositories and migrations both start here."""
+"""Set-up of connections per dialect, for repositories and migrations."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgres": "postgresql+asyncpg"}
 
 
 def dialect(settings: Settings) -> Dialect:
-    """Return what statements are compiled for."""
+    """Return the SQLAlchemy dialect for the configured database."""
     return make_url(f"{_DRIVERS[settings.db_backend]}://").get_dialect()()
 
 
 def create_engine(settings: Settings) -> AsyncEngine:
-    """Make the engine that migrations run on: Alembic works on SQLAlchemy's connections.
+    """Create the engine for migrations, because Alembic needs SQLAlchemy's connections.
 
-    Every statement is its own transaction, unless one is begun. A command has no time limit; and SQLite
-    has no foreign keys, because a migration that rebuilds a table drops the old one, which would cascade.
+    Connections are in autocommit mode. Commands have no timeout. SQLite's foreign keys are off, because a
+    migration that rebuilds a table drops the old one, and that would cascade.
 
     Raises:
-        BackendError: The URL can't be used.
+        BackendError: The URL is invalid.
     """
-    # Imports SQLAlchemy's ORM, which a service that runs no migration can do without.
+    # This imports SQLAlchemy's ORM, which the service does not need.
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
 
     options: dict[str, Any] = {
@@ -64,12 +64,12 @@ def create_engine(settings: Settings) -> AsyncEngine:
             engine.sync_engine, "connect", lambda connection, _: set_pragmas(connection, foreign_keys=False)
         )
         return engine
-    # Its driver is of no use to SQLite.
-    from backends.sql.postgres import connect_without_state  # noqa: PLC0415
+    # SQLite does not need asyncpg.
+    from backends.sql.postgres_connect import connect_without_state  # noqa: PLC0415
     from backends.sql.postgres_pooler import SET_LOCAL, search_path_of  # noqa: PLC0415
 
     postgres = postgres_options(settings, command_timeout=False)
-    # No statement has a name: behind a connection pooler the next client may get the session with it.
+    # Statements are unnamed: behind a connection pooler, the next client may get a session with named ones.
     postgres.arguments[STATEMENTS] = 0
     connect_args = {
         "async_creator_fn": partial(connect_without_state, postgres),
@@ -87,9 +87,10 @@ def create_engine(settings: Settings) -> AsyncEngine:
 
 
 async def first_connection(connect: Callable[[], Awaitable[T]], *, timeout_seconds: float) -> T:
-    """Connect, and wait for a lock where SQLite itself does not: when it changes a new file to WAL.
+    """Connect, and retry while the file is locked.
 
-    Two instances that start on one new file meet there. Later connections find it changed.
+    SQLite does not wait for the lock when it switches a new file to WAL. Two instances that start on one
+    new file may collide there. Later connections find the file in WAL mode.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_seconds
@@ -104,10 +105,12 @@ async def first_connection(connect: Callable[[], Awaitable[T]], *, timeout_secon
 
 
 def make_folder(options: SqliteOptions) -> None:
-    """Make the last folder of the path, as the default's `.data`: a longer way is likely a slip.
+    """Create the parent folder of the file, such as the default's `.data`, but no further ancestors.
+
+    A path with several missing folders is probably a mistake.
 
     Raises:
-        BackendError: It can't be made.
+        BackendError: The folder can't be created.
     """
     if options.must_exist:
         return
@@ -118,23 +121,23 @@ def make_folder(options: SqliteOptions) -> None:
 
 
 def set_pragmas(connection: DBAPIConnection | sqlite3.Connection, *, foreign_keys: bool) -> None:
-    """Give a new SQLite connection what PostgreSQL has by itself."""
+    """Configure a new SQLite connection for durability, concurrency and foreign keys."""
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode")
     if cursor.fetchall() != [("wal",)] and not belongs_to_another(cursor):
-        # Readers don't block the writer, and the writer doesn't block them.
+        # In WAL mode, readers and the writer don't block each other.
         cursor.execute("PRAGMA journal_mode=WAL")
-    # A commit that was answered survives a power cut; NORMAL would lose the last ones in WAL mode.
+    # A confirmed commit survives a power failure. In WAL mode, NORMAL could lose the last commits.
     cursor.execute("PRAGMA synchronous=FULL")
-    # An eighth of the default: a connection of each thread has a cache of its own, besides the system's,
-    # which is emptied whenever another one has written.
+    # An eighth of the default. Each connection has its own cache besides the operating system's, and it is
+    # invalidated whenever another connection writes.
     cursor.execute("PRAGMA cache_size=-250")
     cursor.execute(f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}")
     cursor.close()
 
 
 def belongs_to_another(cursor: DBAPICursor | sqlite3.Cursor) -> bool:
-    """Tell whether the file is another application's, whose journal mode is kept: it is in the file."""
+    """Return whether the file belongs to another application. Its journal mode, which persists, is kept."""
     cursor.execute("SELECT count(*) FROM sqlite_master")
     ((count,),) = cursor.fetchall()
     if not count:

@@ -1,7 +1,7 @@
-"""The one way from what asyncpg, sqlite3 and SQLAlchemy raise to `backends.errors`.
+"""Translation of the errors of asyncpg, sqlite3 and SQLAlchemy to `backends.errors`.
 
-Errors are classified by code, never by message text: `postgres_failures` and `sqlite_failures` have the
-tables, and the words for an operator.
+Errors are classified by code, never by message text. `postgres_failures` and `sqlite_failures` have the
+tables with the messages for operators.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from backends.sql import postgres_failures, sqlite_failures
 Constraint = Literal["primary_key", "unique", "foreign_key", "check"]
 
 CONSTRAINT_CODES: dict[str, Constraint] = {
-    # PostgreSQL. A primary key is told from another unique constraint by its name, below.
+    # PostgreSQL. Primary keys are distinguished from other unique constraints by name, below.
     "23505": "unique",  # unique_violation
     "23503": "foreign_key",  # foreign_key_violation
     "23514": "check",  # check_violation
@@ -32,11 +32,11 @@ CONSTRAINT_CODES: dict[str, Constraint] = {
 }
 
 _CLOSED = "08003"
-"""connection_does_not_exist: asyncpg's own, whose cause is what the server said before it hung up."""
+"""connection_does_not_exist: asyncpg's own error. Its cause is the server's last message."""
 
 
 class ConstraintViolation(Exception):
-    """A constraint refused a write; the repository, which knows the values, says what it means."""
+    """A write violated a constraint. The repository translates it to a domain error."""
 
     def __init__(self, kind: Constraint) -> None:
         super().__init__(kind)
@@ -45,9 +45,9 @@ class ConstraintViolation(Exception):
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn every failure of a driver into `ConstraintViolation` or one of `backends.errors`.
+    """Translate errors of the driver, and SQLAlchemy's in migrations.
 
-    The driver's own errors, and what SQLAlchemy makes of them where it runs a migration.
+    The results are `ConstraintViolation` and the errors of `backends.errors`.
     """
     try:
         yield
@@ -57,7 +57,7 @@ def translate_errors() -> Iterator[None]:
 
 @contextmanager
 def connect_errors() -> Iterator[None]:
-    """Translate what fails while connecting."""
+    """Translate errors of connection attempts."""
     try:
         yield
     except BackendError:
@@ -67,14 +67,14 @@ def connect_errors() -> Iterator[None]:
 
 
 def translated(exc: Exception, *, lost: bool = False, is_connecting: bool = False) -> Exception:
-    """Return what a driver's error, or SQLAlchemy's around it, means.
+    """Translate a driver's error, or SQLAlchemy's wrapper of it.
 
-    What a user gave is taken out of the driver's own error too, because the log shows it as the cause.
+    Users' data is also removed from the driver's error, because logs show it as the cause.
 
     Args:
         exc: The error.
-        lost: Whether the connection went with it.
-        is_connecting: Whether there was no connection yet.
+        lost: Whether the connection was lost.
+        is_connecting: Whether the error occurred while connecting.
     """
     error = _of_driver(exc)
     code = str(getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None) or "")
@@ -83,7 +83,7 @@ def translated(exc: Exception, *, lost: bool = False, is_connecting: bool = Fals
         return ConstraintViolation("primary_key" if is_primary_key else constraint)
     words = _without_values(error, "" if is_connecting else code)
     if is_connecting and (isinstance(error, OSError) or (code.startswith("08") and code != "08P01")):
-        # Without words nobody answered.
+        # An empty message means that the server did not respond.
         return connecting(words, postgres_failures.TERMS, kind="lost" if words else "unavailable")
     if is_connecting and isinstance(error, ValueError):
         return BackendError(f"the URL can't be used: {one_line(words)}")
@@ -99,7 +99,7 @@ _SLOW = Failure(
 
 
 def _failure(error: BaseException, code: str, *, lost: bool) -> Failure:
-    """Look a code up: as it is, then what it is a kind of."""
+    """Look up the failure of a code, or of the class that the code belongs to."""
     if isinstance(error, TimeoutError):
         return _SLOW
     while code.startswith("SQLITE_"):
@@ -111,9 +111,9 @@ def _failure(error: BaseException, code: str, *, lost: bool) -> Failure:
 
 
 def _without_values(error: BaseException, code: str) -> str:
-    """Return what the driver said without what a user gave; take that out of the error itself too.
+    """Return the driver's message without users' data; remove the data from the error too.
 
-    PostgreSQL's DETAIL has whole rows, asyncpg's message the value that it can't send.
+    PostgreSQL's DETAIL contains whole rows. asyncpg's DataError contains the value that it can't encode.
     """
     if not isinstance(error, (OSError, sqlite3.Error)):
         asyncpg_error: Any = error
@@ -125,12 +125,12 @@ def _without_values(error: BaseException, code: str) -> str:
 
 
 def sqlstate_of(exc: Exception) -> str:
-    """Return PostgreSQL's code; empty where it has none."""
+    """Return the SQLSTATE of an error, or an empty string."""
     return str(getattr(_of_driver(exc), "sqlstate", None) or "")
 
 
 def _of_driver(exc: BaseException) -> BaseException:
-    """Return the driver's own error within SQLAlchemy's; of a closed connection, what the server said."""
+    """Unwrap SQLAlchemy's errors; for a closed connection, return the server's last error."""
     if isinstance(exc, DBAPIError) and exc.orig is not None:
         exc = exc.orig.__cause__ or exc.orig
     if getattr(exc, "sqlstate", None) == _CLOSED and hasattr(exc.__cause__, "sqlstate"):

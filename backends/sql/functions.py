@@ -1,4 +1,4 @@
-"""What each dialect has other words for."""
+"""SQL functions and parameter types that differ between the dialects."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def _write_as(function: type[FunctionElement[Any]], **words: str) -> None:
-    """Say what a function is in the words of each dialect: a format of its clauses."""
+    """Register the SQL of a function per dialect, as a format string of its clauses."""
     for dialect, form in words.items():
 
         def write(
@@ -32,9 +32,9 @@ def _write_as(function: type[FunctionElement[Any]], **words: str) -> None:
 
 
 class place_of(FunctionElement[int]):  # noqa: N801 - reads like the functions of SQL
-    """Where in a text a part of it begins, counted from 1; 0 if it is no part, null if there is no text.
+    """The position of a substring, counted from 1; 0 if it does not occur, null if the text is null.
 
-    Not LIKE, to which SQLite shows U+FFFE and U+FFFF as U+FFFD: it would take each for the others.
+    LIKE is not used, because SQLite's LIKE treats U+FFFE, U+FFFF and U+FFFD as equal.
     """
 
     type = Integer()
@@ -45,21 +45,21 @@ _write_as(place_of, sqlite="instr({}, {})", postgresql="strpos({}, {})")
 
 
 class Integers(TypeDecorator[Collection[int]]):
-    """A parameter of several integers, as text with commas.
+    """A parameter with several integers, as comma-separated text.
 
-    No array: asyncpg asks the server about its type on each new connection.
+    It is not an array, because asyncpg queries the server for the array type on each new connection.
     """
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: Collection[int] | None, _dialect: Dialect) -> str | None:
-        """Join them."""
+        """Join the integers."""
         return None if value is None else ",".join(map(str, value))
 
 
 class is_one_of(FunctionElement[bool]):  # noqa: N801 - reads like the functions of SQL
-    """Whether a column is one of the `Integers` of a parameter: one text of SQL for any number of them."""
+    """Whether a column equals one of the `Integers` of a parameter. The SQL is the same for any number."""
 
     type = Boolean()
     inherit_cache = True
@@ -77,25 +77,25 @@ _write_as(
 
 
 class IdText(TypeDecorator[str]):
-    """The hex digits of an id. PostgreSQL writes them; SQLite's time is ours, and Python needs less."""
+    """The hex digits of an id. PostgreSQL formats them; for SQLite, Python does, which costs less CPU."""
 
     impl = Text
     cache_ok = True
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], str | None] | None:
-        """Return what makes the digits of SQLite's bytes."""
+        """Return the conversion of SQLite's bytes."""
         del coltype
         return (lambda id_: id_ and id_.hex()) if dialect.name == "sqlite" else None
 
 
 class TimeText(TypeDecorator[str]):
-    """A time as `backends.ids.write_time` writes it; who writes it is as with `IdText`."""
+    """A time in the format of `backends.ids.write_time`. As with `IdText`, PostgreSQL formats it itself."""
 
     impl = Text
     cache_ok = True
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], str | None] | None:
-        """Return what makes the text of SQLite's `2026-11-22 16:25:25.123000`."""
+        """Return the conversion of SQLite's `2026-11-22 16:25:25.123000`."""
         del coltype
         return (lambda time: time and f"{time[:10]}T{time[11:23]}Z") if dialect.name == "sqlite" else None
 
@@ -111,13 +111,13 @@ _write_as(id_text, sqlite="{}", postgresql="encode({}, 'hex')")
 
 
 class time_text(FunctionElement[str]):  # noqa: N801 - reads like the functions of SQL
-    """A time as `backends.ids.write_time` writes it."""
+    """A time in the format of `backends.ids.write_time`."""
 
     type = TimeText()
     inherit_cache = True
 
 
-# asyncpg stores the first moment of the year 1 as -infinity, which has no text.
+# asyncpg stores the first moment of the year 1 as -infinity, which to_char can't format.
 _write_as(
     time_text,
     sqlite="{}",
@@ -128,18 +128,18 @@ _write_as(
 
 
 class Ids(TypeDecorator[Collection[str]]):
-    """A parameter of several ids, as their bytes one after the other; no array, as above."""
+    """A parameter with several ids, as their concatenated bytes; not an array, see `Integers`."""
 
     impl = LargeBinary
     cache_ok = True
 
     def process_bind_param(self, value: Collection[str] | None, _dialect: Dialect) -> bytes | None:
-        """Join them, but for those that are none, which no row has."""
+        """Join the bytes of the well-formed ids; no row has a malformed id."""
         return None if value is None else bytes.fromhex("".join(filter(is_id, value)))
 
 
 class is_one_of_ids(FunctionElement[bool]):  # noqa: N801 - reads like the functions of SQL
-    """Whether a column is one of the `Ids` of a parameter. PostgreSQL only: SQLite is asked for each."""
+    """Whether a column equals one of the `Ids` of a parameter. PostgreSQL only."""
 
     type = Boolean()
     inherit_cache = True
@@ -149,7 +149,7 @@ class is_one_of_ids(FunctionElement[bool]):  # noqa: N801 - reads like the funct
         super().__init__(column, ids)
 
 
-# An array and no join: of a join the planner would expect a thousand rows, and read the whole table.
+# An array instead of a join: for a join, the planner expects a thousand rows and scans the whole table.
 _write_as(
     is_one_of_ids,
     postgresql=f"""{{}} = ANY (ARRAY(
@@ -161,7 +161,7 @@ _write_as(
 
 
 class JsonRows(TypeDecorator[Sequence[Sequence[int | str | None]]]):
-    """A parameter of any number of rows, as JSON: one text of SQL, however many there are."""
+    """A parameter with any number of rows, as JSON. The SQL is the same for any number."""
 
     impl = Text
     cache_ok = True
@@ -169,22 +169,22 @@ class JsonRows(TypeDecorator[Sequence[Sequence[int | str | None]]]):
     def process_bind_param(
         self, value: Sequence[Sequence[int | str | None]] | None, _dialect: Dialect
     ) -> str | None:
-        """Write an array of arrays."""
+        """Serialise the rows as an array of arrays."""
         return None if value is None else json.dumps(value, ensure_ascii=False)
 
 
 class each_of(FunctionElement[str]):  # noqa: N801 - reads like the functions of SQL
-    """A table of what an array in JSON has: its column `value` is JSON again."""
+    """A table of the elements of a JSON array. Its column `value` is JSON."""
 
     inherit_cache = True
 
 
-# Not JSON in PostgreSQL, which would be parsed once more for each place that is asked for.
+# JSONB in PostgreSQL, because JSON would be parsed again for each access to an element.
 _write_as(each_of, sqlite="json_each({})", postgresql="jsonb_array_elements(CAST({} AS JSONB))")
 
 
 class text_in(FunctionElement[str]):  # noqa: N801 - reads like the functions of SQL
-    """What an array in JSON has at a place, counted from 0: text, or null."""
+    """The element of a JSON array at an index, counted from 0, as text or null."""
 
     type = Text()
     inherit_cache = True

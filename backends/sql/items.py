@@ -1,4 +1,4 @@
-"""Items in SQL."""
+"""The item repository in SQL."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _OF_ID = ITEMS.c.id == bindparam("of_id")
 
 
 def _contains(part: str) -> ColumnElement[bool]:
-    # Both columns are folded, so that there is no case to ignore.
+    # Both columns are folded, so the comparison is case-sensitive.
     searched = (ITEMS.c.title_folded, ITEMS.c.description_folded)
     return or_(*(place_of(column, bindparam(part, type_=column.type)) > 0 for column in searched))
 
@@ -63,9 +63,9 @@ _GIVEN = [name for name in ITEMS.c.keys() if name not in {"id", "owner_id", "cre
 
 
 def _add_many() -> Statement:
-    """Return the insert of many items: of each, where its id begins in all ids, and what differs."""
+    """Return the insert of many items. Each row has the offset of its id in `ids`, and its own values."""
     row = each_of(bindparam("rows", type_=JsonRows())).table_valued("value").c.value
-    # Apart, because JSON has no bytes, and SQLite reads no hex digits.
+    # A separate parameter, because JSON has no bytes and SQLite can't decode hex digits.
     ids = bindparam("ids", type_=LargeBinary())
     values: dict[str, ColumnElement[Any]] = {
         "id": func.substr(ids, cast(text_in(row, 0), Integer), ID_LENGTH_BYTES),
@@ -106,7 +106,7 @@ def _delete(*, of_owner: bool, of_versions: bool) -> Statement:
 
 
 class SqlItemRepository:
-    """`backends.protocols.ItemRepository`: one statement a method; the foreign key guards the owner."""
+    """`backends.protocols.ItemRepository`. Each method is one statement; a foreign key checks the owner."""
 
     def __init__(self, connections: Connections, *, clock: Clock, id_source: IdSource) -> None:
         """Use these connections, this clock and this source of ids."""
@@ -211,7 +211,7 @@ class SqlItemRepository:
             raise await self._refusal(id, owner_id)
 
     async def _refusal(self, id: str, owner_id: str | None) -> NotFound | NotOwner | VersionMismatch:
-        """Say why a guarded write matched no row: a second look, on the way to an error only."""
+        """Return the reason why a conditional write matched no row. This query runs for errors only."""
         rows = await self._connections.look_up(_OWNER, {"of_id": id})
         if not rows:
             return NotFound("item", id)

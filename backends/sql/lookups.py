@@ -1,4 +1,4 @@
-"""Rows by their id."""
+"""Look-ups by id."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ R = TypeVar("R", bound=Record)
 
 
 class ById(Generic[R]):
-    """Finds what a table has under an id; where a server has to be asked, several at once."""
+    """Finds records by id. For a database server, concurrent look-ups are batched."""
 
     def __init__(
         self, connections: Connections, table: Table, record: type[R], columns: Collection[str]
     ) -> None:
-        """Describe the look-up.
+        """Look up rows of this table.
 
         Args:
-            connections: Where to ask.
-            table: It has a column `id`.
-            record: What a row of it is.
-            columns: The record's fields.
+            connections: The database.
+            table: A table with a column `id`.
+            record: The class of the records.
+            columns: The columns of the record's fields.
         """
         rows = select(*(table.c[name] for name in columns))
         self._of_one = rows.where(table.c.id == bindparam("of_id"))
@@ -41,7 +41,7 @@ class ById(Generic[R]):
         self._loader = DataLoader(self._find)
 
     async def get(self, id: str) -> R | None:
-        """Return what has this id; None if nothing has."""
+        """Return the record with this id, or None."""
         if self._connections.asks_a_server:
             return await self._loader.load(id)
         return (await self._find([id])).get(id)

@@ -1,8 +1,8 @@
-"""Tells EitherDB's tables from those of other applications, by what the catalog says of them.
+"""Distinguishes EitherDB's tables from those of other applications by the database's catalog.
 
-A table is recognised by its primary key, whose name, columns and types are unlike what other applications
-have, and by its columns, of which somebody may have added or dropped one by hand. Nothing is read but the
-catalog and the table of revisions, and nothing is written.
+A table is recognised by its primary key and its columns. The name, columns and types of the key are unlike
+those of other applications. Columns may have been added or dropped by hand. Only the catalog and the table
+of revisions are read, and nothing is written.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from backends.sql.schema import METADATA, ObjectIdBytes
 REVISIONS = "alembic_version"
 """The table in which Alembic records the applied revision."""
 
-READ_REVISIONS = f"SELECT version_num FROM {REVISIONS}"  # noqa: S608 - a name of ours
+READ_REVISIONS = f"SELECT version_num FROM {REVISIONS}"  # noqa: S608 - a constant
 
 Rows = Iterable[Iterable[Any]]
 
@@ -46,7 +46,7 @@ WHERE typnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schem
   AND typrelid = 0 AND typname IN ({tables})
 """
 
-# A view is not asked for its columns: a broken one would raise.
+# The columns of views are not read, because a broken view would raise an error.
 _SQLITE = """
 SELECT lower(m.name), m.type, lower(m.tbl_name), m.sql, c.name, c.type, c.pk > 0
 FROM sqlite_master AS m LEFT JOIN pragma_table_info(CASE m.type WHEN 'table' THEN m.name END) AS c
@@ -56,11 +56,11 @@ WHERE m.type <> 'trigger' AND lower(m.name) IN ({names})
 
 @dataclass(slots=True)
 class _Found:
-    """What has one of our names."""
+    """An object with a name that EitherDB uses."""
 
     kind: str
     table: str
-    """Of an index its table, else its own name."""
+    """The table of an index; otherwise the object's own name."""
     key_name: str
     columns: set[str] = field(default_factory=set)
     key: dict[str, str] = field(default_factory=dict)
@@ -68,19 +68,19 @@ class _Found:
 
 
 class Occupancy:
-    """What is in the database under the names that EitherDB uses.
+    """The objects in the database with names that EitherDB uses.
 
     Attributes:
-        recognised: The tables that are EitherDB's.
+        recognised: The tables that belong to EitherDB.
     """
 
     def __init__(self, found: Mapping[str, _Found], revisions: list[str], *, has_schemas: bool) -> None:
-        """Judge what was found.
+        """Classify the objects.
 
         Args:
-            found: By name.
-            revisions: What `alembic_version` records.
-            has_schemas: Whether another schema of the same database would do for EitherDB.
+            found: The objects by name.
+            revisions: The revisions that `alembic_version` records.
+            has_schemas: Whether the operator can choose another schema of the same database.
         """
         self._found = found
         self._revisions = revisions
@@ -93,10 +93,10 @@ class Occupancy:
 
     @property
     def applied(self) -> str | None:
-        """The recorded revision, of this or of a newer EitherDB; None if none is.
+        """The recorded revision of this or a newer EitherDB; None if none is recorded.
 
         Raises:
-            ForeignSchema: Another application's is recorded.
+            ForeignSchema: The revision belongs to another application.
         """
         versions = self._found.get(REVISIONS)
         if versions is None or (not self._revisions and "version_num" in versions.columns):
@@ -108,14 +108,14 @@ class Occupancy:
         return self._revisions[0]
 
     def refuse_foreign(self, *, made: Iterable[str], among: Iterable[str] = METADATA.tables) -> None:
-        """Refuse to go on where something has one of our names that our migrations did not make.
+        """Raise an error if an object with one of EitherDB's names was not created by its migrations.
 
         Args:
-            made: The tables that the applied revisions made.
-            among: The tables whose names and whose indexes' names are looked at.
+            made: The tables that the applied revisions created.
+            among: The tables to check, with their indexes.
 
         Raises:
-            ForeignSchema: With the names.
+            ForeignSchema: There are such objects; the message names them.
         """
         ours, looked_at = self.recognised & set(made), set(among)
         foreign = [
@@ -124,7 +124,7 @@ class Occupancy:
             if name != REVISIONS
             and _OWNERS[name] in looked_at
             and found.table not in ours
-            # Of a table that is named itself the indexes are not.
+            # The indexes of a listed table are not listed.
             and (found.kind != "index" or found.table not in self._found)
         ]
         if foreign:
@@ -132,7 +132,7 @@ class Occupancy:
 
 
 def catalog_query(*, on_sqlite: bool) -> str:
-    """Return the query that finds what has one of our names; `occupancy` reads its rows."""
+    """Return the query for objects with EitherDB's names; `occupancy` reads its rows."""
     tables = [*METADATA.tables, REVISIONS]
     names = [name for name in _OWNERS if not on_sqlite or name not in _CONSTRAINTS]
     template = _SQLITE if on_sqlite else _POSTGRES
@@ -140,12 +140,12 @@ def catalog_query(*, on_sqlite: bool) -> str:
 
 
 def occupancy(rows: Rows, revisions: Rows, *, on_sqlite: bool) -> Occupancy:
-    """Return what is in the database.
+    """Return the objects in the database with EitherDB's names.
 
     Args:
-        rows: What `catalog_query` found: a row for each column of a table.
-        revisions: What `READ_REVISIONS` found.
-        on_sqlite: Which of the two kinds of database it is.
+        rows: The rows of `catalog_query`, one for each column of a table.
+        revisions: The rows of `READ_REVISIONS`.
+        on_sqlite: Whether the database is SQLite.
     """
     found: dict[str, _Found] = {}
     for name, kind, table, key_name, column, column_type, is_key in rows:
@@ -158,13 +158,13 @@ def occupancy(rows: Rows, revisions: Rows, *, on_sqlite: bool) -> Occupancy:
 
 
 def has_revisions(rows: Rows) -> bool:
-    """Tell whether among these rows of `catalog_query` is a table of revisions that can be read."""
+    """Return whether the rows of `catalog_query` contain a readable table of revisions."""
     return any(name == REVISIONS and column == "version_num" for name, _, _, _, column, _, _ in rows)
 
 
 def _is_ours(table: Table, found: _Found) -> bool:
     key = table.primary_key
-    # SQLite's catalog has the name in the statement that made the table.
+    # In SQLite's catalog, the name is part of the CREATE TABLE statement.
     is_named = re.search(rf"\b{key.name}\b", found.key_name) is not None
     is_keyed = set(found.key) == set(key.columns.keys()) and all(
         found.key[column.name].lower().startswith(_TYPES[isinstance(column.type, ObjectIdBytes)])
@@ -179,7 +179,7 @@ def _quoted(names: Iterable[str]) -> str:
 
 
 _TYPES = {True: ("bytea", "blob"), False: ("character varying", "varchar")}
-"""How the types of ids, and of the other columns of a primary key, begin on PostgreSQL and on SQLite."""
+"""Prefixes of the types of ids, and of the other primary key columns, on PostgreSQL and SQLite."""
 
 _CONSTRAINTS = {
     str(constraint.name): table.name
@@ -187,11 +187,11 @@ _CONSTRAINTS = {
     for constraint in table.constraints
     if isinstance(constraint, (PrimaryKeyConstraint, UniqueConstraint))
 }
-"""The constraints with an index of their name on PostgreSQL, and their tables."""
+"""The constraints that have an index of the same name on PostgreSQL, and their tables."""
 
 _OWNERS = {
     **{name: name for name in METADATA.tables},
     **_CONSTRAINTS,
     **{str(index.name): table.name for table in METADATA.tables.values() for index in table.indexes},
 }
-"""Every name that EitherDB uses in the catalog, and the table that it belongs to."""
+"""Every name that EitherDB uses in the catalog, and its table."""

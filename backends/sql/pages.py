@@ -1,4 +1,4 @@
-"""A page of a list and the count of the whole list, in one statement and so from one snapshot."""
+"""Pages of lists by keyset pagination. One statement returns a page and the count, from one snapshot."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order of rows: a column and then the id, both in one direction.
+    """An order of rows: a column and then the id, both in the same direction.
 
-    Where the column is unique it is the whole order, and the index on it serves it.
+    A unique column is the only sort key, so that its index can be used.
     """
 
     column: str
@@ -38,36 +38,36 @@ class Order:
 
     @classmethod
     def by(cls, sort: str, *, unique: Collection[str] = ()) -> Order:
-        """Read a `sort` of the protocols, `title` or `-title`; some columns are unique."""
+        """Parse a `sort` of the protocols, such as `title` or `-title`."""
         column = sort.removeprefix("-")
         return cls(column, descending=sort.startswith("-"), unique=column in unique)
 
     def keys(self, table: FromClause) -> list[ColumnElement[Any]]:
-        """Return the columns of this table that order it."""
+        """Return the columns of the sort key."""
         return [table.c[self.column]] if self.unique else [table.c[self.column], table.c.id]
 
     def clauses(self, table: FromClause) -> list[ColumnElement[Any]]:
-        """Return what ORDER BY wants."""
+        """Return the clauses of ORDER BY."""
         return [key.desc() if self.descending else key.asc() for key in self.keys(table)]
 
     def position(self, row: Row) -> Position:
-        """Return the place just behind a row."""
+        """Return the position right after a row."""
         key = row[self.column]
         return Position(read_time(key) if self.column == "created_at" else key, row["id"])
 
     def behind(self, table: FromClause) -> ColumnElement[bool]:
-        """Return the condition that rows behind the position `after_key`, `after_id` fulfil."""
+        """Return the condition for rows after the position `after_key`, `after_id`."""
         keys = self.keys(table)
         place = [
             bindparam(name, type_=key.type)
             for key, name in zip(keys, ("after_key", "after_id"), strict=False)
         ]
-        # A row value, because both databases walk the index straight to it.
+        # A row value comparison, because both databases seek to it in the index.
         return tuple_(*keys) < tuple_(*place) if self.descending else tuple_(*keys) > tuple_(*place)
 
 
 def _as_row_has_it(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return a column in the form of `backends.models.Row`."""
+    """Return a column in the format of `backends.models.Row`."""
     if isinstance(column.type, ObjectIdBytes):
         return id_text(column).label(column.key)
     if isinstance(column.type, UtcDateTime):
@@ -76,7 +76,7 @@ def _as_row_has_it(column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 class Lists(Generic[R]):
-    """The lists of a table: a statement for each combination of filters and order, built once."""
+    """The lists of a table. The statement for each combination of filters and order is built once."""
 
     def __init__(
         self,
@@ -87,17 +87,16 @@ class Lists(Generic[R]):
         conditions: Mapping[str, ColumnElement[bool] | tuple[ColumnElement[bool], ...]],
         unique: Collection[str] = (),
     ) -> None:
-        """Describe the lists.
+        """Define the lists.
 
         Args:
-            table: What is listed.
-            record: What a row of it is.
-            columns: The record's fields.
-            conditions: What each filter asks of a row, with a parameter of the filter's name. Where it is
-                several conditions, rows fulfil exactly one of them: each is looked for along an index of
-                its own, as far as the page needs it, because no database merges two indexes in their
-                order by itself.
-            unique: The columns that are an order by themselves.
+            table: The table.
+            record: The class of the records.
+            columns: The columns of the record's fields.
+            conditions: The condition of each filter, with a parameter of the filter's name. A tuple has
+                mutually exclusive alternatives. Each alternative is a separate index scan, limited to the
+                page, because neither database merges two indexes in order.
+            unique: The unique columns.
         """
         self._table = table
         self._columns = [table.c[name] for name in columns]
@@ -117,20 +116,20 @@ class Lists(Generic[R]):
         count: bool,
         **filters: Any,
     ) -> Page[R]:
-        """Return the page behind the rows to skip, or behind a position.
+        """Return a page.
 
         Args:
-            connections: Where to ask.
-            sort: A column, `-` before it for descending.
-            skip: How many rows to leave out.
-            limit: How many rows to return at most.
-            after: The position.
-            count: Whether to count the rows of all pages.
-            filters: The filters' values; those that are None don't count.
+            connections: The database.
+            sort: The sort key: a column, with `-` for descending order.
+            skip: The number of rows to skip.
+            limit: The maximum number of rows.
+            after: The position after which the page starts.
+            count: Whether to count the rows of the whole list.
+            filters: The values of the filters; None disables a filter.
         """
         given = {name: value for name, value in filters.items() if value is not None}
         order = Order.by(sort, unique=self._unique)
-        # One row more shows whether another page follows.
+        # One additional row shows whether another page follows.
         values = {**given, "rows_to_skip": skip, "rows_wanted": limit + 1 if limit else 0}
         if after is not None:
             values |= {"after_key": after.key, "after_id": after.id}
@@ -146,10 +145,10 @@ class Lists(Generic[R]):
         return Page(rows=rows[:limit], record=self._record, count=total, next=next_)
 
     def _build(self, filters: tuple[str, ...], order: Order, *, after: bool, count: bool) -> Select[Any]:
-        """Select a page.
+        """Build the query of a page.
 
-        With `count` every row carries the total, and the outer join keeps one row (of nulls) for it even
-        when the page is empty.
+        With `count`, every row has the total. An outer join returns one row of nulls with the total if the
+        page is empty.
         """
         table = self._table
         behind = (order.behind(table),) if after else ()

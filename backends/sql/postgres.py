@@ -1,10 +1,10 @@
-"""PostgreSQL's connections, by asyncpg."""
+"""PostgreSQL connections with asyncpg."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
@@ -15,16 +15,16 @@ from backends.sql import postgres_facts, postgres_requirements
 from backends.sql.connections import Connections, Steps
 from backends.sql.engine import dialect
 from backends.sql.errors import connect_errors, sqlstate_of, translated
+from backends.sql.postgres_connect import connect_to, connect_without_state
 from backends.sql.postgres_pool import Pool, Session
 from backends.sql.postgres_pooler import (
     fetch_unnamed,
     find_schema,
     is_pooled,
     options_behind_pooler,
-    search_path_of,
     set_search_path,
 )
-from backends.sql.postgres_url import PostgresOptions, postgres_options
+from backends.sql.postgres_url import postgres_options
 
 if TYPE_CHECKING:
     from backends.requirements import Purpose, UnmetRequirement
@@ -33,35 +33,35 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _BROKEN = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
-"""After these, a time limit among them, nobody knows in which state a connection is."""
+"""Errors, including timeouts, after which the state of a connection is unknown."""
 
 BEGIN = "BEGIN"
 
 _RENEW = {
-    "25006",  # read_only_sql_transaction: the server was demoted, or is another one now
+    "25006",  # read_only_sql_transaction: the server was demoted or replaced
     "25P02",  # in_failed_sql_transaction
     "26000",  # invalid_sql_statement_name, 42P05 duplicate_prepared_statement: the session was changed
     "42P05",
-    "42501",  # insufficient_privilege: the role's settings have changed, which a new session reads
+    "42501",  # insufficient_privilege: the role's settings may have changed; a new session reads them
 }
-"""What says that a session can't do its work, where a new one may. The statement did nothing."""
+"""Codes that mean that the session is unusable, but a new one may work. The statement had no effect."""
 
 _ENDED_BEFORE = {
     "57P05",  # idle_session_timeout
-    "25P03",  # idle_in_transaction_session_timeout: it was rolled back
+    "25P03",  # idle_in_transaction_session_timeout: the transaction was rolled back
 }
-"""What a server says when it ends a session in which no statement runs. Or nothing can be sent to it any
-more (`BrokenPipeError`), so that the end of a statement or transaction never reached it."""
+"""Codes with which a server ends an idle session. `BrokenPipeError` has the same meaning: nothing more can
+be sent, so the end of the statement or transaction never reached the server."""
 
 _NOT_SENT_ON = "query_wait_timeout"
-"""PgBouncer's words (it has no code for it) when no server took the statement in time."""
+"""PgBouncer's message, which has no code, if no server took the statement in time."""
 
 _NOT_BEGUN = "cannot switch to state"
-"""asyncpg's words when the server has ended the session, and the event loop has yet to see it."""
+"""asyncpg's message if the server has ended the session and the event loop has not noticed yet."""
 
 
 class _UnfitSession(Exception):
-    """The statement or transaction did nothing because of its session: another one may do it."""
+    """The session was unusable, so the statement or transaction had no effect. Another session may work."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
@@ -111,7 +111,7 @@ class PostgresConnections(Connections):
         return list(postgres_requirements.unmet(dict(facts), purpose, time_limit_seconds=limit))
 
     async def _connect_first(self) -> Session:
-        """Connect, and find out whether that is to a server or to a pooler in front of one."""
+        """Connect, and detect whether a connection pooler is in between."""
         options = self._options
         connection = await connect_without_state(options)
         if options.keeps_statements and not await is_pooled(connection):
@@ -132,7 +132,7 @@ class PostgresConnections(Connections):
     async def _connect(self) -> Session:
         connection = await connect_to(self._options)
         if self._schema is not None:
-            # A pooler takes any number of clients, and lets them wait for a session.
+            # A pooler accepts any number of clients and lets them wait for a session.
             try:
                 await connection.fetchval("SELECT 1", timeout=self._connect_timeout_seconds)
             except BaseException as exc:
@@ -149,7 +149,7 @@ class PostgresConnections(Connections):
         return [tuple(row) for row in await self._in_schema(sql)]
 
     async def _in_schema(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
-        """Run a query that asks for the session's schema; behind a pooler that has to be set first."""
+        """Run a query that depends on the search path, which must be set first behind a pooler."""
 
         async def query(session: Session) -> list[asyncpg.Record]:
             await set_search_path(session, self._schema)
@@ -187,7 +187,7 @@ class PostgresConnections(Connections):
             steps.close()
 
     async def _on_session(self, work: Callable[[Session], Awaitable[T]]) -> T:
-        """Do the work in a session; in another one, within the time for retries, where that was unfit."""
+        """Run the work in a session; if it is unusable, retry in others until the deadline."""
         try:
             async with self._session() as session:
                 return await work(session)
@@ -204,7 +204,7 @@ class PostgresConnections(Connections):
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[Session]:
-        """Take a connection, and give it back if it is as good as it was."""
+        """Take a connection from the pool, and return or retire it afterwards."""
         session = await self._pool.take()
         self._in_use += 1
         try:
@@ -212,12 +212,12 @@ class PostgresConnections(Connections):
         except asyncpg.PostgresError as exc:
             error = translated(exc)
             if isinstance(error, ConnectionLost):
-                session.terminate()  # the server says that it is going to
+                session.terminate()  # the server has announced the end of the session
             unfit = self._is_unfit(session, exc)
             self._pool.give_back(session)
             raise (_UnfitSession(error) if unfit else error) from exc
         except _BROKEN as exc:
-            # An internal error is what asyncpg meets when a server is gone in the middle of its words.
+            # asyncpg raises an internal error if the connection breaks in the middle of a message.
             lost = session.is_closed() or isinstance(exc, asyncpg.InternalClientError)
             self._pool.retire(session)
             error = translated(exc, lost=lost)
@@ -234,7 +234,7 @@ class PostgresConnections(Connections):
             self._in_use -= 1
 
     def _is_unfit(self, session: Session, exc: asyncpg.PostgresError) -> bool:
-        """Tell whether nothing was done because of the session; then no such session is used again."""
+        """Return whether the session was unusable and the work had no effect; retire such sessions."""
         code = sqlstate_of(exc)
         if code in _RENEW:
             return self._pool.renew(session)
@@ -254,50 +254,11 @@ async def _in_transaction(session: Session, work: Callable[[Session], Awaitable[
         result = await work(session)
         await session.execute("COMMIT")
     except _BROKEN:
-        raise  # closing the connection rolls back, where ROLLBACK would wait as long again
+        raise  # closing the connection rolls back; ROLLBACK would wait for another timeout
     except BaseException:
         await _roll_back(session)
         raise
     return result
-
-
-async def connect(settings: Settings) -> asyncpg.Connection:
-    """Connect as the repositories do.
-
-    Raises:
-        Exception: asyncpg's own, for the caller to translate.
-    """
-    return await connect_to(postgres_options(settings))
-
-
-async def connect_to(options: PostgresOptions) -> Session:
-    """Connect to the first server that can be reached and fits, each with all of the time limit.
-
-    asyncpg has one limit for all of them, so that one which does not answer would use it up.
-
-    Raises:
-        Exception: asyncpg's own, of the last server.
-    """
-    for host, port in options.hosts[:-1]:
-        with suppress(OSError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched):
-            return await asyncpg.connect(
-                host=host, port=port, connection_class=Session, **options.arguments
-            )
-    host, port = options.hosts[-1]
-    return await asyncpg.connect(host=host, port=port, connection_class=Session, **options.arguments)
-
-
-async def connect_without_state(options: PostgresOptions) -> Session:
-    """Connect as `connect_to` does, or without `search_path` where a pooler does not take it.
-
-    For those who set it in each transaction, because a pooler may also take it and forget it.
-    """
-    try:
-        return await connect_to(options)
-    except asyncpg.ProtocolViolationError:
-        if search_path_of(options) is None:
-            raise
-        return await connect_to(options_behind_pooler(options))
 
 
 async def _roll_back(connection: asyncpg.Connection) -> None:

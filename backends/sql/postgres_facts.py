@@ -1,7 +1,7 @@
-"""The query that asks PostgreSQL for everything that `postgres_requirements` looks at.
+"""The query for the facts that `postgres_requirements` checks.
 
-https://www.postgresql.org/docs/current/functions-info.html has the functions that it calls. Its arguments
-are lists with commas and no arrays: asyncpg would ask the server what an array is, which takes a while.
+https://www.postgresql.org/docs/current/functions-info.html documents the functions. The arguments are
+comma-separated lists instead of arrays, because asyncpg would query the server for the array type.
 """
 
 from __future__ import annotations
@@ -62,4 +62,4 @@ SELECT
         WHERE NOT pg_has_role(relowner, 'USAGE')
     ) AS of_others
 """
-"""One row. Its parameters: `postgres_requirements.ARGUMENTS`."""
+"""Returns one row. The parameters are `postgres_requirements.ARGUMENTS`."""

@@ -1,4 +1,4 @@
-"""What PostgreSQL's codes mean: https://www.postgresql.org/docs/current/errcodes-appendix.html."""
+"""Failures by SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ANOTHER_PLACE = "give EitherDB a database, or a schema with ?search_path=, of i
 _MIGRATE = "run `eitherdb migrate upgrade`, and check search_path in DATABASE_URL"
 _RECONNECT = "connections are made again by themselves when it is back"
 LOST = Failure("lost", "the connection to the server was lost", _RECONNECT)
-"""After this, nobody knows whether a write was done."""
+"""It is unknown whether a write took effect."""
 _DAMAGED = Failure(
     "failed", "the server found damaged data", "look at its log, and restore a backup or run REINDEX"
 )
@@ -123,7 +123,7 @@ FAILURES: dict[str, Failure] = {
     "XX002": _DAMAGED,  # index_corrupted
     "XX000": _ITS_OWN,
 }
-"""By SQLSTATE."""
+"""Failures by SQLSTATE."""
 
 CLASSES: dict[str, Failure] = {
     "08": LOST,
@@ -144,7 +144,7 @@ CLASSES: dict[str, Failure] = {
     "P0": Failure("failed", "a trigger refused it", _BY_HAND),
     "XX": _ITS_OWN,
 }
-"""By the first two signs of SQLSTATE, for a code that is in no row above."""
+"""Failures by the class of a SQLSTATE, its first two characters, for codes not in `FAILURES`."""
 
 QUOTES_VALUES = ("22", "P0")
-"""Classes whose messages may quote what a user gave."""
+"""Classes whose messages may contain users' data."""

@@ -1,4 +1,4 @@
-"""Every option that PostgreSQL's URL may have: libpq's, and those of other drivers that providers print.
+"""The options of PostgreSQL's URL: libpq's, and those of other drivers that providers use in their URLs.
 
 https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS lists libpq's.
 """
@@ -41,7 +41,7 @@ def _session_attributes(value: str) -> str:
 
 
 def _ssl_switch(value: str) -> str:
-    """Read `ssl=true`, which means for libpq what `sslmode=require` does."""
+    """Parse `ssl=true`, which libpq treats as `sslmode=require`."""
     return value if value in _SSL_MODES else "require" if switch(value) else "disable"
 
 
@@ -57,7 +57,7 @@ def _private_file(value: str) -> str:
 
 
 def _without_cache(value: str) -> int | None:
-    """Read `pgbouncer=true`: no statement outlives its transaction."""
+    """Parse `pgbouncer=true`: no prepared statement outlives its transaction."""
     return 0 if switch(value) else None
 
 
@@ -66,9 +66,9 @@ def _with_cache(value: str) -> int | None:
 
 
 def read_session(value: str) -> dict[str, str]:
-    """Read the server's command line: `-c name=value` and `--name=value`; keep the rest as it is.
+    """Parse command-line options of the server: `-c name=value` and `--name=value`.
 
-    A server in front of PostgreSQL may have words of its own, as Neon's `endpoint=…`.
+    Other words are passed on unchanged, because proxies have their own, such as Neon's `endpoint=…`.
     """
     settings: dict[str, str] = {}
     rest = []
@@ -98,11 +98,11 @@ _SESSION_REFUSED = {
     "default_transaction_read_only": (_ON, "EitherDB writes; leave it out"),
     "session_replication_role": (("replica",), "it switches foreign keys off; leave it out"),
 }
-"""Session settings with which the contract does not hold."""
+"""Values of session settings that violate the contract."""
 
 
 OPTIONS: Table = {
-    # Where the server is and who asks, for URLs that don't say it before the question mark.
+    # Server and credentials, if they are given as options
     "host": Obeyed(text),
     "port": Obeyed(text),
     "dbname": Obeyed(text, "database"),
@@ -138,7 +138,7 @@ OPTIONS: Table = {
     "gsslib": Obeyed(choice("gssapi", "sspi")),
     "gssdelegation": Only(("0",), "the driver delegates no credentials; leave it out"),
     "requirepeer": Refused("the driver can't check the server's user; use TLS with sslmode=verify-full"),
-    # Which of several servers
+    # The choice among several servers
     "target_session_attrs": Obeyed(_session_attributes),
     "load_balance_hosts": Only(
         ("disable",), "hosts are tried in order, and one is the primary; leave it out"
@@ -152,12 +152,12 @@ OPTIONS: Table = {
     "options": Obeyed(read_session),
     "client_encoding": Only(_UTF8, "the driver speaks UTF-8 only; leave it out"),
     "replication": Only(("false", "off", "no", "0"), "EitherDB runs SQL; leave it out"),
-    # Prepared statements, which a connection pooler may not keep
+    # Prepared statements, which some connection poolers don't support
     "statement_cache_size": Obeyed(whole_number(0, 100_000)),  # asyncpg
     "prepared_statement_cache_size": Obeyed(whole_number(0, 100_000), STATEMENTS),  # SQLAlchemy
     "pgbouncer": Obeyed(_without_cache, STATEMENTS),  # Prisma, Supabase
     "prepared_statements": Obeyed(_with_cache, STATEMENTS),  # Rails
-    # What EitherDB has settings for
+    # Options with a corresponding setting
     "connect_timeout": Setting("db_connect_timeout_seconds", is_obeyed=True),
     "timeout": Setting("db_connect_timeout_seconds", is_obeyed=True, name="connect_timeout"),  # asyncpg
     "command_timeout": Setting("db_command_timeout_seconds"),  # asyncpg
@@ -173,4 +173,4 @@ OPTIONS: Table = {
     "service": _SERVICE,
     "servicefile": _SERVICE,
 }
-"""Every option that is known."""
+"""All known options."""

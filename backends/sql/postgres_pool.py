@@ -1,7 +1,7 @@
-"""A pool of asyncpg connections: first come, first served, with as many connections as the server gives.
+"""A FIFO pool of asyncpg connections, which adapts its size to the server's connection limit.
 
-asyncpg's own pool makes a task for each release and sends a reset, which costs as much as a query. Here a
-connection is neither checked nor reset, because none keeps any state.
+asyncpg's own pool creates a task for each release and sends a reset, which costs as much as a query. This
+pool neither checks nor resets connections, because they keep no session state.
 """
 
 from __future__ import annotations
@@ -21,48 +21,48 @@ from backends.sql.errors import translated
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5.0
-"""How long a refused pool makes do with the connections it holds before it asks for another."""
+"""The pause before the pool requests another connection after the server refused one."""
 
 RETRY_WITHOUT_CONNECTION_SECONDS = 0.1
-"""The same while it holds none, so that nobody could be served meanwhile."""
+"""The same pause while the pool has no connection at all."""
 
 RENEWAL_SECONDS = 2.0
-"""The least time between two renewals: a server that stays read-only must not cost a connection a call."""
+"""The minimum time between renewals, so that a read-only server does not cost one connection per call."""
 
 _LIMITS = {"53300", "08P01"}
-"""How a server or a pooler says that there are too many: too_many_connections; PgBouncer has one code for
-all that it refuses, protocol_violation."""
+"""Codes for too many connections: too_many_connections, and PgBouncer's protocol_violation, which it uses
+for every refusal."""
 
 _OWN_LIMITS = {errno.EMFILE, errno.ENFILE, errno.EAGAIN}
-"""The operating system has no more file descriptors, or the server's Unix socket no more room."""
+"""No free file descriptor, or a full backlog of the server's Unix socket."""
 
 
 class Session(asyncpg.Connection):
-    """A connection and what is known about its session.
+    """A connection with the state of its session.
 
     Attributes:
-        generation: The pool's when the connection was opened.
-        prepared: Statements that were described on it; used behind a pooler only.
+        generation: The pool's generation when the connection was opened.
+        prepared: The cache of described statements; used behind a pooler only.
     """
 
     __slots__ = ("generation", "prepared")
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        """Take what asyncpg gives."""
+        """Accept asyncpg's arguments."""
         super().__init__(*args, **options)
         self.generation = 0
         self.prepared: dict[str, Any] = {}
 
 
 class Pool:
-    """Lends connections in the order in which they are asked for.
+    """A FIFO connection pool.
 
-    Whoever finds none idle waits, and a new one is opened meanwhile: he gets what is there first. So a
-    server that refuses the new one stops nobody while there are others. They are served by those that the
-    pool holds, and it asks for more now and then.
+    A caller that finds no idle connection waits, and the pool opens a new one. The caller gets whichever
+    connection is free first. So while the pool has other connections, a refused one fails no caller. The
+    pool then works with its connections and periodically requests more.
 
     Attributes:
-        idle: The connections that nobody uses, the one that was used last at the end.
+        idle: The idle connections, the most recently used last.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Pool:
         wait_timeout_seconds: float,
         close_timeout_seconds: float,
     ) -> None:
-        """Open connections by `connect` when there is need of them, at most `size`."""
+        """Open connections with `connect` on demand, at most `size`."""
         self.idle: list[Session] = []
         self._connect = connect
         self._size = size
@@ -90,14 +90,14 @@ class Pool:
         self._told = False
 
     async def take(self) -> Session:
-        """Return the connection that was used last, or wait for one.
+        """Return the most recently used idle connection, or wait for one.
 
         Raises:
-            Unavailable: None became free in time, or none can be opened.
+            Unavailable: No connection became free in time, or none can be opened.
         """
         connection = None
         while connection is None or connection.is_closed():
-            # Where there is an idle one, nobody waits.
+            # If a connection is idle, no caller is waiting.
             connection = self.idle.pop() if self.idle else await self._wait()
         return connection
 
@@ -119,7 +119,7 @@ class Pool:
             raise
 
     def give_back(self, connection: Session) -> None:
-        """Hand it to the one who has waited longest, unless it is closed or of an old generation."""
+        """Hand the connection to the first waiter, unless it is closed or of an old generation."""
         if connection.is_closed():
             return
         if connection.generation != self._generation:
@@ -133,7 +133,7 @@ class Pool:
         self.idle.append(connection)
 
     def retire(self, connection: Session) -> None:
-        """Close a connection behind the caller's back: what the server still does for it is called off."""
+        """Close a connection in a background task; the server cancels its running statement."""
         self._sessions.discard(connection)
         closing = asyncio.create_task(connection.close(timeout=self._close_timeout_seconds))
         self._closings.add(closing)
@@ -141,11 +141,11 @@ class Pool:
         self._open_missing()
 
     def renew(self, connection: Session) -> bool:
-        """Retire a connection whose session can't do its work, with all that were opened before now.
+        """Retire a connection with an unusable session, and all other connections of its generation.
 
         Returns:
-            Whether the next connection is a newer one; False if this one is new itself, so that the fault
-            is the server's. Then it is kept.
+            Whether the next connection will be newer. False if the last renewal was too recent: then the
+            server is the cause, and the connection is kept.
         """
         now = asyncio.get_running_loop().time()
         if connection.generation == self._generation:
@@ -169,7 +169,7 @@ class Pool:
         await asyncio.gather(*self._closings, return_exceptions=True)
 
     def add(self, connection: Session) -> None:
-        """Take over a new connection."""
+        """Add a new connection to the pool."""
         connection.add_termination_listener(self._terminated)
         self._sessions.add(connection)
         if len(self._sessions) == self._size:
@@ -177,7 +177,7 @@ class Pool:
         self.give_back(connection)
 
     def _open_missing(self) -> None:
-        """Open a connection for each waiter, as far as there may be more; one by one after a refusal."""
+        """Open a connection for each waiter, up to `size`; one at a time after a refusal."""
         missing = min(len(self._waiting), self._size - len(self._sessions)) - len(self._openings)
         if self._refusal is not None:
             missing = 0 if self._retry is not None else min(missing, 1 - len(self._openings))
@@ -191,7 +191,7 @@ class Pool:
         connection, failure = None, None
         try:
             connection = await self._connect()
-        except Exception as exc:  # noqa: BLE001 - whoever waits gets it
+        except Exception as exc:  # noqa: BLE001 - a waiter gets it
             failure = exc
         self._openings.discard(cast("asyncio.Task[None]", asyncio.current_task()))
         if connection is not None:
@@ -202,7 +202,7 @@ class Pool:
         self._open_missing()
 
     def _failed(self, exc: Exception) -> None:
-        """Make do with the connections that there are; without any, the first waiter fails."""
+        """Schedule a retry after a refusal; otherwise fail the first waiter."""
         if _is_limit(exc) or (self._sessions and isinstance(exc, asyncpg.PostgresError)):
             self._refusal = exc
             self._tell()
@@ -220,7 +220,7 @@ class Pool:
                 return
 
     def _tell(self) -> None:
-        """Log the limit, once; not just after a close, of which the server may not know yet."""
+        """Log the limit once, but not right after a close, which the server may not have noticed."""
         now = asyncio.get_running_loop().time()
         if self._told or not self._sessions or now < self._closed_at + 1:
             return
@@ -240,7 +240,7 @@ class Pool:
         self._open_missing()
 
     def _terminated(self, connection: Any) -> None:
-        """Forget a connection that was closed, by whichever side: there may be room for another."""
+        """Remove a closed connection, and try to open another."""
         self._sessions.discard(connection)
         self._closed_at = asyncio.get_running_loop().time()
         connection.prepared.clear()
@@ -250,11 +250,11 @@ class Pool:
 
     def _closed(self, closing: asyncio.Task[None]) -> None:
         self._closings.discard(closing)
-        closing.exception()  # looked at; asyncpg hangs up in any case
+        closing.exception()  # retrieved; asyncpg closes the socket in any case
 
 
 def _is_limit(exc: Exception) -> bool:
-    """Tell whether there are too many connections already, here or there."""
+    """Return whether a connection limit of the server or of this machine is reached."""
     if isinstance(exc, asyncpg.PostgresError):
         return exc.sqlstate in _LIMITS
     return isinstance(exc, OSError) and exc.errno in _OWN_LIMITS

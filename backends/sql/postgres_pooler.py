@@ -1,8 +1,8 @@
-"""What differs behind a connection pooler (PgBouncer and its like) that lends sessions to several clients.
+"""Support for connection poolers such as PgBouncer.
 
-In transaction pooling each transaction may run in another session. So nothing may be kept in one: neither
-prepared statements nor `search_path`. Statements have no name and are parsed at each execution, in the
-same round trip; tables are named with their schema. That is right behind any pooler, whatever its mode.
+With transaction pooling, each transaction may run in another session. So no session state can be used:
+neither prepared statements nor `search_path`. Statements are unnamed and parsed at each execution, in the
+same round trip. Table names are qualified with the schema. This works with every pooling mode.
 """
 
 from __future__ import annotations
@@ -21,41 +21,41 @@ if TYPE_CHECKING:
     from backends.sql.postgres_url import PostgresOptions
 
 STATEMENTS_KEPT = 1000
-"""How many descriptions of statements a connection keeps: more than the repositories use."""
+"""The size of a connection's cache of statement descriptions: more than the repositories use."""
 
 _SEARCH_PATH = "search_path"
 _NOT_COMPARED = {_SEARCH_PATH, "application_name", "options"}
-"""What is set for each transaction, is only a name, or is for the pooler itself."""
+"""Settings that need no check: set per transaction, only informative, or for the pooler itself."""
 
 SET_LOCAL = "SELECT set_config($1, $2, true)"
-"""Changes a setting until the end of the transaction, and returns how the server writes the value."""
+"""Changes a setting until the end of the transaction, and returns the value as the server formats it."""
 
 
 async def is_pooled(connection: asyncpg.Connection) -> bool:
-    """Tell whether a pooler stands in between: it announces another process than the one that answers."""
-    # Without a name, so that it works behind every pooler.
+    """Return whether a pooler is in between. Its process id differs from that of the server process."""
+    # Unnamed, so that it works behind every pooler.
     statement = await connection.prepare("SELECT pg_backend_pid()", name="")
     return bool(await statement.fetchval() != connection.get_server_pid())
 
 
 def options_behind_pooler(options: PostgresOptions) -> PostgresOptions:
-    """Return options that a pooler takes: without `search_path`, and nothing is kept but by request."""
+    """Return options that a pooler accepts: no `search_path`, and no statement cache by default."""
     session = {name: value for name, value in _session(options).items() if name != _SEARCH_PATH}
     return replace(options, arguments={STATEMENTS: 0, **options.arguments, "server_settings": session})
 
 
 def search_path_of(options: PostgresOptions) -> str | None:
-    """Return the search path that the URL asks for."""
+    """Return the search path of the URL, or None."""
     return _session(options).get(_SEARCH_PATH)
 
 
 async def find_schema(connection: asyncpg.Connection, options: PostgresOptions) -> str:
-    """Return the schema that the URL leads to, which the pooler may have forgotten, as all of its session.
+    """Return the current schema according to the URL, because a pooler may lose the session's settings.
 
-    It is asked in a transaction, because one is needed for the rest.
+    The settings are checked and applied in a transaction, so that one server session is used throughout.
 
     Raises:
-        BackendError: The pooler allows no transaction or has lost an option, or there is no such schema.
+        BackendError: The pooler allows no transactions or ignores an option, or the schema does not exist.
     """
     try:
         await connection.execute("BEGIN")
@@ -84,16 +84,16 @@ async def find_schema(connection: asyncpg.Connection, options: PostgresOptions) 
 
 
 async def set_search_path(connection: asyncpg.Connection, schema: str | None) -> None:
-    """Let the transaction work in this schema."""
+    """Set the search path of the current transaction to this schema."""
     if schema is not None:
         await connection.fetch(SET_LOCAL, _SEARCH_PATH, '"' + schema.replace('"', '""') + '"')
 
 
 async def fetch_unnamed(connection: Session, sql: str, arguments: list[Any]) -> Iterable[Iterable[Any]]:
-    """Run a statement that is described once a connection and parsed at each execution.
+    """Run an unnamed statement, which is described once per connection and parsed at each execution.
 
-    asyncpg sends Parse, Bind, Execute and Sync together, because it keeps no statements here: one round
-    trip, which a pooler can't tear apart.
+    asyncpg's statement cache is off, so it sends Parse, Bind, Execute and Sync together: one round trip,
+    which a pooler can't split between sessions.
     """
     statement = connection.prepared.get(sql)
     if statement is None:

@@ -1,6 +1,6 @@
-"""What PostgreSQL must be, and what its user must be allowed.
+"""The requirements for a PostgreSQL server and its user.
 
-`postgres_facts` asks the server about all of it at once.
+`postgres_facts` has the query for all facts.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from backends.requirements import Purpose, Subject, UnmetRequirement
 from backends.sql.ownership import REVISIONS
 
 MIN_VERSION = 13
-"""Older ones lack what a remedy uses: CREATE DATABASE with LOCALE."""
+"""Older versions lack CREATE DATABASE with LOCALE, which a remedy needs."""
 
 TESTED_VERSION = 15
-"""The oldest that the contract suite runs on, and that PostgreSQL's makers maintain."""
+"""The oldest version that the contract suite runs on, and that the PostgreSQL project maintains."""
 
 _EVERYTHING = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
@@ -25,25 +25,25 @@ PRIVILEGES: Mapping[str, tuple[str, ...]] = {
     "items": _EVERYTHING,
     "accounts": _EVERYTHING,
     "counters": _EVERYTHING,
-    # What is written there never changes.
+    # Rows of these tables never change.
     "transfers": ("SELECT", "INSERT"),
     "idempotency_keys": ("SELECT", "INSERT"),
     REVISIONS: ("SELECT",),
 }
-"""What the repositories do with each table."""
+"""The privileges that the repositories need on each table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """A setting that must have one value.
+    """A server setting that must have a certain value.
 
     Attributes:
-        name: As `current_setting` takes it.
-        right: The value.
-        needed: Why, as `UnmetRequirement.needed`.
-        remedy: A format of `database` and `user`; None for the statement that sets it for this user.
-        subject: As `UnmetRequirement.subject`.
-        is_fatal: As `UnmetRequirement.is_fatal`.
+        name: The name for `current_setting`.
+        right: The required value.
+        needed: See `UnmetRequirement`.
+        remedy: A format string with `database` and `user`; None for an ALTER ROLE statement.
+        subject: See `UnmetRequirement`.
+        is_fatal: See `UnmetRequirement`.
     """
 
     name: str
@@ -109,7 +109,7 @@ SETTINGS = (
     ),
 )
 
-# Also these values of `synchronous_commit` wait for the server's own disk.
+# The values of `synchronous_commit` that wait for the server's own disk.
 _DURABLE = {"on", "local", "remote_write", "remote_apply"}
 
 TIME_LIMITS = ("statement_timeout", "transaction_timeout")
@@ -128,12 +128,12 @@ ARGUMENTS = (
 def unmet(
     facts: Mapping[str, Any], purpose: Purpose, *, time_limit_seconds: float
 ) -> Iterator[UnmetRequirement]:
-    """Compare the row that `postgres_facts.QUERY` gives with what the purpose needs.
+    """Compare the facts with the requirements of the purpose.
 
     Args:
-        facts: The row.
-        purpose: What the database is opened for.
-        time_limit_seconds: How long a statement may take by EitherDB's own settings.
+        facts: The row of `postgres_facts.QUERY`.
+        purpose: The purpose for which the database is opened.
+        time_limit_seconds: EitherDB's own command timeout.
     """
     yield from _unfit_server(facts)
     if purpose is Purpose.READ:
@@ -200,7 +200,7 @@ def _read_only(facts: Mapping[str, Any]) -> Iterator[UnmetRequirement]:
 
 
 def _unfit_schema(facts: Mapping[str, Any]) -> Iterator[UnmetRequirement]:
-    # A schema of the path that the user may not use is passed over, as if it were not there.
+    # PostgreSQL ignores schemas of the search path for which the user lacks USAGE.
     if closed := None if facts["is_migrated"] else facts["closed_schemas"]:
         yield UnmetRequirement(
             subject="privileges",

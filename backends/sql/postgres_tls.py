@@ -1,4 +1,4 @@
-"""TLS of PostgreSQL's connections, as libpq's options ask for it."""
+"""TLS of PostgreSQL connections, configured by libpq's options."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TLS = (
 
 
 def tls_arguments(given: dict[str, Any]) -> dict[str, Any]:
-    """Return how asyncpg is told about TLS: it knows libpq's options as parts of a URL only."""
+    """Return asyncpg's arguments for TLS. asyncpg accepts libpq's options only as parts of a URL."""
     tls = {name: given[name] for name in _TLS if name in given}
     if not tls:
         return {}
@@ -46,13 +46,16 @@ def tls_arguments(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _has_root_certificate(tls: dict[str, str]) -> bool:
-    """Tell whether there is one; libpq's default is a file in the user's folder."""
+    """Return whether a root certificate is configured; libpq's default is in the user's home folder."""
     named = tls.get("sslrootcert") or os.environ.get("PGSSLROOTCERT")
     return bool(named) or (Path.home() / ".postgresql/root.crt").is_file()
 
 
 def _system_context(tls: dict[str, str]) -> ssl.SSLContext:
-    """Return what libpq means by `sslrootcert=system`, which asyncpg does not know: the system's trust."""
+    """Return a context with the system's root certificates.
+
+    asyncpg does not support libpq's `sslrootcert=system`.
+    """
     context = ssl.create_default_context()
     context.set_alpn_protocols(["postgresql"])
     for option, attribute in (

@@ -1,4 +1,4 @@
-"""What PostgreSQL's URL means: the hosts, and the arguments of asyncpg."""
+"""Parsing of PostgreSQL's URL: the hosts and the arguments of asyncpg."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PostgresOptions:
-    """What a connection needs to know, of the URL and of the settings.
+    """The options of a connection, from the URL and the settings.
 
     Attributes:
-        hosts: Where to try, in order; None is the driver's default.
-        arguments: All else that `asyncpg.connect` takes.
+        hosts: The hosts to try, in order; None is the driver's default.
+        arguments: The other arguments of `asyncpg.connect`.
     """
 
     hosts: tuple[Host, ...]
@@ -30,19 +30,19 @@ class PostgresOptions:
 
     @property
     def keeps_statements(self) -> bool:
-        """Whether prepared statements may be kept; a pooler that shares sessions allows none."""
+        """Whether prepared statements are cached; not behind a pooler that shares sessions."""
         return self.arguments.get(STATEMENTS) != 0
 
 
 def postgres_options(settings: Settings, *, command_timeout: bool = True) -> PostgresOptions:
-    """Read the URL and the settings: services, migrations and reports connect with the same options.
+    """Parse the URL. Service, migrations and reports connect with these options.
 
     Args:
-        settings: The URL and the limits.
-        command_timeout: Whether statements have a time limit; those of migrations have none.
+        settings: The URL and the timeouts.
+        command_timeout: Whether statements have a timeout; those of migrations have none.
 
     Raises:
-        BackendError: The URL can't be parsed, or an option is refused.
+        BackendError: The URL is invalid, or an option is refused.
     """
     url = split_url(settings.url)
     pairs = split_query(url.query)
@@ -70,7 +70,7 @@ def postgres_options(settings: Settings, *, command_timeout: bool = True) -> Pos
 
 
 def with_search_path(url: str, name: str) -> str:
-    """Return the URL with another schema to work in."""
+    """Return the URL with another search path."""
     base, _, query = url.partition("?")
     pairs = []
     for option, value in split_query(query):
@@ -89,7 +89,7 @@ def _escaped(word: str) -> str:
 
 
 def _server_settings(given: dict[str, Any]) -> dict[str, str]:
-    """Return what the session begins with."""
+    """Return the initial settings of the session."""
     session: dict[str, str] = dict(given.get("options", {}))
     search_path = given.get("search_path")
     if search_path and session.setdefault("search_path", search_path) != search_path:
@@ -99,7 +99,7 @@ def _server_settings(given: dict[str, Any]) -> dict[str, str]:
 
 
 def _hosts(authority: str, given: dict[str, Any]) -> tuple[Host, ...]:
-    """Return the servers that the URL names, before the question mark or as options."""
+    """Return the hosts of the URL, from its authority or its options."""
     if "host" in given:
         if authority.strip(":"):
             raise refusal("host", "is given twice; give it once")

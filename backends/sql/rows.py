@@ -1,4 +1,4 @@
-"""Rows as SQL stores them, without what the repositories make of them."""
+"""Raw rows of SQL tables, for the validation of stored rows."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ async def read_rows(
 
 
 def read_cells(kind: RowKind, row: Row) -> Fields:
-    """Return cells, as the driver gave them, as `backends.rows.Fields` describes them."""
+    """Convert the driver's values to `backends.rows.Fields`."""
     return {name: read(row[name]) for name, read in _readers(kind) if name in row}
 
 
 def kind_of(statement: Statement) -> RowKind:
-    """Return what is stored in the rows that a statement returns."""
+    """Return the kind of the rows that a statement returns."""
     tables = {each.name for each in iterate(statement) if isinstance(each, Table)}
     return next(kind for kind in KINDS if kind in tables)
 
 
 @cache
 def _select(kind: RowKind, names: tuple[str, ...], *, is_walk_of_all: bool, starts: bool) -> Select[Any]:
-    """Select the cells as the driver gives them, whatever the types of their columns."""
+    """Select the driver's values without SQLAlchemy's type conversion."""
     table = METADATA.tables[kind]
     keys = [table.c[name] for name in names]
     cells: list[ColumnElement[Any]] = [
@@ -84,7 +84,7 @@ def _read_id(value: Any) -> Any:
 
 
 def _read_time(value: Any) -> Any:
-    """Read SQLite's text, in the one form that the repositories write."""
+    """Parse SQLite's text in the format that the repositories write."""
     if not isinstance(value, str) or len(value) != len("2026-11-22 16:25:25.123000") or value[10] != " ":
         return value
     try:
@@ -94,5 +94,5 @@ def _read_time(value: Any) -> Any:
 
 
 def _read_boolean(value: Any) -> Any:
-    """Read SQLite's 0 and 1."""
+    """Convert SQLite's 0 and 1."""
     return bool(value) if type(value) is int and value in {0, 1} else value

@@ -1,7 +1,7 @@
-"""The tables, for PostgreSQL and SQLite alike. Every change here needs a revision in `migrations/sql`.
+"""The tables for PostgreSQL and SQLite. Every change here needs a revision in `migrations/sql`.
 
-Plain tables and not mapped classes: the repositories run Core statements and never load an entity, and a
-service that does not import SQLAlchemy's ORM starts sooner and is smaller.
+The repositories run Core statements, so these are plain tables without mapped classes. Without SQLAlchemy's
+ORM, the service starts faster and needs less memory.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
 REVISION = "0004"
-"""The revision of `migrations/sql` that these tables are the result of."""
+"""The revision of `migrations/sql` that creates these tables."""
 
 ID_LENGTH_BYTES = 12
 
@@ -42,50 +42,50 @@ ID_LENGTH_BYTES = 12
 class ObjectIdBytes(TypeDecorator[str]):
     """An id: 24 hex digits in Python, 12 raw bytes in the database (`BYTEA`, `BLOB`).
 
-    Bytes sort like the hex digits and like MongoDB's ObjectId. Text that is no id is bound as no bytes
-    at all, which no row has: a malformed id is by itself an unknown one.
+    Bytes sort like the hex digits and like MongoDB's ObjectId. A malformed id is bound as empty bytes,
+    which no row has. So a malformed id is an unknown id.
     """
 
     impl = LargeBinary(ID_LENGTH_BYTES)
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
-        """Hex digits to bytes."""
+        """Convert hex digits to bytes."""
         if value is None:
             return None
         return bytes.fromhex(value) if is_id(value) else b""
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
-        """Bytes to hex digits."""
+        """Convert bytes to hex digits."""
         return None if value is None else value.hex()
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC time: `TIMESTAMPTZ` in PostgreSQL, naive ISO text in SQLite, aware again when read."""
+    """An aware UTC time: `TIMESTAMPTZ` in PostgreSQL, ISO text without an offset in SQLite."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """SQLite's text has no place for an offset, so it is UTC by this rule."""
+        """Convert to naive UTC for SQLite, whose text has no offset."""
         if value is None or dialect.name != "sqlite":
             return value
         return value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Attach UTC where the database gave none; asyncpg gives aware UTC already."""
+        """Add UTC to naive times; asyncpg returns aware UTC."""
         return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
 def _text(length: int) -> String:
-    """Text that compares by code point everywhere: PostgreSQL would use the locale, SQLite does not."""
+    """Return a text type that compares by code point. PostgreSQL's default collation is the locale's."""
     return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 
 _TEXT = Text().with_variant(Text(collation="C"), "postgresql")
 
 
-# Constraint names are fixed here: errors are told apart by them, and a downgrade can name them.
+# Constraint names are fixed, because the translation of errors and downgrades use them.
 METADATA = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -105,7 +105,7 @@ def _column(
     primary_key: bool = False,
     unique: bool = False,
 ) -> Column[Any]:
-    """Return a column that is never null, unless it says so."""
+    """Return a column that is NOT NULL by default."""
     return Column(name, kind, *references, nullable=nullable, primary_key=primary_key, unique=unique)
 
 
@@ -121,7 +121,7 @@ USERS = Table(
     _column("created_at", UtcDateTime),
     _column("version", BigInteger),
     _column("session_version", BigInteger),
-    # Serves the list of all users by time, either way round; the unique index serves it by address.
+    # Serves the list of all users by time, in both directions; the unique index serves it by email.
     Index(None, "created_at", "id"),
 )
 """`backends.models.User`."""
@@ -135,13 +135,13 @@ ITEMS = Table(
     _column("owner_id", ObjectIdBytes, ForeignKey("users.id", ondelete="CASCADE")),
     _column("created_at", UtcDateTime),
     _column("version", BigInteger),
-    # `models.fold_case` of the two texts, which may be longer than they are.
+    # `models.fold_case` of the two texts; the result may be longer than 255 characters.
     _column("title_folded", _TEXT),
     _column("description_folded", _TEXT, nullable=True),
-    # Serve a superuser's list of all items, by time and by title, either way round.
+    # Serve a superuser's list of all items, by time and by title, in both directions.
     Index(None, "created_at", "id"),
     Index(None, "title", "id"),
-    # Serve an owner's list and its count, and find what a deleted owner takes along.
+    # Serve an owner's list and its count, and the cascade from a deleted owner.
     Index(None, "owner_id", "created_at", "id"),
     Index(None, "owner_id", "title", "id"),
 )
@@ -151,7 +151,7 @@ ACCOUNTS = Table(
     "accounts",
     METADATA,
     _column("id", ObjectIdBytes, primary_key=True),
-    # No cascade: an owner with money stays. `SqlUserRepository.delete` takes the empty accounts along.
+    # No cascade: an owner with money can't be deleted. `SqlUserRepository.delete` deletes empty accounts.
     _column("owner_id", ObjectIdBytes, ForeignKey("users.id")),
     _column("name", _text(255)),
     _column("currency", _text(3)),
@@ -168,7 +168,7 @@ ACCOUNTS = Table(
 
 
 def _side(name: str) -> str:
-    """Return the condition that a side of a transfer is there as a whole, or not at all."""
+    """Return the condition that the columns of a side are all set or all null."""
     columns = [f"{name}_{part}" for part in ("account_id", "owner_id", "balance_minor", "version")]
     nothing = " AND ".join(f"{column} IS NULL" for column in columns)
     everything = " AND ".join(f"{column} IS NOT NULL" for column in columns)
@@ -197,9 +197,9 @@ TRANSFERS = Table(
     CheckConstraint(_side("to"), name="to"),
     CheckConstraint("from_account_id IS NOT NULL OR to_account_id IS NOT NULL", name="sides"),
     CheckConstraint("from_account_id <> to_account_id", name="accounts"),
-    # Forbids a second payment.
+    # Prevents a second payment with one idempotency key.
     UniqueConstraint("ordered_by", "idempotency_key"),
-    # Forbid that two entries begin from one balance, and serve the statement.
+    # Prevent two entries with one version of an account, and serve the statement.
     UniqueConstraint("from_account_id", "from_version"),
     UniqueConstraint("to_account_id", "to_version"),
     # Serve a superuser's list of all entries, and the two halves of an owner's.
@@ -207,9 +207,9 @@ TRANSFERS = Table(
     Index(None, "from_owner_id", "created_at", "id"),
     Index(None, "to_owner_id", "created_at", "id"),
 )
-"""`backends.models.Transfer`: the ledger. Rows are added and never changed.
+"""`backends.models.Transfer`: the ledger. Rows are inserted and never changed.
 
-Accounts and users are no foreign keys: they may go, and the history stays.
+Accounts and users are not foreign keys: they may be deleted, and the history remains.
 """
 
 IDEMPOTENCY_KEYS = Table(
@@ -221,7 +221,7 @@ IDEMPOTENCY_KEYS = Table(
     _column("outcome", _TEXT),
     _column("created_at", UtcDateTime),
 )
-"""What became of a call that had an idempotency key: `backends.ledger.write_outcome`."""
+"""The outcomes of calls with idempotency keys: `backends.idempotency.write_outcome`."""
 
 COUNTERS = Table(
     "counters",
@@ -229,7 +229,7 @@ COUNTERS = Table(
     _column("key", _text(255), primary_key=True),
     _column("value", BigInteger),
     _column("ends_at", UtcDateTime),
-    # Finds the ones that ended.
+    # Serves the deletion of expired counters.
     Index(None, "ends_at"),
 )
-"""A counter of `backends.protocols.CounterRepository`."""
+"""The counters of `backends.protocols.CounterRepository`."""

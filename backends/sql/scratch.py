@@ -1,4 +1,4 @@
-"""Scratch places on SQLite (a file beside the configured one) and PostgreSQL (a schema of its own)."""
+"""Scratch databases: a file beside the configured one on SQLite, a new schema on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # Accounts and items before their owners.
 EMPTY_TABLES = ";".join(
-    f"DELETE FROM {table.name}"  # noqa: S608 - names of ours
+    f"DELETE FROM {table.name}"  # noqa: S608 - constants
     for table in reversed(METADATA.sorted_tables)
 )
 _NUMBERS = (
@@ -45,7 +45,7 @@ async def open_scratch(settings: Settings) -> Scratch:
         make_folder(options)
         file = options.file.with_name(f"{name}.db")
         return await SqliteScratch.make(file, _with_url(settings, f"sqlite:///{quote(str(file))}"))
-    from backends.sql.postgres import connect  # noqa: PLC0415 - its driver is of no use to SQLite
+    from backends.sql.postgres_connect import connect  # noqa: PLC0415 - SQLite does not need its driver
 
     with connect_errors():
         connection = await connect(settings)
@@ -63,19 +63,19 @@ def _with_url(settings: Settings, url: str) -> Settings:
 
 
 class PostgresScratch:
-    """`backends.scratch.Scratch` as a schema: the database's own encoding and settings are tried too."""
+    """`backends.scratch.Scratch` as a schema, so that the database's encoding and settings are tested."""
 
     def __init__(self, connection: asyncpg.Connection, name: str, settings: Settings) -> None:
-        """Take over the connection."""
+        """Take ownership of the connection."""
         self._connection = connection
         self._name = name
         self.settings = settings
 
     async def make(self) -> None:
-        """Make the schema.
+        """Create the schema.
 
         Raises:
-            BackendError: The user may not.
+            BackendError: The user lacks the privilege.
         """
         try:
             with connect_errors():
@@ -111,7 +111,8 @@ class PostgresScratch:
 
     async def begin(self) -> Transaction:
         """See `Scratch`."""
-        from backends.sql.postgres import BEGIN, connect  # noqa: PLC0415
+        from backends.sql.postgres import BEGIN  # noqa: PLC0415
+        from backends.sql.postgres_connect import connect  # noqa: PLC0415
 
         connection = await connect(self.settings)
         await connection.execute(BEGIN)
@@ -152,20 +153,20 @@ class _PostgresTransaction:
 
 
 class SqliteScratch:
-    """`backends.scratch.Scratch` as a file of its own, on the same disk."""
+    """`backends.scratch.Scratch` as a new file on the same disk."""
 
     def __init__(self, file: Path, connection: sqlite3.Connection, settings: Settings) -> None:
-        """Take over the connection."""
+        """Take ownership of the connection."""
         self._file = file
         self._connection = connection
         self.settings = settings
 
     @classmethod
     async def make(cls, file: Path, settings: Settings) -> SqliteScratch:
-        """Make the file.
+        """Create the file.
 
         Raises:
-            BackendError: The folder can't be written.
+            BackendError: The folder is not writable.
         """
         with connect_errors():
             return cls(file, await asyncio.to_thread(sqlite.connect, settings), settings)

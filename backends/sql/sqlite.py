@@ -1,4 +1,4 @@
-"""SQLite's connections, in threads: SQLite has no server to wait for, it works where it is called."""
+"""SQLite connections in a thread pool, because SQLite runs in the calling thread."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# A transaction that reads first and writes later can't wait for another writer.
+# A transaction that reads before it writes can't wait for another writer.
 BEGIN = "BEGIN IMMEDIATE"
 
 
 class SqliteConnections(Connections):
-    """A statement, or a whole transaction, is one visit to a thread.
+    """Runs each statement, or a whole transaction, as one job of a thread pool.
 
-    SQLite has one write lock and polls for it, so writers wait here, in order: that is faster and fair.
+    SQLite has one write lock and polls for it. So writers wait for a FIFO semaphore instead, which is
+    faster and fair.
     """
 
     asks_a_server = False
@@ -55,7 +56,7 @@ class SqliteConnections(Connections):
         self._all = [SqliteConnection(self._file, self._connect) for _ in range(settings.db_pool_size)]
         self._idle = list(self._all)
         self._waiting: deque[asyncio.Future[SqliteConnection]] = deque()
-        # Waits for no lock, because everybody else would wait with it.
+        # This connection never waits for a lock, because it would block the event loop.
         self._look_up = SqliteConnection(self._file, partial(self._connect, timeout=0))
 
     @property
@@ -74,15 +75,15 @@ class SqliteConnections(Connections):
         return sqlite3.sqlite_version
 
     async def unmet(self, purpose: Purpose) -> list[UnmetRequirement]:
-        """See `Connections`. It is done at once, as a look-up is: this connection waits for no lock."""
+        """See `Connections`. The checks run in the event loop, as look-ups do."""
         with translate_errors():
             facts = self._look_up.do(partial(sqlite_requirements.facts, self._file))
         return list(sqlite_requirements.unmet(facts, purpose))
 
     async def close(self) -> None:
         """See `Connections`."""
-        self._threads.shutdown()  # nothing is under way any more
-        # The last one brings what is in the WAL into the file, which takes a while.
+        self._threads.shutdown()  # no job is running
+        # Closing the last connection checkpoints the WAL, which is slow.
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
@@ -92,14 +93,14 @@ class SqliteConnections(Connections):
     async def look_up(self, statement: Statement, values: Values) -> list[Row]:
         """See `Connections`.
 
-        It takes a few microseconds, and a visit to a thread takes hundreds: so it is run at once, unless
-        something stands in the way.
+        A look-up takes a few microseconds and a job in a thread hundreds. So it runs in the event loop
+        first, and in a thread if it fails.
         """
         compiled = self._compiled(statement)
         try:
             found = self._look_up.do(partial(_fetch, compiled.sql, compiled.arguments(values)))
         except sqlite3.Error:
-            return await self.run(statement, values)  # which waits, or says what is wrong
+            return await self.run(statement, values)  # waits for the lock, or raises the translated error
         return compiled.rows(found)
 
     async def write(self, statement: Statement, values: Values) -> list[Row]:
@@ -123,7 +124,7 @@ class SqliteConnections(Connections):
             result = self._walk(steps(), connection)
             connection.execute("COMMIT")
         except BaseException:
-            if connection.in_transaction:  # some errors end it by themselves
+            if connection.in_transaction:  # some errors roll back automatically
                 connection.execute("ROLLBACK")
             raise
         return result
@@ -141,9 +142,9 @@ class SqliteConnections(Connections):
             steps.close()
 
     async def _visit(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Let a thread work with a connection; with one that is open where no other can be opened.
+        """Run a job in a thread, on an open connection if no other can be opened.
 
-        That is so if this process has no file descriptors left.
+        The latter happens if this process has no free file descriptors.
         """
         connection = await self._next_open() if self._waiting else self._idle.pop()
         while True:
@@ -157,9 +158,9 @@ class SqliteConnections(Connections):
             connection = await self._next_open()
 
     async def _visit_with(self, connection: SqliteConnection, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Let a thread work with the connection, to its end: nothing takes the work back from a thread.
+        """Run a job in a thread to completion, because threads can't be cancelled.
 
-        When the time for a statement is over it is interrupted, and fails.
+        After the command timeout the statement is interrupted and fails.
         """
         loop = asyncio.get_running_loop()
         was_open = connection.is_open
@@ -171,7 +172,7 @@ class SqliteConnections(Connections):
             self._give_back(connection, was_open=was_open)
 
     async def _next_open(self) -> SqliteConnection:
-        """Wait for a connection that was open, in the order of arrival."""
+        """Wait for an open connection, in FIFO order."""
         if not self._waiting and self._idle and self._idle[-1].is_open:
             return self._idle.pop()
         waiter: asyncio.Future[SqliteConnection] = asyncio.get_running_loop().create_future()
@@ -184,7 +185,7 @@ class SqliteConnections(Connections):
             raise
 
     def _give_back(self, connection: SqliteConnection, *, was_open: bool) -> None:
-        """Hand on what may be open, or keep it where the next one looks first."""
+        """Hand an open connection to the first waiter, or return it to the idle ones, open ones last."""
         may_be_open = was_open or connection.is_open
         while self._waiting and may_be_open:
             waiter = self._waiting.popleft()

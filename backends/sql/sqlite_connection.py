@@ -1,4 +1,4 @@
-"""A connection to SQLite that follows its file: moved, deleted, replaced, or read-only for a while."""
+"""A SQLite connection that reopens its file after it was moved, deleted, replaced or read-only."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _REOPENED = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_NOTADB", "SQLITE_CORRUPT")
-"""After these, and what they begin, a new connection may do what this one can't."""
+"""Prefixes of codes after which a new connection may succeed."""
 
 
 class SqliteConnection:
-    """A connection that is opened by the first thread that works with it, and again when that is needed.
+    """A connection that opens on first use, in the thread that uses it, and reopens when necessary.
 
-    SQLite goes on with a file that was deleted or replaced, and everything that is written to it is lost.
-    What was opened while the file could only be read stays so for ever.
+    SQLite keeps using a file that was deleted or replaced, and all later writes are lost. A connection that
+    was opened while the file was read-only stays read-only.
     """
 
     def __init__(self, file: Path, connect: Callable[[], sqlite3.Connection]) -> None:
-        """Open the file by `connect` when there is work."""
+        """Open the file with `connect` on first use."""
         self._file = file
         self._connect = connect
         self._made: sqlite3.Connection | None = None
@@ -31,14 +31,14 @@ class SqliteConnection:
 
     @property
     def is_open(self) -> bool:
-        """Whether it has the file open."""
+        """Whether the file is open."""
         return self._made is not None
 
     def do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Work with it: a statement or a transaction, once more where the first one could write nothing.
+        """Run a statement or transaction; retry once if the connection was read-only.
 
         Raises:
-            sqlite3.Error: Of the work, or because the file can't be opened.
+            sqlite3.Error: The work failed, or the file can't be opened.
         """
         if self._made is not None and self._identity() != self._made_for:
             self.close()
@@ -51,20 +51,20 @@ class SqliteConnection:
         return self._work(work)
 
     def interrupt(self) -> None:
-        """End what is being done; for another thread."""
+        """Interrupt the running statement, from another thread."""
         if (made := self._made) is not None:
             with suppress(sqlite3.ProgrammingError):  # it has just been closed
                 made.interrupt()
 
     def close(self) -> None:
-        """Close it; the next work opens it again."""
+        """Close the connection; the next work reopens it."""
         made, self._made = self._made, None
         if made is not None:
             made.close()
 
     def _work(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._made is None:
-            before = self._identity()  # if it is replaced meanwhile, the next work sees another
+            before = self._identity()  # if the file is replaced now, the next work notices
             self._made = self._connect()
             self._made_for = before or self._identity()
         try:
@@ -75,7 +75,7 @@ class SqliteConnection:
             raise
 
     def _identity(self) -> tuple[int, int] | None:
-        """Return which file is at the path; None if none is."""
+        """Return the identity of the file at the path; None if there is no file."""
         try:
             found = os.stat(self._file)  # noqa: PTH116 - takes half as long as Path.stat
         except OSError:
@@ -84,5 +84,5 @@ class SqliteConnection:
 
 
 def _code(exc: sqlite3.Error) -> str:
-    """Return the name of SQLite's code; errors of Python's driver have none."""
+    """Return the name of SQLite's code; errors of Python's driver itself have none."""
     return getattr(exc, "sqlite_errorname", None) or ""

@@ -1,4 +1,4 @@
-"""What SQLite's result codes mean: https://www.sqlite.org/rescode.html."""
+"""Failures by SQLite's result codes: https://www.sqlite.org/rescode.html."""
 
 from __future__ import annotations
 
@@ -58,4 +58,4 @@ FAILURES: dict[str, Failure] = {
     "SQLITE_MISUSE": Failure("failed", "SQLite was used in a wrong way", "report this as a bug"),
     "SQLITE_INTERNAL": Failure("failed", "SQLite has an error of its own", "update Python's SQLite"),
 }
-"""By name. An extended code without a row is looked up by its beginning, as SQLITE_IOERR_READ."""
+"""Failures by name. Unlisted extended codes, such as SQLITE_IOERR_READ, fall back to their prefix."""

@@ -1,6 +1,6 @@
-"""What SQLite must be, and what this process must be allowed to do with the file.
+"""The requirements for SQLite's build and for access to the file.
 
-https://www.sqlite.org/pragma.html has the pragmas, https://www.sqlite.org/compile.html the options.
+https://www.sqlite.org/pragma.html documents the pragmas, https://www.sqlite.org/compile.html the options.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from backends.requirements import Purpose, UnmetRequirement
 from backends.sql.engine import belongs_to_another
 
 MIN_VERSION = (3, 35, 0)
-"""RETURNING came with it (https://www.sqlite.org/lang_returning.html)."""
+"""The first version with RETURNING (https://www.sqlite.org/lang_returning.html)."""
 
 _ANOTHER_BUILD = "use a Python whose SQLite is built with the default options, as python.org's and Debian's"
 
-# Each is tried, because a build names only some of the options that it was made with.
+# Each feature is tested, because SQLite doesn't list all of its compile-time options.
 FEATURES: Mapping[str, tuple[str, str]] = {
     "foreign keys": ("SELECT foreign_keys = 1 FROM pragma_foreign_keys", "SQLITE_OMIT_FOREIGN_KEY"),
     "JSON": ("SELECT json_extract(value, '$[0]') = 1 FROM json_each('[[1]]')", "SQLITE_OMIT_JSON"),
 }
-"""A query each that gives 1, and the option that takes the feature away."""
+"""A query that returns 1 if the feature is present, and the option that removes the feature."""
 
 
 def facts(file: Path, connection: sqlite3.Connection) -> dict[str, Any]:
-    """Ask a connection, which must not wait for locks, for all that `unmet` looks at.
+    """Collect the facts that `unmet` checks.
 
     Args:
         file: The database, for messages.
-        connection: One as the repositories use it.
+        connection: A connection as the repositories use it, which does not wait for locks.
     """
     return {
         "file": file,
@@ -40,7 +40,7 @@ def facts(file: Path, connection: sqlite3.Connection) -> dict[str, Any]:
         "threadsafety": sqlite3.threadsafety,
         "encoding": _value(connection, "PRAGMA encoding"),
         "journal_mode": (mode := _value(connection, "PRAGMA journal_mode")),
-        # The journal mode of another application's file is left as it is.
+        # The journal mode of another application's file is not changed.
         "is_foreign": mode != "wal" and belongs_to_another(connection.cursor()),
         "lacking": [name for name, (query, _) in FEATURES.items() if _value(connection, query) != 1],
         "write_error": _write_error(connection),
@@ -57,12 +57,12 @@ def _value(connection: sqlite3.Connection, query: str) -> object:
 
 
 def _write_error(connection: sqlite3.Connection) -> str | None:
-    """Write and undo it; return why that can't be, None if it can."""
+    """Write and roll back; return the error, or None."""
     try:
-        connection.execute("BEGIN IMMEDIATE")  # which a file that is open for reading allows
+        connection.execute("BEGIN IMMEDIATE")  # succeeds even if the file is read-only
         connection.execute(f"PRAGMA user_version = {_value(connection, 'PRAGMA user_version')}")
     except sqlite3.OperationalError as exc:
-        # Whoever holds the lock can write, and so can this process when it is free.
+        # Another process holds the write lock, so the file is writable.
         if exc.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return None
         return f"{exc} ({exc.sqlite_errorname})"
@@ -73,7 +73,7 @@ def _write_error(connection: sqlite3.Connection) -> str | None:
 
 
 def unmet(facts: Mapping[str, Any], purpose: Purpose) -> Iterator[UnmetRequirement]:
-    """Compare what `facts` found with what the purpose needs."""
+    """Compare the facts with the requirements of the purpose."""
     file = facts["file"]
     if facts["version"] < MIN_VERSION:
         yield UnmetRequirement(

@@ -1,6 +1,6 @@
-"""What SQLite's URL means: the file, and the options of SQLite and of Python's driver.
+"""Parsing of SQLite's URL: the file, and the options of SQLite and of Python's driver.
 
-https://www.sqlite.org/uri.html lists SQLite's.
+https://www.sqlite.org/uri.html lists SQLite's options.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ OPTIONS: Table = {
     "mode": Obeyed(_mode),
     "psow": Obeyed(switch),
     "cached_statements": Obeyed(whole_number(0, 100_000)),
-    # Where only one value fits
-    "uri": Obeyed(switch),  # both kinds of path are understood
+    # Options with only one valid value
+    "uri": Obeyed(switch),  # both kinds of path are supported
     "cache": Only(("private",), "connections that share a cache block each other; leave it out"),
     "immutable": Only(_OFF, "EitherDB writes; leave it out"),
     "nolock": Only(_OFF, "several processes would damage the file; leave it out"),
@@ -41,21 +41,21 @@ OPTIONS: Table = {
     "check_same_thread": Only(_OFF, "each connection belongs to one thread by itself; leave it out"),
     "isolation_level": Only(("immediate",), "transactions begin with BEGIN IMMEDIATE; leave it out"),
     "detect_types": Only(("0",), "values are converted by EitherDB; leave it out"),
-    # What EitherDB has a setting for
+    # Options with a corresponding setting
     "timeout": Setting("db_command_timeout_seconds"),
 }
-"""Every option that is known."""
+"""All known options."""
 
 
 @dataclass(frozen=True, slots=True)
 class SqliteOptions:
-    """What a connection needs to know, of the URL and of the settings.
+    """The options of a connection, from the URL and the settings.
 
     Attributes:
-        file: Where the database is, an absolute path.
-        must_exist: Whether no new file may be made.
-        arguments: What `sqlite3.connect` takes.
-        of_existing_file: The same, to make no new file.
+        file: The absolute path of the database.
+        must_exist: Whether the file must exist already.
+        arguments: The arguments of `sqlite3.connect`.
+        of_existing_file: The same arguments, but no new file is created.
     """
 
     file: Path
@@ -65,15 +65,15 @@ class SqliteOptions:
 
     @property
     def is_uri(self) -> bool:
-        """Whether the database's name is an URI, with parameters."""
+        """Whether the database is named by a URI with parameters."""
         return "uri" in self.arguments
 
 
 def sqlite_options(settings: Settings) -> SqliteOptions:
-    """Read the URL and the settings: services, migrations and reports connect with the same options.
+    """Parse the URL. Service, migrations and reports connect with these options.
 
     Raises:
-        BackendError: The URL can't be parsed, or an option is refused.
+        BackendError: The URL is invalid, or an option is refused.
     """
     path, _, query = settings.url.partition("://")[2].partition("?")
     given = read_options(split_query(query), OPTIONS, settings)
@@ -99,12 +99,12 @@ def _uri(file: Path, parameters: Mapping[str, str | bool | None]) -> dict[str, A
 
 
 def _file(path: str) -> Path:
-    """Return the file that a URL's path names: `/relative`, `//absolute`, `/~/at/home` or `/file:…`.
+    """Return the file of a URL's path: `/relative`, `//absolute`, `/~/at/home` or `/file:…`.
 
-    A percent sign that encodes nothing is one.
+    A percent sign without hex digits stands for itself.
 
     Raises:
-        BackendError: It names none.
+        BackendError: The path names no file.
     """
     if not path.startswith("/"):
         raise BackendError("SQLite has no host: there must be three slashes before a relative path")

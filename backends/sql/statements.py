@@ -1,8 +1,8 @@
-"""SQLAlchemy writes the SQL, once for each statement and dialect; the driver beneath it runs it.
+"""Compiled statements: SQLAlchemy compiles each statement once per dialect, and the driver runs the SQL.
 
-SQLAlchemy's own execution costs several times what the driver needs (`docs/adr/0012-the-hot-path.md`). So
-a statement is built once, with named parameters, and kept; what is left to do at each call is to put the
-values in their places, and to make rows of what the driver found. Both go by the types of the columns.
+SQLAlchemy's own execution costs several times as much as the driver (`docs/adr/0012-the-hot-path.md`). So
+statements are built once, with named parameters, and cached. Each call only converts the parameters and the
+rows, by the types of the columns.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Statement: TypeAlias = Select[Any] | CompoundSelect[Any] | UpdateBase
 
 Values: TypeAlias = Mapping[str, Any]
-"""A statement's parameters by name; it may hold others, too."""
+"""The parameters of a statement by name. Additional names are ignored."""
 
 Row: TypeAlias = dict[str, Any]
 """A value for each column that a statement returns, by name."""
@@ -34,14 +34,14 @@ Convert: TypeAlias = Callable[[Any], Any]
 
 
 class Compiled:
-    """A statement in the words of one dialect.
+    """A statement, compiled for a dialect.
 
     Attributes:
-        sql: The text for the driver.
+        sql: The SQL for the driver.
     """
 
     def __init__(self, statement: Statement, dialect: Dialect, *, schema: str | None = None) -> None:
-        """Compile it; tables are named with the schema if there is one."""
+        """Compile the statement; `schema` qualifies the names of tables."""
         self._statement = statement
         qualified: dict[str, Any] = (
             {"schema_translate_map": {None: schema}, "render_schema_translate": True} if schema else {}
@@ -59,10 +59,10 @@ class Compiled:
         self._converts = [(name, convert) for name, convert in converts if convert]
 
     def arguments(self, values: Values) -> list[Any]:
-        """Return the parameters in the order in which the driver takes them.
+        """Return the parameters in the order of the driver.
 
         Raises:
-            KeyError: One has no value; null would find nothing, and nobody would know why.
+            KeyError: A parameter has no value. Null as a default would hide the mistake.
         """
         arguments = []
         for name, convert in self._parameters:
@@ -71,7 +71,7 @@ class Compiled:
         return arguments
 
     def rows(self, found: Iterable[Iterable[Any]]) -> list[Row]:
-        """Return what the driver found as rows."""
+        """Convert the driver's rows."""
         rows = [dict(zip(self._names, cells, strict=False)) for cells in found]
         row: Row = {}
         name = ""
@@ -84,8 +84,8 @@ class Compiled:
         return rows
 
     def _unreadable(self, row: Row, name: str) -> UnreadableRow:
-        """Name the row of which a cell can't be converted; the cells before it are."""
-        from backends.sql.rows import kind_of, read_cells  # noqa: PLC0415 - on the way to an error only
+        """Return the error about a row with a value that can't be converted."""
+        from backends.sql.rows import kind_of, read_cells  # noqa: PLC0415 - needed for errors only
 
         kind = kind_of(self._statement)
         return unreadable(kind, read_cells(kind, row), only=name)

@@ -1,4 +1,4 @@
-"""The ledger in SQL: the half of `AccountRepository` that moves money."""
+"""The ledger in SQL: the methods of `AccountRepository` that move money."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ _LISTS = Lists(
 def _change(
     *, takes: bool, of_owner: bool, account: str, currency: ColumnElement[str] | None
 ) -> ReturningUpdate[Any]:
-    """Return the statement that does a posting's part in one account, if the account lets it.
+    """Return the conditional update of one account of a posting.
 
     Args:
-        takes: Whether it takes the parameter `amount_minor` away or adds it.
-        of_owner: Whether the account must be the parameter `of_user`'s.
+        takes: Whether to subtract the parameter `amount_minor` from the balance, or add it.
+        of_owner: Whether the account must belong to the user of the parameter `of_user`.
         account: The parameter with the account's id.
-        currency: What its currency must be; None for any.
+        currency: The required currency; None for any.
     """
     amount = bindparam("amount_minor", type_=BigInteger)
     guards: list[ColumnElement[bool]] = [ACCOUNTS.c.id == bindparam(account)]
@@ -107,23 +107,23 @@ def _change(
 
 @cache
 def _step(*, takes: bool, of_owner: bool, in_currency: bool) -> Statement:
-    """Return `_change` as a statement of its own, of the parameters `of_account` and `of_currency`."""
+    """Return `_change` as a separate statement with the parameters `of_account` and `of_currency`."""
     currency = bindparam("of_currency", type_=ACCOUNTS.c.currency.type) if in_currency else None
     return _change(takes=takes, of_owner=of_owner, account="of_account", currency=currency)
 
 
 @cache
 def _post(sides: tuple[str, ...], *, of_owner: bool, keyed: bool) -> Statement:
-    """Return the statement that is a whole posting.
+    """Return the statement that executes a whole posting.
 
-    It changes the accounts one after the other, because the second change asks for what the first one
-    returned. An account that does not let it leaves its side of the entry empty, which the entry's CHECKs
-    refuse: then nothing is done.
+    It updates the accounts in order, because the second update refers to the result of the first one. If
+    the condition of an update does not hold, the columns of that side are null. Then the CHECK constraints
+    of the entry fail and nothing is changed.
 
     Args:
         sides: `from`, `to` or both, in the order of their accounts' ids.
-        of_owner: Whether the account that the money comes from must be the parameter `of_user`'s.
-        keyed: Whether the outcome is kept under a key.
+        of_owner: Whether the source account must belong to the user of the parameter `of_user`.
+        keyed: Whether the outcome is stored under an idempotency key.
     """
     values: dict[str, ColumnElement[Any]] = {
         name: bindparam(name, type_=TRANSFERS.c[name].type) for name in ENTRY_FIELDS
@@ -150,7 +150,7 @@ def _post(sides: tuple[str, ...], *, of_owner: bool, keyed: bool) -> Statement:
 
 
 class SqlLedger(Ledger):
-    """Entries and their accounts change in one transaction, which locks accounts in the order of ids."""
+    """Changes entries and accounts in one transaction, which locks accounts in the order of their ids."""
 
     def __init__(
         self,
@@ -183,7 +183,7 @@ class SqlLedger(Ledger):
             raise Taken from violation
 
     async def _post_at_once(self, posting: Posting) -> Transfer:
-        """Do all in one statement: accounts stay locked for no round trip."""
+        """Run the posting as one statement, so that no lock is held during a round trip."""
         statement = _post(
             tuple("from" if id_ == posting.from_account_id else "to" for id_ in posting.account_ids),
             of_owner=posting.owner_id is not None,
@@ -207,7 +207,7 @@ class SqlLedger(Ledger):
         return Transfer.of_fields(row)
 
     def _steps(self, posting: Posting) -> Steps[Transfer]:
-        """Change the accounts, add the entry, keep the outcome."""
+        """Change the accounts, add the entry and store the outcome."""
         sides: dict[str | None, Side] = {}
         currency: str | None = None
         for account_id in posting.account_ids:
@@ -239,7 +239,7 @@ class SqlLedger(Ledger):
         return transfer
 
     def _kept(self, outcome: Outcome, owner_id: str, idempotency: Idempotency) -> dict[str, Any]:
-        """Return the row that keeps the outcome; it violates the primary key if there is one."""
+        """Return the row of the outcome. If the key has one already, the primary key is violated."""
         return {
             "owner_id": owner_id,
             "key": idempotency.key,

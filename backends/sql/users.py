@@ -1,4 +1,4 @@
-"""Users in SQL."""
+"""The user repository in SQL."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _taken(violation: ConstraintViolation) -> AlreadyExists:
 
 
 class SqlUserRepository:
-    """`backends.protocols.UserRepository`: one statement a method, but for `delete`."""
+    """`backends.protocols.UserRepository`. Each method except `delete` is one statement."""
 
     def __init__(
         self,
@@ -180,14 +180,14 @@ class SqlUserRepository:
         return bool(await self._connections.write(_REPLACE_HASH, values))
 
     async def delete(self, id: str, *, versions: Collection[int] | None = None) -> None:
-        """See the protocol. `ON DELETE CASCADE` takes the items along; accounts with money refuse."""
+        """See the protocol. Items are deleted by `ON DELETE CASCADE`; accounts with money prevent it."""
 
         def steps() -> Steps[None]:
             values = {"of_id": id, "of_versions": versions}
-            # Who adds an account locks its owner: none comes between its accounts' end and the user's.
+            # Inserting an account locks its owner, so none is added between the two deletions.
             if not (yield _lock(of_versions=versions is not None), values):
                 raise Refused
-            # What waits for a row of an account sees what it then holds: no money is deleted.
+            # If this waits for the lock of an account, it sees the new balance: no money is deleted.
             yield _DELETE_EMPTY_ACCOUNTS, values
             yield _DELETE, values
 
@@ -201,6 +201,6 @@ class SqlUserRepository:
             raise AccountNotEmpty("user", id) from violation
 
     async def _refusal(self, id: str) -> NotFound | VersionMismatch:
-        """Say why a guarded write matched no row: a second look, on the way to an error only."""
+        """Return the reason why a conditional write matched no row. This query runs for errors only."""
         rows = await self._connections.look_up(_EXISTS, {"of_id": id})
         return VersionMismatch("user", id) if rows else NotFound("user", id)
