@@ -17,7 +17,7 @@ from tests.provision import Provision
 
 
 async def test_transaction_that_was_left_open_is_ended(
-    mongo: Provision, monkeypatch: pytest.MonkeyPatch
+    mongo: Provision, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whoever collides with it ends it, once it has been idle; its change is undone."""
     monkeypatch.setattr(abandoned, "IDLE_SECONDS", 0.5)
@@ -47,6 +47,8 @@ async def test_transaction_that_was_left_open_is_ended(
         after = await backend.accounts.get(account.id)
         assert (after.balance_minor, after.version) == (7, 2)
         assert (await backend.accounts.transfers()).count == 1
+        said = [record.getMessage() for record in caplog.records if record.name == abandoned.__name__]
+        assert said == ["ended 1 transactions that were left open"]
 
 
 @pytest.mark.parametrize("command", ["aggregate", "killSessions"])
