@@ -131,8 +131,8 @@ async def _server(backend: Backend) -> list[Finding]:
     unmet = await backend.check_server(Purpose.SERVE)
     findings = []
     for subject, fit in _FIT.items():
-        lacking = [_finding(each) for each in unmet if each.subject == subject]
-        findings += lacking or [Finding(subject, "ok", fit)]
+        findings_of_subject = [_finding(each) for each in unmet if each.subject == subject]
+        findings += findings_of_subject or [Finding(subject, "ok", fit)]
     return findings
 
 

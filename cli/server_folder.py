@@ -79,8 +79,8 @@ class ServerFolder:
         lines = self._written().splitlines()
         # mongod writes JSON, and after an error many lines about its shutdown.
         severe = [line for line in lines if '"s":"E"' in line or '"s":"F"' in line]
-        told = "\n".join(line[:500] for line in (severe or lines)[-8:])
-        return LocalServerError(f"{what}. The end of {self.log}:\n{told}")
+        excerpt = "\n".join(line[:500] for line in (severe or lines)[-8:])
+        return LocalServerError(f"{what}. The end of {self.log}:\n{excerpt}")
 
     def _written(self) -> str:
         return self.log.read_text(errors="replace")

@@ -85,9 +85,11 @@ def _run(settings: Settings, rules: list[Rule], json_file: Path, html_file: Path
     found = asyncio.run(_measure(settings))
     server = found.server
     for finding in found.isolation:
-        theirs, ours = finding.in_transactions or "not tested", finding.in_eitherdb or "refused"
+        in_transactions = finding.in_transactions or "not tested"
+        in_eitherdb = finding.in_eitherdb or "refused"
         typer.echo(
-            f"isolation   {finding.anomaly}: {theirs} in the server's transactions, {ours} in EitherDB"
+            f"isolation   {finding.anomaly}: {in_transactions} in the server's transactions, "
+            f"{in_eitherdb} in EitherDB"
         )
     for latency in found.latencies:
         times = f"median {latency.p50_ms:.2f} ms, p99 {latency.p99_ms:.2f} ms"

@@ -87,13 +87,13 @@ async def measure(scratch: Scratch, backend: Backend) -> list[Finding]:
     """Try each anomaly on an empty, migrated scratch database and a backend that is open on it."""
     found = []
     for anomaly in ANOMALIES:
-        raw: TrialResult = None, NO_TRANSACTION
+        in_transactions: TrialResult = None, NO_TRANSACTION
         if Capability.TRANSACTIONS in backend.capabilities:
-            raw = await _catch_errors(try_schedule(scratch, anomaly.schedule))
+            in_transactions = await _catch_errors(try_schedule(scratch, anomaly.schedule))
         if anomaly.needs is None or anomaly.needs in backend.capabilities:
-            ours = await _catch_errors(_try_methods(scratch, backend, anomaly))
+            in_eitherdb = await _catch_errors(_try_methods(scratch, backend, anomaly))
         else:
-            ours = None, f"refused: the capability {anomaly.needs} is absent"
-        found.append(Finding(anomaly.name, anomaly.means, *raw, *ours))
+            in_eitherdb = None, f"refused: the capability {anomaly.needs} is absent"
+        found.append(Finding(anomaly.name, anomaly.means, *in_transactions, *in_eitherdb))
     await scratch.clean()
     return found
