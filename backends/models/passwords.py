@@ -1,4 +1,4 @@
-"""Passwords: what one may be, and the one form in which it is hashed and compared."""
+"""Passwords: validation, and the normalised form that is hashed and compared."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from backends.models.text import storable
 PASSWORD_MIN_LENGTH, PASSWORD_MAX_LENGTH = 8, 128
 
 MAX_DECOMPOSITION = 4
-"""The most code points that NFC composes to one."""
+"""The maximum number of code points that NFC composes to one."""
 
-# Unicode's category Zs but for U+0020, which no version of Unicode has changed since 6.3. With the Option
-# key down, the space bar of a Mac types U+00A0.
+# Unicode's category Zs without U+0020; the category is unchanged since Unicode 6.3. On a Mac, Option and
+# the space bar type U+00A0.
 _NON_ASCII_SPACES = str.maketrans(
     dict.fromkeys(
         "\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000",
@@ -28,19 +28,19 @@ _NON_ASCII_SPACES = str.maketrans(
 def normalise_password(text: str) -> str:
     """Return the form in which a password is hashed: OpaqueString of RFC 8265, section 4.2.
 
-    Spaces of all kinds become U+0020, then all is put into Unicode NFC; case and everything else stay. So
-    the same keys give the same password on a Mac, which types `é` as two code points.
+    All kinds of spaces become U+0020, and the text is converted to Unicode NFC. Case and everything else
+    stay. So the same keys produce the same password on a Mac, which types `é` as two code points.
 
-    No code point is refused, which the RFC's string class would do: emoji that are joined or newer than
-    the server's Unicode, and control characters, are in passwords that work today.
+    Unlike the RFC's string class, this function rejects no code point. Existing passwords contain control
+    characters, joined emoji and emoji that are newer than the server's Unicode.
     """
     if len(text) > PASSWORD_MAX_LENGTH * MAX_DECOMPOSITION:
-        return text  # No password is that long, and composing takes quadratic time where marks pile up.
+        return text  # too long for a password; composition takes quadratic time for many combining marks
     return normalize("NFC", text.translate(_NON_ASCII_SPACES))
 
 
 def has_password_length(normalised: str) -> bool:
-    """Tell whether a normalised password has 8 to 128 code points."""
+    """Return whether a normalised password has 8 to 128 code points."""
     return PASSWORD_MIN_LENGTH <= len(normalised) <= PASSWORD_MAX_LENGTH
 
 
@@ -55,14 +55,13 @@ def _password(text: str) -> str:
 
 
 def _current_password(text: str) -> str:
-    """Return the text as it is, if it may be somebody's password."""
-    if not has_password_length(text):  # which counted before passwords were normalised
+    """Return the text unchanged, if it can be a stored password."""
+    if not has_password_length(text):  # the rule before passwords were normalised
         _password(text)
     return text
 
 
-# The outer length lets pydantic refuse lone surrogates. The lengths of the schema are those of the
-# normalised form.
+# The outer length makes pydantic reject lone surrogates. The schema has the lengths of the normalised form.
 _TEXT = Field(max_length=2**20)
 _SCHEMA = WithJsonSchema(
     {"type": "string", "minLength": PASSWORD_MIN_LENGTH, "maxLength": PASSWORD_MAX_LENGTH}
@@ -72,4 +71,4 @@ Password = Annotated[str, _TEXT, AfterValidator(storable), AfterValidator(_passw
 CurrentPassword = Annotated[
     str, _TEXT, AfterValidator(storable), AfterValidator(_current_password), _SCHEMA
 ]
-"""A password that was set at any time, as it was typed."""
+"""A password as the user typed it, which may have been set before passwords were normalised."""

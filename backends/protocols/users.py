@@ -86,13 +86,13 @@ class UserRepository(Protocol):
         ...
 
     async def replace_hash(self, id: str, *, old: str, new: str) -> bool:
-        """Store another hash of the same password, in one atomic step; tell whether that was done.
+        """Replace the hash of an unchanged password, in one atomic step.
 
-        It is done if `hashed_password` is still `old`: a password that was changed meanwhile stays. Neither
-        `version` nor `session_version` changes, because for everybody the user is the same as before.
+        The hash is replaced only if `hashed_password` is still `old`, so a concurrent change of the password
+        is kept. `version` and `session_version` do not change, because the user is the same to every client.
 
         Returns:
-            False if `hashed_password` is another one, or if there is no such user.
+            Whether the hash was replaced: False if `hashed_password` differs or the user does not exist.
         """
         ...
 
