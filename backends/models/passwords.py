@@ -15,8 +15,8 @@ PASSWORD_MIN_LENGTH, PASSWORD_MAX_LENGTH = 8, 128
 MAX_DECOMPOSITION = 4
 """The maximum number of code points that NFC composes to one."""
 
-# Unicode's category Zs without U+0020; the category is unchanged since Unicode 6.3. On a Mac, Option and
-# the space bar type U+00A0.
+# Unicode's category Zs without U+0020; unchanged since Unicode 6.3. On a Mac, Option and the space bar type
+# U+00A0.
 _NON_ASCII_SPACES = str.maketrans(
     dict.fromkeys(
         "\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000",
@@ -61,7 +61,7 @@ def _current_password(text: str) -> str:
     return text
 
 
-# The outer length makes pydantic reject lone surrogates. The schema has the lengths of the normalised form.
+# The outer length makes pydantic reject lone surrogates. The schema has the normalised form's lengths.
 _TEXT = Field(max_length=2**20)
 _SCHEMA = WithJsonSchema(
     {"type": "string", "minLength": PASSWORD_MIN_LENGTH, "maxLength": PASSWORD_MAX_LENGTH}

@@ -88,8 +88,8 @@ class UserRepository(Protocol):
     async def replace_hash(self, id: str, *, old: str, new: str) -> bool:
         """Replace the hash of an unchanged password, in one atomic step.
 
-        The hash is replaced only if `hashed_password` is still `old`, so a concurrent change of the password
-        is kept. `version` and `session_version` do not change, because the user is the same to every client.
+        The hash is replaced only if `hashed_password` is still `old`, so a concurrent password change
+        survives. `version` and `session_version` do not change: clients see the same user.
 
         Returns:
             Whether the hash was replaced: False if `hashed_password` differs or the user does not exist.
