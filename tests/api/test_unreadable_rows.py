@@ -8,7 +8,7 @@ from bson import ObjectId
 from migrations import open_migrator
 from tests.api.service import serve
 from tests.api.test_failures import logged
-from tests.backends.planted import PLANTS, Sound, plant, writing
+from tests.backends.planted import PLANTED_FAULTS, ValidRows, plant, writing
 from tests.provision import Provision
 
 
@@ -26,9 +26,9 @@ async def test_row_that_can_not_be_read_is_named_in_the_log(
             writing(settings) as writer,
         ):
             root = await service.superuser("boss@example.com")
-            sound = Sound(service.backend)
+            sound = ValidRows(service.backend)
             shown = {"users", "items", "accounts", "transfers"}
-            plants = [each for each in PLANTS if kind in each.on and each.kind in shown]
+            plants = [each for each in PLANTED_FAULTS if kind in each.on and each.kind in shown]
             for n, each in enumerate(plants):
                 name, key = await plant(sound, writer, each, n)
                 for path in (f"/{each.kind}/{name}", f"/{each.kind}/"):
@@ -53,7 +53,7 @@ async def test_row_that_can_not_be_read_is_named_in_the_log(
                     (record,) = logged(caplog)
                     assert f"users {stranger.id}: " in record.getMessage()
                     await writer.delete("users", {"id": ObjectId(stranger.id)})
-                # Sound ones beside it are served.
+                # ValidRows ones beside it are served.
                 other = await service.user(f"other{n}@example.com")
                 assert (await other.http.get("/users/me")).status_code == 200
                 await writer.delete(each.kind, key)

@@ -1,4 +1,4 @@
-"""Databases of one kind (`sql`, `postgres`, `mongo`), and full ones to see how a query is answered."""
+"""Fixtures: databases of one kind (`sql`, `postgres`, `mongo`), and filled ones for query plans."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["mongo", "postgres", "pytest_generate_tests", "sql"]
 
 @pytest.fixture(scope="session")
 async def filled_sql(sql: Provision) -> AsyncIterator[Filled]:
-    """Return a database with ten thousand rows a table, of which tests change a few."""
+    """Return a database with ten thousand rows per table. Tests change only a few of them."""
     async with sql.empty_database() as settings:
         await open_migrator(settings).upgrade()
         yield await fill_sql(settings)
@@ -24,7 +24,7 @@ async def filled_sql(sql: Provision) -> AsyncIterator[Filled]:
 
 @pytest.fixture(scope="session")
 async def filled_mongo(mongo: Provision) -> AsyncIterator[Filled]:
-    """Return a database with as many documents a collection, of which tests change a few."""
+    """Return a database with ten thousand documents per collection. Tests change only a few of them."""
     async with mongo.empty_database() as settings:
         await open_migrator(settings).upgrade()
         yield await fill_mongo(settings)

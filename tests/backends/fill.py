@@ -1,4 +1,4 @@
-"""Fills a database with enough rows for a planner to care, past the repositories."""
+"""Fill a database with enough rows for a realistic query plan, without the repositories."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Filled:
-    """The rows that are there: as many of each; a hundred users own the items, the next the accounts."""
+    """Keys of the stored rows. The first hundred users own the items, the next hundred the accounts."""
 
     settings: Settings
     users: list[Row]
@@ -35,7 +35,7 @@ class Filled:
 
 
 def rows() -> dict[str, list[Row]]:
-    """Make rows of every table, one a millisecond."""
+    """Generate rows of every table, one per millisecond."""
     users = [
         {
             "id": new_id(),
@@ -66,7 +66,8 @@ def rows() -> dict[str, list[Row]]:
     accounts = [
         {
             "id": new_id(),
-            # Others than those of the items: a user with accounts is not simply deleted.
+            # Other users than the owners of the items, because the deletion of a user with accounts is more
+            # complex.
             "owner_id": users[OWNERS + number % OWNERS]["id"],
             "name": f"Account {number * 7 % ROWS}",
             "currency": ("EUR", "USD")[number % 2],
@@ -97,7 +98,7 @@ def rows() -> dict[str, list[Row]]:
 
 
 def _transfer(number: int, accounts: list[Row]) -> Row:
-    """Make an entry from one of the first hundred accounts to the next one."""
+    """Return an entry from one of the first hundred accounts to the next one."""
     sides = {
         f"{side}_{name}": value
         for side, account in (("from", accounts[number % 100]), ("to", accounts[(number + 1) % 100]))
@@ -120,10 +121,10 @@ def _transfer(number: int, accounts: list[Row]) -> Row:
 
 
 async def fill_sql(settings: Settings) -> Filled:
-    """Insert the rows, and let the planner count them."""
+    """Insert the rows and update the planner's statistics."""
     filled = rows()
     async with sql_connection(settings) as connection:
-        # In one transaction, or SQLite would write each row to the disk by itself.
+        # A single transaction, because SQLite syncs to disk at each commit.
         await connection.exec_driver_sql("BEGIN")
         for table in (USERS, ITEMS, ACCOUNTS, TRANSFERS, IDEMPOTENCY_KEYS):
             await connection.execute(insert(table), filled[table.name])
@@ -144,7 +145,7 @@ async def fill_mongo(settings: Settings) -> Filled:
 
 
 def to_document(row: Row) -> Row:
-    """Give a row MongoDB's name for its id, and its types for ids and money."""
+    """Return the row with MongoDB's name of the id, and its types for ids and money."""
     return {"_id" if name == "id" else name: _native(name, value) for name, value in row.items()}
 
 

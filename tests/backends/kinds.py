@@ -1,4 +1,4 @@
-"""Fixtures for tests that are about one kind of database, each on all its backends."""
+"""Fixtures for tests of one kind of database, on all backends of that kind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KINDS = {
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test that asks for a kind once a selected backend of that kind."""
+    """Parametrize each test that uses a kind's fixture with the selected backends of that kind."""
     for fixture, names in KINDS.items():
         if fixture in metafunc.fixturenames:
             others = {name: f"is about {fixture} alone" for name in BACKEND_NAMES if name not in names}
@@ -35,20 +35,20 @@ async def _started(name: str, servers: Servers) -> AsyncIterator[Provision]:
 
 @pytest.fixture(scope="session")
 async def sql(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterator[Provision]:
-    """Return SQLite's or PostgreSQL's migrated database."""
+    """Return a migrated SQLite or PostgreSQL database."""
     async for provision in _started(request.param, servers):
         yield provision
 
 
 @pytest.fixture(scope="session")
 async def postgres(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterator[Provision]:
-    """Return PostgreSQL's migrated database."""
+    """Return a migrated PostgreSQL database."""
     async for provision in _started(request.param, servers):
         yield provision
 
 
 @pytest.fixture(scope="session")
 async def mongo(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterator[Provision]:
-    """Return a migrated MongoDB database, to be opened with one of the two drivers."""
+    """Return a migrated MongoDB database, for one of the two drivers."""
     async for provision in _started(request.param, servers):
         yield provision

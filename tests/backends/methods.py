@@ -1,4 +1,4 @@
-"""Every method of a backend, with what it costs: for tests that do something with each of them."""
+"""Every method of a backend with its cost, for tests that run all methods."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ from backends.protocols import Backend
 
 @dataclass(frozen=True)
 class Rows:
-    """What is there before each method: `other` has an account with money, and `owner` an empty one.
+    """The rows that exist before each method. `other` has an account with money, `owner` an empty one.
 
-    The entry is the deposit that brought the money in, ordered by `other` under `USED`.
+    The entry is the deposit of that money, ordered by `other` with the key `USED`.
     """
 
     owner: User
@@ -65,8 +65,8 @@ NEW_ACCOUNT = NewAccount(name="new", currency="EUR")
 MONEY = NewEntry(amount_minor=1)
 NEW_KEY, USED = Idempotency("new", "0" * 64), Idempotency("used", "0" * 64)
 
-# A method, with how many statements it is in SQL (on SQLite and on PostgreSQL, where they differ) and which
-# commands it is in MongoDB.
+# Each method with its number of SQL statements (for SQLite and PostgreSQL if they differ) and its MongoDB
+# commands.
 METHODS: dict[str, tuple[Call, Statements, list[str]]] = {
     "users.add": (lambda b, _: b.users.add(NEW_USER), 1, ["insert"]),
     "users.get": (lambda b, r: b.users.get(r.owner.id), 1, ["find"]),
@@ -260,7 +260,7 @@ METHODS: dict[str, tuple[Call, Statements, list[str]]] = {
     "counters.delete": (lambda b, _: b.counters.delete("running"), 1, ["delete"]),
 }
 
-# What is refused may take a second look, to say why.
+# A refused call may need a second read to find the reason.
 REFUSALS: dict[str, tuple[Call, type[BackendError], Statements, list[str]]] = {
     "users.add of a taken address": (
         lambda b, r: b.users.add(NewUser(email=r.owner.email, hashed_password="x")),
@@ -412,7 +412,7 @@ REFUSALS: dict[str, tuple[Call, type[BackendError], Statements, list[str]]] = {
 
 
 async def add_rows(backend: Backend) -> Rows:
-    """Store what the methods work on; may be called again when a method has deleted it."""
+    """Store the rows for the methods. May be called again after a method has deleted some."""
     number = new_id()
     owner = await backend.users.add(NewUser(email=f"owner{number}@example.com", hashed_password="x"))
     other = await backend.users.add(NewUser(email=f"other{number}@example.com", hashed_password="x"))

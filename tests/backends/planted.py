@@ -1,4 +1,4 @@
-"""Rows that no repository writes, written past them: each as wrong as its database lets it be."""
+"""Invalid rows that are written without the repositories, as invalid as each database allows."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ from config import Settings
 from tests.backends.raw import MongoDatabase, mongo_database, sql_connection
 
 HASH = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$aGFzaGhhc2g"
-NOWHERE = ObjectId("00112233445566778899aabb")
+UNUSED_ID = ObjectId("00112233445566778899aabb")
 
 ALL = ("sqlite", "postgres", "mongo")
-LOOSE = ("sqlite", "mongo")
-"""Databases that store values of other types and lengths, as soon as nothing checks them."""
+UNTYPED = ("sqlite", "mongo")
+"""Databases that store values of other types and lengths once their checks are off."""
 
 MISSING = object()
 
 
 @dataclass(frozen=True)
-class Plant:
-    """One field of one row, and what it becomes.
+class PlantedFault:
+    """A fault: one field of one row and its invalid value.
 
     Attributes:
-        value: What is stored; MISSING for a document without the field.
-        problem: What a walk says of it.
+        value: The stored value; MISSING for a document without the field.
+        problem: The problem that the check reports.
         on: The kinds of databases that can store it.
-        field: The field that is at fault, where that is not the one that was changed.
-        fails: Whether a repository can't read the row then.
+        field: The reported field, if it is not the changed one.
+        fails: Whether a repository fails to read the row.
     """
 
     kind: RowKind
@@ -61,68 +61,74 @@ class Plant:
 
 _TIME = datetime(2026, 11, 22, 16, 25, 25, 123_456, tzinfo=UTC)
 
-PLANTS = [
-    Plant("users", "email", "Ada@Example.com", "is not a normalised address"),
-    Plant("users", "email", "no address", "is not a normalised address"),
-    Plant("users", "hashed_password", "hunter2", "is no known hash"),
-    Plant("users", "session_version", -1, "should be greater than or equal to 0"),
-    Plant("users", "full_name", "a\0b", "should not contain the NUL character", LOOSE),
-    Plant("users", "full_name", "x" * 256, "should have at most 255 characters", LOOSE),
-    Plant("users", "is_active", 2, "should be a valid boolean", LOOSE),
-    Plant("users", "created_at", "yesterday", "should be a valid datetime", LOOSE, fails=True),
-    Plant("users", "created_at", DatetimeMS(2**52), "should be a valid datetime", ["mongo"], fails=True),
-    Plant("users", "full_name", MISSING, "is missing", ["mongo"], fails=True),
-    Plant("users", "accounts_opened", MISSING, "should be an integer", ["mongo"]),
-    Plant("items", "title", "", "should have at least 1 character"),
-    Plant("items", "title", b"\xff", "should be a valid string", LOOSE),
-    Plant("items", "title", None, "is null", ["mongo"]),
-    Plant("items", "title", MISSING, "is missing", ["mongo"], fails=True),
-    Plant("items", "title_folded", "else", "is not the search form of the title"),
-    Plant("items", "description_folded", "else", "is not the search form of the description"),
-    Plant("items", "title_folded", MISSING, "is missing", ["mongo"]),
-    Plant("items", "version", 0, "should be greater than or equal to 1"),
-    Plant("items", "version", 1.5, "should be a valid integer", LOOSE),
-    Plant("items", "created_at", _TIME, "should be UTC in whole milliseconds", ["sqlite", "postgres"]),
-    Plant("items", "owner_id", NOWHERE, f"names none of the users: {NOWHERE}"),
-    Plant(
+PLANTED_FAULTS = [
+    PlantedFault("users", "email", "Ada@Example.com", "is not a normalised address"),
+    PlantedFault("users", "email", "no address", "is not a normalised address"),
+    PlantedFault("users", "hashed_password", "hunter2", "is no known hash"),
+    PlantedFault("users", "session_version", -1, "should be greater than or equal to 0"),
+    PlantedFault("users", "full_name", "a\0b", "should not contain the NUL character", UNTYPED),
+    PlantedFault("users", "full_name", "x" * 256, "should have at most 255 characters", UNTYPED),
+    PlantedFault("users", "is_active", 2, "should be a valid boolean", UNTYPED),
+    PlantedFault("users", "created_at", "yesterday", "should be a valid datetime", UNTYPED, fails=True),
+    PlantedFault(
+        "users", "created_at", DatetimeMS(2**52), "should be a valid datetime", ["mongo"], fails=True
+    ),
+    PlantedFault("users", "full_name", MISSING, "is missing", ["mongo"], fails=True),
+    PlantedFault("users", "accounts_opened", MISSING, "should be an integer", ["mongo"]),
+    PlantedFault("items", "title", "", "should have at least 1 character"),
+    PlantedFault("items", "title", b"\xff", "should be a valid string", UNTYPED),
+    PlantedFault("items", "title", None, "is null", ["mongo"]),
+    PlantedFault("items", "title", MISSING, "is missing", ["mongo"], fails=True),
+    PlantedFault("items", "title_folded", "else", "is not the search form of the title"),
+    PlantedFault("items", "description_folded", "else", "is not the search form of the description"),
+    PlantedFault("items", "title_folded", MISSING, "is missing", ["mongo"]),
+    PlantedFault("items", "version", 0, "should be greater than or equal to 1"),
+    PlantedFault("items", "version", 1.5, "should be a valid integer", UNTYPED),
+    PlantedFault(
+        "items", "created_at", _TIME, "should be UTC in whole milliseconds", ["sqlite", "postgres"]
+    ),
+    PlantedFault("items", "owner_id", UNUSED_ID, f"names none of the users: {UNUSED_ID}"),
+    PlantedFault(
         "items",
         "owner_id",
         b"short",
         "should be a valid string",
         ["sqlite", "postgres"],
     ),
-    Plant("accounts", "currency", "XXX", "should be a code of ISO 4217"),
-    Plant("accounts", "name", "", "should have at least 1 character"),
-    Plant("accounts", "owner_id", NOWHERE, f"names none of the users: {NOWHERE}"),
-    Plant("accounts", "balance_minor", -1, "should be greater than or equal to 0"),
-    Plant("accounts", "balance_minor", 7, "should be 10, the balance after its last entry"),
-    Plant("accounts", "version", 4, "counts entries that are not there: versions 3 to 4"),
-    Plant("transfers", "amount_minor", 0, "should be greater than or equal to 1"),
-    Plant("transfers", "amount_minor", 9, "should be 9", field="to_balance_minor"),
-    Plant("transfers", "to_balance_minor", 11, "should be 10"),
-    Plant("transfers", "to_version", 3, "counts entries that are not there: version 2", field="version"),
-    Plant("transfers", "to_owner_id", None, "is null though the entry has that side"),
-    Plant("transfers", "to_owner_id", NOWHERE, "is not the owner of the account"),
-    Plant(
+    PlantedFault("accounts", "currency", "XXX", "should be a code of ISO 4217"),
+    PlantedFault("accounts", "name", "", "should have at least 1 character"),
+    PlantedFault("accounts", "owner_id", UNUSED_ID, f"names none of the users: {UNUSED_ID}"),
+    PlantedFault("accounts", "balance_minor", -1, "should be greater than or equal to 0"),
+    PlantedFault("accounts", "balance_minor", 7, "should be 10, the balance after its last entry"),
+    PlantedFault("accounts", "version", 4, "counts entries that are not there: versions 3 to 4"),
+    PlantedFault("transfers", "amount_minor", 0, "should be greater than or equal to 1"),
+    PlantedFault("transfers", "amount_minor", 9, "should be 9", field="to_balance_minor"),
+    PlantedFault("transfers", "to_balance_minor", 11, "should be 10"),
+    PlantedFault(
+        "transfers", "to_version", 3, "counts entries that are not there: version 2", field="version"
+    ),
+    PlantedFault("transfers", "to_owner_id", None, "is null though the entry has that side"),
+    PlantedFault("transfers", "to_owner_id", UNUSED_ID, "is not the owner of the account"),
+    PlantedFault(
         "transfers", "from_version", 2, "is null though the entry has that side", field="from_account_id"
     ),
-    Plant("transfers", "note", MISSING, "is missing", ["mongo"], fails=True),
-    Plant("idempotency_keys", "outcome", "{}", "is no outcome of a call"),
-    Plant("idempotency_keys", "outcome", '{"Nothing": {}}', "is no outcome of a call"),
-    Plant(
+    PlantedFault("transfers", "note", MISSING, "is missing", ["mongo"], fails=True),
+    PlantedFault("idempotency_keys", "outcome", "{}", "is no outcome of a call"),
+    PlantedFault("idempotency_keys", "outcome", '{"Nothing": {}}', "is no outcome of a call"),
+    PlantedFault(
         "idempotency_keys",
         "outcome",
-        f'{{"EntryId": "{NOWHERE}"}}',
-        f"names none of the transfers: {NOWHERE}",
+        f'{{"EntryId": "{UNUSED_ID}"}}',
+        f"names none of the transfers: {UNUSED_ID}",
     ),
-    Plant("idempotency_keys", "fingerprint", "x", "is no SHA-256 digest"),
-    Plant("counters", "ends_at", "never", "should be a valid datetime", LOOSE),
-    Plant("counters", "value", "many", "should be a valid integer", LOOSE),
+    PlantedFault("idempotency_keys", "fingerprint", "x", "is no SHA-256 digest"),
+    PlantedFault("counters", "ends_at", "never", "should be a valid datetime", UNTYPED),
+    PlantedFault("counters", "value", "many", "should be a valid integer", UNTYPED),
 ]
 
 
 class Writer(Protocol):
-    """Changes rows past the repositories."""
+    """Writes rows without the repositories."""
 
     async def set(self, kind: RowKind, key: dict[str, Any], name: str, value: Any) -> None:
         """Change one field of the row with this key."""
@@ -131,11 +137,11 @@ class Writer(Protocol):
         """Delete the row with this key."""
 
     async def allow_duplicates(self) -> None:
-        """Let several users have one address."""
+        """Allow several users with one address."""
 
 
 class SqlWriter:
-    """Of a SQL database whose checks and foreign keys are off."""
+    """Writes to a SQL database without checks and foreign keys."""
 
     def __init__(self, connection: AsyncConnection, *, on_sqlite: bool) -> None:
         self._connection = connection
@@ -172,7 +178,7 @@ class SqlWriter:
 
 
 class MongoWriter:
-    """Of a MongoDB whose validators are bypassed."""
+    """Writes to a MongoDB without validators."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._database = database
@@ -202,7 +208,7 @@ class MongoWriter:
 
 @asynccontextmanager
 async def writing(settings: Settings) -> AsyncIterator[Writer]:
-    """Connect, and switch off whatever keeps wrong rows away."""
+    """Connect and turn off the checks that refuse invalid rows."""
     if settings.db_backend == "mongo":
         async with mongo_database(settings) as database:
             yield MongoWriter(database)
@@ -224,8 +230,8 @@ async def writing(settings: Settings) -> AsyncIterator[Writer]:
 
 
 @dataclass(frozen=True)
-class Sound:
-    """Rows of every kind as the repositories write them; each has a number."""
+class ValidRows:
+    """Adds valid rows of every kind through the repositories, each with a number."""
 
     backend: Backend
 
@@ -253,26 +259,28 @@ class Sound:
         return account
 
     async def transfer(self, source: Account, target: Account, amount: int) -> None:
-        """Move money."""
+        """Transfer money."""
         new = NewTransfer(from_account_id=source.id, to_account_id=target.id, amount_minor=amount)
         await self.backend.accounts.transfer(new, ordered_by=source.owner_id)
 
 
 def key_of(key: str) -> Idempotency:
-    """Return a key with a fingerprint."""
+    """Return an idempotency key with a fingerprint."""
     return Idempotency(key.replace(" ", "-"), "0123456789abcdef" * 4)
 
 
-async def plant(sound: Sound, writer: Writer, plant: Plant, n: int) -> tuple[str, dict[str, Any]]:
-    """Add a sound row of the kind and spoil it; return what names it, and its key."""
-    backend = sound.backend
-    owner = await sound.user(n)
+async def plant(
+    valid: ValidRows, writer: Writer, plant: PlantedFault, n: int
+) -> tuple[str, dict[str, Any]]:
+    """Add a valid row of the kind and plant the fault in it. Return the row's reported name and its key."""
+    backend = valid.backend
+    owner = await valid.user(n)
     name = owner.id
     key: dict[str, Any] = {"id": ObjectId(owner.id)}
     if plant.kind == "items":
-        name = (await sound.item(3 * n + 1, owner)).id
+        name = (await valid.item(3 * n + 1, owner)).id
     elif plant.kind in {"accounts", "transfers", "idempotency_keys"}:
-        name = (await sound.account(n, owner)).id
+        name = (await valid.account(n, owner)).id
         if plant.kind == "transfers":
             name = (await backend.accounts.transfers(owner_id=owner.id)).data[0].id
     elif plant.kind == "counters":

@@ -1,4 +1,4 @@
-"""Looks into a database past the repositories: what is stored, and faults that no repository makes."""
+"""Access to a database without the repositories: stored values, and faults that no repository causes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MongoDatabase = AsyncDatabase[dict[str, Any]]
 
 @asynccontextmanager
 async def opened(opening: Awaitable[Backend]) -> AsyncIterator[Backend]:
-    """Close the backend at the end, whatever happens; no connection may be in use then."""
+    """Close the backend at the end in every case. No connection may be in use then."""
     backend = await opening
     try:
         yield backend
@@ -30,7 +30,7 @@ async def opened(opening: Awaitable[Backend]) -> AsyncIterator[Backend]:
 
 @asynccontextmanager
 async def sql_connection(settings: Settings) -> AsyncIterator[AsyncConnection]:
-    """Connect as migrations do: every statement is its own transaction, SQLite's foreign keys are off."""
+    """Connect as migrations do: in autocommit mode, with SQLite's foreign keys off."""
     engine = create_engine(settings)
     try:
         async with engine.connect() as connection:
@@ -41,7 +41,7 @@ async def sql_connection(settings: Settings) -> AsyncIterator[AsyncConnection]:
 
 @asynccontextmanager
 async def mongo_database(settings: Settings) -> AsyncIterator[MongoDatabase]:
-    """Connect with PyMongo's own client, whichever driver the settings name."""
+    """Connect with PyMongo's client, whichever driver the settings name."""
     async with AsyncMongoClient[dict[str, Any]](settings.url) as client:
         yield client.get_default_database("eitherdb")
 
@@ -50,16 +50,16 @@ async def mongo_database(settings: Settings) -> AsyncIterator[MongoDatabase]:
 async def failing_commands(
     database: MongoDatabase, *commands: str, times: int | None = None, skip: int = 0, **fault: Any
 ) -> AsyncIterator[None]:
-    """Let mongod answer these commands of EitherDB with a fault.
+    """Let mongod fail these commands of EitherDB.
 
     https://github.com/mongodb/mongo/wiki/The-%22failCommand%22-fail-point
 
     Args:
-        database: Anywhere on the server.
-        commands: Their names.
-        times: How often; None for ever.
-        skip: How many to let through first, if it is for ever.
-        fault: What happens, in the words of the fail point.
+        database: Any database on the server.
+        commands: The names of the commands.
+        times: The number of failures; None for no limit.
+        skip: The number of commands that succeed first, if there is no limit.
+        fault: The failure, as data of the fail point.
     """
     mode: Any = {"times": times} if times else {"skip": skip} if skip else "alwaysOn"
     data = {"failCommands": commands, "appName": "eitherdb", **fault}

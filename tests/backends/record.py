@@ -1,4 +1,4 @@
-"""Records what a backend sends to its database, by the drivers' own events."""
+"""Record the statements and commands that a backend sends, through the drivers' events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from config import Settings
 from tests.provision import Provision
 
 Statement = tuple[str, Any]
-"""A statement's text and its parameters, as they are given to the driver."""
+"""A statement's text and parameters as the driver receives them."""
 
 Command = dict[str, Any]
 
@@ -30,13 +30,13 @@ def connections_of(backend: Backend) -> Connections:
 
 @asynccontextmanager
 async def statements(backend: Backend) -> AsyncIterator[list[Statement]]:
-    """Collect what the backend sends to its database, one thing after the other."""
+    """Collect the statements that the backend sends, in order."""
     found: list[Statement] = []
     connections = connections_of(backend)
     if isinstance(connections, SqliteConnections):
 
         def note(sql: str) -> None:
-            # It tells of a deletion once more for the cascade. Parameters are filled in.
+            # SQLite reports a deletion again for the cascade. Parameters are filled in.
             if found[-1:] != [(sql, ())]:
                 found.append((sql, ()))
 
@@ -49,17 +49,17 @@ async def statements(backend: Backend) -> AsyncIterator[list[Statement]]:
         connection = cast("PostgresConnections", connections)._pool.idle[-1]
         with connection.query_logger(lambda query: found.append((query.query, query.args))):
             yield found
-            await asyncio.sleep(0)  # asyncpg tells a little later
+            await asyncio.sleep(0)  # asyncpg reports a statement with a delay.
 
 
 class _Recorder(monitoring.CommandListener):
-    """Collects commands; replies don't matter."""
+    """Collect commands and ignore replies."""
 
     def __init__(self) -> None:
         self.commands: list[Command] = []
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
-        """Keep a copy of the command."""
+        """Store a copy of the command."""
         self.commands.append(dict(cast("Mapping[str, Any]", event.command)))
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None: ...
@@ -71,7 +71,7 @@ class _Recorder(monitoring.CommandListener):
 async def recorded(
     provision: Provision, settings: Settings | None = None
 ) -> AsyncIterator[tuple[Backend, list[Command]]]:
-    """Open a MongoDB backend; give it and the list that its commands are added to."""
+    """Open a MongoDB backend. Yield it with the list that collects its commands."""
     with commands_of_clients() as commands:
         backend = await provision.open(settings)
     commands.clear()
@@ -83,9 +83,9 @@ async def recorded(
 
 @contextmanager
 def commands_of_clients() -> Iterator[list[Command]]:
-    """Collect, for as long as they live, the commands of all clients that are made in the block."""
+    """Collect the commands of all clients that are created in the block."""
     recorder = _Recorder()
-    # Listeners of a client can be given only where it is made, or to all clients made from now on.
+    # Listeners are set when a client is created, or globally for all clients created later.
     monitoring.register(recorder)
     try:
         yield recorder.commands
@@ -94,5 +94,5 @@ def commands_of_clients() -> Iterator[list[Command]]:
 
 
 def names(commands: list[Command]) -> list[str]:
-    """Return each command's name: its first key."""
+    """Return the name of each command, which is its first key."""
     return [next(iter(command)) for command in commands]

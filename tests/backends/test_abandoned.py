@@ -1,4 +1,4 @@
-"""A process that dies in the middle of a transaction keeps nobody from its accounts for long."""
+"""A process that dies within a transaction doesn't lock its accounts for long."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.provision import Provision
 async def test_transaction_that_was_left_open_is_ended(
     mongo: Provision, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever collides with it ends it, once it has been idle; its change is undone."""
+    """A conflicting caller ends an idle transaction, which is rolled back."""
     monkeypatch.setattr(abandoned, "IDLE_SECONDS", 0.5)
     monkeypatch.setattr(abandoned, "CHECK_INTERVAL_SECONDS", 0.1)
     await mongo.clean()
@@ -34,9 +34,9 @@ async def test_transaction_that_was_left_open_is_ended(
         accounts = dead.get_default_database()["accounts"]
         await accounts.update_one({"_id": ObjectId(account.id)}, {"$inc": {"version": 1}}, session=session)
 
-        with pytest.raises(Conflict):  # it may still be alive
+        with pytest.raises(Conflict):  # The process may still be alive.
             await backend.accounts.deposit(account.id, NewEntry(amount_minor=5), ordered_by=user.id)
-        async with asyncio.timeout(20):  # the server itself would keep it for a minute
+        async with asyncio.timeout(20):  # Without that, the server keeps the transaction for a minute.
             while True:
                 try:
                     entry = NewEntry(amount_minor=7)

@@ -1,4 +1,4 @@
-"""The walk through all rows: it finds what nobody could serve, names it, and finds nothing else."""
+"""The check of all rows: it reports every unreadable or inconsistent row, and nothing else."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from backends.rows.rules import STORED_MODELS
 from backends.rows.walk import RowWalk
 from backends.sql.schema import METADATA
 from migrations import open_migrator
-from tests.backends.planted import PLANTS, Plant, Sound, plant, writing
+from tests.backends.planted import PLANTED_FAULTS, PlantedFault, ValidRows, plant, writing
 from tests.backends.raw import opened
 from tests.provision import Provision
 
 
 @pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look again at once: nobody changes rows meanwhile, but for the test that says so."""
+def no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Confirm findings without a delay. Only the test of concurrent changes needs the delay."""
     monkeypatch.setattr(walk, "SECOND_LOOK_SECONDS", 0)
 
 
-async def some_rows(sound: Sound, n: int) -> tuple[list[User], list[Account]]:
-    """Add users with items and accounts between which money moved to and fro."""
-    users = [await sound.user(1000 + k) for k in range(n)]
-    accounts = [await sound.account(1000 + k, user) for k, user in enumerate(users)]
+async def some_rows(valid: ValidRows, n: int) -> tuple[list[User], list[Account]]:
+    """Add users with items, and accounts with transfers between them."""
+    users = [await valid.user(1000 + k) for k in range(n)]
+    accounts = [await valid.account(1000 + k, user) for k, user in enumerate(users)]
     for k, user in enumerate(users):
-        await sound.item(k, user)
-        await sound.transfer(accounts[k], accounts[k - 1], 3)
-        await sound.transfer(accounts[k], accounts[k - 2], 1)
-    # An account that is gone, whose entries stay.
-    await sound.transfer(accounts[0], accounts[1], 10 - 3 - 1 + 3 + 1)
-    await sound.backend.accounts.delete(accounts[0].id)
+        await valid.item(k, user)
+        await valid.transfer(accounts[k], accounts[k - 1], 3)
+        await valid.transfer(accounts[k], accounts[k - 2], 1)
+    # A deleted account, whose entries stay.
+    await valid.transfer(accounts[0], accounts[1], 10 - 3 - 1 + 3 + 1)
+    await valid.backend.accounts.delete(accounts[0].id)
     return users, accounts
 
 
-async def test_sound_database_of_thousands_of_rows_has_no_fault(migrated: Provision) -> None:
-    """Every row is counted, over several batches, and so are both sides of all entries."""
+async def test_valid_database_of_thousands_of_rows_has_no_fault(migrated: Provision) -> None:
+    """A valid database has no violation. Every row and both sides of every entry are counted."""
     await migrated.clean()
     async with opened(migrated.open()) as backend:
-        sound = Sound(backend)
-        users, _ = await some_rows(sound, 5)
+        valid = ValidRows(backend)
+        users, _ = await some_rows(valid, 5)
         for n in range(3):
             await backend.items.add_many(
                 [NewItem(title=f"Ⅸ {n} {k}") for k in range(1000)], owner_id=users[n].id
@@ -74,23 +74,23 @@ async def test_sound_database_of_thousands_of_rows_has_no_fault(migrated: Provis
 
 
 async def test_every_planted_fault_is_named_and_no_other(migrated: Provision) -> None:
-    """By kind, id and field, each once, among sound rows; what a repository can't read it names too."""
+    """Every planted fault is reported once by kind, id and field, also in the error of a failed read."""
     kind = migrated.settings.db_backend
-    plants = [each for each in PLANTS if kind in each.on]
+    plants = [each for each in PLANTED_FAULTS if kind in each.on]
     async with migrated.empty_database() as settings:
         await open_migrator(settings).upgrade()
         async with opened(migrated.open(settings)) as backend, writing(settings) as writer:
-            sound = Sound(backend)
-            await some_rows(sound, 3)
+            valid = ValidRows(backend)
+            await some_rows(valid, 3)
             lists = (backend.users, backend.items, backend.accounts)
             sound_ids = {row["id"] for rows in lists for row in (await rows.list()).rows}
             sound_ids |= {row["id"] for row in (await backend.accounts.transfers()).rows}
-            planted = [(each, await plant(sound, writer, each, n)) for n, each in enumerate(plants)]
+            planted = [(each, await plant(valid, writer, each, n)) for n, each in enumerate(plants)]
 
             report = await RowWalk(backend, limit=1000).run()
 
             for each, (name, _) in planted:
-                assert any(is_told(each, name, fault) for fault in report.faults), (
+                assert any(matches(each, name, fault) for fault in report.faults), (
                     each,
                     [fault for fault in report.faults if fault.id == name],
                 )
@@ -98,15 +98,18 @@ async def test_every_planted_fault_is_named_and_no_other(migrated: Provision) ->
             await assert_named(backend, [(each, name) for each, (name, _) in planted if each.fails])
 
 
-def is_told(planted: Plant, name: str, fault: Fault) -> bool:
-    """Tell whether this is the fault; a gap in the ledger is one of the account, not of an entry."""
+def matches(planted: PlantedFault, name: str, fault: Fault) -> bool:
+    """Return whether this is the fault.
+
+    A gap in the ledger is reported for the account, not for an entry.
+    """
     is_of_row = fault.id == name or planted.field == "version"
     what = fault.problem.what.startswith(planted.problem)
     return is_of_row and what and fault.problem.field == (planted.field or planted.name)
 
 
-async def assert_named(backend: Any, failing: list[tuple[Plant, str]]) -> None:
-    """Read the rows by their ids, alone and many at once, and in a list."""
+async def assert_named(backend: Any, failing: list[tuple[PlantedFault, str]]) -> None:
+    """Read the rows by id, singly and in bulk, and in a list."""
     get = {
         "users": backend.users.get,
         "items": backend.items.get,
@@ -133,13 +136,13 @@ async def assert_named(backend: Any, failing: list[tuple[Plant, str]]) -> None:
             assert (caught.value.kind, caught.value.id in names) == (kind, True)
 
 
-async def test_deleted_entry_is_missed_by_both_accounts(migrated: Provision) -> None:
-    """And an account that was deleted with money is told of by its entries."""
+async def test_deleted_entry_is_reported_for_both_accounts(migrated: Provision) -> None:
+    """A deleted entry is reported for both accounts, and a deleted account with money for its entries."""
     async with migrated.empty_database() as settings:
         await open_migrator(settings).upgrade()
         async with opened(migrated.open(settings)) as backend, writing(settings) as writer:
-            sound = Sound(backend)
-            _, accounts = await some_rows(sound, 4)
+            valid = ValidRows(backend)
+            _, accounts = await some_rows(valid, 4)
             entry = next(
                 each
                 for each in (await backend.accounts.transfers()).data
@@ -159,12 +162,12 @@ async def test_deleted_entry_is_missed_by_both_accounts(migrated: Provision) -> 
 
 
 async def test_duplicates_are_found_where_no_index_forbids_them(migrated: Provision) -> None:
-    """Somebody dropped the unique index: the schema's check says so, and the rows are named."""
+    """Without the unique index, `check` reports the missing index and the duplicate rows."""
     async with migrated.empty_database() as settings:
         await open_migrator(settings).upgrade()
         async with opened(migrated.open(settings)) as backend, writing(settings) as writer:
-            sound = Sound(backend)
-            first, second = [await sound.user(n) for n in range(2)]
+            valid = ValidRows(backend)
+            first, second = [await valid.user(n) for n in range(2)]
             await writer.allow_duplicates()
             await writer.set("users", {"id": ObjectId(second.id)}, "email", first.email)
 
@@ -174,14 +177,16 @@ async def test_duplicates_are_found_where_no_index_forbids_them(migrated: Provis
             assert fault.id in {first.id, second.id}
 
 
-async def test_database_in_use_is_not_blamed(migrated: Provision, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While money moves, and users come and go with their items, nothing is reported."""
+async def test_concurrent_changes_are_not_reported(
+    migrated: Provision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While money moves, and users and items are added and deleted, nothing is reported."""
     monkeypatch.setattr(walk, "SECOND_LOOK_SECONDS", 0.2)
-    monkeypatch.setattr("backends.rows.batches.BATCH", 7)  # many batches, between which rows change
+    monkeypatch.setattr("backends.rows.batches.BATCH", 7)  # Many batches, between which rows change.
     await migrated.clean()
     async with opened(migrated.open()) as backend:
-        sound = Sound(backend)
-        _, accounts = await some_rows(sound, 8)
+        valid = ValidRows(backend)
+        _, accounts = await some_rows(valid, 8)
         walked = asyncio.Event()
 
         async def move_money() -> None:
@@ -190,14 +195,14 @@ async def test_database_in_use_is_not_blamed(migrated: Provision, monkeypatch: p
                 n += 1
                 source, target = accounts[1 + n % 7], accounts[1 + (n + 3) % 7]
                 if (await backend.accounts.get(source.id)).balance_minor:
-                    await sound.transfer(source, target, 1)
+                    await valid.transfer(source, target, 1)
 
         async def come_and_go() -> None:
             n = 0
             while not walked.is_set():
                 n += 1
-                user = await sound.user(5000 + n)
-                await sound.item(n, user)
+                user = await valid.user(5000 + n)
+                await valid.item(n, user)
                 await backend.users.delete(user.id)
 
         busy = [asyncio.create_task(work()) for work in (move_money, come_and_go)]
@@ -208,14 +213,14 @@ async def test_database_in_use_is_not_blamed(migrated: Provision, monkeypatch: p
 
 
 async def test_faults_are_counted_and_the_first_are_kept(migrated: Provision) -> None:
-    """However many there are, the report stays short."""
+    """All faults are counted, but only the first ones are reported."""
     async with migrated.empty_database() as settings:
         await open_migrator(settings).upgrade()
         async with opened(migrated.open(settings)) as backend, writing(settings) as writer:
-            sound = Sound(backend)
-            wrong = Plant("items", "version", 0, "")
+            valid = ValidRows(backend)
+            wrong = PlantedFault("items", "version", 0, "")
             for n in range(7):
-                await plant(sound, writer, wrong, n)
+                await plant(valid, writer, wrong, n)
 
             report = await RowWalk(backend, limit=3).run()
 
@@ -223,14 +228,14 @@ async def test_faults_are_counted_and_the_first_are_kept(migrated: Provision) ->
             assert len(report.faults) == 3
 
 
-async def test_get_of_an_unknown_row_is_no_unreadable_one(migrated: Provision) -> None:
-    """What is not there is not found, as ever."""
+async def test_get_of_an_unknown_row_raises_not_found(migrated: Provision) -> None:
+    """An unknown row raises NotFound, not an error about an unreadable row."""
     async with opened(migrated.open()) as backend:
         with pytest.raises(NotFound):
             await backend.items.get("00112233445566778899aabb")
 
 
 def test_rules_know_every_column() -> None:
-    """A field that is stored and has no rule would never be checked."""
+    """Every stored field has a rule."""
     for kind, model in STORED_MODELS.items():
         assert list(model.model_fields) == METADATA.tables[kind].columns.keys(), kind

@@ -1,4 +1,4 @@
-"""PostgreSQL ends a statement because of another transaction: every write is tried again."""
+"""PostgreSQL aborts a statement because of another transaction: every write is retried."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TRIGGER = "CREATE TRIGGER collide BEFORE INSERT OR UPDATE OR DELETE ON {} EXECUT
 
 @asynccontextmanager
 async def collisions(postgres: Provision, code: str, *, times: int) -> AsyncIterator[None]:
-    """Let the server end this many changes with an error, and then none."""
+    """Let the server fail this many changes with an error."""
     async with sql_connection(postgres.settings) as connection:
         statements = [
             COLLIDE.format(code=code, times=times),
@@ -57,7 +57,7 @@ async def collisions(postgres: Provision, code: str, *, times: int) -> AsyncIter
 
 
 @pytest.fixture
-async def scene(postgres: Provision) -> AsyncIterator[tuple[Backend, Rows]]:
+async def scenario(postgres: Provision) -> AsyncIterator[tuple[Backend, Rows]]:
     """Return a backend and its rows."""
     await postgres.clean()
     async with opened(postgres.open()) as backend:
@@ -65,11 +65,11 @@ async def scene(postgres: Provision) -> AsyncIterator[tuple[Backend, Rows]]:
 
 
 @pytest.mark.parametrize("name", WRITES)
-async def test_write_that_collides_is_tried_again(
-    name: str, postgres: Provision, scene: tuple[Backend, Rows]
+async def test_write_that_collides_is_retried(
+    name: str, postgres: Provision, scenario: tuple[Backend, Rows]
 ) -> None:
-    """Nobody sees that anything was in the way."""
-    backend, rows = scene
+    """The caller doesn't notice the conflict."""
+    backend, rows = scenario
     async with collisions(postgres, asyncpg.SerializationError.sqlstate, times=TRIES - 1):
         await METHODS[name][0](backend, rows)
 
@@ -78,10 +78,10 @@ async def test_write_that_collides_is_tried_again(
     "error", [asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError]
 )
 async def test_posting_that_always_collides_is_given_up(
-    error: type[asyncpg.PostgresError], postgres: Provision, scene: tuple[Backend, Rows]
+    error: type[asyncpg.PostgresError], postgres: Provision, scenario: tuple[Backend, Rows]
 ) -> None:
-    """Conflict after all tries, and nothing was changed; the next call succeeds."""
-    backend, rows = scene
+    """After the last attempt Conflict is raised and nothing has changed; the next call succeeds."""
+    backend, rows = scenario
     deposit = METHODS["accounts.deposit"][0]
     before = await backend.accounts.get(rows.full.id)
     async with collisions(postgres, error.sqlstate, times=TRIES):

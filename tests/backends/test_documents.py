@@ -1,4 +1,4 @@
-"""What MongoDB stores and refuses, and what EitherDB asks of it with every command."""
+"""Documents: stored types, validators, and the read and write concerns of every command."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.provision import Provision
 VALIDATION_FAILED = 121
 NOW = datetime(2026, 11, 22, 16, 25, 25, 123_000)  # noqa: DTZ001 - as the driver gives it
 
-FAR = datetime(2526, 11, 22)  # noqa: DTZ001
+FAR_FUTURE = datetime(2526, 11, 22)  # noqa: DTZ001
 
 VALID: dict[str, dict[str, Any]] = {
     "users": {
@@ -79,8 +79,8 @@ VALID: dict[str, dict[str, Any]] = {
         "outcome": "{}",
         "created_at": NOW,
     },
-    "deleted_users": {"_id": ObjectId(), "deleted_at": FAR},
-    "counters": {"_id": "k", "value": 1, "ends_at": FAR},
+    "deleted_users": {"_id": ObjectId(), "deleted_at": FAR_FUTURE},
+    "counters": {"_id": "k", "value": 1, "ends_at": FAR_FUTURE},
 }
 WRONG: dict[type, list[Any]] = {
     ObjectId: [str(ObjectId()), b"twelve bytes", None],
@@ -89,13 +89,13 @@ WRONG: dict[type, list[Any]] = {
     bool: [1, "true", None],
     int: ["1", 1.5, True, None],
     datetime: ["2026-11-22T16:25:25.123Z", 1795364725123, None],
-    # Money is a 64-bit integer up to 2^53 - 1, which neither wraps nor turns into a float.
+    # Money is a 64-bit integer up to 2^53 - 1, which neither overflows nor becomes a float.
     Int64: [Int64(-1), Int64(2**53), 1, 1.0, "1", None],
 }
 _ID_OR_NULL = [str(ObjectId()), 5]
 _MONEY_OR_NULL = [Int64(-1), Int64(2**53), 1, 1.0, "1"]
 WRONG_FIELDS: dict[str, list[Any]] = {
-    # Folded text may be empty or long: what it is made of is bounded.
+    # Folded text may be empty or long, because its source is limited.
     "title_folded": [5, None],
     "description_folded": [5, True],
     "outcome": [5, None],
@@ -111,7 +111,7 @@ FIELDS = [(name, field) for name, document in VALID.items() for field in documen
 
 
 async def test_documents_have_every_field_in_its_native_type(mongo: Provision) -> None:
-    """ObjectIds, dates and booleans; null is stored, not left out, at first and after a change."""
+    """Ids are ObjectIds, times dates, flags booleans; inserts and updates store null."""
     await mongo.clean()
     clock = ManualClock()
     clock.stop()
@@ -149,16 +149,16 @@ async def test_documents_have_every_field_in_its_native_type(mongo: Provision) -
                 for id_, version in ((item.id, 1), (full.id, 2))
             ]
             assert await database.deleted_users.find().to_list() == []
-            # The server removes records of long ago by its own clock.
-            clock.now = FAR.replace(tzinfo=UTC)
+            # The server's TTL index would remove old records.
+            clock.now = FAR_FUTURE.replace(tzinfo=UTC)
             await backend.users.delete(user.id)
             assert await database.deleted_users.find().to_list() == [
-                {"_id": ObjectId(user.id), "deleted_at": FAR}
+                {"_id": ObjectId(user.id), "deleted_at": FAR_FUTURE}
             ]
 
 
 async def test_valid_documents_are_accepted(mongo: Provision) -> None:
-    """The samples of the tests below are not refused for another reason, and cover every field."""
+    """The samples of the tests below are valid and cover every field."""
     await mongo.clean()
     async with mongo_database(mongo.settings) as database:
         for spec in COLLECTIONS:
@@ -171,7 +171,7 @@ async def test_valid_documents_are_accepted(mongo: Provision) -> None:
 async def test_document_without_a_field_or_with_a_wrong_one_is_refused(
     name: str, field: str, mongo: Provision
 ) -> None:
-    """By the database itself, whoever writes: on insert, and on update as well."""
+    """The validator refuses an invalid insert and update by any client."""
     await mongo.clean()
     valid = VALID[name]
     async with mongo_database(mongo.settings) as database:
@@ -196,7 +196,7 @@ async def test_document_without_a_field_or_with_a_wrong_one_is_refused(
 
 
 async def test_times_are_read_as_they_were_stored(mongo: Provision) -> None:
-    """BSON has milliseconds since 1970 and no zone: they are UTC."""
+    """BSON dates are milliseconds since 1970 without a zone, read as UTC."""
     await mongo.clean()
     async with mongo_database(mongo.settings) as database:
         await database.users.insert_one(dict(VALID["users"]))
@@ -212,19 +212,19 @@ MAJORITY = {"w": "majority", "j": True}
 
 
 def is_guaranteed(command: Command) -> bool:
-    """Tell whether the command asks for what the contract promises."""
+    """Return whether the command asks for the guarantees of the contract."""
     name = next(iter(command))
-    # A snapshot is one of what a majority has.
+    # A snapshot contains only majority-committed data.
     read = command.get("readConcern", {}).get("level") in {"majority", "snapshot"}
     write = command.get("writeConcern") == MAJORITY
     if name == "commitTransaction":
         guaranteed = write
-    elif "autocommit" in command:  # in a transaction the first command reads, and the commit writes
+    elif "autocommit" in command:  # In a transaction the first command reads, and the commit writes.
         guaranteed = read or not command.get("startTransaction")
     elif name in {"find", "aggregate"}:
         guaranteed = read
     else:
-        # Only what has a number is retried by the server once and no more; it can't be had for many.
+        # Only a command with a transaction number is retried once by the driver; `many` commands have none.
         guaranteed = write and ("txnNumber" in command or name == "delete")
     primary = command.get("$readPreference", {"mode": "primary"}) == {"mode": "primary"}
     return guaranteed and primary
@@ -238,7 +238,7 @@ def is_guaranteed(command: Command) -> bool:
     ],
 )
 async def test_every_command_asks_for_a_majority(options: str, mongo: Provision) -> None:
-    """Acknowledged by a majority and journalled, read from a majority, with a provider's URL too."""
+    """Every command has majority read concern and journalled majority writes, for any URL."""
     await mongo.clean()
     url = mongo.settings.url + (options if "?" in mongo.settings.url else options.replace("&", "?", 1))
     settings = mongo.settings.model_copy(update={"database_url": SecretStr(url)})

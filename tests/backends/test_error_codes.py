@@ -1,7 +1,7 @@
-"""What each error of a driver means: every row of the error tables, on the driver's own exceptions.
+"""The meaning of each driver error: every row of the error tables, on real driver exceptions.
 
-The expectations are written down a second time, by the exceptions that drivers raise. A row that is removed
-or changed fails here; a row that is added needs an expectation.
+The expectations are written a second time here, with the exceptions that drivers raise. A row that is
+removed or changed fails here; a row that is added needs an expectation.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ POSTGRES: dict[str, Meaning] = {
     **dict.fromkeys(["42P07", "42710", "42701", "42P06", "2BP01", "26000", "42P05"], BackendError),
     **dict.fromkeys(["22021", "22P05", "22023", "22003", "0A000", "25P02", "54000"], BackendError),
     **dict.fromkeys(["XX000", "XX001", "XX002", "P0001", "21000"], BackendError),
-    # Without a row of their own: one of each class, and one of none.
+    # Codes without a row: one of each class, and one of no known class.
     **dict.fromkeys(["28999", "57000"], Unavailable),
     **dict.fromkeys(["42804", "XX999", "99999"], BackendError),
     "42501": PermissionDenied,
@@ -90,40 +90,40 @@ MONGO_CLASSES: list[tuple[pymongo.PyMongoError, Meaning]] = [
 
 
 def means(error: BaseException, meaning: Meaning) -> bool:
-    """Tell whether an error is of a class, and a retry does with it what it does with that class."""
-    if meaning is Unavailable:  # some of these take their connection with them
+    """Return whether the error has this class, and whether a retry treats it so."""
+    if meaning is Unavailable:  # Some of these close their connection.
         return type(error) in {Unavailable, ConnectionLost}
     return type(error) is meaning
 
 
-def by_sqlalchemy(exc: Exception) -> Exception:
-    """Return what SQLAlchemy makes of a driver's error, where it runs a migration."""
+def wrapped_by_sqlalchemy(exc: Exception) -> Exception:
+    """Return SQLAlchemy's wrapper of a driver error, as in a migration."""
     return DBAPIError("SELECT 1", {}, exc)
 
 
 def of_postgres(code: str, words: str = "x", detail: str | None = None) -> asyncpg.PostgresError:
-    """Return the error that asyncpg raises for a SQLSTATE."""
+    """Return asyncpg's exception for a SQLSTATE."""
     fields = {"S": "ERROR", "C": code, "M": words} | ({"D": detail} if detail else {})
     return asyncpg.PostgresError.new(fields)
 
 
 def of_sqlite(code: str, words: str = "x") -> sqlite3.Error:
-    """Return the error that `sqlite3` raises for an extended result code."""
+    """Return the `sqlite3` exception for an extended result code."""
     error = sqlite3.OperationalError(words)
     error.sqlite_errorname = code
     return error
 
 
 @pytest.mark.parametrize("code", POSTGRES)
-def test_postgres_error_means(code: str) -> None:
-    """By its SQLSTATE, whether or not SQLAlchemy has wrapped it."""
-    for error in (of_postgres(code), by_sqlalchemy(of_postgres(code))):
+def test_postgres_error_has_its_meaning(code: str) -> None:
+    """The SQLSTATE decides, with or without SQLAlchemy's wrapper."""
+    for error in (of_postgres(code), wrapped_by_sqlalchemy(of_postgres(code))):
         assert means(sql.translated(error), POSTGRES[code])
 
 
 @pytest.mark.parametrize("kind", POSTGRES_CONSTRAINTS, ids=lambda kind: kind.__name__)
-def test_postgres_constraint_violation_is_told_by_code(kind: type[asyncpg.PostgresError]) -> None:
-    """A primary key is a unique constraint whose name begins with `pk_`."""
+def test_postgres_constraint_violation_is_recognised_by_code(kind: type[asyncpg.PostgresError]) -> None:
+    """A primary key is a unique constraint whose name starts with `pk_`."""
     error: Any = kind("x")
     names = {None: POSTGRES_CONSTRAINTS[kind], "uq_users_email": POSTGRES_CONSTRAINTS[kind]}
     if kind is asyncpg.UniqueViolationError:
@@ -136,15 +136,15 @@ def test_postgres_constraint_violation_is_told_by_code(kind: type[asyncpg.Postgr
 
 
 @pytest.mark.parametrize("code", SQLITE)
-def test_sqlite_error_means(code: str) -> None:
-    """By its extended result code, whether or not SQLAlchemy has wrapped it."""
-    for error in (of_sqlite(code), by_sqlalchemy(of_sqlite(code))):
+def test_sqlite_error_has_its_meaning(code: str) -> None:
+    """The extended result code decides, with or without SQLAlchemy's wrapper."""
+    for error in (of_sqlite(code), wrapped_by_sqlalchemy(of_sqlite(code))):
         assert means(sql.translated(error), SQLITE[code])
 
 
 @pytest.mark.parametrize("code", SQLITE_CONSTRAINTS)
-def test_sqlite_constraint_violation_is_told_by_code(code: str) -> None:
-    """SQLite says itself which kind it was."""
+def test_sqlite_constraint_violation_is_recognised_by_code(code: str) -> None:
+    """SQLite reports the kind of constraint in the code."""
     violation = sql.translated(of_sqlite(code))
     assert isinstance(violation, sql.ConstraintViolation)
     assert violation.kind == SQLITE_CONSTRAINTS[code]
@@ -164,22 +164,22 @@ def test_sqlite_constraint_violation_is_told_by_code(code: str) -> None:
     ],
     ids=repr,
 )
-def test_sql_error_without_a_code_means(error: Exception, lost: bool, meaning: Meaning) -> None:  # noqa: FBT001
-    """By its class, and by whether the connection went with it."""
+def test_sql_error_without_a_code_has_its_meaning(error: Exception, lost: bool, meaning: Meaning) -> None:  # noqa: FBT001
+    """The class decides, and whether the connection was lost."""
     assert means(sql.translated(error, lost=lost), meaning)
 
 
 @pytest.mark.parametrize("code", MONGO)
-def test_mongo_error_means(code: int) -> None:
-    """By its code."""
+def test_mongo_error_has_its_meaning(code: int) -> None:
+    """The code decides."""
     with pytest.raises(BackendError) as caught, mongo.translate_errors():
         raise pymongo.OperationFailure("x", code)
     assert means(caught.value, MONGO[code])
 
 
 @pytest.mark.parametrize(("error", "meaning"), MONGO_CLASSES, ids=repr)
-def test_mongo_error_without_a_code_means(error: pymongo.PyMongoError, meaning: Meaning) -> None:
-    """By its class; of many, by the first."""
+def test_mongo_error_without_a_code_has_its_meaning(error: pymongo.PyMongoError, meaning: Meaning) -> None:
+    """The class decides; of several errors, the first."""
     with pytest.raises(BackendError) as caught, mongo.translate_errors():
         raise error
     assert means(caught.value, meaning)
@@ -195,7 +195,7 @@ def test_mongo_error_without_a_code_means(error: pymongo.PyMongoError, meaning: 
     ids=repr,
 )
 def test_mongo_label_of_a_transaction_says_more_than_the_error(error: pymongo.PyMongoError) -> None:
-    """What the server calls transient is tried again, whatever it was."""
+    """A transient error of the server is retried, whatever its code."""
     error._add_error_label(mongo.TRANSIENT_TRANSACTION)
     with pytest.raises(Conflict), mongo.translate_errors():
         raise error
@@ -205,7 +205,7 @@ def test_mongo_label_of_a_transaction_says_more_than_the_error(error: pymongo.Py
     ("key_pattern", "field"), [({"_id": 1}, "id"), ({"email": 1}, "email"), (None, "id")]
 )
 def test_mongo_duplicate_key_names_the_field(key_pattern: dict[str, int] | None, field: str) -> None:
-    """Of one insert and of the first that was refused of many."""
+    """The duplicate field is found for one insert, and for the first refused insert of many."""
     details = {"code": mongo.DUPLICATE_KEY} | ({"keyPattern": key_pattern} if key_pattern else {})
     for error in (
         pymongo.DuplicateKeyError("x", mongo.DUPLICATE_KEY, details),
@@ -217,7 +217,7 @@ def test_mongo_duplicate_key_names_the_field(key_pattern: dict[str, int] | None,
 
 
 def test_every_row_has_an_expectation() -> None:
-    """Above: whoever adds a row says what it is to mean."""
+    """Every row of the tables has an expectation in this file."""
     assert postgres_failures.FAILURES.keys() <= POSTGRES.keys()
     without_a_row = POSTGRES.keys() - postgres_failures.FAILURES.keys()
     assert postgres_failures.CLASSES.keys() <= {code[:2] for code in without_a_row}

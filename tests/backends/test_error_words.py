@@ -1,6 +1,6 @@
-"""What an operator reads of an error: what it means, what the server said and what mends it, in one line.
+"""Error texts for operators: meaning, the server's message and the remedy, in one line.
 
-Never a code alone, and never what a user gave.
+A text is never only a code and never contains a user's data.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from backends.mongo import errors as mongo
 from backends.sql import errors as sql
 from tests.backends.test_error_codes import MONGO, POSTGRES, SQLITE, of_postgres, of_sqlite
 
-WORDS = "what the server said"
+SERVER_MESSAGE = "what the server said"
 SECRET = "alice@example.com"
-"""Something that a user gave."""
+"""A user's data."""
 
 UNKNOWN_TO_ALL = {"21000", "SQLITE", "SQLITE_EMPTY", 99999}
 
 
-def of_mongo(error: pymongo.PyMongoError) -> BackendError:
-    """Return what is made of PyMongo's error."""
+def domain_error(error: pymongo.PyMongoError) -> BackendError:
+    """Return the domain error for PyMongo's error."""
     with pytest.raises(BackendError) as caught, mongo.translate_errors():
         raise error
     return caught.value
 
 
 def check(message: str, code: object) -> None:
-    """See that a message has all three parts; `code` is the only bare thing in it."""
-    assert message == " ".join(message.split())  # one line
+    """Assert that a message has all three parts; `code` is the only part without explanation."""
+    assert message == " ".join(message.split())  # One line.
     meaning, _, rest = message.partition(" (")
     said, _, remedy = rest.partition("); ")
     assert len(meaning.split()) > 2, message
@@ -49,54 +49,59 @@ def check(message: str, code: object) -> None:
 
 
 @pytest.mark.parametrize("code", POSTGRES)
-def test_postgres_error_has_meaning_words_and_remedy(code: str) -> None:
-    """The words are the server's, but for codes whose words may quote a value."""
-    for error in (of_postgres(code, WORDS), DBAPIError("SELECT 1", {}, of_postgres(code, WORDS))):
+def test_postgres_error_text_has_all_parts(code: str) -> None:
+    """The server's message is quoted, except for codes whose message may quote a value."""
+    for error in (
+        of_postgres(code, SERVER_MESSAGE),
+        DBAPIError("SELECT 1", {}, of_postgres(code, SERVER_MESSAGE)),
+    ):
         message = str(sql.translated(error))
         check(message, code)
-        assert (WORDS in message) is not code.startswith(("22", "P0")), message
+        assert (SERVER_MESSAGE in message) is not code.startswith(("22", "P0")), message
 
 
 @pytest.mark.parametrize("code", SQLITE)
-def test_sqlite_error_has_meaning_words_and_remedy(code: str) -> None:
-    """A code of a kind that is not known by itself too."""
-    message = str(sql.translated(of_sqlite(code, WORDS)))
+def test_sqlite_error_text_has_all_parts(code: str) -> None:
+    """Also for an unlisted code of a known kind."""
+    message = str(sql.translated(of_sqlite(code, SERVER_MESSAGE)))
     check(message, code)
-    assert WORDS in message
+    assert SERVER_MESSAGE in message
 
 
 @pytest.mark.parametrize("code", MONGO)
-def test_mongo_error_has_meaning_words_and_remedy(code: int) -> None:
-    """Of a command, and of the first document that was refused of many."""
-    details = {"code": code, "errmsg": WORDS}
-    errors: list[pymongo.PyMongoError] = [pymongo.OperationFailure(WORDS, code, details)]
+def test_mongo_error_text_has_all_parts(code: int) -> None:
+    """For a command, and for the first refused document of many."""
+    details = {"code": code, "errmsg": SERVER_MESSAGE}
+    errors: list[pymongo.PyMongoError] = [pymongo.OperationFailure(SERVER_MESSAGE, code, details)]
     if code != mongo.DUPLICATE_KEY:
         errors.append(pymongo.BulkWriteError({"writeErrors": [details]}))
     for error in errors:
-        message = str(of_mongo(error))
+        message = str(domain_error(error))
         check(message, code)
-        assert WORDS in message
+        assert SERVER_MESSAGE in message
 
 
 @pytest.mark.parametrize("code", sorted(UNKNOWN_TO_ALL, key=str))
-def test_unknown_code_leaves_the_word_to_the_server(code: str | int) -> None:
-    """Its own message is all that there is."""
+def test_unknown_code_quotes_the_server(code: str | int) -> None:
+    """For an unknown code the text has only the server's message."""
     if isinstance(code, int):
-        message = str(of_mongo(pymongo.OperationFailure(WORDS, code)))
+        message = str(domain_error(pymongo.OperationFailure(SERVER_MESSAGE, code)))
     elif code.startswith("SQLITE"):
-        message = str(sql.translated(of_sqlite(code, WORDS)))
+        message = str(sql.translated(of_sqlite(code, SERVER_MESSAGE)))
     else:
-        message = str(sql.translated(of_postgres(code, WORDS)))
-    assert message == f"the database failed ({code}: {WORDS}); its log may say more"
+        message = str(sql.translated(of_postgres(code, SERVER_MESSAGE)))
+    assert message == f"the database failed ({code}: {SERVER_MESSAGE}); its log may say more"
 
 
 @pytest.mark.parametrize("code", [*POSTGRES, *SQLITE, *MONGO])
-def test_clients_of_the_api_see_nothing_of_it(code: str | int) -> None:
-    """What has a problem has constant words; what has none is a 500 with an id."""
+def test_error_texts_are_hidden_from_api_clients(code: str | int) -> None:
+    """Mapped errors have a constant text; an unmapped error is a 500 with an id."""
     if isinstance(code, int):
-        error: Exception = of_mongo(pymongo.OperationFailure(WORDS, code))
+        error: Exception = domain_error(pymongo.OperationFailure(SERVER_MESSAGE, code))
     else:
-        error = sql.translated((of_sqlite if code.startswith("SQLITE") else of_postgres)(code, WORDS))
+        error = sql.translated(
+            (of_sqlite if code.startswith("SQLITE") else of_postgres)(code, SERVER_MESSAGE)
+        )
     assert isinstance(error, BackendError)
     problem = problem_of(error)
     assert (problem is None) is (type(error) is BackendError)
@@ -105,8 +110,8 @@ def test_clients_of_the_api_see_nothing_of_it(code: str | int) -> None:
         assert problem.detail in {UNAVAILABLE.detail, CONFLICT.detail}
 
 
-def test_full_disk_is_told() -> None:
-    """Of a database that may grow no more, which is the same to SQLite."""
+def test_full_disk_is_explained() -> None:
+    """A database at its size limit, which SQLite reports as a full disk."""
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.execute("PRAGMA max_page_count = 2")
         words = r"^the disk is full, .*\(SQLITE_FULL: database or disk is full\); make room"
@@ -114,8 +119,8 @@ def test_full_disk_is_told() -> None:
             connection.executescript("CREATE TABLE a (b); CREATE TABLE c (d)")
 
 
-def test_long_words_are_cut_and_line_ends_are_blanks() -> None:
-    """A log has a line for each error."""
+def test_long_texts_are_truncated_to_one_line() -> None:
+    """The log has one line per error."""
     assert "x" * 300 in str(sql.translated(of_postgres("42601", "x" * 300)))
     assert "x" * 300 + "…" in str(sql.translated(of_postgres("42601", "x" * 301)))
     message = str(sql.translated(of_postgres("42601", "much \n" * 500)))
@@ -138,8 +143,8 @@ DOCUMENT = {"_id": 1, "email": SECRET}
     ],
     ids=repr,
 )
-def test_sql_error_shows_nothing_that_a_user_gave(error: Exception) -> None:
-    """Neither by itself nor as the cause of what the log shows with a traceback."""
+def test_sql_error_contains_no_user_data(error: Exception) -> None:
+    """Neither the error nor its cause in a logged traceback contains a user's data."""
     with pytest.raises(BackendError) as caught:
         raise sql.translated(error) from error
     assert SECRET not in "".join(traceback.format_exception(caught.value))
@@ -167,9 +172,9 @@ def test_sql_error_shows_nothing_that_a_user_gave(error: Exception) -> None:
     ],
     ids=lambda error: f"{type(error).__name__}-{error.code}",
 )
-def test_mongo_error_shows_nothing_that_a_user_gave(error: pymongo.PyMongoError) -> None:
-    """Neither by itself nor as the cause of what the log shows with a traceback."""
-    assert SECRET not in "".join(traceback.format_exception(of_mongo(error)))
+def test_mongo_error_contains_no_user_data(error: pymongo.PyMongoError) -> None:
+    """Neither the error nor its cause in a logged traceback contains a user's data."""
+    assert SECRET not in "".join(traceback.format_exception(domain_error(error)))
 
 
 # -- connections ---------------------------------------------------------------------------------
@@ -222,8 +227,8 @@ def test_mongo_error_shows_nothing_that_a_user_gave(error: pymongo.PyMongoError)
     ],
     ids=str,
 )
-def test_failed_connection_says_why_and_what_mends_it(error: Exception, meaning: str) -> None:
-    """The system and OpenSSL give their codes as text; none is left alone."""
+def test_failed_connection_names_cause_and_remedy(error: Exception, meaning: str) -> None:
+    """The system and OpenSSL report codes as text; each has an explanation."""
     with pytest.raises(BackendError) as caught, sql.connect_errors():
         raise error
     message = str(caught.value)

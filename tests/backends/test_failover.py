@@ -1,4 +1,4 @@
-"""PostgreSQL behind one address: another server takes over, and EitherDB writes to it without a restart."""
+"""PostgreSQL failover behind one address: EitherDB writes to the new primary without a restart."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ READ_ONLY = "default_transaction_read_only"
 
 
 class Pair:
-    """Two servers: `first` is the primary, and `second` its standby until it is promoted."""
+    """Two servers: `first` is the primary, `second` its standby until it is promoted."""
 
     def __init__(self, first: LocalServer, second: LocalServer) -> None:
         self.first, self.second = first, second
 
     async def promote(self) -> None:
-        """Make the standby a primary."""
+        """Promote the standby to primary."""
         await run(self.second, "SELECT pg_promote()")
 
     async def set_read_only(self, server: LocalServer, value: str) -> None:
-        """Let all sessions of a server only read, or write again; return when they know."""
+        """Set a server's sessions to read-only or back; return when they have applied it."""
         await run(server, f"ALTER SYSTEM SET {READ_ONLY} = {value}")
         await run(server, "SELECT pg_reload_conf()")
         async with asyncio.timeout(30):
@@ -60,14 +60,14 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def folders() -> Iterator[tuple[Path, Path]]:
-    """Make a folder for each server."""
+    """Create a folder for each server."""
     with short_folder() as first, short_folder() as second:
         yield first, second
 
 
 @pytest.fixture(scope="module")
 async def pair(folders: tuple[Path, Path]) -> AsyncIterator[Pair]:
-    """Start a migrated primary and a standby, which the last test of this file promotes."""
+    """Start a migrated primary and a standby. The last test of this file promotes the standby."""
     with ExitStack() as servers:
         first = servers.enter_context(await asyncio.to_thread(start_postgres, folders[0], durable=False))
         await open_migrator(settings_of(first.url)).upgrade()
@@ -77,7 +77,7 @@ async def pair(folders: tuple[Path, Path]) -> AsyncIterator[Pair]:
 
 
 def copy_cluster(primary: LocalServer, folder: Path) -> None:
-    """Make a standby's data folder, with the programs that the primary runs on."""
+    """Create a standby's data folder, with the primary's binaries."""
     programs = Path(f"/proc/{primary.pid}/exe").resolve().parent
     url = make_url(primary.url)
     subprocess.run(  # noqa: S603 - PostgreSQL's own program
@@ -90,18 +90,18 @@ def copy_cluster(primary: LocalServer, folder: Path) -> None:
         capture_output=True,
         timeout=60,
     )
-    (folder / "db" / ".s.PGSQL.5432.lock").unlink()  # the primary's, which has its socket in the folder
+    (folder / "db" / ".s.PGSQL.5432.lock").unlink()  # The primary's file, which sets the socket folder.
 
 
 def settings_of(url: str) -> Settings:
-    """Return settings for a server, with a small pool."""
+    """Return settings for a server with a small pool."""
     return make_settings(
         db_backend="postgres", database_url=url, db_pool_size=SESSIONS, db_pool_timeout_seconds=10
     )
 
 
 async def run(server: LocalServer, statement: str) -> object:
-    """Run a statement on a server itself."""
+    """Run a statement on a server directly."""
     connection = await asyncpg.connect(server.url)
     try:
         return await connection.fetchval(statement)
@@ -110,7 +110,7 @@ async def run(server: LocalServer, statement: str) -> object:
 
 
 async def fill_pool(backend: Backend) -> None:
-    """Open all the connections that the pool may have."""
+    """Open all connections of the pool."""
     connections = connections_of(backend)
     sleeping = "SELECT pg_sleep(0.3)"
     await asyncio.gather(*(connections._fetch(sleeping, []) for _ in range(SESSIONS)))
@@ -124,8 +124,8 @@ async def folders_of_sessions(backend: Backend) -> set[object]:
     return {value for rows in found for (value,) in rows}
 
 
-async def done_in_time(write: Callable[[], Awaitable[object]]) -> int:
-    """Repeat a write until it is done; return how often it was refused."""
+async def retry_until_done(write: Callable[[], Awaitable[object]]) -> int:
+    """Retry a write until it succeeds; return the number of refusals."""
     async with asyncio.timeout(30):
         for refused in count():
             try:
@@ -139,7 +139,7 @@ async def done_in_time(write: Callable[[], Awaitable[object]]) -> int:
 
 @pytest.mark.parametrize("command", ["check", "serve"])
 async def test_standby_is_refused_at_start(command: str, pair: Pair, tmp_path: Path) -> None:
-    """A service that can't write would answer no login."""
+    """A service whose database is read-only refuses to start, because it could answer no login."""
     port = ["--port", str(free_port())] if command == "serve" else []
     refused = await call_async(tmp_path, command, *port, settings=settings_of(pair.second.url))
     assert refused.exit_code == 2
@@ -148,7 +148,7 @@ async def test_standby_is_refused_at_start(command: str, pair: Pair, tmp_path: P
 
 
 async def test_address_that_led_to_a_standby_leads_to_a_primary(pair: Pair) -> None:
-    """While there is no primary a write is refused soon and reads go on; then writes recover."""
+    """Without a primary writes fail fast and reads work; after the promotion writes recover."""
     async with (
         tcp_proxy(pair.second.url) as address,
         opened(open_backend(settings_of(pair.first.url))) as first,
@@ -162,11 +162,11 @@ async def test_address_that_led_to_a_standby_leads_to_a_primary(pair: Pair) -> N
                 await backend.items.add(NewItem(title="new"), owner_id=rows.owner.id)
             assert await backend.items.get(rows.item.id) == rows.item
         address.retarget(pair.first.url)
-        await done_in_time(lambda: backend.items.add(NewItem(title="new"), owner_id=rows.owner.id))
+        await retry_until_done(lambda: backend.items.add(NewItem(title="new"), owner_id=rows.owner.id))
 
 
 async def test_server_that_only_reads_for_a_while_costs_no_new_session_a_call(pair: Pair) -> None:
-    """Its own sessions turn read-only and back: they are good again, and few are replaced meanwhile."""
+    """Sessions that turn read-only for a while are usable afterwards, and few are replaced meanwhile."""
     async with opened(open_backend(settings_of(pair.first.url))) as backend:
         rows = await add_rows(backend)
         await fill_pool(backend)
@@ -182,11 +182,13 @@ async def test_server_that_only_reads_for_a_while_costs_no_new_session_a_call(pa
             assert await backend.items.get(rows.item.id) == rows.item
         assert pool._generation <= generation + 2
         await pair.set_read_only(pair.first, "off")
-        assert await done_in_time(lambda: backend.items.update(rows.item.id, ItemChanges(title="x"))) <= 1
+        assert (
+            await retry_until_done(lambda: backend.items.update(rows.item.id, ItemChanges(title="x"))) <= 1
+        )
 
 
 async def test_sessions_that_time_out_are_replaced(pair: Pair) -> None:
-    """The server ends idle sessions, between transactions and within them: no call fails for it."""
+    """The server's session timeouts, within and between transactions, fail no call."""
     limits = "-c idle_session_timeout=50 -c idle_in_transaction_session_timeout=50"
     settings = settings_of(f"{pair.first.url}&options={quote(limits)}")
     async with opened(open_backend(settings)) as backend:
@@ -199,7 +201,7 @@ async def test_sessions_that_time_out_are_replaced(pair: Pair) -> None:
             tries += 1
             yield select(ITEMS.c.id).where(ITEMS.c.id == bindparam("of_id")), {"of_id": rows.item.id}
             if tries == 1:
-                time.sleep(0.2)  # the server ends the session, and nobody sees it yet
+                time.sleep(0.2)  # The server ends the session; the client hasn't noticed it yet.
             yield (
                 update(ITEMS).where(ITEMS.c.id == bindparam("of_id")).values(title="done"),
                 {"of_id": rows.item.id},
@@ -216,7 +218,7 @@ async def test_sessions_that_time_out_are_replaced(pair: Pair) -> None:
 
 
 async def test_writes_move_to_the_promoted_server(pair: Pair) -> None:
-    """Sessions from before the failover live on and can only read: every kind of write recovers."""
+    """Sessions from before the failover can only read: every kind of write recovers."""
     async with (
         tcp_proxy(pair.first.url) as address,
         opened(open_backend(settings_of(address.url))) as backend,
@@ -242,7 +244,7 @@ async def test_writes_move_to_the_promoted_server(pair: Pair) -> None:
             await fill_pool(backend)
             address.retarget(now.url)
             await pair.set_read_only(before, "on")
-            refused.append(await done_in_time(write))
+            refused.append(await retry_until_done(write))
             assert await folders_of_sessions(backend) == {await run(now, "SHOW data_directory")}
             await pair.set_read_only(before, "off")
             now, before = before, now
@@ -250,12 +252,12 @@ async def test_writes_move_to_the_promoted_server(pair: Pair) -> None:
 
 
 def key() -> Idempotency:
-    """Return a key that was never used."""
+    """Return a new idempotency key."""
     return Idempotency(new_id(), "0" * 64)
 
 
 async def wait_for_standby(pair: Pair) -> None:
-    """Return when the standby has all that the primary has."""
+    """Return when the standby has replayed all changes of the primary."""
     written = await run(pair.first, "SELECT pg_current_wal_insert_lsn()::text")
     async with asyncio.timeout(30):
         replayed = f"SELECT pg_last_wal_replay_lsn() >= '{written}'"

@@ -1,4 +1,4 @@
-"""MongoDB's commit goes wrong on the way: each entry is in the ledger exactly once all the same."""
+"""Failures around MongoDB's commit: each entry is in the ledger exactly once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEPOSITED, AMOUNT = 1000, 30
 KEY = Idempotency(key="once", fingerprint="f" * 64)
 RETRYABLE = ["RetryableWriteError"]
 
-# What the server, or the way to it, does to a commit.
+# Failures of a commit at the server or in the network.
 NOT_DONE: dict[str, dict[str, Any]] = {
     "connection lost": {"closeConnection": True},
     "shutdown": {"errorCode": 91, "errorLabels": RETRYABLE},
@@ -45,8 +45,8 @@ DONE: dict[str, dict[str, Any]] = {
 
 
 @dataclass
-class Scene:
-    """Two accounts, with money in one of them; and the database behind the backend."""
+class Scenario:
+    """Two accounts, one of them with money, and the database of the backend."""
 
     backend: Backend
     database: MongoDatabase
@@ -55,19 +55,19 @@ class Scene:
     target: str
 
     async def transfer(self, idempotency: Idempotency | None = None) -> Transfer:
-        """Move money."""
+        """Transfer money."""
         new = NewTransfer(from_account_id=self.source, to_account_id=self.target, amount_minor=AMOUNT)
         return await self.backend.accounts.transfer(new, ordered_by=self.user, idempotency=idempotency)
 
     async def deposit(self, idempotency: Idempotency | None = None) -> Transfer:
-        """Bring money in."""
+        """Deposit money."""
         new = NewEntry(amount_minor=AMOUNT)
         return await self.backend.accounts.deposit(
             self.target, new, ordered_by=self.user, idempotency=idempotency
         )
 
     async def ledger(self) -> tuple[list[str], list[int]]:
-        """Return the entries' ids after the first one's, and the balances: as they are stored."""
+        """Return the ids of all entries after the first, and the balances, as stored."""
         entries = await self.database["transfers"].find().sort("created_at").to_list()
         rows = {str(row["_id"]): row async for row in self.database["accounts"].find()}
         ids = [str(entry["_id"]) for entry in entries]
@@ -75,11 +75,11 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(mongo: Provision, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
-    """Make the accounts in an empty database."""
+async def scenario(mongo: Provision, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scenario]:
+    """Create the accounts in an empty database."""
     await mongo.clean()
-    # After an answer that tells of a shutdown the driver waits for the server's next sign of life, for half
-    # a second at least if it is let.
+    # After an error about a shutdown the driver waits for the server's next heartbeat, at least half a
+    # second by default.
     monkeypatch.setattr(common, "MIN_HEARTBEAT_INTERVAL", 0.02)
     options = {"database_url": SecretStr(f"{mongo.settings.url}&heartbeatFrequencyMS=50")}
     settings = mongo.settings.model_copy(update=options)
@@ -89,71 +89,71 @@ async def scene(mongo: Provision, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         accounts = [await backend.accounts.add(new, owner_id=user.id) for _ in range(2)]
         source, target = (account.id for account in accounts)
         await backend.accounts.deposit(source, NewEntry(amount_minor=DEPOSITED), ordered_by=user.id)
-        yield Scene(backend, database, user.id, source, target)
+        yield Scenario(backend, database, user.id, source, target)
 
 
 @pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.parametrize("idempotency", [None, KEY], ids=["no key", "key"])
 @pytest.mark.parametrize("fault", [*NOT_DONE.values(), *DONE.values()], ids=[*NOT_DONE, *DONE])
 async def test_commit_that_fails_is_done_once(
-    scene: Scene, fault: dict[str, Any], idempotency: Idempotency | None, times: int
+    scenario: Scenario, fault: dict[str, Any], idempotency: Idempotency | None, times: int
 ) -> None:
-    """The call finds out by itself; nobody sees that anything was wrong."""
-    async with failing_commands(scene.database, "commitTransaction", times=times, **fault):
-        moved = await scene.transfer(idempotency)
+    """The call resolves the outcome itself; the caller doesn't notice it."""
+    async with failing_commands(scenario.database, "commitTransaction", times=times, **fault):
+        moved = await scenario.transfer(idempotency)
     balances = [DEPOSITED - AMOUNT, AMOUNT]
-    assert await scene.ledger() == ([moved.id], balances)
-    assert await scene.backend.accounts.get_transfer(moved.id) == moved
+    assert await scenario.ledger() == ([moved.id], balances)
+    assert await scenario.backend.accounts.get_transfer(moved.id) == moved
     if idempotency is not None:
-        assert await scene.transfer(idempotency) == moved
-        assert await scene.ledger() == ([moved.id], balances)
+        assert await scenario.transfer(idempotency) == moved
+        assert await scenario.ledger() == ([moved.id], balances)
 
 
 @pytest.mark.parametrize("fault", [*NOT_DONE.values(), *DONE.values()], ids=[*NOT_DONE, *DONE])
-async def test_deposit_whose_commit_fails_is_done_once(scene: Scene, fault: dict[str, Any]) -> None:
-    """What comes from outside does so once."""
-    async with failing_commands(scene.database, "commitTransaction", times=1, **fault):
-        brought = await scene.deposit()
-    assert await scene.ledger() == ([brought.id], [DEPOSITED, AMOUNT])
+async def test_deposit_whose_commit_fails_is_done_once(scenario: Scenario, fault: dict[str, Any]) -> None:
+    """A deposit is committed exactly once, too."""
+    async with failing_commands(scenario.database, "commitTransaction", times=1, **fault):
+        brought = await scenario.deposit()
+    assert await scenario.ledger() == ([brought.id], [DEPOSITED, AMOUNT])
 
 
 @pytest.mark.parametrize("fault", NOT_DONE.values(), ids=NOT_DONE)
 async def test_commit_that_always_fails_is_safe_to_repeat(
-    scene: Scene, fault: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, fault: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The call gives up with Unavailable; the same key carries it out later, once."""
-    async with failing_commands(scene.database, "commitTransaction", **fault):
+    """The call raises Unavailable; a later repetition with the key carries it out once."""
+    async with failing_commands(scenario.database, "commitTransaction", **fault):
         with pytest.raises(Unavailable):
-            await scene.transfer(KEY)
-    # What was not committed keeps its accounts from everybody until somebody ends it.
+            await scenario.transfer(KEY)
+    # The open transaction locks its accounts until it is ended.
     monkeypatch.setattr(abandoned, "IDLE_SECONDS", 0.3)
     moved = None
     async with asyncio.timeout(20):
         while moved is None:
             with suppress(Conflict):
-                moved = await scene.transfer(KEY)
-    assert await scene.transfer(KEY) == moved
-    assert await scene.ledger() == ([moved.id], [DEPOSITED - AMOUNT, AMOUNT])
+                moved = await scenario.transfer(KEY)
+    assert await scenario.transfer(KEY) == moved
+    assert await scenario.ledger() == ([moved.id], [DEPOSITED - AMOUNT, AMOUNT])
 
 
 @pytest.mark.parametrize("fault", DONE.values(), ids=DONE)
 async def test_commit_that_is_done_and_never_acknowledged_is_not_done_again(
-    scene: Scene, fault: dict[str, Any]
+    scenario: Scenario, fault: dict[str, Any]
 ) -> None:
-    """Whether the call finds out or gives up: the same key finds what was done, once."""
-    async with failing_commands(scene.database, "commitTransaction", **fault):
+    """Whether the call succeeds or raises, its key finds the committed entry, once."""
+    async with failing_commands(scenario.database, "commitTransaction", **fault):
         try:
-            first: Transfer | None = await scene.transfer(KEY)
+            first: Transfer | None = await scenario.transfer(KEY)
         except Unavailable:
             first = None
-    moved = await scene.transfer(KEY)
+    moved = await scenario.transfer(KEY)
     assert first in {None, moved}
-    assert await scene.ledger() == ([moved.id], [DEPOSITED - AMOUNT, AMOUNT])
+    assert await scenario.ledger() == ([moved.id], [DEPOSITED - AMOUNT, AMOUNT])
 
 
 @pytest.mark.parametrize("command", ["findAndModify", "insert"])
-async def test_connection_lost_within_the_transaction_is_made_good(scene: Scene, command: str) -> None:
-    """What was begun is rolled back, and begun again."""
-    async with failing_commands(scene.database, command, times=2, closeConnection=True):
-        moved = await scene.transfer(KEY)
-    assert await scene.ledger() == ([moved.id], [DEPOSITED - AMOUNT, AMOUNT])
+async def test_connection_lost_within_the_transaction_is_retried(scenario: Scenario, command: str) -> None:
+    """The transaction is rolled back and repeated."""
+    async with failing_commands(scenario.database, command, times=2, closeConnection=True):
+        moved = await scenario.transfer(KEY)
+    assert await scenario.ledger() == ([moved.id], [DEPOSITED - AMOUNT, AMOUNT])

@@ -1,4 +1,4 @@
-"""Accounts and the ledger are read along an index: lists, their later pages, and statements."""
+"""Query plans of accounts and the ledger: lists, later pages and statements use an index."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tests.provision import Provision
 __all__ = ["sql_backend"]
 
 OWNER = OWNERS + 7
-"""The number of a user who has accounts, the seventh hundred-and-seventh, and so on, and their entries."""
+"""The number of a user with accounts. Its accounts have the numbers 7, 107 and so on."""
 
 ACCOUNT_SORTS: tuple[AccountSort, ...] = ("created_at", "-created_at", "name", "-name")
 
 
 def accounts(sort: AccountSort, *, of_owner: bool, after: bool, **where: object) -> Call:
-    """Return the call for a page of accounts: the first one, or one from the middle."""
+    """Return a call for a page of accounts, the first one or one from the middle."""
 
     async def call(backend: Backend, filled: Filled) -> object:
         row = filled.accounts[5007]
@@ -46,7 +46,7 @@ def accounts(sort: AccountSort, *, of_owner: bool, after: bool, **where: object)
 
 
 def transfers(*, descending: bool, of_owner: bool, after: bool, **where: object) -> Call:
-    """Return the call for a page of the ledger."""
+    """Return a call for a page of the ledger."""
 
     async def call(backend: Backend, filled: Filled) -> object:
         row = filled.transfers[5007]
@@ -63,7 +63,7 @@ def transfers(*, descending: bool, of_owner: bool, after: bool, **where: object)
 
 
 async def statement(backend: Backend, filled: Filled) -> object:
-    """Read a statement; its account says that it has a hundred entries each way."""
+    """Read a statement of an account with a hundred entries in each direction."""
     repository = backend.accounts
     account = await repository.get(filled.accounts[7]["id"])
     read = await repository.statement(account.id)
@@ -101,7 +101,7 @@ FILTERED: dict[str, Call] = {
 
 
 async def test_pages_walk_an_index(sql_backend: Backend, filled_sql: Filled) -> None:
-    """No table is scanned; at most the few rows that two halves of a page give are put in order."""
+    """No table is scanned. At most the few rows of two half-pages are sorted."""
     for name, call in PAGES.items():
         lines = await explain(sql_backend, filled_sql, call)
         assert scans(lines) == [], name
@@ -112,7 +112,7 @@ async def test_pages_walk_an_index(sql_backend: Backend, filled_sql: Filled) -> 
 async def test_filtered_pages_and_statements_scan_no_table(
     sql_backend: Backend, filled_sql: Filled
 ) -> None:
-    """Rows are reached through an index, whatever the filter."""
+    """Every filter uses an index."""
     for name, call in {**FILTERED, "statement": statement}.items():
         assert scans(await explain(sql_backend, filled_sql, call)) == [], name
 
@@ -123,7 +123,7 @@ async def test_pages_of_documents_walk_an_index(
     mongo: Provision,
     filled_mongo: Filled,
 ) -> None:
-    """No collection is scanned and nothing sorted; an owner's two halves are merged as they come."""
+    """No collection is scanned and nothing is sorted; an owner's two halves are merged."""
     async with (
         recorded(mongo, filled_mongo.settings) as (backend, commands),
         mongo_database(filled_mongo.settings) as database,
@@ -144,7 +144,7 @@ async def test_pages_of_documents_walk_an_index(
 async def test_filtered_pages_and_statements_scan_no_collection(
     mongo: Provision, filled_mongo: Filled
 ) -> None:
-    """Documents are reached through an index, whatever the filter."""
+    """Every filter uses an index."""
     async with (
         recorded(mongo, filled_mongo.settings) as (backend, commands),
         mongo_database(filled_mongo.settings) as database,

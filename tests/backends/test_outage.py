@@ -1,4 +1,7 @@
-"""A server that stands still, goes and comes back: errors in time, and no restart of EitherDB needed."""
+"""Outages: a server that hangs, stops and comes back.
+
+Errors come within the timeouts, without a restart.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +35,14 @@ from tests.backends.record import connections_of, names, recorded
 from tests.cli.command import free_port
 from tests.provision import Provision, make_settings
 
-# PyMongo leaves a socket to the garbage collector if it was still connecting when the client closed.
+# PyMongo leaves a socket to the garbage collector if it was connecting when the client closed.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 LIMIT_SECONDS = 1
-"""Each of the limits: for a connection from the pool, to connect, and for a command."""
+"""Each timeout: for a connection from the pool, for connecting, and for a command."""
 
 WORST_SECONDS = 2 * 3 * LIMIT_SECONDS + 6
-"""All of them one after the other, once more where a driver retries, on a busy machine."""
+"""The sum of all timeouts, doubled for a driver's retry, on a busy machine."""
 
 UNAVAILABLE = {Unavailable, ConnectionLost}
 
@@ -61,63 +64,63 @@ connection.execute("ROLLBACK")
 
 
 @dataclass
-class OwnServer:
-    """A server of one test, which may do with it what it wants."""
+class PrivateServer:
+    """A server of one test, which may stop or freeze it."""
 
     kind: str
     folder: Path
     server: LocalServer = field(init=False)
 
     async def start(self) -> None:
-        """Start it, where it was before."""
+        """Start the server on the same port."""
         if self.kind == "postgres":
             self.server = await asyncio.to_thread(start_postgres, self.folder, durable=False)
         else:
             self.server = await asyncio.to_thread(start_mongo, self.folder)
 
     async def stop(self) -> None:
-        """Shut it down."""
+        """Shut the server down."""
         await asyncio.to_thread(self.server.stop)
 
     def pids(self) -> list[int]:
-        """Return its processes, the first one first; none if it does not run."""
+        """Return the server's processes, the main one first; none if it is stopped."""
         children = Path(f"/proc/{self.server.pid}/task/{self.server.pid}/children")
         return [self.server.pid, *map(int, children.read_text().split())] if children.exists() else []
 
     def signal(self, signum: signal.Signals) -> None:
-        """Send a signal to all its processes, if it runs."""
+        """Send a signal to all processes of the server, if it runs."""
         for pid in self.pids():
             os.kill(pid, signum)
 
     async def freeze(self) -> None:
-        """Let it stand still: connections stay open, and nobody answers."""
+        """Freeze the server: connections stay open without responses."""
         self.signal(signal.SIGSTOP)
         await asyncio.to_thread(self.wait_until_stopped)
 
     def wait_until_stopped(self) -> None:
-        """Return when no thread of it runs: they stop one by one, and answer until they have."""
+        """Return when no thread runs. Threads stop one by one, and respond until then."""
         threads = [Path(f"/proc/{pid}/task") for pid in self.pids()]
         while any(state(stat) not in {"T", None} for thread in threads for stat in thread.glob("*/stat")):
             time.sleep(0.005)
 
     async def thaw(self) -> None:
-        """Let it go on."""
+        """Resume the server."""
         self.signal(signal.SIGCONT)
 
     def settings(self) -> Settings:
-        """Return settings with short limits."""
+        """Return settings with short timeouts."""
         base, question_mark, options = self.server.url.partition("?")
         return make_settings(
             db_backend="postgres" if self.kind == "postgres" else "mongo",
             database_url=base + ("" if self.kind == "postgres" else "outage") + question_mark + options,
             mongo_driver="pymongo" if self.kind == "mongo-pymongo" else "motor",
-            db_pool_size=2 * len(METHODS),  # a list with its count takes two
+            db_pool_size=2 * len(METHODS),  # A list with its count takes two.
             **LIMITS,
         )
 
 
 def state(stat: Path) -> str | None:
-    """Return the state of a thread, T where a signal stopped it, None if it is gone."""
+    """Return the state of a thread: T if a signal stopped it, None if it is gone."""
     try:
         return stat.read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
@@ -126,15 +129,15 @@ def state(stat: Path) -> str | None:
 
 @pytest.fixture(autouse=True)
 def _collect_garbage() -> Iterator[None]:
-    """Collect PyMongo's sockets while their warning is ignored, not in the middle of another test."""
+    """Collect PyMongo's sockets here and ignore their warning, instead of in another test."""
     yield
     gc.collect()
 
 
 @pytest.fixture(params=KINDS)
-async def own(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OwnServer]:
-    """Start a server of each kind in turn; end it in whatever state it is."""
-    own = OwnServer(request.param, tmp_path)
+async def own(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[PrivateServer]:
+    """Start a server of each kind in turn, and end it in any state."""
+    own = PrivateServer(request.param, tmp_path)
     await own.start()
     yield own
     await own.thaw()
@@ -142,7 +145,7 @@ async def own(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[O
 
 
 async def refusals(backend: Backend, rows: Rows) -> dict[str, tuple[type[object], float]]:
-    """Call every method at once; return for each its error's class and how long it took."""
+    """Call every method concurrently; return each error's class and duration."""
     loop = asyncio.get_running_loop()
 
     async def refusal(name: str) -> tuple[type[object], float]:
@@ -156,7 +159,7 @@ async def refusals(backend: Backend, rows: Rows) -> dict[str, tuple[type[object]
 
 
 async def calls_until_answer(backend: Backend, rows: Rows) -> int:
-    """Return how many calls failed before one was answered."""
+    """Return the number of failed calls before the first success."""
     for failed in range(10):
         try:
             assert await backend.users.get(rows.owner.id) == rows.owner
@@ -166,15 +169,15 @@ async def calls_until_answer(backend: Backend, rows: Rows) -> int:
     pytest.fail("it does not come back")
 
 
-async def test_outage_is_told_in_time_and_ends_by_itself(own: OwnServer) -> None:
-    """Frozen or stopped, every method raises Unavailable within its limits and keeps no connection."""
+async def test_outage_raises_unavailable_in_time_and_recovers(own: PrivateServer) -> None:
+    """Frozen or stopped, every method raises Unavailable within its timeouts and leaks no connection."""
     settings = own.settings()
     await open_migrator(settings).upgrade()
     async with opened(open_backend(settings)) as backend:
         rows = await add_rows(backend)
         loop = asyncio.get_running_loop()
         for end, begin in ((own.freeze, own.thaw), (own.stop, own.start)):
-            await asyncio.gather(*(backend.items.get(rows.item.id) for _ in range(5)))  # fills the pool
+            await asyncio.gather(*(backend.items.get(rows.item.id) for _ in range(5)))  # Fills the pool.
             await end()
             refused = await refusals(backend, rows)
             began = loop.time()
@@ -188,14 +191,14 @@ async def test_outage_is_told_in_time_and_ends_by_itself(own: OwnServer) -> None
             assert {name: error for name, error in errors.items() if error not in UNAVAILABLE} == {}
             assert {name: took for name, (_, took) in refused.items() if took > WORST_SECONDS} == {}
             assert await calls_until_answer(backend, rows) <= 3
-            # What was refused was not done, but for what was on its way when the server froze.
+            # Refused writes were not applied, except those in transit when the server froze.
             assert (await backend.users.list()).count in {2, 3}
             assert backend.connections_in_use == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_open_against_a_dead_port_fails_within_the_connect_timeout(kind: str) -> None:
-    """However long a command may take: nobody is there to take one."""
+    """The connect timeout applies, not the longer timeout of a command."""
     scheme = "postgresql" if kind == "postgres" else "mongodb"
     settings = make_settings(
         db_backend="postgres" if kind == "postgres" else "mongo",
@@ -210,8 +213,8 @@ async def test_open_against_a_dead_port_fails_within_the_connect_timeout(kind: s
 
 
 @pytest.mark.parametrize("own", ["postgres"], indirect=True)
-async def test_sessions_that_the_server_ends_are_told_as_lost(own: OwnServer) -> None:
-    """Idle or in the middle of a statement: no other error, and no connection that is dead stays."""
+async def test_ended_sessions_raise_unavailable(own: PrivateServer) -> None:
+    """An idle or active session that the server ends raises Unavailable, and its connection is replaced."""
     settings = own.settings()
     await open_migrator(settings).upgrade()
     kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
@@ -239,7 +242,7 @@ async def test_sessions_that_the_server_ends_are_told_as_lost(own: OwnServer) ->
 
 
 async def test_endless_statement_is_ended_in_time(sql: Provision) -> None:
-    """A read and a write raise Unavailable soon after their limit, and the connection is good again."""
+    """A read and a write raise Unavailable after their timeout, and the connection is reusable."""
     on_sqlite = sql.settings.db_backend == "sqlite"
     series = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
     endless = series if on_sqlite else "SELECT pg_sleep(60)"
@@ -264,11 +267,11 @@ SLOW_SUM = {
         "in": {"$add": ["$$value", 1]},
     }
 }
-"""Takes MongoDB some hundredths of a second, for each document."""
+"""Takes MongoDB some hundredths of a second per document."""
 
 
 async def test_endless_list_is_ended_by_the_server(mongo: Provision) -> None:
-    """The list with its count is not sent a second time, as what a socket's time limit ends would be."""
+    """The list is not retried, unlike after a socket timeout."""
     settings = mongo.settings.model_copy(update={"db_command_timeout_seconds": 0.5})
     loop = asyncio.get_running_loop()
     async with recorded(mongo, settings) as (backend, commands):
@@ -298,7 +301,7 @@ async def test_endless_list_is_ended_by_the_server(mongo: Provision) -> None:
 
 
 async def sqlite_backend(path: Path, *, timeout_seconds: float) -> Backend:
-    """Open a migrated database that waits so long for its write lock."""
+    """Open a migrated database with this timeout for its write lock."""
     settings = make_settings(
         db_backend="sqlite", database_url=f"sqlite:///{path}", db_command_timeout_seconds=timeout_seconds
     )
@@ -322,8 +325,8 @@ async def write_lock_held_elsewhere(path: Path) -> AsyncIterator[None]:
         await asyncio.wait_for(holder.communicate(b""), 30)
 
 
-async def test_write_lock_of_another_process_is_waited_for_and_told_in_time(tmp_path: Path) -> None:
-    """Writes raise Unavailable when the time is over; reads go on meanwhile, and writes afterwards."""
+async def test_write_lock_of_another_process_times_out_as_unavailable(tmp_path: Path) -> None:
+    """Writes wait and raise Unavailable after the timeout. Reads work meanwhile, and writes afterwards."""
     path = tmp_path / "shared.db"
     loop = asyncio.get_running_loop()
     async with opened(sqlite_backend(path, timeout_seconds=0.5)) as backend:
@@ -338,7 +341,7 @@ async def test_write_lock_of_another_process_is_waited_for_and_told_in_time(tmp_
             reads = 0
             while not writing.done():
                 assert await backend.items.get(rows.item.id) == rows.item
-                await asyncio.sleep(0)  # a look-up waits for nothing
+                await asyncio.sleep(0)  # A look-up doesn't wait.
                 reads += 1
             assert [type(error) for error in await writing] == [Unavailable, Unavailable]
             assert 0.5 <= loop.time() - began < 0.5 * 2 + 4
@@ -350,7 +353,7 @@ async def test_write_lock_of_another_process_is_waited_for_and_told_in_time(tmp_
 
 
 async def test_open_waits_for_a_writer_of_a_file_in_another_mode(tmp_path: Path) -> None:
-    """The change to WAL needs a lock that SQLite does not wait for; two first starts meet there."""
+    """The change to WAL needs a lock that SQLite doesn't wait for; two first starts can conflict."""
     path = tmp_path / "older.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as writer:
         writer.execute("CREATE TABLE theirs (id INTEGER)")
@@ -362,8 +365,8 @@ async def test_open_waits_for_a_writer_of_a_file_in_another_mode(tmp_path: Path)
         await backend.check_schema()
 
 
-async def test_damaged_file_is_told_as_an_error_of_the_backend(tmp_path: Path) -> None:
-    """By a look-up, which is not run in a thread, as by anything else."""
+async def test_damaged_file_raises_a_backend_error(tmp_path: Path) -> None:
+    """A look-up, which doesn't run in a thread, raises the same error as other methods."""
     path = tmp_path / "damaged.db"
     async with opened(sqlite_backend(path, timeout_seconds=1)) as backend:
         rows = await add_rows(backend)

@@ -1,7 +1,7 @@
-"""What the repositories ask is answered by an index, in the index's order: as the servers explain it.
+"""Query plans: every query of the repositories uses an index in its order, as the servers' EXPLAIN shows.
 
-Ten thousand rows are enough for a planner to prefer an index where there is one. Counting a whole table
-is the one thing that must look at all of it.
+With ten thousand rows a planner prefers an index where one exists. Only the count of a whole table scans
+it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from tests.provision import Provision
 
 Call = Callable[[Backend, Filled], Awaitable[object]]
 Index = tuple[str, str, str]
-"""What SQLite, PostgreSQL and MongoDB call it in their plans."""
+"""The index's name in the plans of SQLite, PostgreSQL and MongoDB."""
 
 USERS_ID = ("users USING INDEX sqlite_autoindex_users_1", "pk_users", "IDHACK")
 USERS_EMAIL = ("users USING INDEX sqlite_autoindex_users_2", "uq_users_email", "uq_email")
@@ -61,15 +61,15 @@ SERVED_BY: dict[tuple[Kind, str], Index] = {
     ("items of an owner", "created_at"): ITEMS_OWNER,
     ("items of an owner", "title"): ITEMS_OWNER_TITLE,
 }
-"""Which index a list is a walk along, by the field that orders it."""
+"""The index that serves a list, by its sort field."""
 
 
 def position(row: Row, sort: str = "-created_at") -> Position:
-    """Return the place just behind a row."""
+    """Return the position just after a row."""
     return Position(row[sort.removeprefix("-")], row["id"])
 
 
-# Without a count a list is a walk along an index; the tests of counts are below.
+# Without a count a list is an index scan. The tests of counts are below.
 READS: dict[str, tuple[Call, Index]] = {
     "users.get": (lambda b, f: b.users.get(f.users[700]["id"]), USERS_ID),
     "users.find_by_email": (lambda b, f: b.users.find_by_email(f.users[700]["email"]), USERS_EMAIL),
@@ -138,10 +138,10 @@ ITEM_FILTERS = [{"title": "Item 49"}, {"q": "oDD"}, *TIMES, {"title": "Item 49",
 
 
 def pages(kind: Kind, sort: str, where: dict[str, Any]) -> dict[str, Call]:
-    """Return calls for the first page of a list in this order, and for one from its middle."""
+    """Return calls for the first page of a list with this sort, and for one from its middle."""
 
     def page(backend: Backend, filled: Filled, *, from_middle: bool) -> Awaitable[object]:
-        # In the middle of both orders; the item is one of the owner's.
+        # In the middle of both orders; the item belongs to the owner.
         row = (filled.users if kind == "users" else filled.items)[5007]
         after = position(row, sort) if from_middle else None
         if kind == "users":
@@ -161,7 +161,7 @@ def pages(kind: Kind, sort: str, where: dict[str, Any]) -> dict[str, Call]:
 
 
 def filtered_pages(kind: Kind, sort: str) -> dict[str, Call]:
-    """Return the same of the list behind each filter."""
+    """Return the same pages with each filter."""
     filters = USER_FILTERS if kind == "users" else ITEM_FILTERS
     return {
         f"{place} where {where}": call
@@ -187,7 +187,7 @@ async def sql_backend(sql: Provision, filled_sql: Filled) -> AsyncIterator[Backe
 
 
 async def explain(backend: Backend, filled: Filled, call: Call) -> list[str]:
-    """Run the call; return the lines of the plan of every statement that it ran."""
+    """Run the call. Return the plan's lines of every statement that it sent."""
     async with statements(backend) as ran:
         await call(backend, filled)
     on_sqlite = filled.settings.db_backend == "sqlite"
@@ -202,7 +202,7 @@ async def explain(backend: Backend, filled: Filled, call: Call) -> list[str]:
 
 
 def scans(lines: list[str]) -> list[str]:
-    """Return the lines that walk a whole table, in no index's order."""
+    """Return the lines that scan a whole table without an index."""
     return [
         line
         for line in lines
@@ -212,13 +212,13 @@ def scans(lines: list[str]) -> list[str]:
 
 
 def sorts(lines: list[str]) -> list[str]:
-    """Return the lines that put rows in order."""
+    """Return the lines that sort rows."""
     return [line for line in lines if "Sort" in line or "TEMP B-TREE" in line]
 
 
 @pytest.mark.parametrize("name", METHODS)
 async def test_statement_walks_an_index(name: str, sql_backend: Backend, filled_sql: Filled) -> None:
-    """No table is scanned and nothing sorted."""
+    """No table is scanned and nothing is sorted."""
     call, index = METHODS[name]
     lines = await explain(sql_backend, filled_sql, call)
     assert index[filled_sql.settings.db_backend == "postgres"] in " ".join(lines)
@@ -230,7 +230,7 @@ async def test_statement_walks_an_index(name: str, sql_backend: Backend, filled_
 async def test_later_page_begins_at_its_position(
     name: str, sql_backend: Backend, filled_sql: Filled
 ) -> None:
-    """The index is entered there, not walked from its start: a late page costs what the first does."""
+    """The index scan starts at the position: a late page costs as much as the first."""
     lines = await explain(sql_backend, filled_sql, READS[name][0])
     (entered,) = [line for line in lines if "INDEX" in line or "Index Cond" in line]
     assert re.search(r"\(created_at, ?id\) ?< ?(ROW)?\(", entered)
@@ -240,7 +240,7 @@ async def test_later_page_begins_at_its_position(
 async def test_page_in_any_order_walks_its_index(
     kind: Kind, sort: str, sql_backend: Backend, filled_sql: Filled
 ) -> None:
-    """Nothing is sorted, either way round; a later page begins at its position."""
+    """Nothing is sorted in either direction; a later page starts at its position."""
     column = sort.removeprefix("-")
     index = SERVED_BY[kind, column][filled_sql.settings.db_backend == "postgres"]
     for place, call in pages(kind, sort, {}).items():
@@ -255,17 +255,17 @@ async def test_page_in_any_order_walks_its_index(
 async def test_filtered_page_scans_no_table(
     kind: Kind, sort: str, sql_backend: Backend, filled_sql: Filled
 ) -> None:
-    """Whatever the filter and the order, rows are reached through an index."""
+    """Every filter uses an index in every order."""
     for name, call in filtered_pages(kind, sort).items():
         assert scans(await explain(sql_backend, filled_sql, call)) == [], name
 
 
 async def test_count_of_an_owner_walks_its_index(sql_backend: Backend, filled_sql: Filled) -> None:
-    """Page and count in one statement both stay within the owner's part; only the page is sorted again."""
+    """Page and count in one statement both stay within the owner's index range; only the page is sorted."""
     call, index = COUNT_OF_AN_OWNER
     lines = await explain(sql_backend, filled_sql, call)
     assert index[filled_sql.settings.db_backend == "postgres"] in " ".join(lines)
-    # Any index that begins with the owner can count.
+    # Any index that starts with the owner can count.
     assert " ".join(lines).count("ix_items_owner_id_") == 2
     assert scans(lines) == []
     assert len(sorts(lines)) <= 2
@@ -273,7 +273,7 @@ async def test_count_of_an_owner_walks_its_index(sql_backend: Backend, filled_sq
 
 
 async def test_cascade_finds_the_items_by_index(sql_backend: Backend, filled_sql: Filled) -> None:
-    """Deleting a user does not read the others' items: as the server itself counted."""
+    """Deleting a user doesn't scan the items, by the server's own counters."""
     user = filled_sql.users[6]["id"]
     if filled_sql.settings.db_backend == "sqlite":
         lines = await explain(sql_backend, filled_sql, lambda b, _: b.users.delete(user))
@@ -303,7 +303,7 @@ PLAN_FIELDS = {
 
 
 async def explain_commands(database: MongoDatabase, commands: list[Command]) -> list[str]:
-    """Return the stages of the plan of every command that has one, as `STAGE index`."""
+    """Return the plan's stages of every command that has a plan, as `STAGE index`."""
     stages: list[str] = []
     for command in commands:
         if next(iter(command)) in EXPLAINED:
@@ -327,7 +327,7 @@ def _stages(plan: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", METHODS)
 async def test_command_walks_an_index(name: str, mongo: Provision, filled_mongo: Filled) -> None:
-    """No collection is scanned and nothing sorted."""
+    """No collection is scanned and nothing is sorted."""
     call, index = METHODS[name]
     async with (
         recorded(mongo, filled_mongo.settings) as (backend, commands),
@@ -343,7 +343,7 @@ async def test_command_walks_an_index(name: str, mongo: Provision, filled_mongo:
 async def test_later_page_of_documents_begins_at_its_position(
     name: str, mongo: Provision, filled_mongo: Filled
 ) -> None:
-    """The index is entered at the position's time, not walked from its start."""
+    """The index scan starts at the position's time."""
     async with (
         recorded(mongo, filled_mongo.settings) as (backend, commands),
         mongo_database(filled_mongo.settings) as database,
@@ -352,7 +352,7 @@ async def test_later_page_of_documents_begins_at_its_position(
         (find,) = commands
         asked = {key: value for key, value in find.items() if key in PLAN_FIELDS}
         plan = await database.command({"explain": asked, "verbosity": "queryPlanner"})
-    # Without a bound it would begin at MaxKey.
+    # Without a bound it would start at MaxKey.
     assert re.search(r"'created_at': \['\[new Date\(\d+\), ", str(plan["queryPlanner"]["winningPlan"]))
 
 
@@ -360,7 +360,7 @@ async def test_later_page_of_documents_begins_at_its_position(
 async def test_page_of_documents_in_any_order_walks_its_index(
     kind: Kind, sort: str, mongo: Provision, filled_mongo: Filled
 ) -> None:
-    """Nothing is sorted, either way round; a later page begins at its position."""
+    """Nothing is sorted in either direction; a later page starts at its position."""
     field = sort.removeprefix("-")
     index = SERVED_BY[kind, field][2]
     async with (
@@ -383,7 +383,7 @@ async def test_page_of_documents_in_any_order_walks_its_index(
 async def test_filtered_page_scans_no_collection(
     kind: Kind, sort: str, mongo: Provision, filled_mongo: Filled
 ) -> None:
-    """Whatever the filter and the order, documents are reached through an index."""
+    """Every filter uses an index in every order."""
     async with (
         recorded(mongo, filled_mongo.settings) as (backend, commands),
         mongo_database(filled_mongo.settings) as database,
@@ -397,7 +397,7 @@ async def test_filtered_page_scans_no_collection(
 
 
 async def test_count_of_an_owner_scans_its_index_alone(mongo: Provision, filled_mongo: Filled) -> None:
-    """Not a document is read to count; the page walks the same index."""
+    """The count reads no document; the page uses the same index."""
     call, index = COUNT_OF_AN_OWNER
     async with (
         recorded(mongo, filled_mongo.settings) as (backend, commands),
@@ -411,7 +411,7 @@ async def test_count_of_an_owner_scans_its_index_alone(mongo: Provision, filled_
 
 
 async def test_delete_of_a_user_finds_the_items_by_index(mongo: Provision, filled_mongo: Filled) -> None:
-    """In the transaction and in the sweep after it; and the accounts, with money and without."""
+    """The transaction and the sweep after it use indexes, also for accounts with and without money."""
     async with (
         recorded(mongo, filled_mongo.settings) as (backend, commands),
         mongo_database(filled_mongo.settings) as database,

@@ -1,4 +1,4 @@
-"""How often a method goes to the database: what makes it slow is counted, not timed."""
+"""The number of round trips of each method. They are counted instead of timed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ REPOSITORIES = {
 
 
 def test_every_method_is_counted() -> None:
-    """A method that is added to a protocol is given its row here."""
+    """Every method of a protocol has a row here."""
     methods = {
         f"{repository}.{name}"
         for repository, protocol in REPOSITORIES.items()
@@ -46,17 +46,20 @@ def test_every_method_is_counted() -> None:
 
 @pytest.fixture
 async def one_connection(sql: Provision) -> AsyncIterator[tuple[Backend, Rows]]:
-    """Return a backend whose pool is a single connection, and its rows."""
+    """Return a backend whose pool has one connection, and its rows."""
     await sql.clean()
     async with opened(sql.open(sql.settings.model_copy(update={"db_pool_size": 1}))) as backend:
         yield backend, await add_rows(backend)
 
 
 @pytest.mark.parametrize("name", METHODS)
-async def test_method_is_so_many_statements(
+async def test_method_sends_its_number_of_statements(
     name: str, sql: Provision, one_connection: tuple[Backend, Rows]
 ) -> None:
-    """A read and a write of one row are one statement; what needs more says so, with BEGIN and COMMIT."""
+    """A read or write of one row is one statement.
+
+    Methods that need more declare it, with BEGIN and COMMIT.
+    """
     backend, rows = one_connection
     call, expected, _ = METHODS[name]
     async with statements(backend) as ran:
@@ -65,10 +68,10 @@ async def test_method_is_so_many_statements(
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-async def test_refusal_is_so_many_statements(
+async def test_refusal_sends_its_number_of_statements(
     name: str, sql: Provision, one_connection: tuple[Backend, Rows]
 ) -> None:
-    """What is refused is retried by nobody."""
+    """A refused call is not retried."""
     backend, rows = one_connection
     call, error, expected, _ = REFUSALS[name]
     async with statements(backend) as ran:
@@ -82,7 +85,7 @@ async def test_refusal_is_so_many_statements(
 
 @pytest.fixture
 async def watched(mongo: Provision) -> AsyncIterator[tuple[Backend, Rows, list[Command]]]:
-    """Return a backend, its rows and the commands that it sends from now on."""
+    """Return a backend, its rows and the list of the commands that it sends from now on."""
     await mongo.clean()
     async with recorded(mongo) as (backend, commands):
         rows = await add_rows(backend)
@@ -91,8 +94,8 @@ async def watched(mongo: Provision) -> AsyncIterator[tuple[Backend, Rows, list[C
 
 
 @pytest.mark.parametrize("name", METHODS)
-async def test_method_is_these_commands(name: str, watched: tuple[Backend, Rows, list[Command]]) -> None:
-    """A read is one, a list with its count, too; what needs more says so here."""
+async def test_method_sends_its_commands(name: str, watched: tuple[Backend, Rows, list[Command]]) -> None:
+    """A read is one command, also a list with its count. Methods that need more declare it."""
     backend, rows, commands = watched
     call, _, expected = METHODS[name]
     await call(backend, rows)
@@ -100,8 +103,8 @@ async def test_method_is_these_commands(name: str, watched: tuple[Backend, Rows,
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-async def test_refusal_is_these_commands(name: str, watched: tuple[Backend, Rows, list[Command]]) -> None:
-    """What is refused is retried by nobody."""
+async def test_refusal_sends_its_commands(name: str, watched: tuple[Backend, Rows, list[Command]]) -> None:
+    """A refused call is not retried."""
     backend, rows, commands = watched
     call, error, _, expected = REFUSALS[name]
     with pytest.raises(error):

@@ -1,4 +1,4 @@
-"""What SQLite and PostgreSQL store, and how their connections are set up."""
+"""Stored values of SQLite and PostgreSQL, and the set-up of their connections."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.provision import Provision
 
 
 async def test_ids_are_twelve_raw_bytes(sql: Provision) -> None:
-    """Of users, items and owners: the hex digits of the API, at half the size."""
+    """Ids of users, items and owners are stored as 12 bytes, half the size of the API's hex digits."""
     await sql.clean()
     async with opened(sql.open()) as backend:
         user = await backend.users.add(NewUser(email="a@example.com", hashed_password="x"))
@@ -34,7 +34,7 @@ async def test_ids_are_twelve_raw_bytes(sql: Provision) -> None:
 
 
 async def test_times_are_utc_in_milliseconds(sql: Provision) -> None:
-    """PostgreSQL keeps a moment; SQLite keeps UTC as text that sorts like the time."""
+    """PostgreSQL stores a timestamp with time zone; SQLite stores UTC as text that sorts by time."""
     await sql.clean()
     clock = ManualClock()
     clock.stop()
@@ -50,7 +50,7 @@ async def test_times_are_utc_in_milliseconds(sql: Provision) -> None:
 
 
 async def test_text_columns_compare_by_code_point(sql: Provision) -> None:
-    """PostgreSQL's carry collation C, whatever the database's own; SQLite's are binary by themselves."""
+    """PostgreSQL's columns have collation C, whatever the database has; SQLite's default is binary."""
     async with sql_connection(sql.settings) as connection:
         if sql.name == "sqlite":
             words = "SELECT group_concat(sql) FROM sqlite_master"
@@ -76,14 +76,14 @@ async def test_text_columns_compare_by_code_point(sql: Provision) -> None:
 
 
 async def test_every_pooled_connection_is_set_up(sql: Provision) -> None:
-    """SQLite's pragmas are per connection: one that missed them would drop foreign keys silently."""
+    """SQLite's pragmas are per connection. A connection without them would ignore foreign keys."""
     async with opened(sql.open()) as backend:
         connections = connections_of(backend)
         pragmas = {"foreign_keys": 1, "journal_mode": "wal", "synchronous": 2, "busy_timeout": 30_000}
         variables = {"application_name": "eitherdb", "default_transaction_isolation": "read committed"}
         expected: dict[str, Any] = pragmas if sql.name == "sqlite" else variables
         for name, value in expected.items():
-            # Long enough for the second one to be opened before the first one is free again.
+            # Long enough for the second connection to be opened before the first is free.
             shown = f"SELECT current_setting('{name}') FROM pg_sleep(0.2)"  # noqa: S608 - of this test
             words = f"PRAGMA {name}" if sql.name == "sqlite" else shown
             both = [asyncio.create_task(connections._fetch(words, [])) for _ in range(2)]
@@ -96,7 +96,7 @@ async def test_every_pooled_connection_is_set_up(sql: Provision) -> None:
 
 
 async def test_pool_stays_within_its_size(sql: Provision) -> None:
-    """The server is configured for this many connections, however many callers there are."""
+    """The pool never exceeds its size, which the server is configured for."""
     async with opened(sql.open(sql.settings.model_copy(update={"db_pool_size": 2}))) as backend:
         calls = asyncio.gather(*(backend.items.list() for _ in range(20)))
         most = 0

@@ -1,4 +1,4 @@
-"""Transactions about items on MongoDB: what they meet, and what a dead process leaves."""
+"""Transactions on items in MongoDB: conflicts, unknown commits, and recovery after a crash."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from tests.backends.record import Command, names, recorded
 from tests.provision import Provision, make_settings
 
 TRIES = 5
-"""In all, as `docs/semantics.md` promises."""
+"""The maximum number of attempts, as `docs/semantics.md` promises."""
 
 
 @dataclass
-class Scene:
-    """Two users with an item each, one of whom is to be deleted; and what is sent meanwhile."""
+class Scenario:
+    """Two users with an item each, one of whom is to be deleted, and the commands that are sent."""
 
     backend: Backend
     database: MongoDatabase
@@ -41,22 +41,22 @@ class Scene:
 
     @property
     def transactions(self) -> int:
-        """How many were started."""
+        """The number of transactions."""
         return sum(1 for command in self.commands if command.get("startTransaction"))
 
     @property
     def commits(self) -> int:
-        """How often a commit was sent."""
+        """The number of commits sent."""
         return names(self.commands).count("commitTransaction")
 
     async def is_untouched(self) -> bool:
-        """Tell whether everything is as it was, through another client."""
+        """Return whether nothing has changed, as read by another client."""
         users = await self.database.users.count_documents({})
         items = await self.database["items"].count_documents({})
         return (users, items, await self.database.deleted_users.count_documents({})) == (2, 2, 0)
 
     async def is_deleted_once(self) -> bool:
-        """Tell whether the user and its items are gone, the others not, and the record is there."""
+        """Return whether only the user and its items are gone, and the deletion is recorded."""
         left = [document["_id"] async for document in self.database.users.find()]
         owners = [document["owner_id"] async for document in self.database["items"].find()]
         records = [document["_id"] async for document in self.database.deleted_users.find()]
@@ -65,8 +65,8 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(mongo: Provision) -> AsyncIterator[Scene]:
-    """Set the scene; afterwards no connection is in use and no transaction open on the server."""
+async def scenario(mongo: Provision) -> AsyncIterator[Scenario]:
+    """Create the scenario. Afterwards no connection is in use and no transaction is open on the server."""
     await mongo.clean()
     async with recorded(mongo) as (backend, commands), mongo_database(mongo.settings) as database:
         user, other = [
@@ -75,7 +75,7 @@ async def scene(mongo: Provision) -> AsyncIterator[Scene]:
         ]
         items = [await backend.items.add(NewItem(title="t"), owner_id=owner.id) for owner in (user, other)]
         commands.clear()
-        yield Scene(backend, database, commands, user, other, items)
+        yield Scenario(backend, database, commands, user, other, items)
         assert backend.connections_in_use == 0
         await database.client.admin.command("killAllSessions", [])
 
@@ -83,61 +83,61 @@ async def scene(mongo: Provision) -> AsyncIterator[Scene]:
 # -- collisions ----------------------------------------------------------------------------------
 
 
-async def test_delete_without_a_fault_is_one_transaction(scene: Scene) -> None:
-    """Nothing is retried that went well."""
-    await scene.backend.users.delete(scene.user.id)
-    assert (scene.transactions, scene.commits) == (1, 1)
-    assert await scene.is_deleted_once()
+async def test_delete_without_a_fault_is_one_transaction(scenario: Scenario) -> None:
+    """A successful deletion is not retried."""
+    await scenario.backend.users.delete(scenario.user.id)
+    assert (scenario.transactions, scenario.commits) == (1, 1)
+    assert await scenario.is_deleted_once()
 
 
 @pytest.mark.parametrize("times", [1, TRIES - 1])
 @pytest.mark.parametrize("command", ["delete", "insert"])
-async def test_delete_that_collides_is_tried_again(command: str, times: int, scene: Scene) -> None:
-    """As often as it takes, up to five times in all; then it happened once."""
-    async with failing_commands(scene.database, command, times=times, errorCode=112):
-        await scene.backend.users.delete(scene.user.id)
-    assert (scene.transactions, scene.commits) == (times + 1, 1)
-    assert await scene.is_deleted_once()
+async def test_delete_that_collides_is_retried(command: str, times: int, scenario: Scenario) -> None:
+    """The deletion is retried after a conflict, up to five attempts in all, and is applied once."""
+    async with failing_commands(scenario.database, command, times=times, errorCode=112):
+        await scenario.backend.users.delete(scenario.user.id)
+    assert (scenario.transactions, scenario.commits) == (times + 1, 1)
+    assert await scenario.is_deleted_once()
 
 
 @pytest.mark.parametrize("code", [112, 24, 251])
-async def test_delete_that_always_collides_is_given_up(code: int, scene: Scene) -> None:
-    """Conflict after five tries, and nothing was changed."""
-    async with failing_commands(scene.database, "delete", errorCode=code):
+async def test_delete_that_always_collides_is_given_up(code: int, scenario: Scenario) -> None:
+    """After five attempts Conflict is raised and nothing has changed."""
+    async with failing_commands(scenario.database, "delete", errorCode=code):
         with pytest.raises(Conflict) as caught:
-            await scene.backend.users.delete(scene.user.id)
+            await scenario.backend.users.delete(scenario.user.id)
     assert caught.value.__cause__ is not None
-    assert (scene.transactions, scene.commits) == (TRIES, 0)
-    assert await scene.is_untouched()
-    await scene.backend.users.delete(scene.user.id)
-    assert await scene.is_deleted_once()
+    assert (scenario.transactions, scenario.commits) == (TRIES, 0)
+    assert await scenario.is_untouched()
+    await scenario.backend.users.delete(scenario.user.id)
+    assert await scenario.is_deleted_once()
 
 
-async def test_delete_that_loses_its_connection_is_tried_again(scene: Scene) -> None:
-    """Before the commit nothing can have happened, so that all of it is safe to repeat."""
-    async with failing_commands(scene.database, "delete", times=1, closeConnection=True):
-        await scene.backend.users.delete(scene.user.id)
-    assert (scene.transactions, scene.commits) == (2, 1)
-    assert await scene.is_deleted_once()
+async def test_delete_that_loses_its_connection_is_retried(scenario: Scenario) -> None:
+    """Before the commit nothing is applied, so the whole transaction is repeated."""
+    async with failing_commands(scenario.database, "delete", times=1, closeConnection=True):
+        await scenario.backend.users.delete(scenario.user.id)
+    assert (scenario.transactions, scenario.commits) == (2, 1)
+    assert await scenario.is_deleted_once()
 
 
-async def test_delete_that_always_loses_its_connection_is_unavailable(scene: Scene) -> None:
-    """It did not collide with anybody: a client is told that the database is away."""
-    async with failing_commands(scene.database, "delete", closeConnection=True):
+async def test_delete_that_always_loses_its_connection_is_unavailable(scenario: Scenario) -> None:
+    """Unavailable is raised, because the cause was not a conflict."""
+    async with failing_commands(scenario.database, "delete", closeConnection=True):
         with pytest.raises(Unavailable) as caught:
-            await scene.backend.users.delete(scene.user.id)
+            await scenario.backend.users.delete(scenario.user.id)
     assert type(caught.value) is ConnectionLost
-    assert await scene.is_untouched()
+    assert await scenario.is_untouched()
 
 
-async def test_delete_that_fails_otherwise_is_not_tried_again(scene: Scene) -> None:
-    """An unknown failure would be the same a second time."""
-    async with failing_commands(scene.database, "insert", errorCode=8000):
+async def test_delete_that_fails_otherwise_is_not_retried(scenario: Scenario) -> None:
+    """An unknown error is not retried."""
+    async with failing_commands(scenario.database, "insert", errorCode=8000):
         with pytest.raises(Exception, match="8000") as caught:
-            await scene.backend.users.delete(scene.user.id)
+            await scenario.backend.users.delete(scenario.user.id)
     assert not isinstance(caught.value, Unavailable)
-    assert (scene.transactions, scene.commits) == (1, 0)
-    assert await scene.is_untouched()
+    assert (scenario.transactions, scenario.commits) == (1, 0)
+    assert await scenario.is_untouched()
 
 
 # -- commits whose outcome is unknown --------------------------------------------------------------
@@ -151,27 +151,30 @@ UNKNOWN: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.parametrize("fault", UNKNOWN)
-async def test_unknown_commit_is_committed_again(fault: str, times: int, scene: Scene) -> None:
-    """The commit alone, in the same transaction: whether it had happened or not, it happened once."""
-    async with failing_commands(scene.database, "commitTransaction", times=times, **UNKNOWN[fault]):
-        await scene.backend.users.delete(scene.user.id)
-    assert scene.transactions == 1
-    assert scene.commits == times + 1
-    assert await scene.is_deleted_once()
+async def test_unknown_commit_is_committed_again(fault: str, times: int, scenario: Scenario) -> None:
+    """Only the commit is repeated, in the same transaction, and is applied once."""
+    async with failing_commands(scenario.database, "commitTransaction", times=times, **UNKNOWN[fault]):
+        await scenario.backend.users.delete(scenario.user.id)
+    assert scenario.transactions == 1
+    assert scenario.commits == times + 1
+    assert await scenario.is_deleted_once()
 
 
-async def test_commit_that_stays_unknown_is_unavailable(scene: Scene) -> None:
-    """Not Conflict, which would promise that nothing was changed; asking again tells the outcome."""
+async def test_commit_that_stays_unknown_is_unavailable(scenario: Scenario) -> None:
+    """Unavailable is raised, because Conflict would promise that nothing changed.
+
+    A repetition finds the outcome.
+    """
     fault = UNKNOWN["no majority after the commit"]
-    async with failing_commands(scene.database, "commitTransaction", **fault):
+    async with failing_commands(scenario.database, "commitTransaction", **fault):
         with pytest.raises(Unavailable) as caught:
-            await scene.backend.users.delete(scene.user.id)
+            await scenario.backend.users.delete(scenario.user.id)
     assert type(caught.value) is Unavailable
-    assert scene.transactions == 1
-    assert scene.commits >= TRIES
+    assert scenario.transactions == 1
+    assert scenario.commits >= TRIES
     with pytest.raises(NotFound):
-        await scene.backend.users.delete(scene.user.id)
-    assert await scene.is_deleted_once()
+        await scenario.backend.users.delete(scenario.user.id)
+    assert await scenario.is_deleted_once()
 
 
 # -- many items at once ----------------------------------------------------------------------------
@@ -187,48 +190,48 @@ NEW = [NewItem(title=f"{n}") for n in range(5)]
         *(("commitTransaction", fault, 1) for fault in UNKNOWN.values()),
     ],
 )
-async def test_add_many_that_is_tried_again_adds_them_once(
-    command: str, fault: dict[str, Any], transactions: int, scene: Scene
+async def test_add_many_that_is_retried_adds_them_once(
+    command: str, fault: dict[str, Any], transactions: int, scenario: Scenario
 ) -> None:
-    """After a collision or a lost connection all of it, after an unknown commit the commit alone."""
-    async with failing_commands(scene.database, command, times=1, **fault):
-        items = await scene.backend.items.add_many(NEW, owner_id=scene.user.id)
-    assert scene.transactions == transactions
-    mine = (await scene.backend.items.list(owner_id=scene.user.id)).data
-    assert mine == [*items[::-1], scene.items[0]]
+    """A conflict or lost connection repeats the transaction, an unknown commit only the commit."""
+    async with failing_commands(scenario.database, command, times=1, **fault):
+        items = await scenario.backend.items.add_many(NEW, owner_id=scenario.user.id)
+    assert scenario.transactions == transactions
+    mine = (await scenario.backend.items.list(owner_id=scenario.user.id)).data
+    assert mine == [*items[::-1], scenario.items[0]]
 
 
-async def test_add_many_that_always_collides_adds_nothing(scene: Scene) -> None:
-    """Conflict after five tries."""
-    async with failing_commands(scene.database, "insert", errorCode=112):
+async def test_add_many_that_always_collides_adds_nothing(scenario: Scenario) -> None:
+    """Conflict is raised after five attempts."""
+    async with failing_commands(scenario.database, "insert", errorCode=112):
         with pytest.raises(Conflict):
-            await scene.backend.items.add_many(NEW, owner_id=scene.user.id)
-    assert (scene.transactions, scene.commits) == (TRIES, 0)
-    assert await scene.is_untouched()
+            await scenario.backend.items.add_many(NEW, owner_id=scenario.user.id)
+    assert (scenario.transactions, scenario.commits) == (TRIES, 0)
+    assert await scenario.is_untouched()
 
 
 @pytest.mark.parametrize("fault", [{"errorCode": 112}, {"closeConnection": True}])
-async def test_add_many_for_nobody_takes_back_all_of_it(fault: dict[str, Any], scene: Scene) -> None:
-    """Also where that fails at first; readers see all of it or none."""
-    async with failing_commands(scene.database, "delete", times=1, **fault):
+async def test_add_many_for_unknown_owner_rolls_back(fault: dict[str, Any], scenario: Scenario) -> None:
+    """No item stays, also if the first rollback fails. Readers see all items or none."""
+    async with failing_commands(scenario.database, "delete", times=1, **fault):
         with pytest.raises(NotFound):
-            await scene.backend.items.add_many(NEW, owner_id=str(ObjectId()))
-    assert (scene.transactions, scene.commits) == (3, 2)
-    assert await scene.is_untouched()
+            await scenario.backend.items.add_many(NEW, owner_id=str(ObjectId()))
+    assert (scenario.transactions, scenario.commits) == (3, 2)
+    assert await scenario.is_untouched()
 
 
 # -- what a process that dies leaves ---------------------------------------------------------------
 
 
-async def leave_orphan(scene: Scene) -> ObjectId:
-    """Store an item as `add` would, of a user who was deleted meanwhile."""
+async def insert_orphan(scenario: Scenario) -> ObjectId:
+    """Store an item of a deleted user, as a concurrent `add` would."""
     item = ObjectId()
-    await scene.database["items"].insert_one(
+    await scenario.database["items"].insert_one(
         {
             "_id": item,
             "title": "orphan",
             "description": None,
-            "owner_id": ObjectId(scene.user.id),
+            "owner_id": ObjectId(scenario.user.id),
             "created_at": datetime.now(UTC),
             "version": 1,
             "title_folded": "orphan",
@@ -238,47 +241,49 @@ async def leave_orphan(scene: Scene) -> ObjectId:
     return item
 
 
-async def test_check_schema_sweeps_orphans_of_recorded_users(scene: Scene) -> None:
-    """The next start finishes what a dead process left; nobody else's item is touched."""
-    await scene.backend.users.delete(scene.user.id)
-    await leave_orphan(scene)
-    assert not await scene.is_deleted_once()
-    await scene.backend.check_schema()
-    assert await scene.is_deleted_once()
+async def test_check_schema_sweeps_orphans_of_recorded_users(scenario: Scenario) -> None:
+    """The next start removes orphans that a crashed process left, and no other item."""
+    await scenario.backend.users.delete(scenario.user.id)
+    await insert_orphan(scenario)
+    assert not await scenario.is_deleted_once()
+    await scenario.backend.check_schema()
+    assert await scenario.is_deleted_once()
 
 
-async def test_check_schema_of_a_fresh_database_sweeps_nothing(scene: Scene) -> None:
-    """With nobody deleted, no deletion is sent."""
-    await scene.backend.check_schema()
-    assert "delete" not in names(scene.commands)
-    assert await scene.is_untouched()
+async def test_check_schema_of_a_fresh_database_sweeps_nothing(scenario: Scenario) -> None:
+    """Without recorded deletions no delete command is sent."""
+    await scenario.backend.check_schema()
+    assert "delete" not in names(scenario.commands)
+    assert await scenario.is_untouched()
 
 
-async def test_delete_sweeps_what_was_added_before_the_commit(scene: Scene) -> None:
-    """An item that the transaction's snapshot could not see goes with the sweep after it."""
-    async with failing_commands(scene.database, "commitTransaction", blockConnection=True, blockTimeMS=500):
-        deleting = asyncio.create_task(scene.backend.users.delete(scene.user.id))
-        while "commitTransaction" not in names(scene.commands):
+async def test_delete_sweeps_what_was_added_before_the_commit(scenario: Scenario) -> None:
+    """The sweep after the transaction removes an item that the snapshot didn't contain."""
+    async with failing_commands(
+        scenario.database, "commitTransaction", blockConnection=True, blockTimeMS=500
+    ):
+        deleting = asyncio.create_task(scenario.backend.users.delete(scenario.user.id))
+        while "commitTransaction" not in names(scenario.commands):
             assert not deleting.done()
             await asyncio.sleep(0.005)
-        await leave_orphan(scene)
+        await insert_orphan(scenario)
         await deleting
-    assert await scene.is_deleted_once()
+    assert await scenario.is_deleted_once()
 
 
 async def test_delete_whose_sweep_fails_is_done_and_swept_at_the_next_start(
-    scene: Scene, caplog: pytest.LogCaptureFixture
+    scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The user is gone, which is what was asked for; a warning names it, and nothing is forgotten."""
+    """The user is deleted and a warning names it; the next start removes the orphans."""
     with caplog.at_level(logging.WARNING, logger="backends.mongo.users"):
-        async with failing_commands(scene.database, "delete", skip=3, errorCode=8000):
-            await scene.backend.users.delete(scene.user.id)
+        async with failing_commands(scenario.database, "delete", skip=3, errorCode=8000):
+            await scenario.backend.users.delete(scenario.user.id)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert scene.user.id in record.getMessage()
-    await leave_orphan(scene)
-    await scene.backend.check_schema()
-    assert await scene.is_deleted_once()
+    assert scenario.user.id in record.getMessage()
+    await insert_orphan(scenario)
+    await scenario.backend.check_schema()
+    assert await scenario.is_deleted_once()
 
 
 # -- a server without transactions -----------------------------------------------------------------
@@ -286,7 +291,7 @@ async def test_delete_whose_sweep_fails_is_done_and_swept_at_the_next_start(
 
 @pytest.fixture(scope="module")
 def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    """Start a mongod that is no replica set."""
+    """Start a mongod that is not a replica set."""
     with start_mongo(tmp_path_factory.mktemp("standalone"), replica_set=False) as server:
         yield server
 
@@ -295,7 +300,10 @@ def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer
 async def test_standalone_refuses_only_what_needs_a_transaction(
     driver: MongoDriver, standalone: LocalServer
 ) -> None:
-    """The capability is absent; what needs it says so and does nothing; all else works."""
+    """The capability is missing.
+
+    Operations that need it are refused and change nothing; all others work.
+    """
     settings = make_settings(
         db_backend="mongo", database_url=f"{standalone.url}alone_{driver}", mongo_driver=driver
     )

@@ -13,7 +13,7 @@ from backends.models import NewItem
 from backends.protocols import Backend
 from config import Settings
 from migrations import open_migrator
-from tests.backends.planted import HASH, Plant, Sound, plant, writing
+from tests.backends.planted import HASH, PlantedFault, ValidRows, plant, writing
 from tests.backends.raw import opened
 from tests.cli.command import EITHERDB, Result, call_async, eitherdb, environment
 from tests.conftest import ONE_BACKEND
@@ -21,16 +21,16 @@ from tests.provision import Provision
 
 SECRET = f"{HASH[:-1]}!"
 WRONG = [
-    Plant("users", "hashed_password", SECRET, "is no known hash"),
-    Plant("items", "version", 0, "should be greater than or equal to 1"),
-    Plant("accounts", "balance_minor", 7, "should be 10, the balance after its last entry"),
+    PlantedFault("users", "hashed_password", SECRET, "is no known hash"),
+    PlantedFault("items", "version", 0, "should be greater than or equal to 1"),
+    PlantedFault("accounts", "balance_minor", 7, "should be 10, the balance after its last entry"),
 ]
 
 
 async def filled(backend: Backend, settings: Settings) -> list[str]:
     """Store valid rows and three faulty ones; return the ids of the faulty ones."""
     async with writing(settings) as writer:
-        sound = Sound(backend)
+        sound = ValidRows(backend)
         owner = await sound.user(100)
         await backend.items.add_many([NewItem(title=f"T {n}") for n in range(1000)], owner_id=owner.id)
         return [(await plant(sound, writer, each, n))[0] for n, each in enumerate(WRONG)]
@@ -89,7 +89,7 @@ async def test_check_rows_names_the_first_faults_and_counts_all(
     async with migrated.empty_database() as settings:
         await open_migrator(settings).upgrade()
         async with opened(migrated.open(settings)) as backend, writing(settings) as writer:
-            sound = Sound(backend)
+            sound = ValidRows(backend)
             for n in range(25):
                 await plant(sound, writer, WRONG[1], n)
         told = await call_async(tmp_path, "check", "--rows", settings=settings)

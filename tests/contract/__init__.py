@@ -1,6 +1,6 @@
-"""The contract of `backends.protocols`, sentence by sentence, against every backend."""
+"""The contract tests of `backends.protocols`, which run on every backend."""
 
 import pytest
 
-# By the name that it has here, which is another one in the wheel: `eitherdb_contract.suite`.
+# The module is registered by its own name, because the wheel calls the package `eitherdb_contract.suite`.
 pytest.register_assert_rewrite(f"{__name__}.expectations", f"{__name__}.bank")

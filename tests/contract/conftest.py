@@ -1,4 +1,4 @@
-"""Fixtures of the contract tests: more backends on one database, given ids, users, and the lists."""
+"""Fixtures of the contract tests: several backends on one database, predefined ids, users and lists."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from eitherdb_contract.clock import ManualClock
 from eitherdb_contract.provision import Provision
 
 from .expectations import refused_without
-from .list_kinds import KINDS, Shelf
+from .list_kinds import KINDS, StoredList
 from .money import money
 from .samples import UNKNOWN_ID, new_user
 
 
 class ManualIds:
-    """An id source that gives the ids in `upcoming` first and fresh ones after them."""
+    """An id source that returns the ids in `upcoming` first, then new ones."""
 
     def __init__(self) -> None:
         self.upcoming: list[str] = []
@@ -38,13 +38,16 @@ class Opener(Protocol):
     def __call__(
         self, settings: Settings | None = None, *, clock: Clock = utc_now, id_source: IdSource = new_id
     ) -> Awaitable[Backend]:
-        """Open one more backend on the database of `backend`; the fixture closes it."""
+        """Open another backend on the database of `backend`; the fixture closes it."""
         ...
 
 
 @pytest.fixture
 async def open_another(provision: Provision, backend: Backend) -> AsyncIterator[Opener]:
-    """Return what opens more backends on the database of `backend`, which is empty at first."""
+    """Return a function that opens more backends on the database of `backend`.
+
+    The database is empty at first.
+    """
     opened: list[Backend] = []
 
     async def open_another(
@@ -64,7 +67,7 @@ async def open_another(provision: Provision, backend: Backend) -> AsyncIterator[
 async def shared_with_ids(
     provision: Provision, shared: tuple[Backend, ManualClock]
 ) -> AsyncIterator[tuple[Backend, ManualIds]]:
-    """Return a second backend that the tests of one provision share, and the source of its ids."""
+    """Return a second backend that all tests of one provision share, and its id source."""
     _, clock = shared
     ids = ManualIds()
     backend = await provision.open(clock=clock, id_source=ids)
@@ -74,7 +77,7 @@ async def shared_with_ids(
 
 @pytest.fixture
 def ids(shared_with_ids: tuple[Backend, ManualIds]) -> ManualIds:
-    """Return the id source of `given_ids`, without any id in it."""
+    """Return the id source of `given_ids`, with no predefined id."""
     _, ids = shared_with_ids
     ids.upcoming = []
     return ids
@@ -94,21 +97,22 @@ async def given_ids(
 
 @pytest.fixture
 async def owner(backend: Backend) -> User:
-    """Return a user to own items."""
+    """Return a user who owns the rows of a test."""
     return await backend.users.add(new_user())
 
 
 @pytest.fixture
-async def stranger(backend: Backend) -> User:
-    """Return a user who owns none of the test's items."""
+async def other_user(backend: Backend) -> User:
+    """Return a second user, who owns no row of the test."""
     return await backend.users.add(new_user(1))
 
 
 @pytest.fixture(params=KINDS)
-async def shelf(request: pytest.FixtureRequest, given_ids: Backend, backend: Backend) -> Shelf:
-    """Return each of the lists, empty; its rows get their ids from `ids` and their times from `clock`.
+async def stored_list(request: pytest.FixtureRequest, given_ids: Backend, backend: Backend) -> StoredList:
+    """Return each kind of list, empty.
 
-    Without transactions there are no entries to list: they are refused, and accounts stand in for them.
+    Its rows get their ids from `ids` and their times from `clock`. Without transactions the ledger refuses
+    entries, so the list of accounts replaces the list of entries.
     """
     kind = request.param
     users = [] if kind == "users" else [await backend.users.add(new_user(n)) for n in (-1, -2)]
@@ -116,4 +120,4 @@ async def shelf(request: pytest.FixtureRequest, given_ids: Backend, backend: Bac
         with refused_without(backend, Capability.TRANSACTIONS, "accounts.deposit"):
             await backend.accounts.deposit(UNKNOWN_ID, money(1), ordered_by=users[0].id)
         kind = "accounts of an owner"
-    return Shelf(given_ids, kind, elsewhere=backend, users=users)
+    return StoredList(given_ids, kind, elsewhere=backend, users=users)

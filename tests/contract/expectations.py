@@ -1,4 +1,4 @@
-"""What the contract tests expect: exact errors, refusals for want of a capability, nothing left behind."""
+"""Expectations of the contract tests: exact errors, refusals without a capability, unchanged rows."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from backends.models import Item, User
 from backends.protocols import MAX_LIMIT, Backend
 from eitherdb_contract.refusals import note_refusal
 
-MOST_TURNS = 2000
-"""How often a test tries again what should end by itself: without an end a fault would be a silence."""
+MAX_ATTEMPTS = 2000
+"""Maximum attempts of a retry loop.
+
+Without a limit, a bug would be an endless loop instead of a failure.
+"""
 
 T = TypeVar("T")
 Row = TypeVar("Row", User, Item)
@@ -25,18 +28,18 @@ Facts = tuple[type[BackendError], tuple[tuple[str, object], ...]]
 
 
 def facts(error: BackendError) -> Facts:
-    """Return what a caller can read from an error, in a form that compares."""
+    """Return the attributes of an error that a caller can read, in a comparable form."""
     return type(error), tuple(sorted(vars(error).items()))
 
 
 def changed(row: Row, *, version: int | None = None, **values: Any) -> Row:
-    """Return the row as an update leaves it: with these values and the next version, or this one."""
+    """Return the row as an update leaves it, with these values and the next version, or the given one."""
     return replace(row, version=row.version + 1 if version is None else version, **values)
 
 
 @contextmanager
 def raises(expected: BackendError) -> Iterator[None]:
-    """Expect this error of the body: exactly the class, every attribute, and the message made of them."""
+    """Expect this error from the body: the exact class, all attributes, and the message built from them."""
     with pytest.raises(type(expected)) as caught:
         yield
     assert facts(caught.value) == facts(expected)
@@ -47,23 +50,23 @@ def raises(expected: BackendError) -> Iterator[None]:
 
 @contextmanager
 def refused_without(backend: Backend, capability: Capability, operation: str) -> Iterator[None]:
-    """Expect the body to be refused where the backend lacks the capability; do nothing where it has it."""
+    """Expect a refusal if the backend lacks the capability; otherwise do nothing."""
     has_it = capability in backend.capabilities
     with nullcontext() if has_it else raises(NotSupported(operation, capability)):
         yield
 
 
 async def delete_user(backend: Backend, id: str, *, versions: Collection[int] | None = None) -> bool:
-    """Delete a user; tell whether that was done, or refused for want of the one capability it needs."""
+    """Delete a user. Return False if it was refused because the backend lacks the required capability."""
     with refused_without(backend, Capability.TRANSACTIONS, "users.delete"):
         await backend.users.delete(id, versions=versions)
     return Capability.TRANSACTIONS in backend.capabilities
 
 
-async def delete_user_in_the_end(
+async def delete_user_with_retries(
     backend: Backend, id: str, *, versions: Collection[int] | None = None
 ) -> bool:
-    """Delete a user as a patient caller does: again where concurrent changes collided in every try."""
+    """Delete a user. Retry after each conflict with a concurrent change."""
     for _ in range(20):
         with suppress(Conflict):
             return await delete_user(backend, id, versions=versions)
@@ -71,7 +74,7 @@ async def delete_user_in_the_end(
 
 
 async def race(calls: Iterable[Awaitable[T]]) -> tuple[list[T], list[Facts]]:
-    """Await all calls at the same time; return the results and the facts of the domain errors."""
+    """Await all calls concurrently. Return the results, and the facts of the domain errors."""
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     results: list[T] = []
     errors: list[Facts] = []
@@ -85,8 +88,8 @@ async def race(calls: Iterable[Awaitable[T]]) -> tuple[list[T], list[Facts]]:
     return results, errors
 
 
-async def everything(backend: Backend) -> tuple[list[User], list[Item]]:
-    """Return all that is stored, to compare before with after."""
+async def all_rows(backend: Backend) -> tuple[list[User], list[Item]]:
+    """Return all stored rows, to compare the state before and after a call."""
     users = await backend.users.list(limit=MAX_LIMIT)
     items = await backend.items.list(limit=MAX_LIMIT)
     assert users.count == len(users.data), "too many rows for one page"

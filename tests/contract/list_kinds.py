@@ -1,4 +1,4 @@
-"""The lists that there are, behind one face, so that each test of lists runs on each of them."""
+"""The kinds of lists behind one interface, so that each test of lists runs on each kind."""
 
 from __future__ import annotations
 
@@ -45,26 +45,29 @@ ALL_SORTS = [(kind, sort) for kind in KINDS for sort in SORTS[kind]]
 
 
 def order(row: Row) -> tuple[datetime, str]:
-    """Return what lists are ordered by unless they are asked otherwise, greatest first."""
+    """Return the default sort key of lists, which are in descending order."""
     return row.created_at, row.id
 
 
 def position(row: Row, sort: str = "-created_at") -> Position:
-    """Return the place just behind this row in a list of this order."""
+    """Return the position just after this row in a list with this sort."""
     return Position(getattr(row, sort.removeprefix("-")), row.id)
 
 
 def sorted_by(sort: str, rows: list[Row]) -> list[Row]:
-    """Return the rows as a list of this order has them. Python compares text by code point."""
+    """Return the rows in the order of this sort. Python compares text by code point."""
     field = sort.removeprefix("-")
     return sorted(rows, key=lambda row: (getattr(row, field), row.id), reverse=sort.startswith("-"))
 
 
-class Shelf:
-    """One list and what fills it. An owner's list has a stranger's rows all around its own."""
+class StoredList:
+    """One kind of list, and methods that store its rows.
+
+    An owner's list is stored among rows of another user.
+    """
 
     def __init__(self, backend: Backend, kind: Kind, *, elsewhere: Backend, users: list[User]) -> None:
-        """Fill through `backend`; others' rows are stored through `elsewhere`, which has ids of its own."""
+        """Store rows through `backend`. Other users' rows go through `elsewhere`, which has its own ids."""
         self._backend = backend
         self._kind = kind
         self._elsewhere = elsewhere
@@ -74,16 +77,16 @@ class Shelf:
 
     @property
     def sorts(self) -> tuple[str, ...]:
-        """Every order that this list can be asked for."""
+        """All sorts of this list."""
         return SORTS[self._kind]
 
     @property
     def sorts_by_text(self) -> tuple[str, ...]:
-        """Its orders by a text, ascending and descending, if it has any."""
+        """The sorts by text, ascending and descending; empty if the list has none."""
         return self.sorts[2:]
 
     async def add(self, n: int, text: str | None = None) -> Row:
-        """Store a row of this list; the text is its title, name or note, or begins its address."""
+        """Store a row of this list. The text is its title, name or note, or the start of its address."""
         if self._kind == "users":
             changes = {} if text is None else {"email": f"{text}@n{n}.example.com"}
             return await self._backend.users.add(new_user(n).model_copy(update=changes))
@@ -105,7 +108,7 @@ class Shelf:
         return account
 
     async def _add_transfer(self, n: int, note: str | None) -> Transfer:
-        """Let money come to the owner from outside and from the stranger, and go the same ways in turn."""
+        """Add an entry: deposit, incoming transfer, outgoing transfer or withdrawal in turn."""
         accounts, by = self._elsewhere.accounts, self._users[n % 2].id
         if not self._accounts:
             self._accounts = [await accounts.add(new_account(), owner_id=user.id) for user in self._users]
@@ -123,7 +126,7 @@ class Shelf:
         return entry
 
     async def remove(self, row: Row) -> bool:
-        """Remove a row; tell whether that was done: entries stay, and some need a capability to go."""
+        """Remove a row. Return False for an entry, and where the backend lacks the required capability."""
         if self._kind == "users":
             return await delete_user(self._backend, row.id)
         if self._kind == "transfers of an owner":
@@ -135,7 +138,7 @@ class Shelf:
         return True
 
     async def rename(self, row: Row, text: str) -> bool:
-        """Give a row another place in a list that is sorted by text; tell whether it can change at all."""
+        """Change the text by which a row is sorted. Return False if the row has no such text."""
         if self._kind == "users":
             await self._backend.users.update(row.id, UserChanges(email=f"{text}@{row.id}.example.com"))
             return True

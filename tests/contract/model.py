@@ -1,4 +1,4 @@
-"""What accounts do, without a database: the contract of `AccountRepository` in a page of Python."""
+"""An in-memory model of accounts: the contract of `AccountRepository` without a database."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Addition:
 
 @dataclass(frozen=True)
 class Move:
-    """A call of `transfer`; without source of `deposit`, without target of `withdraw`."""
+    """A call of `deposit` (no source), `withdraw` (no target) or `transfer`."""
 
     source: str | None
     target: str | None
@@ -42,7 +42,7 @@ class Move:
 
     @property
     def operation(self) -> str:
-        """The method's name, as its refusal has it."""
+        """The method's name, as the error for a missing capability reports it."""
         if self.source is None:
             return "accounts.deposit"
         return "accounts.withdraw" if self.target is None else "accounts.transfer"
@@ -50,7 +50,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Call:
-    """What somebody wants, perhaps under a key."""
+    """A call by a user, with or without an idempotency key."""
 
     by: str
     key: str | None
@@ -61,13 +61,13 @@ Outcome = Account | Transfer | BackendError
 
 
 def blank(row: Account | Transfer) -> Account | Transfer:
-    """Return the row without what a repository makes of itself: id and time."""
+    """Return the row without the fields that the repository generates: id and time."""
     return replace(row, id="", created_at=EPOCH)
 
 
 @dataclass
 class Model:
-    """Everything that is stored. Ids are the real ones: the caller tells which an addition got."""
+    """The model's state. Ids are the real ones: the caller reports the id of an added row."""
 
     has_transactions: bool
     owners: set[str]
@@ -76,7 +76,7 @@ class Model:
     kept: dict[tuple[str, str], tuple[Addition | Move, Outcome]] = field(default_factory=dict)
 
     def expect(self, call: Call) -> tuple[Outcome, bool]:
-        """Return what the call gives, rows blank, and whether it is the outcome of an earlier one."""
+        """Return the expected outcome with blank rows, and whether an earlier call had it."""
         if not self.has_transactions and (operation := _that_needs_transactions(call)):
             return NotSupported(operation, Capability.TRANSACTIONS), False
         earlier = self.kept.get((call.by, call.key or ""))
@@ -98,7 +98,7 @@ class Model:
         ), False
 
     def note(self, call: Call, outcome: Outcome) -> None:
-        """Let what came out of a call, which is what was expected, be so from now on."""
+        """Apply a call with its outcome, which matched the expectation, to the state."""
         lasting = isinstance(call.wanted, Move) or not isinstance(outcome, BackendError)
         if call.key and lasting and not isinstance(outcome, NotSupported):
             self.kept[call.by, call.key] = (call.wanted, outcome)
@@ -115,7 +115,7 @@ class Model:
                     )
 
     def delete(self, id: str, *, owner_id: str | None, versions: set[int] | None) -> BackendError | None:
-        """Delete an account, or return what is against it."""
+        """Delete an account, or return the error that prevents it."""
         account = self.accounts.get(id)
         if account is None:
             return NotFound("account", id)
@@ -129,7 +129,7 @@ class Model:
         return None
 
     def delete_owner(self, id: str) -> BackendError | None:
-        """Delete an owner with all accounts, or return what is against it."""
+        """Delete an owner with all accounts, or return the error that prevents it."""
         if not self.has_transactions:
             return NotSupported("users.delete", Capability.TRANSACTIONS)
         if id not in self.owners:

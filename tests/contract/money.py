@@ -1,4 +1,4 @@
-"""Money in the contract tests: accounts, keys, what an entry leaves behind, and books that must add up."""
+"""Helpers for money: accounts, idempotency keys, the effect of an entry, and the check of the ledger."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Books = tuple[list[Account], list[Transfer]]
 def needs_transactions(operation: str) -> Callable[[Test], Test]:
     """Mark a test whose first call of this operation is refused where the backend has no transactions.
 
-    There the test ends with that refusal, which must leave every account and the ledger untouched.
+    There the test ends with that refusal, which must leave all accounts and the ledger unchanged.
     """
 
     def decorate(test: Test) -> Test:
@@ -58,17 +58,17 @@ def needs_transactions(operation: str) -> Callable[[Test], Test]:
 
 
 def key(name: str = "key", request: str = "request") -> Idempotency:
-    """Return a key together with the fingerprint of what it is used for."""
+    """Return an idempotency key with the fingerprint of the call that uses it."""
     return Idempotency(name, sha256(request.encode()).hexdigest())
 
 
 def money(amount_minor: int, note: str | None = None) -> NewEntry:
-    """Return the form of a deposit or a withdrawal."""
+    """Return the input of a deposit or a withdrawal."""
     return NewEntry(amount_minor=amount_minor, note=note)
 
 
 def order_of(source: Account | str, target: Account | str, amount_minor: int) -> NewTransfer:
-    """Return the form of a transfer between two accounts, or between what is given for their ids."""
+    """Return the input of a transfer between two accounts, each given as a row or an id."""
     return NewTransfer(
         from_account_id=source if isinstance(source, str) else source.id,
         to_account_id=target if isinstance(target, str) else target.id,
@@ -76,8 +76,8 @@ def order_of(source: Account | str, target: Account | str, amount_minor: int) ->
     )
 
 
-async def in_the_end(call: Callable[[], Awaitable[T]]) -> T:
-    """Call as a patient caller does: again where concurrent changes collided in every try."""
+async def retry_conflicts(call: Callable[[], Awaitable[T]]) -> T:
+    """Make a call. Retry after each conflict with a concurrent change."""
     for _ in range(20):
         with suppress(Conflict):
             return await call()
@@ -87,7 +87,7 @@ async def in_the_end(call: Callable[[], Awaitable[T]]) -> T:
 async def open_account(
     backend: Backend, owner: User, *, balance: int = 0, currency: str = "EUR", name: str = "account"
 ) -> Account:
-    """Add an account; bring money into it where it is to have some."""
+    """Add an account and deposit its initial balance, if any."""
     new = NewAccount(name=name, currency=currency)
     account = await backend.accounts.add(new, owner_id=owner.id)
     if balance:
@@ -97,7 +97,7 @@ async def open_account(
 
 
 def side(account: Account, change: int) -> Side:
-    """Return what an entry does to the account if it changes the balance by so much."""
+    """Return the account's side of an entry that changes the balance by this amount."""
     return Side(
         account_id=account.id,
         owner_id=account.owner_id,
@@ -107,19 +107,19 @@ def side(account: Account, change: int) -> Side:
 
 
 def after(account: Account, entry: Transfer) -> Account:
-    """Return the account as the entry says that it left it."""
+    """Return the account as the entry left it."""
     (left,) = (each for each in (entry.source, entry.target) if each and each.account_id == account.id)
     return replace(account, balance_minor=left.balance_minor, version=left.version)
 
 
 async def entries_of(backend: Backend, id: str, *, owner_id: str | None = None) -> list[StatementEntry]:
-    """Return the entries of an account's statement, all lists of them in one."""
+    """Return the entries of an account's statement in one list."""
     statement = await backend.accounts.statement(id, owner_id=owner_id)
     return [entry async for part in statement.entries for entry in part]
 
 
 async def books(backend: Backend) -> Books:
-    """Return all accounts and all entries, newest first, to compare before with after."""
+    """Return all accounts and all entries, newest first, to compare the state before and after a call."""
     accounts = await backend.accounts.list(limit=MAX_LIMIT)
     assert accounts.next is None, "too many accounts for one page"
     page = await backend.accounts.transfers(limit=MAX_LIMIT)
@@ -132,7 +132,7 @@ async def books(backend: Backend) -> Books:
 
 
 async def checked_books(backend: Backend) -> Books:
-    """Return the books, and hold that they add up: entry by entry of each account that ever was."""
+    """Return the books after a check that the entries of every account add up to its balance."""
     accounts, entries = await books(backend)
     histories = defaultdict[str, list[tuple[int, int, int]]](list)
     for entry in entries:
@@ -148,6 +148,6 @@ async def checked_books(backend: Backend) -> Books:
             balance += change
             assert (version, balance_then) == (expected_version, balance), account_id
             assert 0 <= balance <= MAX_MINOR
-        # A deleted account had no money.
+        # A deleted account had a balance of 0.
         assert left.get(account_id, (len(history) + 1, 0)) == (len(history) + 1, balance), account_id
     return accounts, entries

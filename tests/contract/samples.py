@@ -1,4 +1,4 @@
-"""What the contract tests store: forms with every field set, and ids of every kind."""
+"""Sample data: input models with every field set, and ids of every kind."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from backends.models import NewAccount, NewItem, NewUser
 
 UNKNOWN_ID = "0123456789abcdef01234567"
 
-# One value a field, none of them its default: a field that is not written or not read shows up.
+# Every field has a value other than its default, so that a field that is not written or read is found.
 FULL_USER: dict[str, Any] = {
     "email": "ada@example.com",
     "hashed_password": "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA",
@@ -55,28 +55,28 @@ TRANSFER_FILTER: dict[str, Any] = {"created_after": LONG_AGO, "created_before": 
 
 
 def new_user(n: int = 0) -> NewUser:
-    """Return the form of a user who differs from those of other numbers."""
+    """Return the input of a user. Users with different numbers differ."""
     return NewUser(email=f"user{n}@example.com", hashed_password=f"hash {n}", full_name=f"User {n}")
 
 
 def new_item(n: int = 0) -> NewItem:
-    """Return the form of an item that differs from those of other numbers."""
+    """Return the input of an item. Items with different numbers differ."""
     return NewItem(title=f"item {n}", description=f"description {n}")
 
 
 def new_account(n: int = 0) -> NewAccount:
-    """Return the form of an account that differs from those of other numbers."""
+    """Return the input of an account. Accounts with different numbers differ."""
     return NewAccount(name=f"account {n}", currency=("EUR", "USD")[n % 2])
 
 
 def hex_id(n: int) -> str:
-    """Return the id whose bytes are this number's."""
+    """Return the id with this number as its bytes."""
     return f"{n:024x}"
 
 
 def malformed_ids(existing: str) -> list[str]:
-    """Return texts that are no ids, most of them close to an id that exists."""
-    assert existing.upper() != existing, "the upper-case spelling would be the id itself"
+    """Return malformed ids, most of them similar to an existing id."""
+    assert existing.upper() != existing, "the upper-case id would equal the id itself"
     return [
         "",
         " ",

@@ -1,4 +1,4 @@
-"""Lists of accounts: every filter in every order, names by code point, and pages that add up."""
+"""Lists of accounts: filters in every sort, names by code point, and pages."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ NOTHING: Page[Account] = Page.of([], count=0, next=None)
 
 @pytest.mark.rule("Counts")
 async def test_list_fits_all_conditions(
-    backend: Backend, clock: ManualClock, owner: User, stranger: User
+    backend: Backend, clock: ManualClock, owner: User, other_user: User
 ) -> None:
-    """Every combination of filter and owner, in every sort, and pages of it; the count is the list's."""
+    """Filters and owner combine in every sort and with pages; the count is of the whole list."""
     start = clock.now
     accounts = [
         await backend.accounts.add(
             NewAccount(name="bca"[n % 3], currency=("EUR", "USD", "JPY")[n // 2 % 3]),
-            owner_id=(owner, stranger)[n % 5 % 2].id,
+            owner_id=(owner, other_user)[n % 5 % 2].id,
         )
         for n in range(14)
     ]
@@ -60,7 +60,7 @@ async def test_list_fits_all_conditions(
 
 
 async def test_list_by_currency_takes_the_code_exactly(backend: Backend, owner: User) -> None:
-    """No case is folded and no pattern meant; a code that no account has gives an empty list."""
+    """A currency matches exactly, without case folding or patterns. An unused code gives an empty list."""
     euros = await backend.accounts.add(NewAccount(name="a", currency="EUR"), owner_id=owner.id)
     await backend.accounts.add(NewAccount(name="a", currency="USD"), owner_id=owner.id)
 
@@ -76,7 +76,7 @@ async def test_list_by_currency_takes_the_code_exactly(backend: Backend, owner: 
 
 
 async def test_list_orders_names_by_code_point(backend: Backend, owner: User) -> None:
-    """The order is that of the table, in which every text is greater than the one before it."""
+    """Names are sorted by code point, in the order of the table."""
     names = sorted(set(TEXTS), key=lambda text: [ord(character) for character in text])
     _, errors = await race(
         backend.accounts.add(NewAccount(name=name, currency="EUR"), owner_id=owner.id)
@@ -92,7 +92,7 @@ async def test_list_orders_names_by_code_point(backend: Backend, owner: User) ->
 
 
 async def test_list_limits_to_a_hundred_by_default(backend: Backend, owner: User) -> None:
-    """Without a limit a page has at most 100 rows; the greatest limit takes all."""
+    """The default limit is 100 rows; the maximum limit returns all."""
     accounts, errors = await race(
         backend.accounts.add(new_account(n), owner_id=owner.id) for n in range(101)
     )

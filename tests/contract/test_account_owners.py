@@ -1,4 +1,4 @@
-"""Users who have accounts: with money they stay, without it their accounts go along."""
+"""Owners of accounts: a user with money can't be deleted; empty accounts are deleted with their user."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from backends.protocols import Backend
 
 from .conftest import Opener
 from .expectations import (
+    all_rows,
     changed,
     delete_user,
-    delete_user_in_the_end,
-    everything,
+    delete_user_with_retries,
     facts,
     race,
     raises,
@@ -24,11 +24,11 @@ from .money import (
     after,
     books,
     checked_books,
-    in_the_end,
     money,
     needs_transactions,
     open_account,
     order_of,
+    retry_conflicts,
 )
 from .samples import new_account, new_item, new_user
 
@@ -42,20 +42,21 @@ async def account(backend: Backend, owner: User) -> Account:
 
 
 async def test_delete_of_user_takes_all_its_empty_accounts_and_no_others(
-    backend: Backend, owner: User, stranger: User
+    backend: Backend, owner: User, other_user: User
 ) -> None:
-    """A user's accounts go with the user, however many; those of others are untouched."""
+    """Deleting a user deletes all its accounts and no account of others."""
     accounts = [
-        await backend.accounts.add(new_account(n), owner_id=(owner, stranger)[n % 2].id) for n in range(30)
+        await backend.accounts.add(new_account(n), owner_id=(owner, other_user)[n % 2].id)
+        for n in range(30)
     ]
     await backend.items.add(new_item(), owner_id=owner.id)
 
     deleted = await delete_user(backend, owner.id)
 
-    kept = [account for account in accounts if account.owner_id == stranger.id or not deleted]
+    kept = [account for account in accounts if account.owner_id == other_user.id or not deleted]
     assert await books(backend) == (kept[::-1], [])
     if deleted:
-        assert await everything(backend) == ([stranger], [])
+        assert await all_rows(backend) == ([other_user], [])
         assert await backend.accounts.list(owner_id=owner.id) == Page.of([], count=0, next=None)
         for account in accounts[::2]:
             with raises(NotFound("account", account.id)):
@@ -68,9 +69,9 @@ async def test_delete_of_user_takes_all_its_empty_accounts_and_no_others(
 @pytest.mark.rule("Deletion of money")
 @needs_transactions("accounts.deposit")
 async def test_delete_of_user_with_money_raises_account_not_empty(
-    backend: Backend, owner: User, stranger: User, account: Account
+    backend: Backend, owner: User, other_user: User, account: Account
 ) -> None:
-    """One minor unit in one of many accounts keeps the user, its items and all its accounts."""
+    """One minor unit in one of many accounts prevents the deletion of the user and all its rows."""
     entry = await backend.accounts.deposit(account.id, money(1), ordered_by=owner.id)
     others = [await backend.accounts.add(new_account(n), owner_id=owner.id) for n in range(3)]
     item = await backend.items.add(new_item(), owner_id=owner.id)
@@ -83,41 +84,41 @@ async def test_delete_of_user_with_money_raises_account_not_empty(
         await backend.users.delete(owner.id, versions=[2])
 
     assert await checked_books(backend) == before
-    assert await everything(backend) == ([stranger, owner], [item])
+    assert await all_rows(backend) == ([other_user, owner], [item])
 
 
 @pytest.mark.rule("Deletion of money")
 @needs_transactions("accounts.deposit")
 async def test_delete_of_user_after_the_money_has_gone_is_done(
-    backend: Backend, owner: User, stranger: User
+    backend: Backend, owner: User, other_user: User
 ) -> None:
-    """Emptied accounts go with their user, and another's full one is no hindrance."""
+    """Emptied accounts are deleted with their user. Money in another user's account doesn't prevent it."""
     mine = [await open_account(backend, owner, balance=7) for _ in range(2)]
-    other = await open_account(backend, stranger)
+    other = await open_account(backend, other_user)
     await backend.accounts.withdraw(mine[0].id, money(7), ordered_by=owner.id)
     entry = await backend.accounts.transfer(order_of(mine[1], other, 7), ordered_by=owner.id)
     _, entries = await books(backend)
 
     await backend.users.delete(owner.id, versions=[owner.version])
 
-    assert await everything(backend) == ([stranger], [])
+    assert await all_rows(backend) == ([other_user], [])
     assert await checked_books(backend) == ([after(other, entry)], entries)
 
 
 @needs_transactions("accounts.deposit")
 async def test_ledger_keeps_the_entries_of_deleted_accounts_and_users(
-    backend: Backend, owner: User, stranger: User, account: Account
+    backend: Backend, owner: User, other_user: User, account: Account
 ) -> None:
-    """What moved can be read by whom it could be before: nothing in the ledger is ever changed."""
-    other = await open_account(backend, stranger)
+    """Entries stay readable by the same users after a deletion. The ledger never changes."""
+    other = await open_account(backend, other_user)
     entries = [
-        await backend.accounts.deposit(account.id, money(9, "in"), ordered_by=stranger.id),
+        await backend.accounts.deposit(account.id, money(9, "in"), ordered_by=other_user.id),
         await backend.accounts.transfer(order_of(account, other, 4), ordered_by=owner.id),
         await backend.accounts.withdraw(account.id, money(5, "out"), ordered_by=owner.id),
     ][::-1]
 
     async def assert_kept() -> None:
-        for user, seen in ((owner, entries), (stranger, entries[1:2])):
+        for user, seen in ((owner, entries), (other_user, entries[1:2])):
             page = await backend.accounts.transfers(owner_id=user.id)
             assert page == Page.of(seen, count=len(seen), next=None)
         for entry in entries:
@@ -134,7 +135,7 @@ async def test_ledger_keeps_the_entries_of_deleted_accounts_and_users(
 
 
 async def test_entries_do_not_change_the_user(backend: Backend, owner: User, account: Account) -> None:
-    """An account is none of its owner's fields: its coming and going is no version of the user."""
+    """An entry or a deleted account doesn't change the version of its owner."""
     await backend.accounts.delete(account.id)
     again = await backend.accounts.add(new_account(), owner_id=owner.id)
 
@@ -147,7 +148,7 @@ async def test_entries_do_not_change_the_user(backend: Backend, owner: User, acc
 async def test_delete_of_user_racing_deletions_of_its_accounts_takes_them_all(
     backend: Backend, open_another: Opener
 ) -> None:
-    """An account goes by itself or with its owner: no order of the two keeps any, and none fails."""
+    """An account is deleted alone or with its owner: neither order keeps an account or fails."""
     another = await open_another()
     for number in range(5):
         user = await backend.users.add(new_user(number))
@@ -156,7 +157,7 @@ async def test_delete_of_user_racing_deletions_of_its_accounts_takes_them_all(
         _, errors = await race(
             [
                 *(backend.accounts.delete(account.id) for account in accounts),
-                delete_user_in_the_end(another, user.id),
+                delete_user_with_retries(another, user.id),
             ]
         )
 
@@ -167,23 +168,25 @@ async def test_delete_of_user_racing_deletions_of_its_accounts_takes_them_all(
 @pytest.mark.rule("Deletion of money")
 @needs_transactions("accounts.deposit")
 async def test_delete_of_user_racing_deposits_loses_no_money(
-    backend: Backend, open_another: Opener, stranger: User
+    backend: Backend, open_another: Opener, other_user: User
 ) -> None:
-    """Either all deposits are there and the user stays, or all found nothing: none goes with the user."""
+    """Either all deposits succeed and the user stays, or all raise NotFound: no money is deleted."""
     both = backend, await open_another()
     for number in range(10):
         user = await backend.users.add(new_user(number + 10))
         account = await backend.accounts.add(new_account(), owner_id=user.id)
-        # So far no entry is in the ledger of this account: the refusal without transactions comes here.
-        first = await open_account(backend, stranger, balance=3)
+        # The account has no entry yet, so a backend without transactions refuses here.
+        first = await open_account(backend, other_user, balance=3)
         deposits = [
-            in_the_end(partial(both[n % 2].accounts.deposit, account.id, money(1), ordered_by=stranger.id))
+            retry_conflicts(
+                partial(both[n % 2].accounts.deposit, account.id, money(1), ordered_by=other_user.id)
+            )
             for n in range(4)
         ]
-        transfer = in_the_end(
-            partial(backend.accounts.transfer, order_of(first, account, 3), ordered_by=stranger.id)
+        transfer = retry_conflicts(
+            partial(backend.accounts.transfer, order_of(first, account, 3), ordered_by=other_user.id)
         )
-        deletion = delete_user_in_the_end(both[number % 2], user.id)
+        deletion = delete_user_with_retries(both[number % 2], user.id)
         place = number % 5
 
         results, errors = await race([*deposits[:place], deletion, *deposits[place:], transfer])

@@ -1,4 +1,4 @@
-"""Accounts: add, get and delete; what goes in comes out, and what has money in it stays."""
+"""Accounts: add, get and delete, round trips of all fields, and the protection of money."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from backends.protocols import Backend
 from eitherdb_contract.clock import ManualClock
 
 from .conftest import ManualIds
-from .expectations import everything, facts, race, raises
+from .expectations import all_rows, facts, race, raises
 from .money import after, books, checked_books, money, needs_transactions, open_account
 from .samples import (
     FULL_ACCOUNT,
@@ -42,7 +42,7 @@ async def full(backend: Backend, owner: User) -> Account:
 async def test_add_returns_what_get_returns(
     backend: Backend, owner: User, clock: ManualClock, sample: dict[str, Any]
 ) -> None:
-    """Every field comes back as it was given, from the call itself and from each way to read."""
+    """`add` and each read method return every field as it was given."""
     clock.now = datetime(2026, 11, 23, 4, 5, 6, 7_000, tzinfo=UTC)
 
     account = await backend.accounts.add(NewAccount.model_validate(sample), owner_id=owner.id)
@@ -65,7 +65,7 @@ async def test_add_returns_what_get_returns(
 
 @pytest.mark.rule("Identity")
 async def test_add_makes_fresh_ids(backend: Backend, owner: User) -> None:
-    """Ids are well-formed and no two accounts share one, though all else of them be equal."""
+    """Ids are well-formed and unique, also for accounts with equal fields."""
     accounts = [await backend.accounts.add(new_account(), owner_id=owner.id) for _ in range(5)]
 
     assert all(is_id(account.id) for account in accounts)
@@ -75,14 +75,14 @@ async def test_add_makes_fresh_ids(backend: Backend, owner: User) -> None:
 
 @pytest.mark.rule("Uniqueness")
 async def test_add_refuses_id_in_use(
-    given_ids: Backend, ids: ManualIds, owner: User, stranger: User
+    given_ids: Backend, ids: ManualIds, owner: User, other_user: User
 ) -> None:
-    """An id that comes twice is an error about the id; the row that has it is left alone."""
+    """A duplicate id raises an error about the id; the existing row is unchanged."""
     ids.upcoming = [hex_id(1), hex_id(1)]
     first = await given_ids.accounts.add(new_account(1), owner_id=owner.id)
 
     with raises(AlreadyExists("account", "id")):
-        await given_ids.accounts.add(new_account(2), owner_id=stranger.id)
+        await given_ids.accounts.add(new_account(2), owner_id=other_user.id)
 
     assert await books(given_ids) == ([first], [])
 
@@ -91,7 +91,7 @@ async def test_add_refuses_id_in_use(
 async def test_add_lets_an_account_have_the_id_of_a_user(
     given_ids: Backend, ids: ManualIds, owner: User
 ) -> None:
-    """Ids are unique among the rows of one entity, as the contract says, and no more."""
+    """Ids are unique per entity only."""
     ids.upcoming = [owner.id]
 
     account = await given_ids.accounts.add(new_account(), owner_id=owner.id)
@@ -102,7 +102,7 @@ async def test_add_lets_an_account_have_the_id_of_a_user(
 
 @pytest.mark.rule("References")
 async def test_add_for_unknown_owner_raises_not_found(backend: Backend, full: Account, owner: User) -> None:
-    """An account needs an owner who exists; without one no row is left behind."""
+    """An account needs an existing owner; otherwise no row is stored."""
     for id_ in [UNKNOWN_ID, full.id, *malformed_ids(owner.id)]:
         with raises(NotFound("user", id_)):
             await backend.accounts.add(new_account(), owner_id=id_)
@@ -114,7 +114,7 @@ async def test_add_for_unknown_owner_raises_not_found(backend: Backend, full: Ac
 async def test_add_keeps_text_and_time_as_they_are(
     backend: Backend, clock: ManualClock, owner: User
 ) -> None:
-    """Neither a name that means something elsewhere nor a time of any year is changed."""
+    """Names with special characters and times of any year are kept unchanged."""
     clock.stop()
     names = [*TEXTS.values(), "\U0010ffff" * 255]
     for n, name in enumerate(names):
@@ -126,7 +126,7 @@ async def test_add_keeps_text_and_time_as_they_are(
 
 @pytest.mark.rule("Text")
 async def test_add_takes_every_currency_as_it_is_written(backend: Backend, owner: User) -> None:
-    """With no minor unit, with three digits of it or with four: an account keeps its code."""
+    """Currencies with no, three or four decimals of the minor unit keep their code."""
     for currency in ("JPY", "KWD", "CLF", "CHF"):
         account = await open_account(backend, owner, currency=currency)
         assert account.currency == currency
@@ -135,7 +135,7 @@ async def test_add_takes_every_currency_as_it_is_written(backend: Backend, owner
 
 @pytest.mark.rule("Identity")
 async def test_get_and_delete_of_unknown_id_raise_not_found(backend: Backend, full: Account) -> None:
-    """An unknown id and every malformed one are answered alike, whoever asks; nothing is deleted."""
+    """Unknown and malformed ids raise the same error for every caller; nothing is deleted."""
     for id_ in [UNKNOWN_ID, full.owner_id, *malformed_ids(full.id)]:
         for owner_id in (None, full.owner_id):
             with raises(NotFound("account", id_)):
@@ -148,11 +148,11 @@ async def test_get_and_delete_of_unknown_id_raise_not_found(backend: Backend, fu
 
 
 @pytest.mark.rule("Ownership")
-async def test_get_and_delete_of_a_stranger_or_nobody_raise_not_owner(
-    backend: Backend, full: Account, stranger: User
+async def test_get_and_delete_of_another_or_unknown_user_raise_not_owner(
+    backend: Backend, full: Account, other_user: User
 ) -> None:
-    """Who does not own an account is told so before anything else, and it stays as it was."""
-    for owner_id in [stranger.id, UNKNOWN_ID, full.id, *malformed_ids(full.owner_id)]:
+    """A caller who isn't the owner gets NotOwner before any other error; the account is unchanged."""
+    for owner_id in [other_user.id, UNKNOWN_ID, full.id, *malformed_ids(full.owner_id)]:
         with raises(NotOwner("account", full.id)):
             await backend.accounts.get(full.id, owner_id=owner_id)
         with raises(NotOwner("account", full.id)):
@@ -165,15 +165,15 @@ async def test_get_and_delete_of_a_stranger_or_nobody_raise_not_owner(
 
 @pytest.mark.rule("Ownership")
 async def test_list_of_an_owner_contains_only_its_accounts(
-    backend: Backend, owner: User, stranger: User
+    backend: Backend, owner: User, other_user: User
 ) -> None:
-    """An owner's list and its count leave out everyone else's; who does not exist has none."""
+    """An owner's list and count contain only its accounts. An unknown owner has none."""
     accounts = [
-        await backend.accounts.add(new_account(n), owner_id=(owner, stranger, owner)[n % 3].id)
+        await backend.accounts.add(new_account(n), owner_id=(owner, other_user, owner)[n % 3].id)
         for n in range(9)
     ]
 
-    for user in (owner, stranger):
+    for user in (owner, other_user):
         mine = [account for account in accounts[::-1] if account.owner_id == user.id]
         assert await backend.accounts.list(owner_id=user.id) == Page.of(mine, count=len(mine), next=None)
     for owner_id in [UNKNOWN_ID, accounts[0].id, *malformed_ids(owner.id)]:
@@ -182,7 +182,7 @@ async def test_list_of_an_owner_contains_only_its_accounts(
 
 @pytest.mark.rule("Atomicity")
 async def test_delete_removes_the_account_alone(backend: Backend, full: Account, owner: User) -> None:
-    """A deleted account can't be read in any way; its owner and the others can."""
+    """A deleted account can't be read in any way; its owner and other accounts can."""
     neighbour = await backend.accounts.add(new_account(), owner_id=owner.id)
 
     await backend.accounts.delete(full.id, owner_id=owner.id, versions=[1])
@@ -191,12 +191,12 @@ async def test_delete_removes_the_account_alone(backend: Backend, full: Account,
         with raises(NotFound("account", full.id)):
             await read(full.id)
     assert await books(backend) == ([neighbour], [])
-    assert await everything(backend) == ([owner], [])
+    assert await all_rows(backend) == ([owner], [])
 
 
 @pytest.mark.rule("Versions")
 async def test_delete_of_another_version_raises_version_mismatch(backend: Backend, full: Account) -> None:
-    """Where the account's version is none of those that are named it stays."""
+    """An account whose version is not among the expected ones is not deleted."""
     for versions in NONE_OF_THEM:
         for owner_id in (None, full.owner_id):
             with raises(VersionMismatch("account", full.id)):
@@ -210,7 +210,7 @@ async def test_delete_of_another_version_raises_version_mismatch(backend: Backen
 @pytest.mark.rule("Versions")
 @needs_transactions("accounts.deposit")
 async def test_every_entry_is_a_version_that_delete_can_name(backend: Backend, full: Account) -> None:
-    """Who knows the account as it was before an entry does not delete it; who knows it now does."""
+    """Each entry makes a new version. `delete` refuses the old version and accepts the new one."""
     for entry in (
         await backend.accounts.deposit(full.id, money(5), ordered_by=full.owner_id),
         await backend.accounts.withdraw(full.id, money(5), ordered_by=full.owner_id),
@@ -229,10 +229,10 @@ async def test_every_entry_is_a_version_that_delete_can_name(backend: Backend, f
 @pytest.mark.rule("Deletion of money")
 @needs_transactions("accounts.deposit")
 async def test_delete_of_an_account_with_money_raises_account_not_empty(
-    backend: Backend, full: Account, stranger: User
+    backend: Backend, full: Account, other_user: User
 ) -> None:
-    """However little it has, it stays; that it is another's or of another version is said before."""
-    entry = await backend.accounts.deposit(full.id, money(1), ordered_by=stranger.id)
+    """An account with any money is not deleted. NotOwner and VersionMismatch come before this error."""
+    entry = await backend.accounts.deposit(full.id, money(1), ordered_by=other_user.id)
     before = [after(full, entry)], [entry]
 
     for owner_id in (None, full.owner_id):
@@ -242,14 +242,14 @@ async def test_delete_of_an_account_with_money_raises_account_not_empty(
         with raises(VersionMismatch("account", full.id)):
             await backend.accounts.delete(full.id, owner_id=owner_id, versions=[1])
     with raises(NotOwner("account", full.id)):
-        await backend.accounts.delete(full.id, owner_id=stranger.id, versions=[1])
+        await backend.accounts.delete(full.id, owner_id=other_user.id, versions=[1])
 
     assert await checked_books(backend) == before
 
 
 @pytest.mark.rule("Atomicity")
 async def test_concurrent_deletes_of_one_account_let_one_win(backend: Backend, full: Account) -> None:
-    """Exactly one call deletes; the others find nothing, whether or not they name owner and version."""
+    """One call deletes; the others raise NotFound, with or without owner and version."""
     for versions in (None, {1}):
         account = await backend.accounts.add(new_account(), owner_id=full.owner_id)
 

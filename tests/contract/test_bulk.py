@@ -1,4 +1,4 @@
-"""Many items in one call: all of them or none, in the order given."""
+"""Bulk `add_many`: all items or none, in the order given."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from backends.protocols import MAX_ADDED, Backend
 from eitherdb_contract.clock import ManualClock
 
 from .conftest import ManualIds, Opener
-from .expectations import MOST_TURNS, delete_user_in_the_end, everything, facts, race, raises
+from .expectations import MAX_ATTEMPTS, all_rows, delete_user_with_retries, facts, race, raises
 from .samples import FULL_ITEM, OTHER_ITEM, UNKNOWN_ID, hex_id, malformed_ids, new_item, new_user
 from .test_text import TEXTS
 
@@ -29,7 +29,7 @@ SIZE = 7
 
 
 async def add_many(backend: Backend, new: Sequence[NewItem], *, owner_id: str) -> list[Item]:
-    """Add the items; none, where that is refused for want of the one capability that it needs."""
+    """Add the items. Expect a refusal if the backend lacks the required capability."""
     if Capability.TRANSACTIONS in backend.capabilities:
         return await backend.items.add_many(new, owner_id=owner_id)
     with raises(NotSupported(OPERATION, Capability.TRANSACTIONS)):
@@ -38,17 +38,17 @@ async def add_many(backend: Backend, new: Sequence[NewItem], *, owner_id: str) -
 
 
 def expected(backend: Backend, error: BackendError) -> BackendError:
-    """Return this error, or the one that comes before all others where the capability is absent."""
+    """Return this error, or the error for the missing capability, which comes first."""
     has_it = Capability.TRANSACTIONS in backend.capabilities
     return error if has_it else NotSupported(OPERATION, Capability.TRANSACTIONS)
 
 
 async def test_add_many_returns_what_get_returns(
-    backend: Backend, owner: User, stranger: User, clock: ManualClock
+    backend: Backend, owner: User, other_user: User, clock: ManualClock
 ) -> None:
-    """Every field of each comes back as it was given, in the order given, from each way to read."""
+    """`add_many` and each read method return every field as it was given, in the order given."""
     clock.now = datetime(2026, 11, 23, 4, 5, 6, 7_000, tzinfo=UTC)
-    neighbour = await backend.items.add(new_item(), owner_id=stranger.id)
+    neighbour = await backend.items.add(new_item(), owner_id=other_user.id)
     clock.now = now = datetime(2026, 11, 23, 4, 5, 6, 8_000, tzinfo=UTC)
     samples: list[dict[str, Any]] = [FULL_ITEM, OTHER_ITEM, {**FULL_ITEM, "description": None}]
 
@@ -63,15 +63,15 @@ async def test_add_many_returns_what_get_returns(
         ]
     for item in items:
         assert await backend.items.get(item.id, owner_id=owner.id) == item
-    assert await everything(backend) == ([stranger, owner], [*items[::-1], neighbour])
+    assert await all_rows(backend) == ([other_user, owner], [*items[::-1], neighbour])
     mine = await backend.items.list(owner_id=owner.id)
     assert mine == Page.of(items[::-1], count=len(items), next=None)
 
 
 async def test_add_many_gives_ids_that_ascend(
-    given_ids: Backend, ids: ManualIds, owner: User, stranger: User
+    given_ids: Backend, ids: ManualIds, owner: User, other_user: User
 ) -> None:
-    """Lists show the items in the order given, in whichever order the id source gives its ids."""
+    """Lists show the items in the order given, whatever the order of the generated ids."""
     ids.upcoming = [hex_id(n) for n in (3, 1, 2**95, 2)]
 
     items = await add_many(given_ids, [new_item(n) for n in range(4)], owner_id=owner.id)
@@ -80,11 +80,11 @@ async def test_add_many_gives_ids_that_ascend(
         assert [(item.id, item.title) for item in items] == [
             (hex_id(id_), f"item {n}") for n, id_ in enumerate([1, 2, 3, 2**95])
         ]
-    assert await everything(given_ids) == ([stranger, owner], items[::-1])
+    assert await all_rows(given_ids) == ([other_user, owner], items[::-1])
 
 
-async def test_add_many_takes_as_many_as_the_contract_says(backend: Backend, owner: User) -> None:
-    """The most, and one; though all else of them be equal, no two share an id."""
+async def test_add_many_accepts_one_and_the_maximum(backend: Backend, owner: User) -> None:
+    """One item and the maximum are accepted; items with equal fields get distinct ids."""
     for count in (MAX_ADDED - 1, 1):
         before = (await backend.items.list(limit=0)).count
         items = await add_many(backend, [new_item()] * count, owner_id=owner.id)
@@ -101,7 +101,7 @@ async def test_add_many_takes_as_many_as_the_contract_says(backend: Backend, own
 
 
 async def test_add_many_keeps_text_as_it_is(backend: Backend, owner: User) -> None:
-    """No text is read as a query, an escape or an end; search finds it by its folded form."""
+    """Text is never parsed as a query or an escape. Search finds it by its folded form."""
     ends = [
         "".join(map(chr, range(start, start + 100))) for start in (1, 0x2000, 0xFFE0, 0x1FF9C, 0x10FF9C)
     ]
@@ -113,11 +113,11 @@ async def test_add_many_keeps_text_as_it_is(backend: Backend, owner: User) -> No
 
     if Capability.TRANSACTIONS in backend.capabilities:
         assert [(item.title, item.description) for item in items] == [(text, text) for text in texts]
-    assert await everything(backend) == ([owner], items[::-1])
+    assert await all_rows(backend) == ([owner], items[::-1])
 
 
 async def test_add_many_lets_search_find_each(backend: Backend, owner: User) -> None:
-    """Titles and descriptions are looked for in any case, each in its own item."""
+    """Search finds titles and descriptions of added items in any case."""
     new = [
         NewItem(title="Straße"),
         NewItem(title="other", description="GROẞE STRASSE"),
@@ -132,11 +132,11 @@ async def test_add_many_lets_search_find_each(backend: Backend, owner: User) -> 
 
 @pytest.mark.parametrize("clash", ["with another item", "with each other"])
 async def test_add_many_refuses_id_in_use(
-    given_ids: Backend, ids: ManualIds, owner: User, stranger: User, clash: str
+    given_ids: Backend, ids: ManualIds, owner: User, other_user: User, clash: str
 ) -> None:
-    """An id that comes twice, wherever in the row, lets none of the items be made."""
+    """A duplicate id at any index of the list prevents all of the items."""
     ids.upcoming = [hex_id(3)]
-    first = await given_ids.items.add(new_item(1), owner_id=stranger.id)
+    first = await given_ids.items.add(new_item(1), owner_id=other_user.id)
     taken = 3 if clash == "with another item" else 4
 
     for place in range(5):
@@ -147,25 +147,25 @@ async def test_add_many_refuses_id_in_use(
         with raises(expected(given_ids, AlreadyExists("item", "id"))):
             await given_ids.items.add_many(new, owner_id=owner.id)
 
-        assert await everything(given_ids) == ([stranger, owner], [first])
+        assert await all_rows(given_ids) == ([other_user, owner], [first])
 
 
 @pytest.mark.rule("References")
 async def test_add_many_for_unknown_owner_raises_not_found(backend: Backend, owner: User) -> None:
-    """Items need an owner who exists; without one no row is left behind."""
+    """Items need an existing owner; otherwise no row is stored."""
     item = await backend.items.add(new_item(), owner_id=owner.id)
 
     for id_ in [UNKNOWN_ID, item.id, *malformed_ids(owner.id)]:
         with raises(expected(backend, NotFound("user", id_))):
             await backend.items.add_many([new_item(n) for n in range(3)], owner_id=id_)
 
-    assert await everything(backend) == ([owner], [item])
+    assert await all_rows(backend) == ([owner], [item])
 
 
 async def test_concurrent_add_many_by_one_owner_all_succeed(
     backend: Backend, owner: User, open_another: Opener
 ) -> None:
-    """Calls of one owner don't get in each other's way, in one process or two."""
+    """Concurrent calls of one owner don't conflict, within one process or between two."""
     another = await open_another()
 
     made, errors = await race(
@@ -173,7 +173,7 @@ async def test_concurrent_add_many_by_one_owner_all_succeed(
     )
 
     assert errors == []
-    _, stored = await everything(backend)
+    _, stored = await all_rows(backend)
     assert {item.id: item for item in stored} == {item.id: item for items in made for item in items}
     if Capability.TRANSACTIONS in backend.capabilities:
         assert [[item.title for item in items] for items in made] == [
@@ -184,12 +184,12 @@ async def test_concurrent_add_many_by_one_owner_all_succeed(
 
 @pytest.mark.rule("References", "Conflicts")
 async def test_delete_racing_add_many_leaves_no_orphan(backend: Backend, open_another: Opener) -> None:
-    """Each call returns or raises NotFound; in the end nothing of the deleted owner is there."""
+    """Each call returns or raises NotFound; no item of the deleted owner remains."""
     another = await open_another()
     if Capability.TRANSACTIONS not in backend.capabilities:
         user = await backend.users.add(new_user())
         assert await add_many(backend, [new_item()], owner_id=user.id) == []
-        assert await everything(backend) == ([user], [])
+        assert await all_rows(backend) == ([user], [])
         return
 
     for number in range(12):
@@ -201,7 +201,7 @@ async def test_delete_racing_add_many_leaves_no_orphan(backend: Backend, open_an
         ) -> None:
             chosen = (backend, another)[adder % 2]
             with raises(NotFound("user", user.id)):
-                for _ in range(MOST_TURNS):
+                for _ in range(MAX_ATTEMPTS):
                     await chosen.items.add_many([new_item(n) for n in range(SIZE)], owner_id=user.id)
                     begun.release()
 
@@ -210,23 +210,23 @@ async def test_delete_racing_add_many_leaves_no_orphan(backend: Backend, open_an
                 tasks.create_task(add_until_refused(adder))
             for _ in range(number % 5):
                 await begun.acquire()
-            assert await delete_user_in_the_end((another, backend)[number % 2], user.id)
+            assert await delete_user_with_retries((another, backend)[number % 2], user.id)
 
-        assert await everything(backend) == await everything(another) == ([], [])
+        assert await all_rows(backend) == await all_rows(another) == ([], [])
 
 
 @pytest.mark.rule("Atomicity")
 async def test_add_many_is_seen_whole_by_readers(
     backend: Backend, owner: User, open_another: Opener
 ) -> None:
-    """Nobody ever counts some of the items."""
+    """No reader counts only a part of the items."""
     another = await open_another()
     seen: set[int | None] = set()
 
     async def watch(until: asyncio.Task[None]) -> None:
         while not until.done():
             seen.add((await another.items.list(limit=0)).count)
-            await asyncio.sleep(0)  # not every backend has to wait for its server
+            await asyncio.sleep(0)  # Yields, because not every backend waits for a server.
 
     async def add() -> None:
         for number in range(6):
@@ -244,9 +244,9 @@ async def test_add_many_is_seen_whole_by_readers(
 
 @pytest.mark.rule("Atomicity")
 async def test_cancelled_add_many_happens_whole_or_not_at_all(
-    backend: Backend, owner: User, stranger: User
+    backend: Backend, owner: User, other_user: User
 ) -> None:
-    """Whenever a call is cut short, either all of its items come to be or none does."""
+    """A call that is cancelled at any point stores all of its items or none."""
     for number in range(12):
         new = [NewItem(title=f"{number}")] * SIZE
         tasks = [
@@ -269,6 +269,6 @@ async def test_cancelled_add_many_happens_whole_or_not_at_all(
         elif not isinstance(outcome, BaseException):
             assert outcome == made[::-1]
         assert isinstance(refusal, BaseException)
-    users, items = await everything(backend)
-    assert users == [stranger, owner]
+    users, items = await all_rows(backend)
+    assert users == [other_user, owner]
     assert {item.owner_id for item in items} <= {owner.id}

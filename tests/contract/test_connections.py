@@ -1,4 +1,4 @@
-"""Connections: a small pool serves many callers, and no call keeps one, however it ends."""
+"""Connections: a small pool serves many callers, and no call leaks a connection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from backends.protocols import Backend
 from eitherdb_contract.provision import Provision
 
 from .conftest import Opener
-from .expectations import changed, everything, facts, race
+from .expectations import all_rows, changed, facts, race
 from .samples import UNKNOWN_ID, new_item, new_user
 
 pytestmark = pytest.mark.rule("Failures")
@@ -32,11 +32,11 @@ async def small(provision: Provision, open_another: Opener) -> Backend:
     return await open_another(provision.settings.model_copy(update=limits))
 
 
-async def _settled(backend: Backend) -> None:
-    """Wait until no connection is in use, for no longer than any backend may need."""
+async def _wait_for_idle(backend: Backend) -> None:
+    """Wait until no connection is in use, up to a deadline."""
 
     async def settle() -> None:
-        # A call of its own stands in line behind whatever the driver has still to begin.
+        # A call of its own queues behind the work that the driver has not started yet.
         await backend.users.find_by_email("nobody@example.com")
         while backend.connections_in_use:  # noqa: ASYNC110 - no event tells of it
             await asyncio.sleep(0.005)
@@ -44,8 +44,8 @@ async def _settled(backend: Backend) -> None:
     await asyncio.wait_for(settle(), timeout=10)
 
 
-async def _pass_time(backend: Backend, number: int) -> None:
-    """Let the event loop go on for a while that differs with the number: some turns, then round trips."""
+async def _run_event_loop(backend: Backend, number: int) -> None:
+    """Let the event loop run for a time that grows with the number: first iterations, then round trips."""
     for _ in range(number * number % 7):
         await asyncio.sleep(0)
     for _ in range(number // 3):
@@ -53,7 +53,7 @@ async def _pass_time(backend: Backend, number: int) -> None:
 
 
 async def _cancel(tasks: list[asyncio.Task[T]]) -> list[T | BaseException]:
-    """Cancel all; return what came of them, which must be results, domain errors and cancellations."""
+    """Cancel all tasks. Return their outcomes, which must be results, domain errors or cancellations."""
     for task in tasks:
         task.cancel()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
@@ -64,12 +64,14 @@ async def _cancel(tasks: list[asyncio.Task[T]]) -> list[T | BaseException]:
 
 
 def _pair(n: int) -> NewItem:
-    """Return an item whose title and description are equal as long as no change was done half."""
+    """Return an item whose title and description are equal unless a change was applied in part."""
     return NewItem(title=f"{n}", description=f"{n}")
 
 
-async def test_small_pool_serves_many_concurrent_calls(small: Backend, owner: User, stranger: User) -> None:
-    """A hundred calls of all kinds wait for two connections in turn, and all succeed."""
+async def test_small_pool_serves_many_concurrent_calls(
+    small: Backend, owner: User, other_user: User
+) -> None:
+    """A hundred concurrent calls of all kinds succeed with two connections."""
     items = [await small.items.add(new_item(n), owner_id=owner.id) for n in range(10)]
     doomed = [await small.items.add(new_item(n), owner_id=owner.id) for n in range(10)]
     most = 0
@@ -88,8 +90,8 @@ async def test_small_pool_serves_many_concurrent_calls(small: Backend, owner: Us
             small.users.get(owner.id),
             small.users.find_by_email(owner.email),
             small.users.list(limit=3),
-            small.users.update(stranger.id, UserChanges(full_name=f"name {n}")),
-            small.items.add(new_item(100 + n), owner_id=stranger.id),
+            small.users.update(other_user.id, UserChanges(full_name=f"name {n}")),
+            small.items.add(new_item(100 + n), owner_id=other_user.id),
             small.items.get(item.id, owner_id=owner.id),
             small.items.list(owner_id=owner.id),
             small.items.update(item.id, ItemChanges(title=f"title {n}"), owner_id=owner.id),
@@ -103,45 +105,45 @@ async def test_small_pool_serves_many_concurrent_calls(small: Backend, owner: Us
     assert len(results) == 100
     assert most <= POOL_SIZE
     assert small.connections_in_use == 0
-    users, stored = await everything(small)
+    users, stored = await all_rows(small)
     assert len(users) == 12
     assert len(stored) == 20
 
 
-async def test_changes_give_others_a_turn(backend: Backend, owner: User) -> None:
-    """Who does nothing but change rows does not keep the event loop to himself."""
-    turns = 0
+async def test_changes_yield_to_the_event_loop(backend: Backend, owner: User) -> None:
+    """A caller that only writes doesn't block the event loop."""
+    iterations = 0
 
-    async def count_turns() -> None:
-        nonlocal turns
+    async def count_iterations() -> None:
+        nonlocal iterations
         while True:
-            turns += 1
+            iterations += 1
             await asyncio.sleep(0)
 
-    counting = asyncio.create_task(count_turns())
+    counting = asyncio.create_task(count_iterations())
     for number in range(20):
-        before = turns
+        before = iterations
         item = await backend.items.add(_pair(number), owner_id=owner.id)
         await backend.items.update(item.id, ItemChanges(title="changed"))
         await backend.counters.add("turns", 1, lasts_seconds=60)
         await backend.items.delete(item.id)
-        assert turns > before, "none of four changes gave the event loop a turn"
+        assert iterations > before, "none of four changes let the event loop run"
     counting.cancel()
 
 
-async def test_failed_calls_keep_no_connection(small: Backend, owner: User, stranger: User) -> None:
-    """Many more failures than there are connections: each gives its own back."""
+async def test_failed_calls_keep_no_connection(small: Backend, owner: User, other_user: User) -> None:
+    """More failed calls than there are connections: each returns its connection."""
     item = await small.items.add(new_item(), owner_id=owner.id)
     failing: list[Callable[[], Awaitable[object]]] = [
         lambda: small.users.get(UNKNOWN_ID),
         lambda: small.users.add(new_user()),
         lambda: small.users.update(UNKNOWN_ID, UserChanges(full_name="x")),
-        lambda: small.users.update(stranger.id, UserChanges(email=owner.email)),
+        lambda: small.users.update(other_user.id, UserChanges(email=owner.email)),
         lambda: small.users.delete(UNKNOWN_ID),
         lambda: small.items.get(UNKNOWN_ID),
         lambda: small.items.add(new_item(), owner_id=UNKNOWN_ID),
-        lambda: small.items.update(item.id, ItemChanges(title="x"), owner_id=stranger.id),
-        lambda: small.items.delete(item.id, owner_id=stranger.id),
+        lambda: small.items.update(item.id, ItemChanges(title="x"), owner_id=other_user.id),
+        lambda: small.items.delete(item.id, owner_id=other_user.id),
     ]
 
     results, errors = await race(fail() for fail in failing * 5)
@@ -149,12 +151,12 @@ async def test_failed_calls_keep_no_connection(small: Backend, owner: User, stra
     assert results == []
     assert errors == errors[: len(failing)] * 5
     assert small.connections_in_use == 0
-    assert await everything(small) == ([stranger, owner], [item])
+    assert await all_rows(small) == ([other_user, owner], [item])
 
 
 @pytest.mark.rule("Atomicity")
 async def test_cancelled_calls_keep_no_connection(small: Backend, owner: User) -> None:
-    """Calls that are cancelled anywhere on their way leave the pool whole and the backend usable."""
+    """Calls that are cancelled at any point leave the pool intact and the backend usable."""
     items = [await small.items.add(new_item(n), owner_id=owner.id) for n in range(4)]
     reads: list[Callable[[], Coroutine[Any, Any, object]]] = [
         lambda: small.users.get(owner.id),
@@ -166,21 +168,21 @@ async def test_cancelled_calls_keep_no_connection(small: Backend, owner: User) -
     ]
 
     for number in range(12):
-        # As many as the pool has connections: those that the last ones lost are made anew.
+        # As many calls as the pool has connections, which replace the connections that were lost.
         await asyncio.gather(*(read() for read in reads))
         tasks = [asyncio.create_task(read()) for read in reads]
-        await _pass_time(small, number)
+        await _run_event_loop(small, number)
         outcomes = await _cancel(tasks)
         assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
 
-        await _settled(small)
+        await _wait_for_idle(small)
         assert await small.users.get(owner.id) == owner
         assert await small.items.list() == Page.of(items[::-1], count=4, next=None)
 
 
 @pytest.mark.rule("Atomicity", "Lost connections")
 async def test_cancelled_writes_happen_whole_or_not_at_all(small: Backend, owner: User) -> None:
-    """A cancelled write did all of it or nothing, keeps no connection, and blocks nobody."""
+    """A cancelled write is applied completely or not at all, and leaks no connection or lock."""
     item = await small.items.add(_pair(0), owner_id=owner.id)
     for number in range(1, 13):
         tasks: list[asyncio.Task[Any]] = [
@@ -190,11 +192,11 @@ async def test_cancelled_writes_happen_whole_or_not_at_all(small: Backend, owner
             asyncio.create_task(small.users.add(new_user(number))),
             asyncio.create_task(small.items.add(_pair(number), owner_id=owner.id)),
         ]
-        await _pass_time(small, number)
+        await _run_event_loop(small, number)
         outcomes = await _cancel(tasks)
 
-        await _settled(small)
-        users, stored = await _all_that_came(small)
+        await _wait_for_idle(small)
+        users, stored = await _stable_rows(small)
         assert {done.id for done in outcomes if isinstance(done, User)} <= {user.id for user in users}
         assert {done.id for done in outcomes if isinstance(done, Item)} <= {item.id for item in stored}
         assert [row.title for row in stored] == [row.description for row in stored]
@@ -203,53 +205,53 @@ async def test_cancelled_writes_happen_whole_or_not_at_all(small: Backend, owner
         assert item_now == changed(item, version=item_now.version)
 
 
-async def _all_that_came(backend: Backend) -> tuple[list[User], list[Item]]:
-    """Return everything; again if a write that a server still had came between the page and its count."""
+async def _stable_rows(backend: Backend) -> tuple[list[User], list[Item]]:
+    """Return all rows. Read again if a pending write was applied between the page and its count."""
     try:
-        return await everything(backend)
+        return await all_rows(backend)
     except AssertionError:
         await asyncio.sleep(1)
-        return await everything(backend)
+        return await all_rows(backend)
 
 
 @pytest.mark.rule("Atomicity")
 async def test_cancelled_deletes_happen_whole_or_not_at_all(small: Backend) -> None:
-    """After a cancelled deletion the user is there with all items, or neither is."""
+    """After a cancelled deletion the user exists with all items, or neither exists."""
     for number in range(12):
         user = await small.users.add(new_user(number))
         items = [await small.items.add(new_item(n), owner_id=user.id) for n in range(3)]
         task = asyncio.create_task(small.users.delete(user.id))
-        await _pass_time(small, number)
+        await _run_event_loop(small, number)
         (outcome,) = await _cancel([task])
 
-        await _settled(small)
+        await _wait_for_idle(small)
         whole = ([user], items[::-1])
         if Capability.TRANSACTIONS not in small.capabilities:
-            assert await everything(small) == whole
+            assert await all_rows(small) == whole
             break
-        left = await everything(small)
+        left = await all_rows(small)
         assert left == ([], []) if outcome is None else left in (whole, ([], []))
         if left == whole:
             await small.users.delete(user.id)
-        assert await everything(small) == ([], [])
+        assert await all_rows(small) == ([], [])
 
 
 @pytest.mark.rule("References", "Atomicity")
 async def test_cancelled_adds_for_unknown_owner_leave_nothing(small: Backend) -> None:
-    """No item without an owner stays, even if the call that would have refused it was cut short."""
+    """A cancelled `add` for an unknown owner stores no item."""
     for number in range(12):
         tasks = [asyncio.create_task(small.items.add(new_item(n), owner_id=UNKNOWN_ID)) for n in range(4)]
-        await _pass_time(small, number)
+        await _run_event_loop(small, number)
         outcomes = await _cancel(tasks)
         errors = [facts(outcome) for outcome in outcomes if isinstance(outcome, BackendError)]
         assert errors == [facts(NotFound("user", UNKNOWN_ID))] * len(errors)
 
-        await _settled(small)
-        assert await everything(small) == ([], [])
+        await _wait_for_idle(small)
+        assert await all_rows(small) == ([], [])
 
 
 async def test_close_twice_does_nothing_the_second_time(open_another: Opener, owner: User) -> None:
-    """Whoever closes last closes nothing, and other backends on the database go on."""
+    """A second `close` does nothing, and other backends on the database keep working."""
     first, second = await open_another(), await open_another()
     assert await first.users.get(owner.id) == owner
 

@@ -1,4 +1,4 @@
-"""Counters: they add up, whoever adds, and end by the clock."""
+"""Counters: concurrent additions, expiry by the clock, and keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from backends.protocols import Backend, Count
 from eitherdb_contract.clock import ManualClock
 
 from .conftest import Opener
-from .expectations import everything, race
+from .expectations import all_rows, race
 
 pytestmark = pytest.mark.rule("Counters")
 
@@ -71,7 +71,7 @@ KEYS = [
 
 @dataclass(frozen=True)
 class Another:
-    """A backend with a clock of its own."""
+    """A backend with its own clock."""
 
     backend: Backend
     clock: ManualClock
@@ -79,14 +79,14 @@ class Another:
 
 @pytest.fixture(autouse=True)
 def at(clock: ManualClock) -> datetime:
-    """Stop the clock where no server's own has come yet: some remove what has ended by theirs."""
+    """Set the clock to the far future: some servers remove counters that have expired by their clock."""
     clock.now = datetime(2526, 11, 22, 16, 25, 25, 123_000, tzinfo=UTC)
     clock.stop()
     return clock.now
 
 
 async def test_add_begins_a_counter(backend: Backend, at: datetime) -> None:
-    """It has the amount, and ends so many seconds from now."""
+    """A new counter has the amount and expires after the given number of seconds."""
     assert await backend.counters.get("a") is None
 
     assert await backend.counters.add("a", 3, lasts_seconds=60) == Count(3, at + MINUTE)
@@ -96,7 +96,7 @@ async def test_add_begins_a_counter(backend: Backend, at: datetime) -> None:
 async def test_add_to_a_running_counter_keeps_its_end(
     backend: Backend, clock: ManualClock, at: datetime
 ) -> None:
-    """The amount is added; the first addition has said when it ends."""
+    """An addition to a running counter keeps the expiry of the first addition."""
     await backend.counters.add("a", 1, lasts_seconds=60)
 
     for n, lasts_seconds in enumerate([1, 60, 3600, 0]):
@@ -108,7 +108,7 @@ async def test_add_to_a_running_counter_keeps_its_end(
 async def test_counter_says_how_much_time_remains(
     backend: Backend, clock: ManualClock, at: datetime
 ) -> None:
-    """By the backend's clock, whoever asks."""
+    """The remaining time is measured by the backend's clock, for every caller."""
     assert (await backend.counters.add("a", 1, lasts_seconds=60)).remaining == MINUTE
 
     clock.now = at + timedelta(seconds=20)
@@ -120,7 +120,7 @@ async def test_counter_says_how_much_time_remains(
 
 
 async def test_add_takes_any_amount(backend: Backend, at: datetime) -> None:
-    """Amounts may be 0 and negative, and what they add up to may be too, far beyond 32 bits."""
+    """Amounts and sums may be 0, negative, and beyond 32 bits."""
     value = 0
     for amount in (0, 5, -7, 0, -(2**40), 2**62, -(2**62), 2**40, 2, 2**31, -(2**31) - 1, 1):
         value += amount
@@ -132,7 +132,7 @@ async def test_add_takes_any_amount(backend: Backend, at: datetime) -> None:
 
 
 async def test_counter_ends_at_its_end(backend: Backend, clock: ManualClock, at: datetime) -> None:
-    """Until the last millisecond before it is there; at its end it is gone."""
+    """A counter exists until the last millisecond before its end and is gone at its end."""
     count = await backend.counters.add("a", 5, lasts_seconds=60)
 
     clock.now = at + MINUTE - MILLISECOND
@@ -147,7 +147,7 @@ async def test_counter_ends_at_its_end(backend: Backend, clock: ManualClock, at:
 async def test_add_after_the_end_begins_anew(
     backend: Backend, clock: ManualClock, at: datetime, late: timedelta
 ) -> None:
-    """What ended is as if it had never been: neither its value nor its end counts."""
+    """An addition after the end starts a new counter with a new value and a new end."""
     await backend.counters.add("a", 5, lasts_seconds=60)
     clock.now = at + MINUTE + late
 
@@ -158,14 +158,14 @@ async def test_add_after_the_end_begins_anew(
 
 
 async def test_counter_that_lasts_no_time_has_ended(backend: Backend, at: datetime) -> None:
-    """Its end has come when it begins: each addition begins anew."""
+    """A counter with a lifetime of 0 has already expired: each addition starts a new one."""
     for amount in (3, 4):
         assert await backend.counters.add("a", amount, lasts_seconds=0) == Count(amount, at)
         assert await backend.counters.get("a") is None
 
 
 async def test_delete_ends_one_counter(backend: Backend, clock: ManualClock, at: datetime) -> None:
-    """It is gone, the others are not, and the next addition begins anew."""
+    """A deleted counter is gone, the others stay, and the next addition starts a new one."""
     for key in ("a", "b"):
         await backend.counters.add(key, 5, lasts_seconds=60)
     clock.now += MILLISECOND
@@ -181,7 +181,7 @@ async def test_delete_ends_one_counter(backend: Backend, clock: ManualClock, at:
 async def test_delete_of_no_counter_does_nothing(
     backend: Backend, clock: ManualClock, at: datetime
 ) -> None:
-    """One that never was, one that was deleted and one that ended are the same."""
+    """Deleting an unknown, a deleted or an expired counter does nothing."""
     other = await backend.counters.add("other", 1, lasts_seconds=3600)
     await backend.counters.add("a", 1, lasts_seconds=60)
     clock.now = at + MINUTE
@@ -194,7 +194,7 @@ async def test_delete_of_no_counter_does_nothing(
 
 
 async def test_key_is_any_text(backend: Backend, at: datetime) -> None:
-    """Each has a counter of its own: nothing is folded, trimmed, normalised or read as a pattern."""
+    """Each text is its own key: no folding, trimming, normalising or patterns."""
     assert len(KEYS) == len(set(KEYS))
     for n, key in enumerate(KEYS):
         assert await backend.counters.add(key, n, lasts_seconds=60) == Count(n, at + MINUTE), ascii(key)
@@ -213,7 +213,7 @@ async def test_key_is_any_text(backend: Backend, at: datetime) -> None:
 async def test_concurrent_adds_lose_none(
     backend: Backend, open_another: Opener, clock: ManualClock, at: datetime, before: str | None
 ) -> None:
-    """Two hundred at once, through two backends: each sees a sum of its own, and the last is the whole."""
+    """Two hundred concurrent additions through two backends return distinct sums up to the total."""
     another = await open_another(clock=clock)
     expected = Count(200, at + MINUTE)
     if before is not None:
@@ -235,7 +235,7 @@ async def test_concurrent_adds_lose_none(
 
 @pytest.mark.rule("Atomicity", "Conflicts")
 async def test_concurrent_adds_to_many_keys_do_not_mix(backend: Backend, at: datetime) -> None:
-    """Each key is counted by itself, fresh ones too."""
+    """Each key has its own count, new keys included."""
     counts, errors = await race(
         backend.counters.add(f"key {n % 10}", n % 10 + 1, lasts_seconds=60) for n in range(100)
     )
@@ -249,7 +249,7 @@ async def test_concurrent_adds_to_many_keys_do_not_mix(backend: Backend, at: dat
 async def test_concurrent_adds_and_deletes_leave_what_was_added_since(
     backend: Backend, at: datetime
 ) -> None:
-    """A deletion ends what was there; an addition begins or goes on, and none fails."""
+    """A deletion removes the present value; an addition starts or continues a counter. None fails."""
     calls = [backend.counters.add("a", 1, lasts_seconds=60) for _ in range(40)]
     deletions = [backend.counters.delete("a") for _ in range(4)]
 
@@ -266,7 +266,7 @@ async def test_concurrent_adds_and_deletes_leave_what_was_added_since(
 async def test_counters_are_shared_by_all_backends_on_a_database(
     backend: Backend, open_another: Opener, clock: ManualClock, at: datetime
 ) -> None:
-    """What one process counts, another counts on, reads and ends."""
+    """All backends on a database add to, read and delete the same counters."""
     another = await open_another(clock=clock)
 
     await backend.counters.add("a", 1, lasts_seconds=60)
@@ -281,7 +281,7 @@ async def test_counters_are_shared_by_all_backends_on_a_database(
 async def test_counter_outlives_the_backend_that_began_it(
     backend: Backend, open_another: Opener, clock: ManualClock
 ) -> None:
-    """A restart does not give anybody new tries."""
+    """A counter survives the restart of the process that started it."""
     writer = await open_another(clock=clock)
     count = await writer.counters.add("a", 7, lasts_seconds=60)
     await writer.close()
@@ -292,11 +292,11 @@ async def test_counter_outlives_the_backend_that_began_it(
     )
 
 
-async def test_counters_are_no_users_or_items(backend: Backend) -> None:
-    """They are in no list."""
+async def test_counters_are_not_listed(backend: Backend) -> None:
+    """Counters don't appear in any list."""
     await backend.counters.add("a", 1, lasts_seconds=60)
 
-    assert await everything(backend) == ([], [])
+    assert await all_rows(backend) == ([], [])
 
 
 # -- clocks that differ ----------------------------------------------------------------------------
@@ -307,7 +307,7 @@ HOURS = [timedelta(hours=hours) for hours in (2, -2, 14, -14)]
 
 @pytest.fixture(params=HOURS, ids=str)
 async def another(request: pytest.FixtureRequest, open_another: Opener, at: datetime) -> Another:
-    """Return a second backend on the database whose clock is hours ahead or behind."""
+    """Return a second backend on the database, with a clock that is hours ahead or behind."""
     clock = ManualClock()
     clock.now = at + request.param
     clock.stop()
@@ -317,7 +317,7 @@ async def another(request: pytest.FixtureRequest, open_another: Opener, at: date
 async def test_counter_ends_by_the_clock_of_whoever_asks(
     backend: Backend, another: Another, clock: ManualClock, at: datetime
 ) -> None:
-    """What a clock ahead began lasts longer here, and says so; what one behind began has ended."""
+    """A counter ends by the clock of the reader, whichever clock started it."""
     began = another.clock.now
     await another.backend.counters.add("a", 2, lasts_seconds=60)
 
@@ -340,7 +340,7 @@ async def test_counter_ends_by_the_clock_of_whoever_asks(
 async def test_clock_ahead_removes_no_counter_that_others_need(
     backend: Backend, another: Another, clock: ManualClock, at: datetime
 ) -> None:
-    """What has ended by one clock may still be running by another."""
+    """A backend whose clock is ahead doesn't remove counters that are still valid for others."""
     count = await backend.counters.add("a", 1, lasts_seconds=60)
     for _ in range(3):
         await another.backend.counters.add("other", 1, lasts_seconds=60)

@@ -1,4 +1,4 @@
-"""E-mail addresses: one address in all its spellings is one user, however many ask at once."""
+"""Email addresses: all spellings of one address belong to one user, also under concurrency."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from backends.models import NewUser, UserChanges
 from backends.protocols import Backend
 
 from .conftest import Opener
-from .expectations import everything, facts, race, raises
+from .expectations import all_rows, facts, race, raises
 from .samples import new_user
 
-pytestmark = pytest.mark.rule("E-mail")
+pytestmark = pytest.mark.rule("Email")
 
-# Each line: spellings of one address, of which the first is how it is stored.
+# Each line: spellings of one address. The first is the stored one.
 SPELLINGS = {
     "case": ["a@x.io", "A@X.io", "A@x.IO", "a@X.IO"],
     "composition": ["z\u00fc@x.io", "zu\u0308@x.io", "ZU\u0308@x.io", "Z\u00dc@X.IO"],
@@ -29,7 +29,7 @@ SPELLINGS = {
         "a@XN--BCHER-KVA.io",
     ],
     "width of the domain": ["a@y.io", "a@\uff59.io", "a@y\u3002io"],
-    # The capital has no composed form, its small letter has.
+    # The capital has no composed form, but its lower-case letter has one.
     "composition after lower-casing": ["\u01f0@x.io", "j\u030c@x.io", "J\u030c@x.io"],
     "capital that becomes two characters": ["i\u0307@x.io", "\u0130@x.io", "I\u0307@x.io"],
     "astral": ["\U00010428@x.io", "\U00010400@x.io"],
@@ -74,7 +74,7 @@ def _user(email: str) -> NewUser:
 
 
 async def test_find_by_email_finds_any_spelling(backend: Backend) -> None:
-    """However an address was given, it is stored one way and found by each of its spellings."""
+    """An address is stored in one form and found by each of its spellings."""
     for topic, spellings in SPELLINGS.items():
         for given in spellings:
             user = await backend.users.add(_user(given))
@@ -90,7 +90,7 @@ async def test_find_by_email_finds_any_spelling(backend: Backend) -> None:
 
 @pytest.mark.rule("Uniqueness")
 async def test_add_and_update_refuse_any_spelling_of_a_taken_address(backend: Backend) -> None:
-    """Two spellings of one address can't become two users, neither new nor by a change."""
+    """Two spellings of one address can't belong to two users, by `add` or by `update`."""
     other = await backend.users.add(_user("other@example.com"))
     users = [other]
     for spellings in SPELLINGS.values():
@@ -102,11 +102,11 @@ async def test_add_and_update_refuse_any_spelling_of_a_taken_address(backend: Ba
             with raises(AlreadyExists("user", "email")):
                 await backend.users.update(other.id, UserChanges(email=spelling))
 
-        assert await everything(backend) == (users, [])
+        assert await all_rows(backend) == (users, [])
 
 
 async def test_find_by_email_tells_similar_addresses_apart(backend: Backend) -> None:
-    """What looks alike but is not the same address is another user's."""
+    """Similar but different addresses belong to different users."""
     addresses = [
         "a@x.io",
         "a+b@x.io",
@@ -131,14 +131,14 @@ async def test_find_by_email_tells_similar_addresses_apart(backend: Backend) -> 
 
 @pytest.mark.rule("Uniqueness")
 async def test_find_by_email_of_unknown_address_returns_none(backend: Backend) -> None:
-    """An address that nobody has is no error."""
+    """An unused address returns None."""
     await backend.users.add(_user("a@x.io"))
 
     assert await backend.users.find_by_email("b@x.io") is None
 
 
 async def test_find_by_email_of_no_address_returns_none(backend: Backend) -> None:
-    """Text that is no address belongs to nobody, whatever it would do to a query."""
+    """Text that is not an address returns None, also text with special characters of queries."""
     await backend.users.add(_user("a@x.io"))
 
     for text in NO_ADDRESSES:
@@ -146,7 +146,7 @@ async def test_find_by_email_of_no_address_returns_none(backend: Backend) -> Non
 
 
 async def test_local_part_of_an_address_has_at_most_64_bytes(backend: Backend) -> None:
-    """In UTF-8 and as it is stored: a small letter may be longer than its capital."""
+    """The limit is in UTF-8 bytes of the stored form: a lower-case letter can exceed its capital."""
     for local in ("a" * 64, "\u00fc" * 32, "\u00dc" * 31 + "AB"):
         user = await backend.users.add(_user(f"{local}@x.io"))
         assert user.email == f"{local.lower()}@x.io"
@@ -169,13 +169,13 @@ def _thousand_spellings() -> list[str]:
 
 @pytest.mark.rule("Uniqueness")
 async def test_add_of_one_address_a_thousand_times_at_once_succeeds_once(backend: Backend) -> None:
-    """The database decides in the moment of the write: one user, and an exact refusal for all others."""
+    """One of a thousand concurrent calls succeeds; all others raise the exact error."""
     forms = [_user(spelling) for spelling in _thousand_spellings()[:1000]]
 
     users, errors = await race(backend.users.add(form) for form in forms)
 
     assert errors == [facts(AlreadyExists("user", "email"))] * 999
-    assert await everything(backend) == (users, [])
+    assert await all_rows(backend) == (users, [])
     assert [user.email for user in users] == ["sign.up@ex.io"]
 
 
@@ -183,7 +183,7 @@ async def test_add_of_one_address_a_thousand_times_at_once_succeeds_once(backend
 async def test_add_of_one_address_through_two_backends_succeeds_once(
     backend: Backend, open_another: Opener
 ) -> None:
-    """What holds in one process holds between processes."""
+    """Uniqueness holds between two processes."""
     another = await open_another()
     forms = [_user(spelling) for spelling in _thousand_spellings()[:200]]
     turns = [backend, another] * 100
@@ -191,14 +191,14 @@ async def test_add_of_one_address_through_two_backends_succeeds_once(
     users, errors = await race(turn.users.add(form) for turn, form in zip(turns, forms, strict=True))
 
     assert errors == [facts(AlreadyExists("user", "email"))] * 199
-    assert await everything(backend) == await everything(another) == (users, [])
+    assert await all_rows(backend) == await all_rows(another) == (users, [])
 
 
 async def test_add_of_many_addresses_at_once_succeeds_for_all(backend: Backend) -> None:
-    """Concurrent users with addresses of their own don't disturb each other."""
+    """Concurrent calls with different addresses don't conflict."""
     users, errors = await race(backend.users.add(new_user(n)) for n in range(100))
 
     assert errors == []
     assert [user.email for user in users] == [f"user{n}@example.com" for n in range(100)]
-    stored, _ = await everything(backend)
+    stored, _ = await all_rows(backend)
     assert stored == sorted(users, key=lambda user: (user.created_at, user.id), reverse=True)

@@ -1,4 +1,4 @@
-"""Filters: which rows a list holds, one condition at a time and all of them together."""
+"""Filters: single conditions and their combinations."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ EDGES = [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_0
 
 
 def _fits(row: Any, filled: dict[str, Any]) -> bool:
-    """Tell whether a row, whose texts have no case to fold but ASCII, fits these fields of a filter."""
+    """Return whether a row matches these filter fields. The row's texts are ASCII."""
     after, before = filled["created_after"], filled["created_before"]
     texts = [text.lower() for name in ("title", "description") if (text := getattr(row, name, None))]
     return (
@@ -53,7 +53,7 @@ def _fits(row: Any, filled: dict[str, Any]) -> bool:
 
 
 def _expected(rows: list[Any], sort: str, *, skip: int = 0, limit: int = 100, start: int = 0) -> Page[Any]:
-    """Return the page of the list of these rows, after so many of them."""
+    """Return the expected page of these rows, with this many rows before it."""
     behind = sorted_by(sort, rows)[start:]
     data = behind[skip : skip + limit]
     more = bool(data) and len(behind) > skip + limit
@@ -62,16 +62,16 @@ def _expected(rows: list[Any], sort: str, *, skip: int = 0, limit: int = 100, st
 
 @pytest.mark.rule("Counts")
 async def test_list_of_items_fits_all_conditions(
-    backend: Backend, clock: ManualClock, owner: User, stranger: User
+    backend: Backend, clock: ManualClock, owner: User, other_user: User
 ) -> None:
-    """Every combination of filter and owner, in every sort, and pages of it; the count is the list's."""
+    """Filters and owner combine in every sort and with pages; the count is of the whole list."""
     clock.now = START
     items = [
         await backend.items.add(
             NewItem(
                 title=("Note A", "note a", "Note G")[n % 3], description=(None, "Part", "no")[n // 2 % 3]
             ),
-            owner_id=(owner, stranger, owner)[n % 5 % 3].id,
+            owner_id=(owner, other_user, owner)[n % 5 % 3].id,
         )
         for n in range(18)
     ]
@@ -100,7 +100,7 @@ async def test_list_of_items_fits_all_conditions(
 
 @pytest.mark.rule("Counts")
 async def test_list_of_users_fits_all_conditions(backend: Backend, clock: ManualClock) -> None:
-    """Every combination of the filter, in every sort, and pages of it; the count is the list's."""
+    """Filters combine in every sort and with pages; the count is of the whole list."""
     clock.now = START
     users = [
         await backend.users.add(
@@ -127,7 +127,7 @@ async def test_list_of_users_fits_all_conditions(backend: Backend, clock: Manual
 
 
 async def test_walk_through_a_filtered_list_meets_what_fits(backend: Backend, owner: User) -> None:
-    """`next` leads on within the filter, and is none when nothing that fits follows."""
+    """`next` stays within the filter, and is None when no matching row follows."""
     items: list[Row] = [
         await backend.items.add(NewItem(title=f"{'xy'[n % 2]}{n * 5 % 7}"), owner_id=owner.id)
         for n in range(14)
@@ -145,7 +145,7 @@ async def test_walk_through_a_filtered_list_meets_what_fits(backend: Backend, ow
 
 @pytest.mark.rule("Counts")
 async def test_list_without_rows_is_a_count(backend: Backend, owner: User) -> None:
-    """`limit=0` counts what fits, `count=False` does not, and a position does not change the count."""
+    """`limit=0` only counts, `count=False` doesn't count, and a position doesn't change the count."""
     items = [await backend.items.add(new_item(n), owner_id=owner.id) for n in range(4)]
     where = ItemFilter(created_after=items[0].created_at)
 
@@ -159,7 +159,7 @@ async def test_list_without_rows_is_a_count(backend: Backend, owner: User) -> No
 
 
 async def test_list_by_title_takes_the_whole_title_exactly(backend: Backend, owner: User) -> None:
-    """No case is folded, no space trimmed, nothing normalised, and no pattern meant."""
+    """A title matches exactly: no case folding, trimming, normalising or patterns."""
     titles = [
         "a",
         "A",
@@ -187,7 +187,7 @@ async def test_list_by_title_takes_the_whole_title_exactly(backend: Backend, own
 
 
 async def test_list_by_conditions_that_exclude_each_other_is_empty(backend: Backend, owner: User) -> None:
-    """All conditions hold at once; an owner who does not exist has nothing that fits either."""
+    """Conditions are combined with AND. An unknown owner has no matching row."""
     item = await backend.items.add(new_item(), owner_id=owner.id)
     now = item.created_at
 
@@ -206,7 +206,7 @@ async def test_list_by_conditions_that_exclude_each_other_is_empty(backend: Back
 async def test_list_takes_times_as_exclusive_bounds(
     backend: Backend, clock: ManualClock, hours: float
 ) -> None:
-    """Later or earlier than the bound, not at it, whatever its zone; parts of a millisecond count."""
+    """Bounds are exclusive, in any time zone, and may have parts of a millisecond."""
     clock.now = START - MILLISECOND
     users = [await backend.users.add(new_user(n)) for n in range(3)]
     clock.now = START - MILLISECOND
@@ -242,7 +242,7 @@ async def test_list_takes_times_as_exclusive_bounds(
 async def test_list_takes_times_of_the_first_and_the_last_year(
     backend: Backend, clock: ManualClock
 ) -> None:
-    """Bounds at the ends of time compare like any other."""
+    """Bounds in the first and last year compare correctly."""
     clock.stop()
     users = []
     for n, time in enumerate([*EDGES, START]):
@@ -266,7 +266,7 @@ async def test_list_takes_times_of_the_first_and_the_last_year(
 
 
 async def test_filter_follows_updates(backend: Backend, owner: User) -> None:
-    """A row is in the lists that it fits now."""
+    """A row moves between filtered lists when it is updated."""
     item = await backend.items.add(NewItem(title="old"), owner_id=owner.id)
 
     retitled = await backend.items.update(item.id, ItemChanges(title="new"))

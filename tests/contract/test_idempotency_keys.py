@@ -1,4 +1,4 @@
-"""Idempotency keys: whose they are, and when two of them are one."""
+"""Idempotency keys: their owner and their comparison."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ pytestmark = pytest.mark.rule("Idempotency")
 
 
 @needs_transactions("accounts.deposit")
-async def test_keys_are_each_users_own(backend: Backend, owner: User, stranger: User) -> None:
-    """Two users may use one key for different things; whose the account is makes no difference."""
+async def test_keys_are_each_users_own(backend: Backend, owner: User, other_user: User) -> None:
+    """Two users can use the same key for different calls, whoever owns the account."""
     account = await open_account(backend, owner, balance=1)
-    for n, user in enumerate((owner, stranger)):
+    for n, user in enumerate((owner, other_user)):
         for again in (False, True):
             added = await backend.accounts.add(
                 new_account(n), owner_id=user.id, idempotency=key("a", f"{n}")
@@ -45,7 +45,7 @@ async def test_keys_are_each_users_own(backend: Backend, owner: User, stranger: 
 
 @needs_transactions("accounts.deposit")
 async def test_keys_are_compared_character_by_character(backend: Backend, owner: User) -> None:
-    """Keys of any visible ASCII differ by case, by length and by nothing else; none is a pattern."""
+    """Keys of visible ASCII differ by case and by length; no character is a pattern."""
     account = await open_account(backend, owner)
     names = ["a", "A", "aa", "a" * 254, "a" * 255, "~" * 255, "!", '"', "'", "\\", "%", "_", "*", "$gt"]
     names += ["a.b", "{}", "null", "None", "0", "00", "-1", "1e3", "true", hex_id(0), account.id, owner.id]

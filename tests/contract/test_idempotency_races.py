@@ -1,4 +1,4 @@
-"""Races of calls with one key, through two backends on one database: one outcome, whichever it is."""
+"""Races of calls with one key, through two backends on one database: all have the same outcome."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from backends.protocols import Backend
 
 from .conftest import Opener
 from .expectations import facts, race
-from .money import checked_books, in_the_end, key, money, needs_transactions, open_account
+from .money import checked_books, key, money, needs_transactions, open_account, retry_conflicts
 
 pytestmark = pytest.mark.rule("Idempotency", "Conflicts")
 
 
 @needs_transactions("accounts.deposit")
-async def test_concurrent_refusal_and_cure_have_one_outcome(
+async def test_concurrent_refusal_and_deposit_have_one_outcome(
     backend: Backend, open_another: Opener, owner: User
 ) -> None:
-    """While the money comes, each repetition says the same: all are refused, or all return one entry."""
+    """While money arrives, all repetitions have one outcome: all are refused, or all return one entry."""
     both = backend, await open_another()
     for n in range(5):
         source = await open_account(backend, owner, balance=4)
@@ -29,7 +29,7 @@ async def test_concurrent_refusal_and_cure_have_one_outcome(
             both[m % 2].accounts.withdraw(source.id, money(5), ordered_by=owner.id, idempotency=key(f"{n}"))
             for m in range(8)
         ]
-        cure = in_the_end(partial(both[1].accounts.deposit, source.id, money(1), ordered_by=owner.id))
+        cure = retry_conflicts(partial(both[1].accounts.deposit, source.id, money(1), ordered_by=owner.id))
 
         results, errors = await race([*calls[:4], cure, *calls[4:]])
 
@@ -47,12 +47,12 @@ async def test_concurrent_refusal_and_cure_have_one_outcome(
 async def test_concurrent_calls_with_one_key_for_two_things_do_one_of_them(
     backend: Backend, open_another: Opener, owner: User
 ) -> None:
-    """One fingerprint wins: all its calls return the one outcome, and the other's are refused."""
+    """One fingerprint wins: its calls return one outcome, and calls with the other are refused."""
     both = backend, await open_another()
     account = await open_account(backend, owner, balance=1)
     for n in range(5):
         results, errors = await race(
-            in_the_end(
+            retry_conflicts(
                 partial(
                     both[m // 2 % 2].accounts.deposit,
                     account.id,

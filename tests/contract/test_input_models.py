@@ -1,4 +1,4 @@
-"""The forms: what no backend ever gets to see, because some database would refuse or change it."""
+"""The input models: validation that keeps invalid values from every backend."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ SAMPLES: dict[Form, dict[str, Any]] = {
     AccountFilter: ACCOUNT_FILTER,
     TransferFilter: TRANSFER_FILTER,
 }
-# Ids may be any text, for what is malformed is unknown; a currency is one of a closed set.
+# Ids may be any text, because a malformed id is unknown. Currencies are a closed set.
 NO_TEXTS = {(NewTransfer, "from_account_id"), (NewTransfer, "to_account_id"), (NewAccount, "currency")}
 TEXT_FIELDS = [
     (form, name)
@@ -101,7 +101,7 @@ NO_EMAILS = [
 
 
 def _fault(form: Form, **values: object) -> tuple[str, tuple[int | str, ...]]:
-    """Return type and place of the one fault that the form finds in these values."""
+    """Return type and location of the single error that the input model reports for these values."""
     with pytest.raises(ValidationError) as caught:
         form.model_validate({**SAMPLES[form], **values})
     (error,) = caught.value.errors()
@@ -110,7 +110,7 @@ def _fault(form: Form, **values: object) -> tuple[str, tuple[int | str, ...]]:
 
 @pytest.mark.rule("Null")
 def test_samples_set_every_field() -> None:
-    """A field that is added to the domain must be added to the samples, and so to every round trip."""
+    """A new field of the domain must be added to the samples, and so to every round trip."""
     made_here = {"id", "created_at", "version"}
     assert {field.name for field in fields(User)} == {*FULL_USER, *made_here, "session_version"}
     assert {field.name for field in fields(Item)} == {*FULL_ITEM, *made_here, "owner_id"}
@@ -124,7 +124,7 @@ def test_samples_set_every_field() -> None:
 
 @pytest.mark.rule("Null")
 def test_samples_differ_in_every_field_from_each_other_and_from_the_defaults() -> None:
-    """A sample's value can't be there by chance."""
+    """Every sample value differs from the other sample and from the default."""
     for form, sample, other in (
         (NewUser, FULL_USER, OTHER_USER),
         (NewItem, FULL_ITEM, OTHER_ITEM),
@@ -141,7 +141,7 @@ def test_samples_differ_in_every_field_from_each_other_and_from_the_defaults() -
 @pytest.mark.rule("Text")
 @pytest.mark.parametrize(("form", "name"), TEXT_FIELDS)
 def test_form_refuses_nul(form: Form, name: str) -> None:
-    """NUL, which not every database can store, is refused in every text."""
+    """NUL is refused in every text, because not every database can store it."""
     for text in ("\x00", "before\x00after", "\x00@example.com", "a@example.com\x00"):
         assert _fault(form, **{name: text}) == ("string_nul", (name,)), repr(text)
 
@@ -149,7 +149,7 @@ def test_form_refuses_nul(form: Form, name: str) -> None:
 @pytest.mark.rule("Text")
 @pytest.mark.parametrize(("form", "name"), TEXT_FIELDS)
 def test_form_refuses_lone_surrogates(form: Form, name: str) -> None:
-    """Half a character, which UTF-8 can't express, is refused in every text."""
+    """Lone surrogates, which UTF-8 can't encode, are refused in every text."""
     for text in ("\ud800", "a\udc80z", "\udc00\ud800", "\ud83d@example.com"):
         assert _fault(form, **{name: text}) == ("string_unicode", (name,)), repr(text)
 
@@ -157,7 +157,7 @@ def test_form_refuses_lone_surrogates(form: Form, name: str) -> None:
 @pytest.mark.rule("Text")
 @pytest.mark.parametrize(("form", "name"), TEXT_FIELDS)
 def test_form_refuses_256_characters(form: Form, name: str) -> None:
-    """255 code points is the most that any text may have."""
+    """A text has at most 255 code points."""
     for character in ("a", "\U0010ffff"):
         assert _fault(form, **{name: character * 256}) == ("string_too_long", (name,)), repr(character)
 
@@ -168,22 +168,22 @@ def test_form_refuses_256_characters(form: Form, name: str) -> None:
     [(NewItem, "title"), (ItemChanges, "title"), (NewUser, "hashed_password"), (NewAccount, "name")],
 )
 def test_form_refuses_empty_text(form: Form, name: str) -> None:
-    """What must be said can't be said with nothing."""
+    """Required text can't be empty."""
     assert _fault(form, **{name: ""}) == ("string_too_short", (name,))
 
 
-@pytest.mark.rule("E-mail")
+@pytest.mark.rule("Email")
 @pytest.mark.parametrize("form", USER_FORMS)
-def test_form_refuses_what_is_no_email(form: Form) -> None:
-    """An address that no mail could reach is refused."""
+def test_form_refuses_invalid_email(form: Form) -> None:
+    """An invalid email address is refused."""
     for text in NO_EMAILS:
         assert _fault(form, email=text) == ("value_error", ("email",)), repr(text)
 
 
-@pytest.mark.rule("E-mail")
+@pytest.mark.rule("Email")
 @pytest.mark.parametrize("form", USER_FORMS)
 def test_form_refuses_email_that_grows_too_long(form: Form) -> None:
-    """What counts is the length of the normalised address: lower-casing can lengthen it."""
+    """The limit applies to the normalised address: lower-casing can lengthen it."""
     grows = "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}" * 121 + "@example.com"
     assert _fault(form, email=grows) == ("value_error", ("email",))
 
@@ -201,14 +201,14 @@ def test_form_refuses_email_that_grows_too_long(form: Form) -> None:
     ],
 )
 def test_form_refuses_null_where_a_text_must_be(form: Form, name: str) -> None:
-    """A required text is no null."""
+    """Required text can't be null."""
     assert _fault(form, **{name: None}) == ("string_type", (name,))
 
 
 @pytest.mark.rule("Null")
 @pytest.mark.parametrize("name", ["is_active", "is_superuser"])
 def test_new_user_refuses_null_flags(name: str) -> None:
-    """A flag is true or false."""
+    """A flag is true or false, never null."""
     assert _fault(NewUser, **{name: None}) == ("bool_type", (name,))
 
 
@@ -224,14 +224,14 @@ def test_new_user_refuses_null_flags(name: str) -> None:
     ],
 )
 def test_changes_refuse_null_where_a_field_can_not_be_cleared(form: Form, name: str) -> None:
-    """Null would clear the field, and this one may only be left out."""
+    """A field that can't be null may only be left out."""
     assert _fault(form, **{name: None}) == ("not_null", (name,))
 
 
 @pytest.mark.rule("Null")
 @pytest.mark.parametrize("form", SAMPLES)
 def test_form_can_not_be_changed(form: Form) -> None:
-    """What was checked once stays what was checked."""
+    """Input models are immutable after validation."""
     filled = form.model_validate(SAMPLES[form])
     name = next(iter(SAMPLES[form]))
     with pytest.raises(ValidationError) as caught:
@@ -242,14 +242,14 @@ def test_form_can_not_be_changed(form: Form) -> None:
 @pytest.mark.rule("Null")
 @pytest.mark.parametrize("form", ITEM_FORMS)
 def test_item_form_has_no_owner(form: Form) -> None:
-    """An item's owner is an argument of `add`, and nothing changes it."""
+    """The owner is an argument of `add`, and no update changes it."""
     filled = form.model_validate({**SAMPLES[form], "owner_id": "0" * 24, "id": "0" * 24})
     assert filled.model_dump() == SAMPLES[form]
 
 
 @pytest.mark.rule("Numbers")
-def test_new_account_refuses_what_is_no_currency_with_a_minor_unit() -> None:
-    """Codes of ISO 4217 as they are written there, and none of metals, tests or nothing."""
+def test_new_account_refuses_invalid_currency() -> None:
+    """Only ISO 4217 codes with a minor unit are accepted: no metals, no test codes, no other case."""
     for code in NO_CURRENCIES:
         assert _fault(NewAccount, currency=code) == ("currency", ("currency",)), repr(code)
     for code in ("EUR", "JPY", "KWD", "CLF"):
@@ -258,8 +258,8 @@ def test_new_account_refuses_what_is_no_currency_with_a_minor_unit() -> None:
 
 @pytest.mark.rule("Numbers")
 @pytest.mark.parametrize("form", ENTRY_FORMS)
-def test_entry_form_refuses_what_is_no_amount(form: Form) -> None:
-    """A whole number from 1 to the most that an account holds, and nothing that only looks like one."""
+def test_entry_form_refuses_invalid_amount(form: Form) -> None:
+    """An amount is an integer from 1 to the maximum balance; other types are refused."""
     for amount, fault in NO_AMOUNTS:
         assert _fault(form, amount_minor=amount) == (fault, ("amount_minor",)), repr(amount)
     for amount in (1, 2**53 - 1):
@@ -269,7 +269,7 @@ def test_entry_form_refuses_what_is_no_amount(form: Form) -> None:
 
 @pytest.mark.rule("Numbers")
 def test_new_transfer_refuses_one_account_twice() -> None:
-    """Money does not move from an account to itself; texts that are no ids are not told apart."""
+    """Source and target must differ. Malformed ids are not compared."""
     for id_ in ("0" * 24, "", "x"):
         assert _fault(NewTransfer, from_account_id=id_, to_account_id=id_) == ("same_account", ())
 
@@ -278,7 +278,7 @@ def test_new_transfer_refuses_one_account_twice() -> None:
 @pytest.mark.parametrize("form", FILTERS)
 @pytest.mark.parametrize("name", ["created_after", "created_before"])
 def test_filter_refuses_times_without_a_zone(form: Form, name: str) -> None:
-    """A moment is meant, so the text of a time must say which zone's it is."""
+    """A time without a time zone is refused."""
     for time in (datetime(2026, 11, 22), "2026-11-22T16:25:25"):  # noqa: DTZ001 - that is the fault
         assert _fault(form, **{name: time}) == ("timezone_aware", (name,)), time
 
@@ -286,7 +286,7 @@ def test_filter_refuses_times_without_a_zone(form: Form, name: str) -> None:
 @pytest.mark.rule("Time")
 @pytest.mark.parametrize("form", FILTERS)
 def test_filter_refuses_times_out_of_range(form: Form) -> None:
-    """Seen from UTC the moment must be one of the years 1 to 9999, which every database can compare."""
+    """The time in UTC must be in the years 1 to 9999, which every database can compare."""
     east, west = timezone(timedelta(minutes=1)), timezone(-timedelta(minutes=1))
     first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
     for name in ("created_after", "created_before"):
@@ -303,7 +303,7 @@ def test_filter_refuses_times_out_of_range(form: Form) -> None:
 @pytest.mark.rule("Time")
 @pytest.mark.parametrize("form", FILTERS)
 def test_filter_keeps_whole_milliseconds_in_utc(form: Form) -> None:
-    """A bound is moved to the millisecond that leaves the same rows out, and to UTC."""
+    """A bound is rounded to the millisecond that excludes the same rows, and converted to UTC."""
     time = datetime(2026, 11, 22, 16, 25, 25, 123_000, tzinfo=UTC)
     millisecond = timedelta(milliseconds=1)
     for microseconds in (1, 500, 999):
@@ -317,7 +317,7 @@ def test_filter_keeps_whole_milliseconds_in_utc(form: Form) -> None:
 @pytest.mark.rule("Null")
 @pytest.mark.parametrize("form", FILTERS)
 def test_filter_without_fields_has_none(form: Form) -> None:
-    """None is no restriction, whether it is left out or said."""
+    """None is no condition, whether it is left out or explicit."""
     nothing = dict.fromkeys(form.model_fields)
     assert form().model_dump() == nothing
     assert form.model_validate(nothing) == form()
@@ -326,12 +326,12 @@ def test_filter_without_fields_has_none(form: Form) -> None:
 @pytest.mark.rule("Text")
 @pytest.mark.parametrize("name", ["title", "q"])
 def test_filter_takes_texts_that_no_item_has(name: str) -> None:
-    """Empty text is no fault: no item has it as its title, and every item has it as a part."""
+    """Empty text is valid: no title equals it, and every item contains it."""
     assert ItemFilter.model_validate({name: ""}).model_dump(exclude_unset=True) == {name: ""}
 
 
 @pytest.mark.rule("Text", "Numbers")
 def test_filter_takes_texts_that_are_no_currency() -> None:
-    """No account has it: that is an empty list and no fault."""
+    """An unknown currency is valid and gives an empty list."""
     for text in ("", "eur", "XXX", "EUR "):
         assert AccountFilter(currency=text).model_dump(exclude_unset=True) == {"currency": text}

@@ -1,4 +1,4 @@
-"""Items: add, get, update, delete; what goes in comes out."""
+"""Items: add, get, update and delete, and round trips of all fields."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from backends.protocols import Backend
 from eitherdb_contract.clock import ManualClock
 
 from .conftest import ManualIds
-from .expectations import changed, everything, facts, race, raises
+from .expectations import all_rows, changed, facts, race, raises
 from .samples import FULL_ITEM, OTHER_ITEM, UNKNOWN_ID, hex_id, malformed_ids, new_item
 
 NULLABLE = [name for name, field in NewItem.model_fields.items() if field.default is None]
@@ -37,7 +37,7 @@ def _changes(**values: Any) -> ItemChanges:
 async def test_add_returns_what_get_returns(
     backend: Backend, owner: User, clock: ManualClock, sample: dict[str, Any]
 ) -> None:
-    """Every field comes back as it was given, from the call itself and from each way to read."""
+    """`add` and each read method return every field as it was given."""
     clock.now = datetime(2026, 11, 23, 4, 5, 6, 7_000, tzinfo=UTC)
 
     item = await backend.items.add(NewItem.model_validate(sample), owner_id=owner.id)
@@ -58,7 +58,7 @@ async def test_add_returns_what_get_returns(
 
 @pytest.mark.rule("Null")
 async def test_add_fills_in_defaults(backend: Backend, owner: User) -> None:
-    """What is left out is null."""
+    """A field that is left out is null."""
     item = await backend.items.add(NewItem(title="only"), owner_id=owner.id)
 
     given: dict[str, Any] = {
@@ -74,57 +74,57 @@ async def test_add_fills_in_defaults(backend: Backend, owner: User) -> None:
 
 @pytest.mark.rule("Identity")
 async def test_add_makes_fresh_ids(backend: Backend, owner: User) -> None:
-    """Ids are well-formed and no two items share one, though all else of them be equal."""
+    """Ids are well-formed and unique, also for items with equal fields."""
     items = [await backend.items.add(new_item(), owner_id=owner.id) for _ in range(5)]
 
     assert all(is_id(item.id) for item in items)
     assert len({item.id for item in items}) == 5
-    assert await everything(backend) == ([owner], items[::-1])
+    assert await all_rows(backend) == ([owner], items[::-1])
 
 
 @pytest.mark.rule("Uniqueness")
 async def test_add_refuses_id_in_use(
-    given_ids: Backend, ids: ManualIds, owner: User, stranger: User
+    given_ids: Backend, ids: ManualIds, owner: User, other_user: User
 ) -> None:
-    """An id that comes twice is an error about the id; the row that has it is left alone."""
+    """A duplicate id raises an error about the id; the existing row is unchanged."""
     ids.upcoming = [hex_id(1), hex_id(1)]
     first = await given_ids.items.add(new_item(1), owner_id=owner.id)
 
     with raises(AlreadyExists("item", "id")):
-        await given_ids.items.add(new_item(2), owner_id=stranger.id)
+        await given_ids.items.add(new_item(2), owner_id=other_user.id)
 
-    assert await everything(given_ids) == ([stranger, owner], [first])
+    assert await all_rows(given_ids) == ([other_user, owner], [first])
 
 
 @pytest.mark.rule("Identity")
 async def test_add_lets_an_item_have_the_id_of_a_user(
     given_ids: Backend, ids: ManualIds, owner: User
 ) -> None:
-    """Ids are unique among the rows of one entity, as the contract says, and no more."""
+    """Ids are unique per entity only."""
     ids.upcoming = [owner.id]
 
     item = await given_ids.items.add(new_item(), owner_id=owner.id)
 
     assert item.id == owner.id
-    assert await everything(given_ids) == ([owner], [item])
+    assert await all_rows(given_ids) == ([owner], [item])
 
 
 @pytest.mark.rule("References")
 async def test_add_for_unknown_owner_raises_not_found(backend: Backend, owner: User) -> None:
-    """An item needs an owner who exists; without one no row is left behind."""
+    """An item needs an existing owner; otherwise no row is stored."""
     item = await backend.items.add(new_item(), owner_id=owner.id)
 
     for id_ in [UNKNOWN_ID, item.id, *malformed_ids(owner.id)]:
         with raises(NotFound("user", id_)):
             await backend.items.add(new_item(), owner_id=id_)
 
-    assert await everything(backend) == ([owner], [item])
+    assert await all_rows(backend) == ([owner], [item])
 
 
 @pytest.mark.rule("Null")
 @pytest.mark.parametrize("name", OTHER_ITEM)
 async def test_update_of_one_field_leaves_the_others(backend: Backend, full: Item, name: str) -> None:
-    """Only the field that is set changes, and only of this item."""
+    """Only the given field changes, and only on this item."""
     neighbour = await backend.items.add(new_item(), owner_id=full.owner_id)
 
     updated = await backend.items.update(full.id, _changes(**{name: OTHER_ITEM[name]}))
@@ -136,7 +136,7 @@ async def test_update_of_one_field_leaves_the_others(backend: Backend, full: Ite
 
 @pytest.mark.rule("Null")
 async def test_update_of_all_fields_keeps_identity(backend: Backend, full: Item) -> None:
-    """All that can change changes at once; id, owner and time of creation stay."""
+    """All mutable fields change in one call; id, owner and time of creation stay."""
     updated = await backend.items.update(full.id, _changes(**OTHER_ITEM))
 
     assert updated == changed(full, **OTHER_ITEM)
@@ -146,7 +146,7 @@ async def test_update_of_all_fields_keeps_identity(backend: Backend, full: Item)
 @pytest.mark.rule("Null")
 @pytest.mark.parametrize("name", NULLABLE)
 async def test_update_to_none_clears_the_field(backend: Backend, full: Item, name: str) -> None:
-    """An explicit None clears; it is not the same as leaving the field out."""
+    """An explicit None clears a field, unlike a field that is left out."""
     cleared = await backend.items.update(full.id, _changes(**{name: None}))
 
     nothing: dict[str, Any] = {name: None}
@@ -161,14 +161,14 @@ async def test_update_to_none_clears_the_field(backend: Backend, full: Item, nam
 
 @pytest.mark.rule("Null")
 async def test_update_with_no_field_set_returns_the_item(backend: Backend, full: Item) -> None:
-    """No field set: nothing changes."""
+    """An update without fields changes nothing."""
     assert await backend.items.update(full.id, ItemChanges()) == full
     assert await backend.items.list() == Page.of([full], count=1, next=None)
 
 
 @pytest.mark.rule("Versions")
 async def test_update_to_equal_values_is_a_new_version(backend: Backend, full: Item) -> None:
-    """The same values again: the item is found though nothing differs, and has the next version."""
+    """An update with equal values succeeds and increments the version."""
     updated = await backend.items.update(full.id, _changes(**FULL_ITEM), owner_id=full.owner_id)
 
     assert updated == changed(full)
@@ -177,19 +177,19 @@ async def test_update_to_equal_values_is_a_new_version(backend: Backend, full: I
 
 @pytest.mark.rule("Atomicity")
 async def test_delete_removes_the_item_alone(backend: Backend, full: Item, owner: User) -> None:
-    """A deleted item can't be read in any way; its owner and the others can."""
+    """A deleted item can't be read in any way; its owner and other items can."""
     neighbour = await backend.items.add(new_item(), owner_id=owner.id)
 
     await backend.items.delete(full.id)
 
     with raises(NotFound("item", full.id)):
         await backend.items.get(full.id)
-    assert await everything(backend) == ([owner], [neighbour])
+    assert await all_rows(backend) == ([owner], [neighbour])
 
 
 @pytest.mark.rule("Identity")
 async def test_get_of_unknown_id_raises_not_found(backend: Backend, full: Item) -> None:
-    """An unknown id and every malformed one are answered alike, whoever asks."""
+    """Unknown and malformed ids raise the same error for every caller."""
     for id_ in [UNKNOWN_ID, full.owner_id, *malformed_ids(full.id)]:
         for owner_id in (None, full.owner_id):
             with raises(NotFound("item", id_)):
@@ -201,7 +201,7 @@ async def test_get_of_unknown_id_raises_not_found(backend: Backend, full: Item) 
 async def test_update_of_unknown_id_raises_not_found(
     backend: Backend, full: Item, changes: dict[str, Any]
 ) -> None:
-    """An unknown id and every malformed one are answered alike; nothing comes into being."""
+    """Unknown and malformed ids raise the same error; no row is created."""
     for id_ in [UNKNOWN_ID, full.owner_id, *malformed_ids(full.id)]:
         for owner_id in (None, full.owner_id):
             with raises(NotFound("item", id_)):
@@ -212,7 +212,7 @@ async def test_update_of_unknown_id_raises_not_found(
 
 @pytest.mark.rule("Identity")
 async def test_delete_of_unknown_id_raises_not_found(backend: Backend, full: Item) -> None:
-    """An unknown id and every malformed one are answered alike; nothing is deleted."""
+    """Unknown and malformed ids raise the same error; nothing is deleted."""
     for id_ in [UNKNOWN_ID, full.owner_id, *malformed_ids(full.id)]:
         for owner_id in (None, full.owner_id):
             with raises(NotFound("item", id_)):
@@ -223,7 +223,7 @@ async def test_delete_of_unknown_id_raises_not_found(backend: Backend, full: Ite
 
 @pytest.mark.rule("Atomicity")
 async def test_concurrent_deletes_of_one_item_let_one_win(backend: Backend, full: Item) -> None:
-    """Exactly one call deletes; the others find nothing, whether or not they name the owner."""
+    """One call deletes; the others raise NotFound, with or without an owner."""
     for _ in range(5):
         item = await backend.items.add(new_item(), owner_id=full.owner_id)
 
@@ -238,7 +238,7 @@ async def test_concurrent_deletes_of_one_item_let_one_win(backend: Backend, full
 
 @pytest.mark.rule("Atomicity")
 async def test_concurrent_updates_of_different_fields_all_survive(backend: Backend, full: Item) -> None:
-    """No update writes back what it read before: none is lost."""
+    """No update overwrites a concurrent update of another field."""
     version = full.version
     for target in (OTHER_ITEM, FULL_ITEM) * 10:
         results, errors = await race(
@@ -254,7 +254,7 @@ async def test_concurrent_updates_of_different_fields_all_survive(backend: Backe
 
 @pytest.mark.rule("Atomicity")
 async def test_concurrent_updates_of_the_same_fields_do_not_mix(backend: Backend, full: Item) -> None:
-    """Each update is one step: what it set is in its own result, and the last one's is what stays."""
+    """Each update is atomic: it returns its own values, and the last one's are stored."""
     forms = [_changes(title=f"t{n}", description=f"t{n}") for n in range(30)]
 
     results, errors = await race(backend.items.update(full.id, form) for form in forms)
@@ -270,7 +270,7 @@ async def test_concurrent_updates_of_the_same_fields_do_not_mix(backend: Backend
 
 @pytest.mark.rule("Atomicity")
 async def test_concurrent_updates_and_a_delete_end_without_the_item(backend: Backend, full: Item) -> None:
-    """An update that comes too late finds nothing and brings nothing back."""
+    """An update after the deletion raises NotFound and doesn't restore the item."""
     updates = [backend.items.update(full.id, _changes(title=f"t{n}")) for n in range(20)]
     calls = [*updates[:10], backend.items.delete(full.id), *updates[10:]]
 

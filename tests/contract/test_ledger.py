@@ -1,4 +1,4 @@
-"""The ledger as a list: who sees which entries, and which of them fit; reading needs no capability."""
+"""The ledger as a list: visibility and filters of entries. Reading needs no capability."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ async def mine(backend: Backend, owner: User) -> Account:
 
 
 @pytest.fixture
-async def theirs(backend: Backend, stranger: User) -> Account:
-    """Return an account of the stranger."""
-    return await open_account(backend, stranger, name="theirs")
+async def theirs(backend: Backend, other_user: User) -> Account:
+    """Return an account of the other user."""
+    return await open_account(backend, other_user, name="theirs")
 
 
 async def test_ledger_without_entries_is_empty(backend: Backend, mine: Account) -> None:
-    """Reading needs no transactions: there is nothing, and no id has an entry."""
+    """Without transactions the ledger can be read: the list is empty, and every id is unknown."""
     for owner_id in (None, mine.owner_id, UNKNOWN_ID, ""):
         assert await backend.accounts.transfers(owner_id=owner_id) == NOTHING
         for id_ in [UNKNOWN_ID, mine.id, *malformed_ids(mine.id)]:
@@ -46,20 +46,23 @@ async def test_ledger_without_entries_is_empty(backend: Backend, mine: Account) 
 
 @pytest.mark.rule("Ownership")
 @needs_transactions("accounts.deposit")
-async def test_entry_is_shown_to_its_owners_and_to_who_ordered_it(
-    backend: Backend, owner: User, stranger: User, mine: Account, theirs: Account
+async def test_entry_is_visible_to_its_owners_and_its_caller(
+    backend: Backend, owner: User, other_user: User, mine: Account, theirs: Account
 ) -> None:
-    """The source's owner, the target's owner and who ordered it may read an entry, and nobody else."""
-    clerk, nosy = [await backend.users.add(new_user(n)) for n in (10, 11)]
+    """Only the owners of source and target, and the user who ordered it, can read an entry."""
+    caller, unrelated = [await backend.users.add(new_user(n)) for n in (10, 11)]
     accounts = backend.accounts
     for entry, readers in [
-        (await accounts.deposit(mine.id, money(9), ordered_by=clerk.id), {owner, clerk}),
-        (await accounts.deposit(theirs.id, money(9), ordered_by=stranger.id), {stranger}),
-        (await accounts.transfer(order_of(mine, theirs, 1), ordered_by=clerk.id), {owner, stranger, clerk}),
-        (await accounts.transfer(order_of(theirs, mine, 1), ordered_by=owner.id), {owner, stranger}),
-        (await accounts.withdraw(mine.id, money(1), ordered_by=stranger.id), {owner, stranger}),
+        (await accounts.deposit(mine.id, money(9), ordered_by=caller.id), {owner, caller}),
+        (await accounts.deposit(theirs.id, money(9), ordered_by=other_user.id), {other_user}),
+        (
+            await accounts.transfer(order_of(mine, theirs, 1), ordered_by=caller.id),
+            {owner, other_user, caller},
+        ),
+        (await accounts.transfer(order_of(theirs, mine, 1), ordered_by=owner.id), {owner, other_user}),
+        (await accounts.withdraw(mine.id, money(1), ordered_by=other_user.id), {owner, other_user}),
     ]:
-        for user in (owner, stranger, clerk, nosy):
+        for user in (owner, other_user, caller, unrelated):
             if user in readers:
                 assert await accounts.get_transfer(entry.id, owner_id=user.id) == entry
             else:
@@ -74,21 +77,21 @@ async def test_entry_is_shown_to_its_owners_and_to_who_ordered_it(
 @pytest.mark.rule("Ownership")
 @needs_transactions("accounts.deposit")
 async def test_transfers_of_an_owner_are_those_of_its_accounts(
-    backend: Backend, owner: User, stranger: User, mine: Account, theirs: Account
+    backend: Backend, owner: User, other_user: User, mine: Account, theirs: Account
 ) -> None:
-    """From and to the user's accounts, each once though both be the user's; to have ordered is nothing."""
+    """A list has each entry of the user's accounts once, without entries that the user only ordered."""
     savings = await open_account(backend, owner, name="savings")
     accounts = backend.accounts
     entries = [
-        (await accounts.deposit(theirs.id, money(9), ordered_by=owner.id), {stranger}),
-        (await accounts.transfer(order_of(theirs, mine, 8), ordered_by=stranger.id), {owner, stranger}),
-        (await accounts.transfer(order_of(mine, savings, 7), ordered_by=stranger.id), {owner}),
-        (await accounts.transfer(order_of(savings, theirs, 6), ordered_by=owner.id), {owner, stranger}),
-        (await accounts.withdraw(theirs.id, money(5), ordered_by=owner.id), {stranger}),
-        (await accounts.withdraw(savings.id, money(1), ordered_by=stranger.id), {owner}),
+        (await accounts.deposit(theirs.id, money(9), ordered_by=owner.id), {other_user}),
+        (await accounts.transfer(order_of(theirs, mine, 8), ordered_by=other_user.id), {owner, other_user}),
+        (await accounts.transfer(order_of(mine, savings, 7), ordered_by=other_user.id), {owner}),
+        (await accounts.transfer(order_of(savings, theirs, 6), ordered_by=owner.id), {owner, other_user}),
+        (await accounts.withdraw(theirs.id, money(5), ordered_by=owner.id), {other_user}),
+        (await accounts.withdraw(savings.id, money(1), ordered_by=other_user.id), {owner}),
     ]
 
-    for user in (owner, stranger):
+    for user in (owner, other_user):
         seen = [entry for entry, users in entries if user in users]
         for sort in SORTS:
             rows = seen if sort == "created_at" else seen[::-1]
@@ -103,7 +106,7 @@ async def test_transfers_of_an_owner_are_those_of_its_accounts(
 async def test_transfers_fit_all_conditions(
     backend: Backend, clock: ManualClock, owner: User, mine: Account, theirs: Account
 ) -> None:
-    """Both bounds of time, alone and together, with and without an owner; the count is the list's."""
+    """Time bounds work alone and together, with and without an owner; the count is of the whole list."""
     entries: list[Transfer] = []
     for n in range(10):
         account = (mine, theirs, mine)[n % 3]
@@ -141,7 +144,7 @@ async def test_transfers_fit_all_conditions(
 async def test_entry_may_have_the_id_of_an_account(
     backend: Backend, given_ids: Backend, ids: ManualIds, owner: User, mine: Account
 ) -> None:
-    """Ids are unique among the rows of one entity, and neither is found under the other's."""
+    """Ids are unique per entity: an entry and an account with one id are found separately."""
     ids.upcoming = [mine.id]
     entry = await given_ids.accounts.deposit(mine.id, money(1), ordered_by=owner.id)
     other = await backend.accounts.deposit(mine.id, money(1), ordered_by=owner.id)

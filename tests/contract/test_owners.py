@@ -1,4 +1,4 @@
-"""Items and their owners: who may see and change what."""
+"""Items and their owners: access of owners and other users."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from backends.errors import NotFound, NotOwner
 from backends.models import Item, ItemChanges, Page, User
 from backends.protocols import Backend
 
-from .expectations import changed, delete_user, everything, facts, race, raises
+from .expectations import all_rows, changed, delete_user, facts, race, raises
 from .samples import UNKNOWN_ID, malformed_ids, new_item
 
 pytestmark = pytest.mark.rule("Ownership")
@@ -38,77 +38,78 @@ async def item(backend: Backend, owner: User) -> Item:
 
 
 @guarded
-async def test_guarded_operation_of_a_stranger_raises_not_owner(
-    backend: Backend, owner: User, stranger: User, item: Item, operation: Guarded
+async def test_guarded_operation_of_another_user_raises_not_owner(
+    backend: Backend, owner: User, other_user: User, item: Item, operation: Guarded
 ) -> None:
-    """Who does not own an item is told so, and the item stays as it was."""
+    """A caller who isn't the owner gets NotOwner; the item is unchanged."""
     with raises(NotOwner("item", item.id)):
-        await operation(backend, item.id, stranger.id)
+        await operation(backend, item.id, other_user.id)
 
-    assert await everything(backend) == ([stranger, owner], [item])
+    assert await all_rows(backend) == ([other_user, owner], [item])
 
 
 @guarded
-async def test_guarded_operation_of_nobody_raises_not_owner(
+async def test_guarded_operation_of_unknown_user_raises_not_owner(
     backend: Backend, owner: User, item: Item, operation: Guarded
 ) -> None:
-    """An owner who does not exist, or whose id is malformed, does not own the item."""
+    """An unknown or malformed owner id doesn't own the item."""
     for owner_id in [UNKNOWN_ID, item.id, *malformed_ids(owner.id)]:
         with raises(NotOwner("item", item.id)):
             await operation(backend, item.id, owner_id)
 
-    assert await everything(backend) == ([owner], [item])
+    assert await all_rows(backend) == ([owner], [item])
 
 
 @guarded
 async def test_guarded_operation_on_unknown_item_raises_not_found(
-    backend: Backend, owner: User, stranger: User, item: Item, operation: Guarded
+    backend: Backend, owner: User, other_user: User, item: Item, operation: Guarded
 ) -> None:
-    """An item that does not exist is nobody's: not found comes before not the owner."""
+    """NotFound comes before NotOwner."""
     await backend.items.delete(item.id)
 
-    for owner_id in (None, owner.id, stranger.id, UNKNOWN_ID, "", "\x00"):
+    for owner_id in (None, owner.id, other_user.id, UNKNOWN_ID, "", "\x00"):
         for id_ in (item.id, UNKNOWN_ID, "", "\x00"):
             with raises(NotFound("item", id_)):
                 await operation(backend, id_, owner_id)
 
-    assert await everything(backend) == ([stranger, owner], [])
+    assert await all_rows(backend) == ([other_user, owner], [])
 
 
 async def test_guarded_operations_of_the_owner_succeed(
-    backend: Backend, owner: User, stranger: User, item: Item
+    backend: Backend, owner: User, other_user: User, item: Item
 ) -> None:
-    """The owner may do all that anyone may."""
+    """The owner may call every operation."""
     assert await backend.items.get(item.id, owner_id=owner.id) == item
     assert await backend.items.update(item.id, ItemChanges(), owner_id=owner.id) == item
     updated = await backend.items.update(item.id, ItemChanges(title="changed"), owner_id=owner.id)
     assert updated == changed(item, title="changed")
     await backend.items.delete(item.id, owner_id=owner.id)
 
-    assert await everything(backend) == ([stranger, owner], [])
+    assert await all_rows(backend) == ([other_user, owner], [])
 
 
-async def test_update_keeps_the_owner(backend: Backend, owner: User, stranger: User, item: Item) -> None:
-    """Whatever is changed and by whom, an item stays its owner's."""
-    changes = ItemChanges.model_validate({"title": "taken", "owner_id": stranger.id})
+async def test_update_keeps_the_owner(backend: Backend, owner: User, other_user: User, item: Item) -> None:
+    """No update changes the owner."""
+    changes = ItemChanges.model_validate({"title": "taken", "owner_id": other_user.id})
 
     updated = await backend.items.update(item.id, changes)
 
     assert updated == changed(item, title="taken")
     assert await backend.items.get(item.id, owner_id=owner.id) == updated
-    assert await backend.items.list(owner_id=stranger.id) == Page.of([], count=0, next=None)
+    assert await backend.items.list(owner_id=other_user.id) == Page.of([], count=0, next=None)
 
 
 async def test_list_of_an_owner_contains_only_its_items(
-    backend: Backend, owner: User, stranger: User
+    backend: Backend, owner: User, other_user: User
 ) -> None:
-    """An owner's list and its count leave out everyone else's items."""
+    """An owner's list and count contain only its items."""
     items = [
-        await backend.items.add(new_item(n), owner_id=(owner, stranger, owner)[n % 3].id) for n in range(9)
+        await backend.items.add(new_item(n), owner_id=(owner, other_user, owner)[n % 3].id)
+        for n in range(9)
     ]
     newest_first = items[::-1]
 
-    for user in (owner, stranger):
+    for user in (owner, other_user):
         mine = [item for item in newest_first if item.owner_id == user.id]
         assert await backend.items.list(owner_id=user.id) == Page.of(mine, count=len(mine), next=None)
     assert await backend.items.list() == Page.of(newest_first, count=9, next=None)
@@ -116,7 +117,7 @@ async def test_list_of_an_owner_contains_only_its_items(
 
 @pytest.mark.rule("Identity")
 async def test_list_of_unknown_owner_is_empty(backend: Backend, owner: User, item: Item) -> None:
-    """An owner who does not exist, or whose id is malformed, has no items."""
+    """An unknown or malformed owner id has no items."""
     for owner_id in [UNKNOWN_ID, item.id, *malformed_ids(owner.id)]:
         assert await backend.items.list(owner_id=owner_id) == Page.of([], count=0, next=None)
         uncounted = await backend.items.list(owner_id=owner_id, count=False)
@@ -124,18 +125,18 @@ async def test_list_of_unknown_owner_is_empty(backend: Backend, owner: User, ite
 
 
 async def test_list_of_deleted_owner_is_empty(backend: Backend, owner: User, item: Item) -> None:
-    """The items of a deleted owner are gone from its list."""
+    """The list of a deleted owner is empty."""
     deleted = await delete_user(backend, owner.id)
 
     expected: Page[Item] = Page.of([] if deleted else [item], count=0 if deleted else 1, next=None)
     assert await backend.items.list(owner_id=owner.id) == expected
 
 
-async def test_concurrent_operations_of_owner_and_strangers_never_mix_up(
-    backend: Backend, owner: User, stranger: User, item: Item
+async def test_concurrent_operations_of_owner_and_others_never_mix_up(
+    backend: Backend, owner: User, other_user: User, item: Item
 ) -> None:
-    """However owners and strangers interleave, only the owner's changes happen."""
-    users = [owner, stranger, stranger, stranger] * 8
+    """Only the owner's changes are applied when the calls of several users interleave."""
+    users = [owner, other_user, other_user, other_user] * 8
 
     results, errors = await race(
         backend.items.update(item.id, ItemChanges(title=f"{user.email} {n}"), owner_id=user.id)
@@ -151,19 +152,19 @@ async def test_concurrent_operations_of_owner_and_strangers_never_mix_up(
     assert (await backend.items.get(item.id)).title in titles
 
 
-async def test_concurrent_deletes_of_owner_and_strangers_let_the_owner_win(
-    backend: Backend, owner: User, stranger: User
+async def test_concurrent_deletes_of_owner_and_others_let_the_owner_win(
+    backend: Backend, owner: User, other_user: User
 ) -> None:
-    """A stranger's deletion never succeeds; it learns that the item is another's or already gone."""
+    """Another user's deletion never succeeds: it raises NotOwner or NotFound."""
     for _ in range(5):
         item = await backend.items.add(new_item(), owner_id=owner.id)
 
         done, errors = await race(
             backend.items.delete(item.id, owner_id=user.id)
-            for user in [stranger] * 5 + [owner] + [stranger] * 5
+            for user in [other_user] * 5 + [owner] + [other_user] * 5
         )
 
         assert done == [None]
         assert len(errors) == 10
         assert set(errors) <= {facts(NotOwner("item", item.id)), facts(NotFound("item", item.id))}
-    assert await everything(backend) == ([stranger, owner], [])
+    assert await all_rows(backend) == ([other_user, owner], [])

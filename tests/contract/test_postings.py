@@ -1,4 +1,4 @@
-"""What deposits, withdrawals and transfers share: versions without a gap, and what they need."""
+"""Rules that deposits, withdrawals and transfers share: consecutive versions and required transactions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .samples import UNKNOWN_ID, hex_id
 pytestmark = pytest.mark.rule("Money")
 
 Move = Callable[[Backend, Account, Account, User], Awaitable[Transfer]]
-# What takes 3 out of the first account or brings them into the second, ordered by the user.
+# Each withdraws 3 from the first account or deposits them in the second, as a call of the user.
 MOVES: dict[str, Move] = {
     "deposit": lambda b, _, target, user: b.accounts.deposit(target.id, money(3), ordered_by=user.id),
     "withdraw": lambda b, source, _, user: b.accounts.withdraw(source.id, money(3), ordered_by=user.id),
@@ -43,13 +43,13 @@ MOVES: dict[str, Move] = {
 
 @needs_transactions("accounts.deposit")
 async def test_versions_and_balances_of_an_account_have_no_gap(
-    backend: Backend, owner: User, stranger: User
+    backend: Backend, owner: User, other_user: User
 ) -> None:
-    """Each entry is a version of each of its accounts, whichever operation made it; a refusal is none."""
+    """Each entry increments the version of each of its accounts, for every operation; a refusal doesn't."""
     source = await open_account(backend, owner, balance=100)
     target = await open_account(backend, owner, balance=50)
     for n, (name, move) in enumerate(list(MOVES.items()) * 5):
-        moved = await move(backend, source, target, stranger)
+        moved = await move(backend, source, target, other_user)
         with raises(InsufficientFunds(source.id)):
             await backend.accounts.withdraw(source.id, money(1_000), ordered_by=owner.id)
 
@@ -67,7 +67,7 @@ async def test_versions_and_balances_of_an_account_have_no_gap(
 async def test_move_without_transactions_is_refused_before_anything_else(
     backend: Backend, owner: User, name: str
 ) -> None:
-    """What can't be done in one step is not done, whether or not it could go otherwise."""
+    """Without transactions an operation is refused before any other check."""
     source, target = [await open_account(backend, owner, name=name) for name in ("source", "target")]
     nowhere = [replace(source, id=id_) for id_ in (UNKNOWN_ID, "")]
     can = Capability.TRANSACTIONS in backend.capabilities
@@ -95,7 +95,7 @@ async def test_move_without_transactions_is_refused_before_anything_else(
     assert len(entries) == deposited // 3
 
 
-# Each differs in this from a deposit of 3 into the owner's first account, whose id it is given.
+# Each differs in this field from a deposit of 3 in the owner's first account, whose id it is given.
 OTHERS: dict[str, Callable[[Backend, Sequence[Account], User, User], Awaitable[Transfer]]] = {
     "orderer": lambda b, mine, _, other: b.accounts.deposit(mine[0].id, money(3), ordered_by=other.id),
     "amount": lambda b, mine, me, _: b.accounts.deposit(mine[0].id, money(4), ordered_by=me.id),
@@ -123,10 +123,10 @@ async def test_move_refuses_the_id_of_another_entry(
     ids: ManualIds,
     clock: ManualClock,
     owner: User,
-    stranger: User,
+    other_user: User,
     difference: str,
 ) -> None:
-    """However alike the two are: an entry is never taken for another, and no refusal hides that."""
+    """A duplicate id is refused, however similar the entries are, and no other error hides it."""
     mine = [await open_account(given_ids, owner) for _ in range(2)]
     clock.stop()
     ids.upcoming = [hex_id(1), hex_id(1)]
@@ -139,9 +139,9 @@ async def test_move_refuses_the_id_of_another_entry(
         if difference == "time":
             await given_ids.accounts.deposit(mine[0].id, money(3), ordered_by=owner.id)
         else:
-            await OTHERS[difference](given_ids, mine, owner, stranger)
+            await OTHERS[difference](given_ids, mine, owner, other_user)
 
     assert await checked_books(backend) == before
-    # The key is still free.
+    # The key is still unused.
     again = await given_ids.accounts.deposit(mine[0].id, money(3), ordered_by=owner.id, idempotency=key())
     assert again.target == side(after(mine[0], before[1][0]), 3)

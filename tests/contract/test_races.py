@@ -1,4 +1,4 @@
-"""Races of a user's deletion with what is done to its things meanwhile, through two backends."""
+"""Races of a user's deletion with concurrent changes of its rows, through two backends."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from backends.models import Account, Item, ItemChanges, Page, User, UserChanges
 from backends.protocols import Backend
 
 from .conftest import Opener
-from .expectations import Facts, changed, delete_user_in_the_end, everything, facts
-from .money import books, in_the_end
+from .expectations import Facts, all_rows, changed, delete_user_with_retries, facts
+from .money import books, retry_conflicts
 from .samples import new_account, new_item, new_user
 
 pytestmark = pytest.mark.rule("References", "Conflicts")
@@ -23,10 +23,10 @@ ADDERS = 8
 
 
 class Race:
-    """Callers who add items and accounts for a user until they are refused, and one who deletes it."""
+    """Callers that add rows for a user until they are refused, and one that deletes the user."""
 
     def __init__(self, user: User) -> None:
-        """Race for this user."""
+        """Create a race for this user."""
         self.user = user
         self.added: list[Item | Account] = []
         self.refusals: list[Facts] = []
@@ -34,36 +34,36 @@ class Race:
         self._news = asyncio.Event()
 
     async def add_until_refused(self, backend: Backend) -> None:
-        """Add one after the other until the owner is gone, or until it is clear that it stays."""
+        """Add rows until the owner is deleted, or until its deletion was refused."""
         while not self.over:
             try:
                 if len(self.added) % 2:
                     self.added.append(await backend.items.add(new_item(), owner_id=self.user.id))
                 else:
-                    self.added.append(await in_the_end(self._add_account(backend)))
+                    self.added.append(await retry_conflicts(self._add_account(backend)))
             except BackendError as exc:
                 self.refusals.append(facts(exc))
                 return
             finally:
                 self._news.set()
-            await asyncio.sleep(0)  # not every backend has to wait for its server
+            await asyncio.sleep(0)  # Yields, because not every backend waits for a server.
 
     def _add_account(self, backend: Backend) -> Callable[[], Awaitable[Account]]:
         return lambda: backend.accounts.add(new_account(), owner_id=self.user.id)
 
     async def delete_after(self, count: int, backend: Backend) -> None:
-        """Delete the user when so many things were added."""
+        """Delete the user after this many rows were added."""
         while len(self.added) < count and len(self.refusals) < ADDERS:
             self._news.clear()
             await self._news.wait()
-        self.over = not await delete_user_in_the_end(backend, self.user.id)
+        self.over = not await delete_user_with_retries(backend, self.user.id)
 
 
 async def test_delete_racing_adds_leaves_no_orphan(backend: Backend, open_another: Opener) -> None:
-    """Each `add` returns or raises NotFound; in the end nothing of the deleted user is there.
+    """Each `add` returns or raises NotFound; no row of the deleted user remains.
 
-    The adders go on until they are refused, so the deletion begins, commits and ends between any of
-    their steps; in each round it begins after another number of things.
+    The adders go on until they are refused, so the deletion begins, commits and ends between any of their
+    steps. In each round it begins after a different number of rows.
     """
     another = await open_another()
     bystander = await backend.users.add(new_user(-1))
@@ -76,8 +76,8 @@ async def test_delete_racing_adds_leaves_no_orphan(backend: Backend, open_anothe
                 tasks.create_task(race.add_until_refused((backend, another)[adder % 2]))
             tasks.create_task(race.delete_after(number % 10, (another, backend)[number % 2]))
 
-        if race.over:  # refused for want of the capability: all is as if it had not been tried
-            users, items = await everything(backend)
+        if race.over:  # Refused without the capability: the state is unchanged.
+            users, items = await all_rows(backend)
             accounts, _ = await books(backend)
             assert users == [race.user, bystander]
             stored: list[Item | Account] = [*items, *accounts]
@@ -85,7 +85,7 @@ async def test_delete_racing_adds_leaves_no_orphan(backend: Backend, open_anothe
             assert race.refusals == []
             break
         assert race.refusals == [facts(NotFound("user", race.user.id))] * ADDERS
-        assert await everything(backend) == await everything(another) == ([bystander], [kept])
+        assert await all_rows(backend) == await all_rows(another) == ([bystander], [kept])
         assert await books(backend) == await books(another) == ([], [])
         assert await backend.items.list(owner_id=race.user.id) == Page.of([], count=0, next=None)
 
@@ -93,7 +93,7 @@ async def test_delete_racing_adds_leaves_no_orphan(backend: Backend, open_anothe
 async def test_delete_racing_updates_of_its_items_takes_them_all(
     backend: Backend, open_another: Opener
 ) -> None:
-    """An update that comes too late finds nothing; none brings an item back."""
+    """An update after the deletion raises NotFound and doesn't restore an item."""
     another = await open_another()
     deleted = Capability.TRANSACTIONS in backend.capabilities
     for number in range(5):
@@ -105,7 +105,7 @@ async def test_delete_racing_updates_of_its_items_takes_them_all(
                 (backend, another)[n % 2].items.update(item.id, ItemChanges(title=f"{n}"), owner_id=user.id)
                 for n, item in enumerate(items * 3)
             ),
-            delete_user_in_the_end(another, user.id),
+            delete_user_with_retries(another, user.id),
             return_exceptions=True,
         )
 
@@ -120,12 +120,12 @@ async def test_delete_racing_updates_of_its_items_takes_them_all(
             assert await backend.items.list(count=False, limit=0) == Page.of([], count=None, next=None)
             assert (await backend.users.list(limit=1)).data == [user]
             break
-        assert await everything(backend) == ([], [])
+        assert await all_rows(backend) == ([], [])
 
 
 @pytest.mark.rule("Atomicity")
 async def test_delete_racing_updates_of_the_user_removes_it(backend: Backend, open_another: Opener) -> None:
-    """An update that comes too late finds nobody; none brings the user back."""
+    """An update after the deletion raises NotFound and doesn't restore the user."""
     another = await open_another()
     deleted = Capability.TRANSACTIONS in backend.capabilities
     for number in range(5):
@@ -136,7 +136,7 @@ async def test_delete_racing_updates_of_the_user_removes_it(backend: Backend, op
                 (backend, another)[n % 2].users.update(user.id, UserChanges(full_name=f"{n}"))
                 for n in range(12)
             ),
-            delete_user_in_the_end(another, user.id),
+            delete_user_with_retries(another, user.id),
             return_exceptions=True,
         )
 
@@ -150,15 +150,15 @@ async def test_delete_racing_updates_of_the_user_removes_it(backend: Backend, op
         if not deleted:
             assert (await backend.users.get(user.id)) in outcomes
             break
-        assert await everything(backend) == ([], [])
+        assert await all_rows(backend) == ([], [])
 
 
 @pytest.mark.rule("Atomicity")
 async def test_delete_is_seen_whole_by_readers(backend: Backend, open_another: Opener) -> None:
-    """While a user is deleted nobody sees the items without the user, nor the user without some of them.
+    """No reader sees the items without their user, or the user with only some items.
 
-    The watcher counts users, items and users again: where both counts of users agree, there were as
-    many when it counted the items.
+    The watcher counts users, then items, then users again. Equal counts of users mean that no user was
+    deleted in between.
     """
     another = await open_another()
     has_begun = asyncio.Event()
@@ -172,11 +172,11 @@ async def test_delete_is_seen_whole_by_readers(backend: Backend, open_another: O
             if before == after:
                 seen.add((after, items))
             has_begun.set()
-            await asyncio.sleep(0)  # not every backend has to wait for its server
+            await asyncio.sleep(0)  # Yields, because not every backend waits for a server.
 
     async def delete(user: User) -> bool:
         await has_begun.wait()
-        return await delete_user_in_the_end(backend, user.id)
+        return await delete_user_with_retries(backend, user.id)
 
     for number in range(3):
         has_begun.clear()
@@ -187,7 +187,7 @@ async def test_delete_is_seen_whole_by_readers(backend: Backend, open_another: O
             tasks.create_task(watch(deletion))
         if not deletion.result():
             break
-        assert await everything(backend) == ([], [])
+        assert await all_rows(backend) == ([], [])
 
     assert (1, 50) in seen
     assert seen <= {(1, 50), (0, 0)}

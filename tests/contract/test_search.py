@@ -1,4 +1,4 @@
-"""Search: `q` is a part of the title or of the description, in any case, and nothing but itself."""
+"""Search: `q` matches a part of the title or description, in any case and without patterns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.rule("Search")
 _I_DOT, _DOTLESS_I, _LONG_S, _KELVIN = "\u0130", "\u0131", "\u017f", "\u212a"
 _NFC, _NFD, _CAPITAL_NFC = "\u00e9", "e\u0301", "\u00c9"
 
-# A text and parts of it that find it.
+# A text and parts of it that match.
 FOUND: dict[str, tuple[str, tuple[str, ...]]] = {
     "whole, start, middle, end": ("The Engine weaves", ("the engine weaves", "THE", "ngine W", "ves", "e")),
     "sharp s": ("Straße", ("STRASSE", "straße", "strasse", "STRA\u1e9eE", "ß", "s", "SS", "rass")),
@@ -58,7 +58,7 @@ FOUND: dict[str, tuple[str, tuple[str, ...]]] = {
     "255 that grow when folded": ("\u0390" * 255, ("\u0390" * 255, "\u1fd3" * 255)),
     "255 signs": (".*" * 127 + "(", (".*" * 127 + "(",)),
 }
-# A text and what looks like a part of it, but is none.
+# A text and similar texts that are not a part of it.
 NOT_FOUND: dict[str, tuple[str, tuple[str, ...]]] = {
     "letters": (
         "abc",
@@ -88,7 +88,7 @@ NOT_FOUND: dict[str, tuple[str, tuple[str, ...]]] = {
 
 @pytest.fixture
 async def items(backend: Backend, owner: User) -> list[Item]:
-    """Return two items that a search is to find or not, among two that none finds."""
+    """Return two items for a search, stored between two that never match."""
     await backend.items.add(NewItem(title="\u4e00"), owner_id=owner.id)
     items = [await backend.items.add(NewItem(title="\u4e8c"), owner_id=owner.id) for _ in range(2)]
     await backend.items.add(NewItem(title="\u4e09", description="\u4e00"), owner_id=owner.id)
@@ -99,8 +99,8 @@ async def _search(backend: Backend, q: str) -> Page[Item]:
     return await backend.items.list(where=ItemFilter(q=q))
 
 
-async def _tell(backend: Backend, items: list[Item], text: str) -> list[Item]:
-    """Make it the title of one item and the description of another; return both, newest first."""
+async def _store_text(backend: Backend, items: list[Item], text: str) -> list[Item]:
+    """Store the text as the title of one item and the description of another; return both, newest first."""
     titled, described = items
     return [
         await backend.items.update(described.id, ItemChanges(title="\u4e8c", description=text)),
@@ -109,23 +109,23 @@ async def _tell(backend: Backend, items: list[Item], text: str) -> list[Item]:
 
 
 async def test_list_finds_a_part_of_title_or_description(backend: Backend, items: list[Item]) -> None:
-    """What is a part of either, but for its case, finds the item; every character stands for itself."""
+    """A part of either field matches in any case; every character stands for itself."""
     for name, (text, parts) in FOUND.items():
-        found = await _tell(backend, items, text)
+        found = await _store_text(backend, items, text)
         for q in parts:
             assert await _search(backend, q) == Page.of(found, count=2, next=None), (name, ascii(q))
 
 
 async def test_list_does_not_find_what_is_no_part(backend: Backend, items: list[Item]) -> None:
-    """No character stands for another, and a null description has no text."""
+    """No character stands for another, and a null description never matches."""
     for name, (text, others) in NOT_FOUND.items():
-        await _tell(backend, items, text)
+        await _store_text(backend, items, text)
         for q in others:
             assert await _search(backend, q) == Page.of([], count=0, next=None), (name, ascii(q))
 
 
 async def test_list_does_not_search_across_title_and_description(backend: Backend, owner: User) -> None:
-    """A part that begins in the title can't end in the description."""
+    """A match can't start in the title and end in the description."""
     item = await backend.items.add(NewItem(title="ab", description="cd"), owner_id=owner.id)
 
     for q in ("bc", "abcd", "ab cd", "b\nc", "dab"):
@@ -143,7 +143,7 @@ async def test_list_by_empty_part_is_the_whole_list(backend: Backend, items: lis
 
 
 async def test_search_follows_updates(backend: Backend, items: list[Item]) -> None:
-    """The text of now is found, that of before is not, whichever field changes."""
+    """Search matches the current text, not the text before an update."""
     item = items[0]
     nothing: Page[Item] = Page.of([], count=0, next=None)
     both = await backend.items.update(item.id, ItemChanges(title="Eins", description="Zwei"))

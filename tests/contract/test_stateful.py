@@ -1,6 +1,6 @@
-"""Histories that Hypothesis makes up, each step of them held against the model; a failure is shrunk.
+"""Property-based tests of generated histories: each step is compared with the model, failures are shrunk.
 
-Every run makes up the same ones. See https://hypothesis.readthedocs.io/en/latest/stateful.html.
+Every run generates the same histories. See https://hypothesis.readthedocs.io/en/latest/stateful.html.
 """
 
 from __future__ import annotations
@@ -49,35 +49,35 @@ PROFILE = settings(
     report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
 )
-WHO = integers(0, 1)
+USERS = integers(0, 1)
 KEYS = none() | sampled_from(["a", "b"])
 AMOUNTS = integers(1, 4) | sampled_from([MAX_MINOR, MAX_MINOR - 3])
 
 
 @dataclass(frozen=True)
-class World:
-    """What all histories of a test share: the backend, its event loop, and who gives the orders."""
+class SharedState:
+    """Data that all histories of a test share: the backend, its event loop, and the callers."""
 
     backend: Backend
     loop: asyncio.AbstractEventLoop
-    clerks: list[User]
+    callers: list[User]
     numbers: count[int]
 
     def run(self, body: Coroutine[Any, Any, T]) -> T:
-        """Run the body in the backend's event loop; wait here, in the thread of Hypothesis."""
+        """Run a coroutine in the backend's event loop. Block the calling thread, which is Hypothesis's."""
         return asyncio.run_coroutine_threadsafe(body, self.loop).result()
 
 
 class History(RuleBasedStateMachine):
-    """Calls of two clerks about the accounts of two owners."""
+    """Calls of two callers on the accounts of two owners."""
 
     accounts: Bundle[str] = Bundle("accounts")
 
-    def __init__(self, world: World) -> None:
-        """Begin with owners of this history's own, so that nothing has to be removed."""
+    def __init__(self, shared: SharedState) -> None:
+        """Create new owners for this history, so that it needs no clean-up."""
         super().__init__()
-        self._run, self._backend, self._clerks = world.run, world.backend, world.clerks
-        numbers = [next(world.numbers) for _ in range(2)]
+        self._run, self._backend, self._callers = shared.run, shared.backend, shared.callers
+        numbers = [next(shared.numbers) for _ in range(2)]
         users = [self._run(self._backend.users.add(new_user(number))) for number in numbers]
         self._prefix = f"{numbers[0]}-"
         self._owners = [user.id for user in users]
@@ -89,9 +89,9 @@ class History(RuleBasedStateMachine):
         self._keyed: list[Call] = []
         self._touched: set[str] = set()
 
-    @rule(target=accounts, who=WHO, currency=sampled_from(["EUR", "EUR", "USD"]), name=KEYS)
+    @rule(target=accounts, who=USERS, currency=sampled_from(["EUR", "EUR", "USD"]), name=KEYS)
     def add(self, who: int, currency: str, name: str | None) -> str | MultipleResults[str]:
-        """Open an account; the key is the owner's, so it needs one who exists."""
+        """Add an account. A key belongs to the owner, so it needs an existing owner."""
         owner_id = self._owners[who]
         if owner_id not in self._model.owners:
             name = None
@@ -99,28 +99,28 @@ class History(RuleBasedStateMachine):
         self._call(Call(owner_id, name and self._prefix + name, Addition(owner_id, currency)))
         return multiple(*(set(self._model.accounts) - before))
 
-    @rule(who=WHO, target_=accounts, amount=AMOUNTS, name=KEYS)
+    @rule(who=USERS, target_=accounts, amount=AMOUNTS, name=KEYS)
     def deposit(self, who: int, target_: str, amount: int, name: str | None) -> None:
-        """Bring money in."""
+        """Deposit money."""
         self._order(who, name, Move(None, target_, amount))
 
-    @rule(who=WHO, source=accounts, amount=AMOUNTS, name=KEYS)
+    @rule(who=USERS, source=accounts, amount=AMOUNTS, name=KEYS)
     def withdraw(self, who: int, source: str, amount: int, name: str | None) -> None:
-        """Take money out."""
+        """Withdraw money."""
         self._order(who, name, Move(source, None, amount))
 
-    @rule(who=WHO, source=accounts, target_=accounts, amount=AMOUNTS, owner=none() | WHO, name=KEYS)
+    @rule(who=USERS, source=accounts, target_=accounts, amount=AMOUNTS, owner=none() | USERS, name=KEYS)
     def transfer(
         self, who: int, source: str, target_: str, amount: int, owner: int | None, name: str | None
     ) -> None:
-        """Move money between two accounts that differ."""
+        """Transfer money between two different accounts."""
         if source != target_:
             owner_id = None if owner is None else self._owners[owner]
             self._order(who, name, Move(source, target_, amount, owner_id))
 
-    @rule(account=accounts, owner=none() | WHO, version=none() | integers(1, 3))
+    @rule(account=accounts, owner=none() | USERS, version=none() | integers(1, 3))
     def delete(self, account: str, owner: int | None, version: int | None) -> None:
-        """Delete an account, whoever's and of whichever version."""
+        """Delete an account of any owner, with any version."""
         owner_id = None if owner is None else self._owners[owner]
         versions = None if version is None else {version}
         self._compare(
@@ -128,9 +128,12 @@ class History(RuleBasedStateMachine):
             self._outcome(self._backend.accounts.delete(account, owner_id=owner_id, versions=versions)),
         )
 
-    @rule(who=WHO, account=consumes(accounts))
+    @rule(who=USERS, account=consumes(accounts))
     def delete_owner(self, who: int, account: str) -> None:
-        """Delete an owner; seldom, because there are but two: each time an account is used up."""
+        """Delete an owner.
+
+        This step is rare, because a history has only two owners and each deletion uses one up.
+        """
         assert account not in self._owners
         owner_id = self._owners[who]
         self._compare(
@@ -140,12 +143,12 @@ class History(RuleBasedStateMachine):
     @precondition(lambda self: self._keyed)
     @rule(number=integers(0, 20))
     def repeat(self, number: int) -> None:
-        """Make a call that had a key again."""
+        """Repeat a call that had a key."""
         self._call(self._keyed[number % len(self._keyed)])
 
     @invariant()
     def accounts_are_the_models(self) -> None:
-        """All accounts, whole; the entries of those that the step was about; and the sum of it all."""
+        """Compare all accounts, the entries of the accounts of this step, and the total with the model."""
         stored = self._run(self._backend.accounts.list(where=self._mine)).data
         assert {account.id: account for account in stored} == self._model.accounts
         self._assert_statements(self._touched)
@@ -157,7 +160,7 @@ class History(RuleBasedStateMachine):
         assert sum(account.balance_minor for account in stored) == moved
 
     def teardown(self) -> None:
-        """Look at the whole ledger once, at the end."""
+        """Compare the whole ledger once, at the end."""
         self._assert_statements(set(self._model.accounts))
         for owner_id in self._owners:
             mine = [
@@ -171,7 +174,7 @@ class History(RuleBasedStateMachine):
             assert (page.data, page.count) == (mine, len(mine))
 
     def _assert_statements(self, ids: set[str]) -> None:
-        """Each account's entries are those of the model's ledger, with the balances after them."""
+        """Compare each account's entries, with the balances after them, with the model's ledger."""
         for id_ in ids & set(self._model.accounts):
             entries = self._run(entries_of(self._backend, id_))
             mine = [e for e in self._model.ledger if id_ in (e.from_account_id, e.to_account_id)]
@@ -181,10 +184,10 @@ class History(RuleBasedStateMachine):
             assert [entry.version for entry in entries] == list(range(2, len(entries) + 2))
 
     def _order(self, who: int, name: str | None, move: Move) -> None:
-        self._call(Call(self._clerks[who].id, name and self._prefix + name, move))
+        self._call(Call(self._callers[who].id, name and self._prefix + name, move))
 
     def _call(self, call: Call) -> None:
-        """Make the call, hold its outcome against the model's, and let the model go on with it."""
+        """Make the call, compare its outcome with the model's, and apply it to the model."""
         expected, is_repeated = self._model.expect(call)
         outcome = self._outcome(self._make(call))
         if isinstance(outcome, (Account, Transfer)) and not is_repeated:
@@ -224,11 +227,11 @@ class History(RuleBasedStateMachine):
             assert outcome == expected
 
 
-@pytest.mark.timeout(600)  # a failure is shrunk, for five minutes at most
-async def test_every_history_is_the_models(backend: Backend) -> None:
-    """Whatever is done in whichever order: outcomes, balances and the ledger are those of the model."""
-    clerks = [await backend.users.add(new_user(number)) for number in range(2)]
-    world = World(backend, asyncio.get_running_loop(), clerks, count(len(clerks)))
-    history: Callable[[], RuleBasedStateMachine] = lambda: History(world)  # noqa: E731 - of this type
+@pytest.mark.timeout(600)  # Shrinking takes up to five minutes.
+async def test_generated_histories_match_the_model(backend: Backend) -> None:
+    """Outcomes, balances and the ledger equal the model's for every generated history."""
+    callers = [await backend.users.add(new_user(number)) for number in range(2)]
+    shared = SharedState(backend, asyncio.get_running_loop(), callers, count(len(callers)))
+    history: Callable[[], RuleBasedStateMachine] = lambda: History(shared)  # noqa: E731 - of this type
 
     await asyncio.to_thread(run_state_machine_as_test, history, settings=PROFILE)  # type: ignore[arg-type]  # makes one

@@ -1,4 +1,4 @@
-"""Statements: an account and all its entries as they were at one moment, however late they are read."""
+"""Statements: an account and all its entries as a snapshot."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def account(backend: Backend, owner: User) -> Account:
 
 
 async def _read(statement: Statement) -> list[StatementEntry]:
-    """Return the rest of a statement's entries, in one list."""
+    """Return the remaining entries of a statement in one list."""
     return [entry async for part in statement.entries for entry in part]
 
 
@@ -53,7 +53,7 @@ def _seen(entry: Transfer, account: Account) -> StatementEntry:
 async def test_statement_of_an_account_without_entries_is_the_account(
     backend: Backend, account: Account
 ) -> None:
-    """There is nothing to tell of an account in which nothing happened, and no capability is needed."""
+    """The statement of an account without entries has the account only, and needs no capability."""
     for owner_id in (None, account.owner_id):
         statement = await backend.accounts.statement(account.id, owner_id=owner_id)
         assert statement.account == account
@@ -64,7 +64,7 @@ async def test_statement_of_an_account_without_entries_is_the_account(
 async def test_statement_of_unknown_id_raises_not_found(
     backend: Backend, account: Account, owner: User
 ) -> None:
-    """An unknown id and every malformed one are answered alike, whoever asks, by the call itself."""
+    """Unknown and malformed ids raise the same error from the call itself."""
     for id_ in [UNKNOWN_ID, owner.id, *malformed_ids(account.id)]:
         for owner_id in (None, owner.id, ""):
             with raises(NotFound("account", id_)):
@@ -72,23 +72,26 @@ async def test_statement_of_unknown_id_raises_not_found(
 
 
 @pytest.mark.rule("Ownership")
-async def test_statement_for_a_stranger_or_nobody_raises_not_owner(
-    backend: Backend, account: Account, stranger: User
+async def test_statement_for_another_or_unknown_user_raises_not_owner(
+    backend: Backend, account: Account, other_user: User
 ) -> None:
-    """Who does not own an account is told so, and not what is in it."""
-    for owner_id in [stranger.id, UNKNOWN_ID, account.id, *malformed_ids(account.owner_id)]:
+    """A caller who isn't the owner gets NotOwner and no content."""
+    for owner_id in [other_user.id, UNKNOWN_ID, account.id, *malformed_ids(account.owner_id)]:
         with raises(NotOwner("account", account.id)):
             await backend.accounts.statement(account.id, owner_id=owner_id)
 
 
 @needs_transactions("accounts.deposit")
 async def test_statement_has_all_entries_oldest_first(
-    backend: Backend, account: Account, owner: User, stranger: User
+    backend: Backend, account: Account, owner: User, other_user: User
 ) -> None:
-    """What came is positive, what went negative, each with its balance; both accounts see a transfer."""
-    other = await open_account(backend, stranger)
+    """Incoming amounts are positive, outgoing negative, each with its balance.
+
+    Both accounts show a transfer.
+    """
+    other = await open_account(backend, other_user)
     unconcerned = await open_account(backend, owner, balance=1)
-    accounts, by = backend.accounts, stranger.id
+    accounts, by = backend.accounts, other_user.id
     entries = [
         await accounts.deposit(account.id, money(2**53 - 1, "in"), ordered_by=by),
         await accounts.transfer(order_of(account, other, 2**52 + 1), ordered_by=by),
@@ -101,7 +104,7 @@ async def test_statement_has_all_entries_oldest_first(
     assert await _read(statement) == [_seen(entry, account) for entry in entries]
     balances = [2**53 - 1, 2**52 - 2, 2**52 + 1, 2**52 - 4]
     assert [entry.balance_minor for entry in await entries_of(backend, account.id)] == balances
-    assert await entries_of(backend, other.id, owner_id=stranger.id) == [
+    assert await entries_of(backend, other.id, owner_id=other_user.id) == [
         _seen(entry, other) for entry in entries[1:3]
     ]
     assert len(await entries_of(backend, unconcerned.id)) == 1
@@ -112,7 +115,7 @@ async def test_statement_has_all_entries_oldest_first(
 async def test_statement_is_of_the_moment_at_which_it_was_taken(
     backend: Backend, open_another: Opener, account: Account, owner: User
 ) -> None:
-    """Read later it shows nothing later, also when the account and its owner are gone by then."""
+    """A statement that is read later is unchanged, also after its account and owner are deleted."""
     another = await open_another()
     entries = [
         await backend.accounts.deposit(account.id, money(5), ordered_by=owner.id),
@@ -142,9 +145,9 @@ async def test_statement_is_of_the_moment_at_which_it_was_taken(
 async def test_statement_of_many_entries_comes_in_several_lists(
     backend: Backend, account: Account, owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A thousand at most at a time; what comes between two, even the account's end, is in none of them."""
+    """A list has at most a thousand entries. Changes between two lists, even a deletion, are in none."""
     assert ledger.STATEMENT_BATCH == 1000
-    monkeypatch.setattr(ledger, "STATEMENT_BATCH", 20)  # or the test would take a thousand deposits
+    monkeypatch.setattr(ledger, "STATEMENT_BATCH", 20)  # The real size would take a thousand deposits.
     accounts = backend.accounts
     entries = [await accounts.deposit(account.id, money(1), ordered_by=owner.id) for _ in range(41)]
     expected = [_seen(entry, account) for entry in entries]
@@ -165,9 +168,9 @@ async def test_statement_of_many_entries_comes_in_several_lists(
 async def test_statement_that_is_not_read_to_its_end_keeps_nothing(
     backend: Backend, account: Account, owner: User
 ) -> None:
-    """A reader may stop at any time, or never begin; no connection waits for it."""
+    """A reader can stop at any time, or never start, without keeping a connection."""
     await backend.accounts.deposit(account.id, money(5), ordered_by=owner.id)
-    for _ in range(30):  # more than a pool has
+    for _ in range(30):  # More than a pool has.
         await backend.accounts.statement(account.id)
         statement = await backend.accounts.statement(account.id)
         await anext(statement.entries)
@@ -179,7 +182,7 @@ async def test_statement_that_is_not_read_to_its_end_keeps_nothing(
 async def test_statements_taken_while_money_moves_add_up(
     backend: Backend, open_another: Opener, owner: User, account: Account
 ) -> None:
-    """Each is whole: as many entries as the version says, each balance the one before and its amount."""
+    """Each is consistent: the version is the number of entries, and each balance follows from the last."""
     another = await open_another()
     other = await open_account(backend, owner, balance=50)
     moving = True

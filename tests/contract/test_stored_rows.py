@@ -1,4 +1,4 @@
-"""What `eitherdb check --rows` stands on: rows as they are stored, in batches and in an order."""
+"""Stored rows for `eitherdb check --rows`: batches and orders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COUNTS: dict[RowKind, int] = {"users": 5, "items": 10, "accounts": 5, "counters"
 
 @pytest.fixture
 async def filled(backend: Backend) -> dict[RowKind, int]:
-    """Store rows of every kind; return how many."""
+    """Store rows of every kind; return their number."""
     users = [
         await backend.users.add(NewUser(email=f"u{n}@example.com", hashed_password=HASH, full_name=None))
         for n in range(5)
@@ -48,10 +48,10 @@ async def filled(backend: Backend) -> dict[RowKind, int]:
     return {**COUNTS, "transfers": 10, "idempotency_keys": 5}
 
 
-async def test_walk_through_what_the_repositories_store_finds_no_fault(
+async def test_check_of_stored_rows_finds_no_violation(
     backend: Backend, filled: dict[RowKind, int]
 ) -> None:
-    """Every row of every kind is looked at."""
+    """The check visits every row of every kind and finds no violation."""
     report = await RowWalk(backend).run()
 
     assert report.faults == []
@@ -61,7 +61,7 @@ async def test_walk_through_what_the_repositories_store_finds_no_fault(
 async def test_read_rows_gives_every_row_once_in_batches(
     backend: Backend, filled: dict[RowKind, int]
 ) -> None:
-    """By the primary key, each batch from the place where the one before ended, which is in it again."""
+    """Rows are in order of the primary key. Each batch starts with the last row of the batch before."""
     for kind in KINDS:
         whole = await backend.read_rows(kind, by=(), start=None, limit=1000)
         assert len(whole) == filled[kind]
@@ -73,7 +73,7 @@ async def test_read_rows_gives_every_row_once_in_batches(
 
 
 async def test_read_rows_orders_by_fields(backend: Backend, filled: dict[RowKind, int]) -> None:
-    """Ascending; a row in which one of them is null is left out, and a start may be between two rows."""
+    """The order is ascending. A row with a null in a sort field is left out, and a start needs no row."""
     users = await backend.read_rows("users", by=("email",), start=None, limit=1000)
     assert [row.fields["email"] for row in users] == [f"u{n}@example.com" for n in range(5)]
     assert [row.place for row in users] == [(row.fields["email"],) for row in users]

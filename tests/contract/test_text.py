@@ -1,4 +1,4 @@
-"""Text: any Unicode, stored and returned code point by code point."""
+"""Text: all Unicode is stored and returned code point by code point."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from backends.models import ItemChanges, NewItem, NewUser, User, UserChanges
 from backends.protocols import Backend
 
-from .expectations import changed, everything, race
+from .expectations import all_rows, changed, race
 
 pytestmark = pytest.mark.rule("Text")
 
@@ -50,7 +50,7 @@ TEXTS = {
 
 
 async def _assert_stored(backend: Backend, owner: User, texts: list[str]) -> None:
-    """Store each text in each field that takes any, by `add` and by `update`; compare what is read."""
+    """Store each text in each text field by `add` and `update`, and compare the rows that are read."""
     users, errors = await race(
         backend.users.add(
             NewUser(email=f"text{n}@example.com", hashed_password=text, full_name=text),
@@ -65,7 +65,7 @@ async def _assert_stored(backend: Backend, owner: User, texts: list[str]) -> Non
     )
     assert errors == []
     assert [(item.title, item.description) for item in items] == [(text, text) for text in texts]
-    stored_users, stored_items = await everything(backend)
+    stored_users, stored_items = await all_rows(backend)
     assert {user.id: user for user in stored_users} == {user.id: user for user in [owner, *users]}
     assert {item.id: item for item in stored_items} == {item.id: item for item in items}
 
@@ -80,12 +80,12 @@ async def _assert_stored(backend: Backend, owner: User, texts: list[str]) -> Non
 
 
 async def test_text_is_kept_whatever_it_means_elsewhere(backend: Backend, owner: User) -> None:
-    """No text is read as a query, a pattern, a number or an escape; none is trimmed or normalised."""
+    """Text is never parsed as a query, pattern, number or escape, and never trimmed or normalised."""
     await _assert_stored(backend, owner, list(TEXTS.values()))
 
 
 async def test_text_of_every_plane_is_kept(backend: Backend, owner: User) -> None:
-    """All 17 planes of Unicode, their first and last code points, noncharacters included."""
+    """The first and last code points of all 17 planes are kept, noncharacters included."""
     ends = [
         "".join(map(chr, [*range(max(plane, 1), plane + 100), *range(plane + 0xFF9C, plane + 0x10000)]))
         for plane in range(0, 0x110000, 0x10000)
@@ -98,12 +98,12 @@ async def test_text_of_every_plane_is_kept(backend: Backend, owner: User) -> Non
 
 
 async def test_text_of_255_astral_code_points_fits(backend: Backend, owner: User) -> None:
-    """A length is counted in code points, not in bytes and not in UTF-16 units."""
+    """Length is counted in code points, not in bytes or UTF-16 units."""
     await _assert_stored(backend, owner, ["\U0010ffff" * 255, "\U0001f600" * 255])
 
 
 async def test_email_as_long_as_an_address_can_be_is_kept(backend: Backend) -> None:
-    """The longest address that has a valid syntax is stored whole and found."""
+    """The longest valid address is stored completely and found."""
     email = "a" * 64 + "@" + ".".join(["b" * 61, "c" * 61, "d" * 61, "io"])
     assert len(email) == 253
 
@@ -115,24 +115,24 @@ async def test_email_as_long_as_an_address_can_be_is_kept(backend: Backend) -> N
 
 
 async def test_empty_text_is_not_null(backend: Backend, owner: User) -> None:
-    """Where null is allowed, empty text is still something else."""
+    """In nullable fields, empty text differs from null."""
     user = await backend.users.update(owner.id, UserChanges(full_name=""))
     item = await backend.items.add(NewItem(title="t", description=""), owner_id=owner.id)
 
     assert user == changed(owner, full_name="")
     assert item.description == ""
-    assert await everything(backend) == ([user], [item])
+    assert await all_rows(backend) == ([user], [item])
 
     no_name = await backend.users.update(owner.id, UserChanges(full_name=None))
     no_text = await backend.items.update(item.id, ItemChanges(description=None))
 
     assert (no_name, no_text) == (changed(user, full_name=None), changed(item, description=None))
-    assert await everything(backend) == ([no_name], [no_text])
+    assert await all_rows(backend) == ([no_name], [no_text])
 
 
 @pytest.mark.parametrize("first", [_NFC, _NFD], ids=["nfc", "nfd"])
 async def test_update_between_look_alikes_is_a_change(backend: Backend, owner: User, first: str) -> None:
-    """Text that is canonically equivalent is not equal: an update stores the new code points."""
+    """Canonically equivalent texts are not equal: an update stores the new code points."""
     second = _NFD if first == _NFC else _NFC
     item = await backend.items.add(NewItem(title=first), owner_id=owner.id)
 

@@ -1,4 +1,4 @@
-"""Time: `created_at` is the clock's, to the millisecond, aware and UTC, in every year that there is."""
+"""Time: `created_at` comes from the clock, in milliseconds and UTC, for every year."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from backends.protocols import Backend
 from eitherdb_contract.clock import ManualClock
 
 from .conftest import Opener
-from .expectations import everything
-from .list_kinds import Shelf, position
+from .expectations import all_rows
+from .list_kinds import StoredList, position
 from .samples import new_item, new_user
 
 pytestmark = pytest.mark.rule("Time")
@@ -47,7 +47,7 @@ def _is_aware_utc(*times: datetime) -> bool:
 
 
 async def test_created_at_is_aware_utc_from_every_method(backend: Backend, clock: ManualClock) -> None:
-    """Each method that returns a row or a position returns an aware time, and the very same one."""
+    """Each method that returns a row or a position returns the same time zone-aware time."""
     times = [clock.now + n * MILLISECOND for n in range(3)]
     user = await backend.users.add(new_user())
     item = await backend.items.add(new_item(1), owner_id=user.id)
@@ -84,7 +84,7 @@ async def test_created_at_is_aware_utc_from_every_method(backend: Backend, clock
 
 @pytest.mark.rule("Numbers")
 async def test_created_at_of_any_year_is_kept(backend: Backend, clock: ManualClock) -> None:
-    """The clock's time comes back to the millisecond, long before and after what 32 bits can count."""
+    """A time is kept to the millisecond, also outside the range of 32 bits."""
     clock.stop()
     for n, time in enumerate(TIMES):
         clock.now = time
@@ -97,24 +97,24 @@ async def test_created_at_of_any_year_is_kept(backend: Backend, clock: ManualClo
         assert _is_aware_utc(stored_user.created_at, stored_item.created_at)
 
 
-async def test_list_orders_times_of_all_years(shelf: Shelf, clock: ManualClock) -> None:
-    """The order is that of time, across the epoch and across digits; so is the walk by `next`."""
+async def test_list_orders_times_of_all_years(stored_list: StoredList, clock: ManualClock) -> None:
+    """Times are sorted across the epoch and across numbers of digits, and so are walks by `next`."""
     clock.stop()
     rows = []
     for n, time in enumerate(TIMES[::2] + TIMES[1::2]):
         clock.now = time
-        rows.append(await shelf.add(n))
+        rows.append(await stored_list.add(n))
     newest_first = sorted(rows, key=lambda row: row.created_at, reverse=True)
 
     assert [row.created_at for row in newest_first] == TIMES[::-1]
-    assert await shelf.list() == Page.of(newest_first, count=len(rows), next=None)
+    assert await stored_list.list() == Page.of(newest_first, count=len(rows), next=None)
     for index, row in enumerate(newest_first):
-        page = await shelf.list(after=position(row), limit=1, count=False)
+        page = await stored_list.list(after=position(row), limit=1, count=False)
         assert page.data == newest_first[index + 1 : index + 2]
 
 
 async def test_update_keeps_created_at(backend: Backend, clock: ManualClock, owner: User) -> None:
-    """The time of creation is not that of the last change."""
+    """An update keeps the time of creation."""
     item = await backend.items.add(new_item(), owner_id=owner.id)
     clock.now += timedelta(days=1)
 
@@ -122,11 +122,11 @@ async def test_update_keeps_created_at(backend: Backend, clock: ManualClock, own
     updated_item = await backend.items.update(item.id, ItemChanges(title="x"))
 
     assert (updated_user.created_at, updated_item.created_at) == (owner.created_at, item.created_at)
-    assert await everything(backend) == ([updated_user], [updated_item])
+    assert await all_rows(backend) == ([updated_user], [updated_item])
 
 
 async def test_default_clock_gives_whole_milliseconds(open_another: Opener) -> None:
-    """A backend that was opened without a clock takes the machine's time, cut to what is kept."""
+    """The default clock is the machine's, truncated to milliseconds."""
     another = await open_another()
     before = datetime.now(UTC) - MILLISECOND
 

@@ -1,4 +1,4 @@
-"""Races of money, through two backends on one database: none is made, none lost, nobody waits for ever."""
+"""Races of transfers through two backends on one database: the sum is constant and no call hangs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from backends.models import MAX_MINOR, Account, Transfer, User
 from backends.protocols import Backend
 
 from .conftest import Opener
-from .expectations import MOST_TURNS, delete_user_in_the_end, facts, race
+from .expectations import MAX_ATTEMPTS, delete_user_with_retries, facts, race
 from .money import (
     checked_books,
-    in_the_end,
     money,
     needs_transactions,
     open_account,
     order_of,
+    retry_conflicts,
     side,
 )
 from .samples import new_user
@@ -34,7 +34,7 @@ WORKERS, ROUNDS = 6, 8
 async def test_concurrent_transfers_in_both_directions_keep_the_sum(
     backend: Backend, open_another: Opener, owner: User
 ) -> None:
-    """Back and forth between few accounts: nothing but want of money refuses one, and each page adds up."""
+    """Only insufficient funds refuse a transfer, and the balances of each page add up."""
     both = backend, await open_another()
     accounts = [await open_account(backend, owner, balance=20) for _ in range(3)]
     running = WORKERS
@@ -44,7 +44,7 @@ async def test_concurrent_transfers_in_both_directions_keep_the_sum(
     async def work(worker: int) -> None:
         nonlocal running
         for n in range(ROUNDS):
-            # Each pair of workers goes the same way round, one forwards and one backwards.
+            # Each pair of workers uses one cycle of accounts, forwards and backwards.
             place = (worker // 2 + n) % 3
             pair = [accounts[place], accounts[(place + 1) % 3]][:: 1 if worker % 2 else -1]
             transfer = partial(
@@ -53,7 +53,7 @@ async def test_concurrent_transfers_in_both_directions_keep_the_sum(
                 ordered_by=owner.id,
                 owner_id=owner.id,
             )
-            _, errors = await race([in_the_end(transfer)])
+            _, errors = await race([retry_conflicts(transfer)])
             refusals.update(errors)
         running -= 1
 
@@ -62,7 +62,7 @@ async def test_concurrent_transfers_in_both_directions_keep_the_sum(
             page = await through.accounts.list(count=False)
             sums.add(sum(account.balance_minor for account in page.data))
             assert all(account.balance_minor >= 0 for account in page.data)
-            await asyncio.sleep(0)  # not every backend has to wait for its server
+            await asyncio.sleep(0)  # Yields, because not every backend waits for a server.
 
     async with asyncio.TaskGroup() as tasks:
         for worker in range(WORKERS):
@@ -79,12 +79,12 @@ async def test_concurrent_transfers_in_both_directions_keep_the_sum(
 async def test_concurrent_entries_of_one_account_are_all_counted(
     backend: Backend, open_another: Opener, owner: User
 ) -> None:
-    """Many deposits and withdrawals at once: each is an entry of its own, with a version of its own."""
+    """Each of many concurrent deposits and withdrawals is an entry with its own version."""
     both = backend, await open_another()
     account = await open_account(backend, owner, balance=100)
 
     entries, errors = await race(
-        in_the_end(
+        retry_conflicts(
             partial(
                 both[n % 2].accounts.deposit if n % 3 else both[n % 2].accounts.withdraw,
                 account.id,
@@ -106,7 +106,7 @@ async def test_concurrent_entries_of_one_account_are_all_counted(
 async def test_concurrent_claims_of_the_same_money_let_one_win(
     backend: Backend, open_another: Opener, owner: User
 ) -> None:
-    """What is there goes once; what fits once comes once; the others learn why they did not."""
+    """Of concurrent calls that exclude each other one succeeds; the others raise the exact error."""
     both = backend, await open_another()
     target = await open_account(backend, owner)
     for n in range(5):
@@ -117,7 +117,7 @@ async def test_concurrent_claims_of_the_same_money_let_one_win(
         ]
 
         entries, errors = await race(
-            in_the_end(partial(calls[(m + n) % 2], both[m // 2 % 2])) for m in range(8)
+            retry_conflicts(partial(calls[(m + n) % 2], both[m // 2 % 2])) for m in range(8)
         )
 
         assert errors == [facts(InsufficientFunds(source.id))] * 7
@@ -125,7 +125,7 @@ async def test_concurrent_claims_of_the_same_money_let_one_win(
     full = await open_account(backend, owner, balance=1)
 
     entries, errors = await race(
-        in_the_end(
+        retry_conflicts(
             partial(both[m % 2].accounts.deposit, full.id, money(MAX_MINOR - 1), ordered_by=owner.id)
         )
         for m in range(8)
@@ -137,13 +137,16 @@ async def test_concurrent_claims_of_the_same_money_let_one_win(
 
 
 async def _work_until_refused(backend: Backend, account: Account, by: User) -> list[BackendError]:
-    """Bring money in and take it out again until the account is gone; what came in must get out."""
+    """Deposit and withdraw until the account is deleted.
+
+    Each deposit must be followed by its withdrawal.
+    """
     for _ in range(ROUNDS):
         try:
-            await in_the_end(partial(backend.accounts.deposit, account.id, money(2), ordered_by=by.id))
+            await retry_conflicts(partial(backend.accounts.deposit, account.id, money(2), ordered_by=by.id))
         except NotFound as exc:
             return [exc]
-        await in_the_end(partial(backend.accounts.withdraw, account.id, money(2), ordered_by=by.id))
+        await retry_conflicts(partial(backend.accounts.withdraw, account.id, money(2), ordered_by=by.id))
     return []
 
 
@@ -153,7 +156,7 @@ async def _work_until_refused(backend: Backend, account: Account, by: User) -> l
 async def test_delete_racing_entries_loses_no_money(
     backend: Backend, open_another: Opener, owner: User, what: str
 ) -> None:
-    """A deletion waits until there is nothing to lose; who has brought money in can take it out again."""
+    """An account is deleted only while it is empty. A caller that has deposited money can withdraw it."""
     both = backend, await open_another()
     await open_account(backend, owner, balance=1)
     for number in range(4):
@@ -164,10 +167,10 @@ async def test_delete_racing_entries_loses_no_money(
             refusal = AccountNotEmpty("user", user.id)
 
         async def delete(user: User, account: Account, refusal: BackendError, through: Backend) -> int:
-            """Delete again and again until it is done; return how often it was refused."""
-            for refused in range(MOST_TURNS):
+            """Retry the deletion until it succeeds; return how often it was refused."""
+            for refused in range(MAX_ATTEMPTS):
                 deletion = (
-                    delete_user_in_the_end(through, user.id)
+                    delete_user_with_retries(through, user.id)
                     if what == "user"
                     else through.accounts.delete(account.id)
                 )
@@ -175,7 +178,9 @@ async def test_delete_racing_entries_loses_no_money(
                 if done:
                     return refused
                 assert errors == [facts(refusal)]
-            raise AssertionError("the others never got their turn: see Concurrency in backends.protocols")
+            raise AssertionError(
+                "the other calls never made progress: see Concurrency in backends.protocols"
+            )
 
         async with asyncio.TaskGroup() as tasks:
             workers = [
@@ -194,13 +199,13 @@ async def test_delete_racing_entries_loses_no_money(
 async def test_delete_of_both_ends_racing_a_transfer_keeps_the_money(
     backend: Backend, open_another: Opener, owner: User
 ) -> None:
-    """The account that ends up with the money stays, whichever of the two that is."""
+    """The account that has the money in the end is not deleted, whichever it is."""
     both = backend, await open_another()
     for number in range(10):
         source = await open_account(backend, owner, balance=5)
         target = await open_account(backend, owner)
         calls: list[Awaitable[Transfer | None]] = [
-            in_the_end(
+            retry_conflicts(
                 partial(both[0].accounts.transfer, order_of(source, target, 5), ordered_by=owner.id)
             ),
             both[1].accounts.delete(target.id),

@@ -1,4 +1,4 @@
-"""Deposits, withdrawals and transfers: what they do, where they end, what they refuse in which order."""
+"""Deposits, withdrawals and transfers: effects, boundaries, and the order of refusals."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ async def _accounts(backend: Backend, owner: User, *balances: int, currency: str
 
 @needs_transactions("accounts.deposit")
 async def test_entries_are_what_was_ordered(
-    backend: Backend, owner: User, stranger: User, clock: ManualClock
+    backend: Backend, owner: User, other_user: User, clock: ManualClock
 ) -> None:
-    """Every field comes back from the call itself and from each way to read; the accounts have changed."""
+    """The call itself and each read method return every field, and the accounts have changed."""
     account, other = await _accounts(backend, owner, 0, 0)
     clock.now = datetime(2026, 11, 23, 4, 5, 6, 7_000, tzinfo=UTC)
     clock.stop()
@@ -58,9 +58,9 @@ async def test_entries_are_what_was_ordered(
     amount, idempotency = entry.amount_minor, key("a key")
     accounts = backend.accounts
 
-    done = [await accounts.deposit(account.id, entry, ordered_by=stranger.id, idempotency=idempotency)]
+    done = [await accounts.deposit(account.id, entry, ordered_by=other_user.id, idempotency=idempotency)]
     account = after(account, done[0])
-    done.append(await accounts.transfer(transfer, ordered_by=stranger.id, idempotency=key("b")))
+    done.append(await accounts.transfer(transfer, ordered_by=other_user.id, idempotency=key("b")))
     account, target = after(account, done[1]), after(other, done[1])
     done.append(await accounts.withdraw(other.id, entry, ordered_by=owner.id))
 
@@ -76,7 +76,7 @@ async def test_entries_are_what_was_ordered(
         ),
         replace(blank, source=side(target, -amount), ordered_by=owner.id),
     ]
-    assert (blank.amount_minor, blank.note, blank.ordered_by) == (amount, FULL_ENTRY["note"], stranger.id)
+    assert (blank.amount_minor, blank.note, blank.ordered_by) == (amount, FULL_ENTRY["note"], other_user.id)
     assert {each.created_at for each in done} == {clock.now}
     assert len({each.id for each in done}) == 3
     assert all(is_id(each.id) for each in done)
@@ -91,7 +91,7 @@ async def test_entries_are_what_was_ordered(
 async def test_note_and_time_are_kept_as_they_are(
     backend: Backend, clock: ManualClock, owner: User
 ) -> None:
-    """No note, an empty one and any text are different things; a time of any year comes back."""
+    """No note, an empty note and any text differ; a time of any year is kept."""
     (account,) = await _accounts(backend, owner, 0)
     clock.stop()
     for n, note in enumerate([None, "", *TEXTS.values(), "\U0010ffff" * 255]):
@@ -106,7 +106,7 @@ async def test_note_and_time_are_kept_as_they_are(
 async def test_amounts_reach_from_nothing_to_the_most_an_account_holds(
     backend: Backend, owner: User
 ) -> None:
-    """The whole balance can go and the last unit come; each amount is exact to the unit."""
+    """The whole balance can be withdrawn and the account filled to the maximum; amounts are exact."""
     most = MAX_MINOR
     source, target = await _accounts(backend, owner, most, 0)
     for amount in (1, 2**31 - 1, 2**31, 2**52 + 1, most - 2**52 - 2**32 - 1):
@@ -128,7 +128,7 @@ async def test_amounts_reach_from_nothing_to_the_most_an_account_holds(
 @pytest.mark.rule("Numbers")
 @needs_transactions("accounts.deposit")
 async def test_amounts_beyond_the_boundaries_are_refused(backend: Backend, owner: User) -> None:
-    """One more than there is and one more than fits are refused; neither balance nor version changes."""
+    """One unit more than the balance or the maximum is refused; balance and version don't change."""
     nine, most, all_but_four = await _accounts(backend, owner, 9, MAX_MINOR, MAX_MINOR - 4)
     empty, _ = await _accounts(backend, owner, 0, 0)
     before = await checked_books(backend)
@@ -164,24 +164,24 @@ async def test_amounts_beyond_the_boundaries_are_refused(backend: Backend, owner
 
 
 @needs_transactions("accounts.deposit")
-async def test_transfer_looks_for_its_refusals_in_order(
-    backend: Backend, owner: User, stranger: User
+async def test_transfer_raises_the_first_error_in_order(
+    backend: Backend, owner: User, other_user: User
 ) -> None:
-    """Of several things that stand in the way the first in the contract is told; nothing changes."""
+    """The first applicable error in the order of the contract is raised; nothing changes."""
     full, empty = await _accounts(backend, owner, MAX_MINOR, 0)
-    foreign, foreign_full = await _accounts(backend, stranger, 0, MAX_MINOR, currency="USD")
+    foreign, foreign_full = await _accounts(backend, other_user, 0, MAX_MINOR, currency="USD")
     before = await checked_books(backend)
     missing, source_missing = NotFound("account", UNKNOWN_ID), "0" * 24
 
     cases: list[tuple[Account | str, Account | str, int, str | None, BackendError]] = [
-        (source_missing, UNKNOWN_ID, 1, stranger.id, NotFound("account", source_missing)),
+        (source_missing, UNKNOWN_ID, 1, other_user.id, NotFound("account", source_missing)),
         (source_missing, full, 1, UNKNOWN_ID, NotFound("account", source_missing)),
         (empty, UNKNOWN_ID, 1, None, missing),
         (empty, UNKNOWN_ID, MAX_MINOR, owner.id, missing),
         (full, UNKNOWN_ID, 1, owner.id, missing),
-        (empty, UNKNOWN_ID, 1, stranger.id, NotOwner("account", empty.id)),
-        (empty, full, 1, stranger.id, NotOwner("account", empty.id)),
-        (empty, foreign_full, 1, stranger.id, NotOwner("account", empty.id)),
+        (empty, UNKNOWN_ID, 1, other_user.id, NotOwner("account", empty.id)),
+        (empty, full, 1, other_user.id, NotOwner("account", empty.id)),
+        (empty, foreign_full, 1, other_user.id, NotOwner("account", empty.id)),
         (foreign_full, full, 1, owner.id, NotOwner("account", foreign_full.id)),
         (full, empty, 1, UNKNOWN_ID, NotOwner("account", full.id)),
         (full, empty, 1, full.id, NotOwner("account", full.id)),
@@ -202,7 +202,7 @@ async def test_transfer_looks_for_its_refusals_in_order(
 
 @needs_transactions("accounts.deposit")
 async def test_moves_of_unknown_accounts_raise_not_found(backend: Backend, owner: User) -> None:
-    """An unknown id and every malformed one are answered alike, at both ends; nothing moves."""
+    """Unknown and malformed ids raise the same error for source and target; no money moves."""
     (account,) = await _accounts(backend, owner, 9)
     before = await checked_books(backend)
     accounts, by = backend.accounts, owner.id

@@ -1,4 +1,4 @@
-"""Users: add, get, delete; what goes in comes out."""
+"""Users: add, get and delete, and round trips of all fields."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from backends.protocols import Backend
 from eitherdb_contract.clock import ManualClock
 
 from .conftest import ManualIds
-from .expectations import delete_user, everything, raises, refused_without
+from .expectations import all_rows, delete_user, raises, refused_without
 from .samples import (
     FULL_USER,
     OTHER_USER,
@@ -36,7 +36,7 @@ REQUIRED: dict[str, Any] = {
 @pytest.mark.rule("Null")
 @pytest.mark.parametrize("sample", [FULL_USER, OTHER_USER, ALL_NULL], ids=["full", "other", "nulls"])
 async def test_add_returns_what_get_returns(backend: Backend, sample: dict[str, Any]) -> None:
-    """Every field comes back as it was given, from the call itself and from each way to read."""
+    """`add` and each read method return every field as it was given."""
     user = await backend.users.add(NewUser.model_validate(sample))
 
     expected = User(
@@ -54,7 +54,7 @@ async def test_add_returns_what_get_returns(backend: Backend, sample: dict[str, 
 
 @pytest.mark.rule("Null")
 async def test_add_fills_in_defaults(backend: Backend) -> None:
-    """What is left out takes the form's defaults, not the database's."""
+    """A field that is left out has the input model's default, not the database's."""
     user = await backend.users.add(NewUser.model_validate(REQUIRED))
 
     defaults: dict[str, Any] = {"full_name": None, "is_active": True, "is_superuser": False}
@@ -70,7 +70,7 @@ async def test_add_fills_in_defaults(backend: Backend) -> None:
 
 @pytest.mark.rule("Identity")
 async def test_add_makes_fresh_ids(backend: Backend) -> None:
-    """Ids are well-formed and no two users share one."""
+    """Ids are well-formed and unique."""
     users = [await backend.users.add(new_user(n)) for n in range(5)]
 
     assert all(is_id(user.id) for user in users)
@@ -80,7 +80,7 @@ async def test_add_makes_fresh_ids(backend: Backend) -> None:
 @pytest.mark.rule("Identity")
 @pytest.mark.parametrize("id_", [hex_id(0), hex_id(1), hex_id(2**96 - 1), "0a" * 12, "80" + "00" * 11])
 async def test_add_takes_its_id_from_the_source(given_ids: Backend, ids: ManualIds, id_: str) -> None:
-    """The id is the source's, whatever its bytes, and finds the user."""
+    """The id comes from the id source, with any bytes, and finds the user."""
     ids.upcoming = [id_]
 
     user = await given_ids.users.add(new_user())
@@ -91,40 +91,40 @@ async def test_add_takes_its_id_from_the_source(given_ids: Backend, ids: ManualI
 
 @pytest.mark.rule("Uniqueness")
 async def test_add_refuses_id_in_use(given_ids: Backend, ids: ManualIds) -> None:
-    """An id that comes twice is an error about the id; the row that has it is left alone."""
+    """A duplicate id raises an error about the id; the existing row is unchanged."""
     ids.upcoming = [hex_id(1), hex_id(1)]
     first = await given_ids.users.add(new_user(1))
 
     with raises(AlreadyExists("user", "id")):
         await given_ids.users.add(new_user(2))
 
-    assert await everything(given_ids) == ([first], [])
+    assert await all_rows(given_ids) == ([first], [])
     assert await given_ids.users.find_by_email("user2@example.com") is None
 
 
-@pytest.mark.rule("Uniqueness", "E-mail")
+@pytest.mark.rule("Uniqueness", "Email")
 async def test_add_refuses_address_in_use(backend: Backend) -> None:
-    """A taken address is an error about the address; the user who has it is left alone."""
+    """A taken address raises an error about the address; the existing user is unchanged."""
     first = await backend.users.add(NewUser.model_validate(FULL_USER))
 
     with raises(AlreadyExists("user", "email")):
         await backend.users.add(NewUser.model_validate({**OTHER_USER, "email": first.email}))
 
-    assert await everything(backend) == ([first], [])
+    assert await all_rows(backend) == ([first], [])
 
 
-@pytest.mark.rule("Uniqueness", "E-mail")
+@pytest.mark.rule("Uniqueness", "Email")
 async def test_add_lets_users_share_all_but_the_address(backend: Backend) -> None:
-    """Nothing else of a user is unique: not the name, not the hash, not the time."""
+    """Only the address is unique: names, hashes and times may be equal."""
     first = await backend.users.add(NewUser.model_validate(FULL_USER))
     second = await backend.users.add(NewUser.model_validate({**FULL_USER, "email": "b@example.com"}))
 
-    assert await everything(backend) == ([second, first], [])
+    assert await all_rows(backend) == ([second, first], [])
 
 
 @pytest.mark.rule("Identity")
 async def test_get_of_unknown_id_raises_not_found(backend: Backend, owner: User) -> None:
-    """An unknown id and every malformed one are answered alike, with the id as it was given."""
+    """Unknown and malformed ids raise the same error, with the id as it was given."""
     for id_ in [UNKNOWN_ID, *malformed_ids(owner.id)]:
         with raises(NotFound("user", id_)):
             await backend.users.get(id_)
@@ -132,7 +132,7 @@ async def test_get_of_unknown_id_raises_not_found(backend: Backend, owner: User)
 
 @pytest.mark.rule("Identity")
 async def test_get_of_item_id_raises_not_found(backend: Backend, owner: User) -> None:
-    """An item's id is no user's."""
+    """The id of an item is not found as a user."""
     item = await backend.items.add(new_item(), owner_id=owner.id)
 
     with raises(NotFound("user", item.id)):
@@ -140,11 +140,11 @@ async def test_get_of_item_id_raises_not_found(backend: Backend, owner: User) ->
 
 
 @pytest.mark.rule("Atomicity")
-async def test_delete_removes_the_user(backend: Backend, owner: User, stranger: User) -> None:
-    """A deleted user can't be read in any way, the others can."""
+async def test_delete_removes_the_user(backend: Backend, owner: User, other_user: User) -> None:
+    """A deleted user can't be read in any way; other users can."""
     deleted = await delete_user(backend, owner.id)
 
-    assert await everything(backend) == ([stranger] if deleted else [stranger, owner], [])
+    assert await all_rows(backend) == ([other_user] if deleted else [other_user, owner], [])
     assert await backend.users.find_by_email(owner.email) == (None if deleted else owner)
     if deleted:
         with raises(NotFound("user", owner.id)):
@@ -153,21 +153,21 @@ async def test_delete_removes_the_user(backend: Backend, owner: User, stranger: 
 
 @pytest.mark.rule("Atomicity")
 async def test_delete_twice_raises_not_found(backend: Backend, owner: User) -> None:
-    """The second deletion finds nobody."""
+    """The second deletion raises NotFound."""
     if await delete_user(backend, owner.id):
         with raises(NotFound("user", owner.id)):
             await backend.users.delete(owner.id)
 
 
-@pytest.mark.rule("Uniqueness", "E-mail")
+@pytest.mark.rule("Uniqueness", "Email")
 async def test_delete_frees_the_address(backend: Backend, owner: User) -> None:
-    """The address of a deleted user is free again, and who takes it is somebody new."""
+    """The address of a deleted user can be used again, by a new user."""
     deleted = await delete_user(backend, owner.id)
 
     if deleted:
         again = await backend.users.add(new_user())
         assert again.id != owner.id
-        assert await everything(backend) == ([again], [])
+        assert await all_rows(backend) == ([again], [])
     else:
         with raises(AlreadyExists("user", "email")):
             await backend.users.add(new_user())
@@ -175,7 +175,7 @@ async def test_delete_frees_the_address(backend: Backend, owner: User) -> None:
 
 @pytest.mark.rule("Identity")
 async def test_delete_of_unknown_id_raises_not_found(backend: Backend, owner: User) -> None:
-    """An unknown id and every malformed one are answered alike; nobody is deleted."""
+    """Unknown and malformed ids raise the same error; nothing is deleted."""
     for id_ in [UNKNOWN_ID, *malformed_ids(owner.id)]:
         with (
             refused_without(backend, Capability.TRANSACTIONS, "users.delete"),
@@ -183,12 +183,12 @@ async def test_delete_of_unknown_id_raises_not_found(backend: Backend, owner: Us
         ):
             await backend.users.delete(id_)
 
-    assert await everything(backend) == ([owner], [])
+    assert await all_rows(backend) == ([owner], [])
 
 
 @pytest.mark.rule("Time")
 async def test_add_uses_the_clock_once(backend: Backend, clock: ManualClock) -> None:
-    """A user's time is the clock's at the call."""
+    """A user's time is the clock's time at the call."""
     before = clock.now
 
     user = await backend.users.add(new_user())

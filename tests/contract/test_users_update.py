@@ -1,4 +1,4 @@
-"""Users: update, field by field and many at a time."""
+"""Users: updates of single fields and of many at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backends.models import NewUser, User, UserChanges
 from backends.protocols import Backend
 from eitherdb_contract.clock import ManualClock
 
-from .expectations import changed, everything, facts, race, raises
+from .expectations import all_rows, changed, facts, race, raises
 from .samples import FULL_USER, OTHER_USER, UNKNOWN_ID, malformed_ids, new_user
 
 NULLABLE = [name for name, field in NewUser.model_fields.items() if field.default is None]
@@ -31,19 +31,19 @@ def _changes(**values: Any) -> UserChanges:
 @pytest.mark.rule("Null")
 @pytest.mark.parametrize("name", OTHER_USER)
 async def test_update_of_one_field_leaves_the_others(
-    backend: Backend, full: User, stranger: User, name: str
+    backend: Backend, full: User, other_user: User, name: str
 ) -> None:
-    """Only the field that is set changes, and only of this user."""
+    """Only the given field changes, and only on this user."""
     updated = await backend.users.update(full.id, _changes(**{name: OTHER_USER[name]}))
 
     assert updated == changed(full, **{name: OTHER_USER[name]})
     assert await backend.users.get(full.id) == updated
-    assert await everything(backend) == ([stranger, updated], [])
+    assert await all_rows(backend) == ([other_user, updated], [])
 
 
 @pytest.mark.rule("Null")
 async def test_update_of_all_fields_keeps_identity(backend: Backend, full: User) -> None:
-    """All that can change changes at once; id and time of creation stay."""
+    """All mutable fields change in one call; id and time of creation stay."""
     updated = await backend.users.update(full.id, _changes(**OTHER_USER))
 
     assert updated == changed(full, **OTHER_USER)
@@ -55,7 +55,7 @@ async def test_update_of_all_fields_keeps_identity(backend: Backend, full: User)
 @pytest.mark.rule("Null")
 @pytest.mark.parametrize("name", NULLABLE)
 async def test_update_to_none_clears_the_field(backend: Backend, full: User, name: str) -> None:
-    """An explicit None clears; it is not the same as leaving the field out."""
+    """An explicit None clears a field, unlike a field that is left out."""
     cleared = await backend.users.update(full.id, _changes(**{name: None}))
 
     nothing: dict[str, Any] = {name: None}
@@ -72,25 +72,25 @@ async def test_update_to_none_clears_the_field(backend: Backend, full: User, nam
 async def test_update_with_no_field_set_returns_the_user(
     backend: Backend, full: User, clock: ManualClock
 ) -> None:
-    """No field set: nothing changes."""
+    """An update without fields changes nothing."""
     clock.stop()
 
     assert await backend.users.update(full.id, UserChanges()) == full
-    assert await everything(backend) == ([full], [])
+    assert await all_rows(backend) == ([full], [])
 
 
 @pytest.mark.rule("Versions")
 async def test_update_to_equal_values_is_a_new_version(backend: Backend, full: User) -> None:
-    """The same values again are no error: nothing differs but the version."""
+    """An update with equal values changes only the version."""
     updated = await backend.users.update(full.id, _changes(**FULL_USER))
 
     assert updated == changed(full)
-    assert await everything(backend) == ([updated], [])
+    assert await all_rows(backend) == ([updated], [])
 
 
 @pytest.mark.rule("Uniqueness")
 async def test_update_to_own_address_is_no_conflict(backend: Backend, full: User) -> None:
-    """A user's own address, in any spelling, is not another's."""
+    """A user's own address, in any spelling, is not a conflict."""
     updated = await backend.users.update(full.id, _changes(email="ADA@Example.COM", full_name="Ada"))
 
     assert updated == changed(full, full_name="Ada")
@@ -101,23 +101,23 @@ async def test_update_to_own_address_is_no_conflict(backend: Backend, full: User
 @pytest.mark.parametrize("email", ["user1@example.com", "USER1@EXAMPLE.com"])
 @pytest.mark.parametrize("more", [{}, {**OTHER_USER, "full_name": None}], ids=["alone", "with the others"])
 async def test_update_to_taken_address_changes_nothing(
-    backend: Backend, full: User, stranger: User, email: str, more: dict[str, Any]
+    backend: Backend, full: User, other_user: User, email: str, more: dict[str, Any]
 ) -> None:
-    """Another user's address is refused, and what was to change along with it stays too."""
+    """Another user's address is refused, and the other changes of the call are not applied."""
     with raises(AlreadyExists("user", "email")):
         await backend.users.update(full.id, _changes(**{**more, "email": email}))
 
-    assert await everything(backend) == ([stranger, full], [])
+    assert await all_rows(backend) == ([other_user, full], [])
 
 
 @pytest.mark.rule("Uniqueness")
 async def test_update_frees_the_old_address(backend: Backend, full: User) -> None:
-    """An address that a user gave up can be taken."""
+    """An address that a user gave up can be used again."""
     moved = await backend.users.update(full.id, _changes(email="new@example.com"))
 
     taker = await backend.users.add(NewUser.model_validate({**OTHER_USER, "email": full.email}))
 
-    assert await everything(backend) == ([taker, moved], [])
+    assert await all_rows(backend) == ([taker, moved], [])
 
 
 @pytest.mark.rule("Identity")
@@ -125,24 +125,24 @@ async def test_update_frees_the_old_address(backend: Backend, full: User) -> Non
 async def test_update_of_unknown_id_raises_not_found(
     backend: Backend, full: User, changes: dict[str, Any]
 ) -> None:
-    """An unknown id and every malformed one are answered alike; nothing comes into being."""
+    """Unknown and malformed ids raise the same error; no row is created."""
     for id_ in [UNKNOWN_ID, *malformed_ids(full.id)]:
         with raises(NotFound("user", id_)):
             await backend.users.update(id_, _changes(**changes))
 
-    assert await everything(backend) == ([full], [])
+    assert await all_rows(backend) == ([full], [])
 
 
 @pytest.mark.rule("Identity", "Uniqueness")
 async def test_update_of_unknown_id_to_taken_address_raises_not_found(backend: Backend, full: User) -> None:
-    """Who does not exist collides with nobody."""
+    """NotFound comes before the error for a taken address."""
     with raises(NotFound("user", UNKNOWN_ID)):
         await backend.users.update(UNKNOWN_ID, _changes(email=full.email))
 
 
 @pytest.mark.rule("Atomicity", "Conflicts")
 async def test_concurrent_updates_of_different_fields_all_survive(backend: Backend, full: User) -> None:
-    """No update writes back what it read before: none is lost."""
+    """No update overwrites a concurrent update of another field."""
     version = full.version
     for target in (OTHER_USER, FULL_USER) * 5:
         changes = [_changes(**{name: value}) for name, value in target.items()]
@@ -158,7 +158,7 @@ async def test_concurrent_updates_of_different_fields_all_survive(backend: Backe
 
 @pytest.mark.rule("Atomicity")
 async def test_concurrent_updates_of_the_same_fields_do_not_mix(backend: Backend, full: User) -> None:
-    """Each update is one step: what it set is in its own result, and the last one's is what stays."""
+    """Each update is atomic: it returns its own values, and the last one's are stored."""
     forms = [_changes(email=f"u{n}@example.com", full_name=f"u{n}") for n in range(30)]
 
     results, errors = await race(backend.users.update(full.id, form) for form in forms)
@@ -174,7 +174,7 @@ async def test_concurrent_updates_of_the_same_fields_do_not_mix(backend: Backend
 
 @pytest.mark.rule("Atomicity")
 async def test_concurrent_updates_to_one_address_let_one_win(backend: Backend) -> None:
-    """Of many users who want one free address one gets it; the others stay as they are."""
+    """One of many concurrent updates gets a free address; the other users are unchanged."""
     users = [await backend.users.add(new_user(n)) for n in range(20)]
 
     won, lost = await race(
@@ -187,12 +187,12 @@ async def test_concurrent_updates_to_one_address_let_one_win(backend: Backend) -
     (old,) = [user for user in users if user.id == winner.id]
     assert winner == changed(old, email="wanted@example.com", full_name="Winner")
     users[users.index(old)] = winner
-    assert await everything(backend) == (users[::-1], [])
+    assert await all_rows(backend) == (users[::-1], [])
 
 
 @pytest.mark.rule("Atomicity")
 async def test_concurrent_adds_and_updates_to_one_address_let_one_win(backend: Backend) -> None:
-    """It makes no difference whether an address is wanted by new users or by old ones."""
+    """New and existing users compete for an address in the same way."""
     users = [await backend.users.add(new_user(n)) for n in range(10)]
     wanted = NewUser.model_validate({**FULL_USER, "email": "wanted@example.com"})
     updates = [backend.users.update(user.id, _changes(email=wanted.email)) for user in users]
@@ -202,7 +202,7 @@ async def test_concurrent_adds_and_updates_to_one_address_let_one_win(backend: B
 
     assert lost == [facts(AlreadyExists("user", "email"))] * 19
     (winner,) = won
-    stored, _ = await everything(backend)
+    stored, _ = await all_rows(backend)
     assert [user for user in stored if user.email == wanted.email] == [winner]
     assert [user for user in stored if user != winner] == [
         user for user in users[::-1] if user.id != winner.id

@@ -1,4 +1,4 @@
-"""Versions: what counts as a change, and changes that are done to the known version only."""
+"""Versions: what increments them, and changes that require a known version."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from backends.protocols import Backend
 
 from .conftest import Opener
 from .expectations import (
-    MOST_TURNS,
+    MAX_ATTEMPTS,
+    all_rows,
     changed,
     delete_user,
-    delete_user_in_the_end,
-    everything,
+    delete_user_with_retries,
     facts,
     race,
     raises,
@@ -88,7 +88,7 @@ user_calls = pytest.mark.parametrize("call", USER_CALLS.values(), ids=USER_CALLS
 
 
 async def test_every_change_adds_one_to_the_version(backend: Backend, owner: User) -> None:
-    """1 at first; each update that sets a field adds 1, equal values included; one of nothing adds none."""
+    """The version starts at 1. An update with a field adds 1, equal values included; one without adds 0."""
     item = await backend.items.add(new_item(), owner_id=owner.id)
     assert (owner.version, item.version) == (1, 1)
 
@@ -99,24 +99,24 @@ async def test_every_change_adds_one_to_the_version(backend: Backend, owner: Use
         owner = await backend.users.update(owner.id, UserChanges(full_name="same", is_active=True))
         item = await backend.items.update(item.id, ItemChanges(title="same", description=None))
         assert (owner.version, item.version) == (number + 1, number + 1)
-        assert await everything(backend) == ([owner], [item])
+        assert await all_rows(backend) == ([owner], [item])
 
 
 async def test_version_counts_the_changes_of_its_own_row(backend: Backend, owner: User, user: User) -> None:
-    """A change of an item is none of its owner, nor the other way round, nor of a neighbour."""
+    """A change of an item doesn't change its owner's version, a neighbour's, or the reverse."""
     items = [await backend.items.add(new_item(n), owner_id=owner.id) for n in range(2)]
 
     changed_item = await backend.items.update(items[0].id, ItemChanges(title="x"))
     changed_owner = await backend.users.update(owner.id, UserChanges(full_name="x"))
 
     assert (changed_item, changed_owner) == (changed(items[0], title="x"), changed(owner, full_name="x"))
-    assert await everything(backend) == ([user, changed_owner], [items[1], changed_item])
+    assert await all_rows(backend) == ([user, changed_owner], [items[1], changed_item])
 
 
 async def test_refused_change_leaves_the_version(
     backend: Backend, owner: User, user: User, item: Item
 ) -> None:
-    """What was not done does not count."""
+    """A refused change doesn't increment the version."""
     with raises(AlreadyExists("user", "email")):
         await backend.users.update(user.id, UserChanges(email=owner.email), versions={3})
     with raises(AlreadyExists("user", "email")):
@@ -124,7 +124,7 @@ async def test_refused_change_leaves_the_version(
     with raises(NotOwner("item", item.id)):
         await backend.items.update(item.id, ItemChanges(title="x"), owner_id=user.id, versions={3})
 
-    assert await everything(backend) == ([user, owner], [item])
+    assert await all_rows(backend) == ([user, owner], [item])
 
 
 @pytest.mark.parametrize("end_sessions", [False, True])
@@ -133,7 +133,7 @@ async def test_update_of_user_with_its_version_is_done(
     user: User,
     end_sessions: bool,  # noqa: FBT001
 ) -> None:
-    """Any collection that holds the version will do, however many others it holds."""
+    """Any collection that contains the version is accepted."""
     ended = int(end_sessions)
     for versions in ONE_OF_THEM:
         unchanged = await backend.users.update(user.id, UserChanges(), versions=versions)
@@ -144,11 +144,11 @@ async def test_update_of_user_with_its_version_is_done(
             user.id, UserChanges(full_name="x"), versions={user.version, 99}, end_sessions=end_sessions
         )
         assert user == expected
-    assert await everything(backend) == ([user], [])
+    assert await all_rows(backend) == ([user], [])
 
 
 async def test_update_of_item_with_its_version_is_done(backend: Backend, owner: User, item: Item) -> None:
-    """Any collection that holds the version will do, however many others it holds."""
+    """Any collection that contains the version is accepted."""
     for versions in ONE_OF_THEM:
         unchanged = await backend.items.update(item.id, ItemChanges(), owner_id=owner.id, versions=versions)
         assert unchanged == item
@@ -160,56 +160,56 @@ async def test_update_of_item_with_its_version_is_done(backend: Backend, owner: 
             assert again == expected
         await backend.items.delete(again.id, versions=[version + 1 for version in versions])
 
-    assert await everything(backend) == ([owner], [item])
+    assert await all_rows(backend) == ([owner], [item])
 
 
 @user_calls
 async def test_user_of_another_version_raises_version_mismatch(
     backend: Backend, user: User, call: UserCall
 ) -> None:
-    """Where the row's version is none of those that are named nothing happens, even if nothing was to."""
+    """If the version is not among the expected ones, nothing happens, even for an empty update."""
     for versions in NONE_OF_THEM:
         with raises(VersionMismatch("user", user.id)):
             await call(backend, user.id, versions)
 
-    assert await everything(backend) == ([user], [])
+    assert await all_rows(backend) == ([user], [])
 
 
 @item_calls
 async def test_item_of_another_version_raises_version_mismatch(
     backend: Backend, owner: User, item: Item, call: ItemCall
 ) -> None:
-    """Where the row's version is none of those that are named nothing happens, even if nothing was to."""
+    """If the version is not among the expected ones, nothing happens, even for an empty update."""
     for versions in NONE_OF_THEM:
         for owner_id in (None, owner.id):
             with raises(VersionMismatch("item", item.id)):
                 await call(backend, item.id, owner_id, versions)
 
-    assert await everything(backend) == ([owner], [item])
+    assert await all_rows(backend) == ([owner], [item])
 
 
 async def test_delete_of_user_of_another_version_deletes_nothing(
     backend: Backend, owner: User, item: Item
 ) -> None:
-    """The user and its items stay; with the right version all of them go."""
+    """The user and its items stay; with the right version all are deleted."""
     for versions in ([], [2], {2, 3}):
         with (
             refused_without(backend, Capability.TRANSACTIONS, "users.delete"),
             raises(VersionMismatch("user", owner.id)),
         ):
             await backend.users.delete(owner.id, versions=versions)
-        assert await everything(backend) == ([owner], [item])
+        assert await all_rows(backend) == ([owner], [item])
 
     deleted = await delete_user(backend, owner.id, versions=[7, 1])
 
-    assert await everything(backend) == (([], []) if deleted else ([owner], [item]))
+    assert await all_rows(backend) == (([], []) if deleted else ([owner], [item]))
 
 
 @user_calls
 async def test_unknown_user_is_not_found_whatever_the_version(
     backend: Backend, user: User, call: UserCall
 ) -> None:
-    """Not found comes before another version."""
+    """NotFound comes before VersionMismatch."""
     for id_ in [UNKNOWN_ID, *malformed_ids(user.id)[:3]]:
         for versions in ([], [1], [3]):
             with raises(NotFound("user", id_)):
@@ -220,10 +220,10 @@ async def test_unknown_user_is_not_found_whatever_the_version(
             ):
                 await backend.users.delete(id_, versions=versions)
 
-    assert await everything(backend) == ([user], [])
+    assert await all_rows(backend) == ([user], [])
 
 
-@pytest.mark.rule("E-mail")
+@pytest.mark.rule("Email")
 @pytest.mark.parametrize("end_sessions", [False, True])
 async def test_taken_address_comes_after_not_found_and_another_version(
     backend: Backend,
@@ -231,7 +231,7 @@ async def test_taken_address_comes_after_not_found_and_another_version(
     user: User,
     end_sessions: bool,  # noqa: FBT001
 ) -> None:
-    """Whoever knows an old version learns that first, not what the new one runs into."""
+    """VersionMismatch comes before the error for a taken address."""
     taken = UserChanges(full_name="x", email=owner.email)
     for versions in ([], [2], {1, 2, 4}):
         with raises(VersionMismatch("user", user.id)):
@@ -243,24 +243,24 @@ async def test_taken_address_comes_after_not_found_and_another_version(
     with raises(AlreadyExists("user", "email")):
         await backend.users.update(user.id, taken, versions=[3], end_sessions=end_sessions)
 
-    assert await everything(backend) == ([user, owner], [])
+    assert await all_rows(backend) == ([user, owner], [])
 
 
 @item_calls
 async def test_item_not_found_and_not_owned_come_before_the_version(
-    backend: Backend, owner: User, stranger: User, item: Item, call: ItemCall
+    backend: Backend, owner: User, other_user: User, item: Item, call: ItemCall
 ) -> None:
-    """A stranger does not learn whether the version is right, and of what is not there nobody does."""
+    """NotFound and NotOwner come before VersionMismatch."""
     for versions in ([], [1], [3]):
         for id_ in [UNKNOWN_ID, *malformed_ids(item.id)[:3]]:
             for owner_id in (None, owner.id):
                 with raises(NotFound("item", id_)):
                     await call(backend, id_, owner_id, versions)
-        for owner_id in (stranger.id, UNKNOWN_ID, ""):
+        for owner_id in (other_user.id, UNKNOWN_ID, ""):
             with raises(NotOwner("item", item.id)):
                 await call(backend, item.id, owner_id, versions)
 
-    assert await everything(backend) == ([stranger, owner], [item])
+    assert await all_rows(backend) == ([other_user, owner], [item])
 
 
 @pytest.mark.rule("Atomicity", "Conflicts")
@@ -268,7 +268,7 @@ async def test_item_not_found_and_not_owned_come_before_the_version(
 async def test_concurrent_updates_of_one_version_let_one_win(
     backend: Backend, open_another: Opener, user: User, item: Item, callers: int
 ) -> None:
-    """Exactly one is done, through whichever backend; the others change nothing."""
+    """One update succeeds, through either backend; the others change nothing."""
     both = (backend, await open_another())
     for version in (3, 4):
         users, user_errors = await race(
@@ -294,10 +294,10 @@ async def test_concurrent_updates_of_one_version_let_one_win(
 
 @pytest.mark.rule("Atomicity", "Conflicts")
 async def test_concurrent_updates_that_follow_the_version_all_succeed(backend: Backend, item: Item) -> None:
-    """Who reads again after a mismatch gets through in the end, and no change is lost."""
+    """A caller that reads again after a mismatch succeeds in the end, and no change is lost."""
 
     async def append(letter: str) -> None:
-        for _ in range(MOST_TURNS):
+        for _ in range(MAX_ATTEMPTS):
             now = await backend.items.get(item.id)
             result, _ = await race(
                 [
@@ -308,7 +308,7 @@ async def test_concurrent_updates_that_follow_the_version_all_succeed(backend: B
             )
             if result:
                 return
-        raise AssertionError("it never got through: see Versions in backends.protocols")
+        raise AssertionError("it never succeeded: see Versions in backends.protocols")
 
     await asyncio.gather(*(append(letter) for letter in "cdefghijkl"))
 
@@ -321,7 +321,7 @@ async def test_concurrent_updates_that_follow_the_version_all_succeed(backend: B
 async def test_update_racing_delete_of_one_version_lets_one_win(
     backend: Backend, open_another: Opener, owner: User
 ) -> None:
-    """Either the item is changed and still there, or it is gone and the update finds nothing."""
+    """The item is either updated and kept, or deleted and the update raises NotFound."""
     another = await open_another()
     for number in range(10):
         item = await backend.items.add(new_item(), owner_id=owner.id)
@@ -337,21 +337,21 @@ async def test_update_racing_delete_of_one_version_lets_one_win(
         else:
             assert (result, error) == (changed(item, title="x"), facts(VersionMismatch("item", item.id)))
             await backend.items.delete(item.id, versions={2})
-        assert await everything(backend) == ([owner], [])
+        assert await all_rows(backend) == ([owner], [])
 
 
 @pytest.mark.rule("Atomicity", "Conflicts")
 async def test_update_racing_delete_of_one_version_of_a_user_lets_one_win(
     backend: Backend, open_another: Opener
 ) -> None:
-    """Either the user is changed and has all items, or both are gone and the update finds nobody."""
+    """The user is either updated with all its items, or both are deleted and the update raises NotFound."""
     another = await open_another()
     for number in range(8):
         user = await backend.users.add(new_user(number))
         items = [await backend.items.add(new_item(n), owner_id=user.id) for n in range(3)]
         calls: list[Awaitable[User | bool]] = [
             backend.users.update(user.id, UserChanges(full_name="x"), versions={1}),
-            delete_user_in_the_end(another, user.id, versions={1}),
+            delete_user_with_retries(another, user.id, versions={1}),
         ]
 
         results, errors = await race(calls[:: 1 if number % 2 else -1])
@@ -369,24 +369,24 @@ async def test_update_racing_delete_of_one_version_of_a_user_lets_one_win(
                 [changed(user, full_name="x")],
                 [facts(VersionMismatch("user", user.id))],
             )
-            assert await everything(backend) == ([changed(user, full_name="x")], items[::-1])
+            assert await all_rows(backend) == ([changed(user, full_name="x")], items[::-1])
             assert await delete_user(backend, user.id, versions={2})
-        assert await everything(backend) == ([], [])
+        assert await all_rows(backend) == ([], [])
 
 
 @pytest.mark.rule("Atomicity", "Conflicts")
 async def test_concurrent_deletes_of_one_version_let_one_win(backend: Backend, owner: User) -> None:
-    """Exactly one deletes; for the others there is nothing left."""
+    """One call deletes; the others raise NotFound."""
     item = await backend.items.add(new_item(), owner_id=owner.id)
 
     done, errors = await race(backend.items.delete(item.id, versions={1}) for _ in range(20))
 
     assert (done, errors) == ([None], [facts(NotFound("item", item.id))] * 19)
-    assert await everything(backend) == ([owner], [])
+    assert await all_rows(backend) == ([owner], [])
 
 
 async def test_end_sessions_adds_one_to_the_session_version(backend: Backend, user: User) -> None:
-    """It is a change, with or without others; without it the sessions go on, whatever changes."""
+    """`end_sessions` increments the session version, alone or with other changes; no other change does."""
     alone = await backend.users.update(user.id, UserChanges(), end_sessions=True)
     assert alone == changed(user, session_version=1)
 
@@ -397,23 +397,23 @@ async def test_end_sessions_adds_one_to_the_session_version(backend: Backend, us
 
     kept = await backend.users.update(user.id, UserChanges(hashed_password="new"))
     assert kept == changed(together, hashed_password="new")
-    assert await everything(backend) == ([kept], [])
+    assert await all_rows(backend) == ([kept], [])
 
 
 async def test_end_sessions_of_unknown_user_raises_not_found(backend: Backend, user: User) -> None:
-    """Who does not exist has no sessions."""
+    """An unknown user raises NotFound."""
     for id_ in [UNKNOWN_ID, *malformed_ids(user.id)[:3]]:
         with raises(NotFound("user", id_)):
             await backend.users.update(id_, UserChanges(), end_sessions=True)
 
-    assert await everything(backend) == ([user], [])
+    assert await all_rows(backend) == ([user], [])
 
 
 @pytest.mark.rule("Conflicts")
 async def test_concurrent_ends_of_sessions_are_all_counted(
     backend: Backend, open_another: Opener, user: User
 ) -> None:
-    """None is lost, neither among themselves nor among other changes."""
+    """Concurrent calls are all counted, also during other changes."""
     another = await open_another()
     forms: list[dict[str, Any]] = [{}, {"full_name": "x"}, {"is_active": False}]
 
