@@ -1,5 +1,5 @@
-"""The contract of `backends.protocols` as tests that any backend can be put to; README.md says how.
+"""The contract of `backends.protocols` as tests for any backend. README.md is the guide.
 
-`suite` holds the tests, `plugin` what pytest needs to run them on the backends that a `Provision` names.
-In a checkout `suite` is `tests/contract`; in the wheel it is a folder of its own.
+`suite` has the tests. `plugin` runs them on the backends that `Provision` objects describe. In a checkout
+`suite` is a link to `tests/contract`; in the wheel it is a folder.
 """

@@ -1,4 +1,4 @@
-"""Time as tests want it."""
+"""A clock for tests."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from datetime import UTC, datetime, timedelta
 
 
 class ManualClock:
-    """Time that passes by a millisecond a look, or stands still: tests decide."""
+    """A clock that advances by a millisecond per reading, or stands still."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Set it to where every test begins."""
+        """Reset the clock to the initial time of every test."""
         self.now = datetime(2026, 11, 22, 16, 25, 25, 123_000, tzinfo=UTC)
         self.step = timedelta(milliseconds=1)
 
     def __call__(self) -> datetime:
-        """Return the time and let the step pass."""
+        """Return the time and advance the clock by its step."""
         now = self.now
         self.now += self.step
         return now
 
     def pass_by(self, *, seconds: float) -> None:
-        """Let this much time pass."""
+        """Advance the clock by this duration."""
         self.now += timedelta(seconds=seconds)
 
     def stop(self) -> None:
-        """From now on it is always the same time."""
+        """Stop the clock: every reading returns the same time."""
         self.step = timedelta(0)

@@ -1,4 +1,4 @@
-"""The hook by which a test run learns of its backends."""
+"""The hook that provides the backends of a test run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def pytest_contract_provisions() -> Sequence[Provision]:  # type: ignore[empty-body] # a specification
-    """Return a provision, not yet started, of each backend that the tests run on.
+    """Return a provision, not yet started, for each backend of the test run.
 
-    Called more than once: each call returns new objects, of the same names in the same order.
+    The hook is called more than once. Each call returns new objects with the same names in the same order.
     """

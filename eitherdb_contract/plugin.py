@@ -1,6 +1,6 @@
-"""The pytest plugin: backends from `pytest_contract_provisions`, fixtures, a summary that hides nothing.
+"""The pytest plugin: backends from `pytest_contract_provisions`, fixtures and a complete summary.
 
-Without a provision it does nothing but to say so where a test of the suite asks for one.
+Without a provision, the plugin only reports that to a test that needs one.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _SETTINGS = {
     "asyncio_default_fixture_loop_scope": "session",
     "asyncio_default_test_loop_scope": "session",
 }
-"""Of pytest-asyncio: a backend belongs to one event loop, and the tests share backends."""
+"""Required settings of pytest-asyncio: tests share backends, which belong to one event loop."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let a developer run on some backends only."""
+    """Add the options that select backends and rules."""
     group = parser.getgroup("eitherdb_contract")
     group.addoption("--backends", help="Comma-separated names of backends to test; default: all.")
     group.addoption("--rules", help="Comma-separated names of the rules whose tests to run; default: all.")
@@ -43,13 +43,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Add the hook that gives the backends."""
+    """Add the hook that returns the backends."""
     pluginmanager.add_hookspecs(hooks)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Check what the tests need of pytest; begin the summary."""
+    """Check pytest's configuration and register the summary."""
     config.addinivalue_line(
         "markers", "rule(*names): the rules of docs/semantics.md that a test of the contract suite holds"
     )
@@ -72,7 +72,7 @@ def _ini(config: pytest.Config, name: str) -> object:
 
 @pytest.hookimpl(trylast=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test that asks for a provision once a selected backend, unless a conftest has chosen."""
+    """Parametrize tests that use `provision` with the selected backends, unless a conftest has done so."""
     names = [provision.name for provision in provisions_of(metafunc.config)]
     chosen = metafunc.config.stash.get(CHOICES, {})
     if names and "provision" in metafunc.fixturenames and metafunc.definition.nodeid not in chosen:
@@ -81,7 +81,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Quote below a failure the rules that the test holds."""
+    """Add the rules that the test proves to the report of a failure."""
     report = yield
     if report.failed:
         texts = {rule.name: rule.text for rule in all_rules()}
@@ -93,7 +93,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Write into the report which capabilities were refused, in the test or in its fixtures."""
+    """Add to the report the capabilities whose absence was reported, in the test or its fixtures."""
     try:
         return (yield)
     finally:
@@ -101,10 +101,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """See that each test of the suite says which rules it holds; leave those that `--rules` names.
+    """Check that each test of the suite names its rules, and deselect tests by `--rules`.
 
     Raises:
-        pytest.UsageError: One says none, or there is no such rule.
+        pytest.UsageError: A test names no rule, or there is no such rule.
     """
     of_suite = {path for path in {item.path for item in items} if file_of_suite(path)}
     if of_suite and not provisions_of(config):
@@ -127,7 +127,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Write into the report which backend and which rules it is about."""
+    """Add the backend and the rules of the test to the report."""
     take_refusals()
     item.user_properties += [("rule", name) for name in rules_of(item)]
     backend = backend_of(item)
@@ -137,7 +137,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 async def provision(request: pytest.FixtureRequest) -> AsyncIterator[Provision]:
-    """Return one backend's migrated database, ready to be opened."""
+    """Return a backend's migrated database, ready to be opened."""
     name = getattr(request, "param", None)
     found = [provision for provision in provisions_of(request.config) if provision.name == name]
     if not found:
@@ -150,7 +150,7 @@ async def provision(request: pytest.FixtureRequest) -> AsyncIterator[Provision]:
 
 @pytest.fixture(scope="session")
 async def shared(provision: Provision) -> AsyncIterator[tuple[Backend, ManualClock]]:
-    """Return the backend that the tests of one provision share, and the clock it was opened with."""
+    """Return the backend that the tests of one provision share, and its clock."""
     clock = ManualClock()
     backend = await provision.open(clock=clock)
     yield backend, clock
@@ -159,7 +159,7 @@ async def shared(provision: Provision) -> AsyncIterator[tuple[Backend, ManualClo
 
 @pytest.fixture
 def clock(shared: tuple[Backend, ManualClock]) -> ManualClock:
-    """Return the clock that `backend` was opened with, set back."""
+    """Return the clock of `backend`, reset to the initial time."""
     _, clock = shared
     clock.reset()
     return clock
@@ -171,7 +171,7 @@ async def backend(
     shared: tuple[Backend, ManualClock],
     clock: ManualClock,  # noqa: ARG001 - sets it back
 ) -> AsyncIterator[Backend]:
-    """Return an open backend without a row in it; afterwards no connection may be in use."""
+    """Return an open, empty backend. After the test no connection may be in use."""
     await provision.clean()
     backend, _ = shared
     if backend.capabilities != provision.capabilities:

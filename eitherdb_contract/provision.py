@@ -1,4 +1,4 @@
-"""What a backend's author gives to be tested: a name, what it can do, and a database to do it on."""
+"""The test set-up of a backend: its name, its capabilities and its database."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from config import Settings
 
 
 class Provision(ABC):
-    """One backend's place in a test run. An object of it is started and stopped once.
+    """One backend in a test run. Each object is started and stopped once.
 
     Attributes:
-        name: What the backend is called in the names of tests and in `--backends`.
-        capabilities: What it can do. If it says another thing when it is opened, every test fails.
-        settings: Of the database that the tests share, one after the other; there from `start` on.
+        name: The backend's name in test ids and in `--backends`.
+        capabilities: The backend's capabilities. If the opened backend has others, every test fails.
+        settings: The settings of the database that the tests use in turn; set by `start`.
     """
 
     name: str
@@ -26,15 +26,15 @@ class Provision(ABC):
 
     @abstractmethod
     async def start(self) -> None:
-        """Start what is needed, make the shared database, migrate it, and set `settings`."""
+        """Start what the backend needs, create and migrate the shared database, and set `settings`."""
 
     @abstractmethod
     async def stop(self) -> None:
-        """Remove everything that `start` made."""
+        """Remove everything that `start` created."""
 
     @abstractmethod
     async def clean(self) -> None:
-        """Remove every row from the shared database; runs before each test, while backends are open."""
+        """Remove all rows from the shared database. Called before each test, while backends are open."""
 
     async def open(
         self,
@@ -43,5 +43,8 @@ class Provision(ABC):
         clock: Clock = utc_now,
         id_source: IdSource = new_id,
     ) -> Backend:
-        """Open the shared database, or that of other settings; several may be open at once."""
+        """Open the shared database, or another one by its settings.
+
+        Several backends may be open at once.
+        """
         return await open_backend(settings or self.settings, clock=clock, id_source=id_source)

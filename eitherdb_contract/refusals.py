@@ -1,22 +1,22 @@
-"""Which capabilities a test has seen refused: the suite notes them, the summary counts them."""
+"""The capabilities whose absence a test has met: the suite records them, the summary counts them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from backends.capabilities import Capability  # at run time it would cost every start of pytest
+    from backends.capabilities import Capability  # At run time it would slow pytest's start.
 
 _noted: set[Capability] = set()
 
 
 def note_refusal(capability: Capability) -> None:
-    """Note that the backend refused something for want of this capability."""
+    """Record that the backend refused an operation because it lacks this capability."""
     _noted.add(capability)
 
 
 def take_refusals() -> set[Capability]:
-    """Return what was noted since the last call, and forget it."""
+    """Return and clear the recorded capabilities."""
     taken = set(_noted)
     _noted.clear()
     return taken

@@ -1,4 +1,4 @@
-"""The rules that a backend is held to, as `docs/semantics.md` words them."""
+"""The rules for backends, in the words of `docs/semantics.md`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DOCUMENT = Path(__file__).with_name("semantics.md")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A row of the document's table, in Markdown."""
+    """A row of the document's table, as Markdown."""
 
     name: str
     text: str
@@ -26,5 +26,5 @@ def all_rules() -> list[Rule]:
 
 
 def rules_of(item: pytest.Item) -> list[str]:
-    """Return the names of the rules that a test holds: its own marks' and its module's."""
+    """Return the names of the rules that a test proves, by its own marks and its module's."""
     return sorted({name for mark in item.iter_markers("rule") for name in mark.args})

@@ -1,4 +1,4 @@
-"""Which tests run on which backends, and why not on the others."""
+"""The selection of backends for each test, with the reasons for backends that are left out."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 if TYPE_CHECKING:
     from eitherdb_contract.provision import Provision
 
-NOWHERE = "nowhere"
-"""Stands for the backend of a test that runs on none: it is taken out of the run, with the reasons."""
+UNSELECTED = "unselected"
+"""The backend of a test that runs on no backend. Such a test is removed from the run, with the reasons."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Where a test function runs: the fixture that gets the backend, the backends, and why no others."""
+    """A test function's backends: the parametrized fixture, the chosen ones, the reasons for the others."""
 
     fixture: str
     chosen: Sequence[str]
@@ -25,17 +25,17 @@ class Choice:
 
 
 CHOICES = pytest.StashKey[dict[str, Choice]]()
-"""In the configuration: a choice for each test function, by its node id."""
+"""Key in pytest's configuration of the choice for each test function, by node id."""
 
 
 def provisions_of(config: pytest.Config) -> list[Provision]:
-    """Return a new provision of each backend that takes part in the run."""
+    """Return a new provision of each backend in the run."""
     given = config.hook.pytest_contract_provisions()
     return [provision for provisions in reversed(given) for provision in provisions]
 
 
 def selected_backends(config: pytest.Config) -> list[str]:
-    """Return the backends that `--backends` names, or all, in the order of the provisions.
+    """Return the backends of `--backends`, or all of them, in the order of the provisions.
 
     Raises:
         pytest.UsageError: There is no such backend in this run.
@@ -55,14 +55,14 @@ def run_on_backends(
     left_out: Mapping[str, str] | None = None,
     indirect: bool = True,
 ) -> None:
-    """Run the test once a selected backend, for use in `pytest_generate_tests`.
+    """Parametrize a test with the selected backends, for use in `pytest_generate_tests`.
 
     Args:
         metafunc: The test function.
-        fixture: What is parametrised: a fixture, or an argument if not `indirect`.
-        names: The backends that it could run on.
-        left_out: On which of them it does not run, each with the reason: that is declared.
-        indirect: Whether there is a fixture of this name, of session scope.
+        fixture: The name of the fixture, or of an argument if not `indirect`.
+        names: The backends that the test could run on.
+        left_out: The backends of these that it doesn't run on, each with the declared reason.
+        indirect: Whether there is a session-scoped fixture of this name.
     """
     selected = selected_backends(metafunc.config)
     reasons = {name: "not in --backends" for name in names if name not in selected} | dict(left_out or {})
@@ -70,17 +70,17 @@ def run_on_backends(
     choices = metafunc.config.stash.setdefault(CHOICES, {})
     choices[metafunc.definition.nodeid] = Choice(fixture, chosen, reasons)
     metafunc.parametrize(
-        fixture, chosen or [NOWHERE], indirect=indirect, scope="session" if indirect else None
+        fixture, chosen or [UNSELECTED], indirect=indirect, scope="session" if indirect else None
     )
 
 
 def choice_of(item: pytest.Item) -> Choice | None:
-    """Return where the function of a test runs; None if it knows no backend."""
+    """Return the choice for the function of a test; None if it has no backend."""
     return item.config.stash.get(CHOICES, {}).get(item.nodeid.partition("[")[0])
 
 
 def backend_of(item: pytest.Item) -> str | None:
-    """Return the backend that a test runs on; None if it knows none."""
+    """Return the backend of a test; None if it has none."""
     choice = choice_of(item)
     if choice is None or not isinstance(item, pytest.Function):
         return None

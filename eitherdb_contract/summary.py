@@ -1,7 +1,7 @@
-"""What ran where, what did not and why; without a declared reason the run fails.
+"""The summary of a run by backends. The run fails if a test is left out without a declared reason.
 
-Declared are: what the developer asked for on the command line, what `run_on_backends` was told, and markers
-in `may_leave_out`. A skip is never declared, nor is an expected failure.
+Declared reasons are options on the command line, reasons for `run_on_backends`, and markers in
+`may_leave_out`. A skip or an expected failure is never declared.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, TypedDict
 
 import pytest
 
-from eitherdb_contract.selection import NOWHERE, backend_of, choice_of, provisions_of
+from eitherdb_contract.selection import UNSELECTED, backend_of, choice_of, provisions_of
 
 SUITE = Path(__file__).parent / "suite"
 NO_BACKEND = "(none)"
@@ -25,18 +25,18 @@ _NARROWING = (*_TAKING_A_VALUE, "--lf", "--last-failed", "--sw", "--stepwise")
 
 
 def file_of_suite(path: Path) -> str | None:
-    """Return the name of a file of the suite, however it is reached; None of any other file."""
+    """Return the name of a file of the suite, by any path to it; None for any other file."""
     resolved = path.resolve()
     return resolved.name if resolved.parent == SUITE.resolve() else None
 
 
 class Collection(TypedDict):
-    """What a process collected and left out, in the types that test processes can send each other.
+    """The collected and left-out tests of a process, in types that test processes can send each other.
 
     Attributes:
         left_out: Backend, reason, number of tests.
-        deselected: Of the tests that something took out of the run: name, names of its markers.
-        missing: Files of the suite of which no test was collected.
+        deselected: The tests that a hook deselected: name, names of markers.
+        missing: The files of the suite without a collected test.
     """
 
     left_out: list[tuple[str, str, int]]
@@ -45,7 +45,7 @@ class Collection(TypedDict):
 
 
 class Summary:
-    """Counts a run. With pytest-xdist the workers collect, and the controller counts and judges."""
+    """Counts a run. With pytest-xdist the workers collect, and the controller counts and decides."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -63,7 +63,7 @@ class Summary:
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> Generator[None, object, object]:
-        """Note what is left out, after all others have taken out theirs; take out what runs nowhere."""
+        """Record left-out tests after all other hooks, and remove the tests without a backend."""
         collected = {name for path in {item.path for item in items} if (name := file_of_suite(path))}
         if collected:
             missing = {path.name for path in SUITE.glob("test_*.py")} - collected
@@ -72,34 +72,34 @@ class Summary:
         left_out: Counter[tuple[str, str]] = Counter()
         for item in items:
             choice = choice_of(item)
-            if choice is not None and backend_of(item) == (choice.chosen or [NOWHERE])[0]:
+            if choice is not None and backend_of(item) == (choice.chosen or [UNSELECTED])[0]:
                 left_out.update(choice.left_out.items())
         self._collection["left_out"] = [(*key, number) for key, number in left_out.items()]
-        items[:] = [item for item in items if backend_of(item) != NOWHERE]
+        items[:] = [item for item in items if backend_of(item) != UNSELECTED]
         if hasattr(config, "workeroutput"):
             config.workeroutput["eitherdb_contract"] = self._collection
         return result
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
-        """Note what something takes out of the run."""
+        """Record deselected tests."""
         self._collection["deselected"] += [
             (item.nodeid, sorted({mark.name for mark in item.iter_markers()})) for item in items
         ]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take over what a worker collected: all collect the same."""
+        """Copy a worker's collection. All workers collect the same tests."""
         self._collection = getattr(node, "workeroutput", {}).get("eitherdb_contract", self._collection)
 
     # -- what runs ---------------------------------------------------------------------------------
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Note a module that skips itself."""
+        """Record a module that is skipped."""
         if report.skipped:
             self._skipped[report.nodeid] = _reason(report)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note what became of a test."""
+        """Record the outcome of a test."""
         properties = dict(report.user_properties)
         backend = str(properties.get("backend", NO_BACKEND))
         refused = {str(value) for name, value in report.user_properties if name == "refused"}
@@ -116,12 +116,12 @@ class Summary:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Fail the run if something was left out without a declared reason."""
+        """Fail the run if a test was left out without a declared reason."""
         if session.exitstatus == pytest.ExitCode.OK and any(self.faults()):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Show backends x tests, and what was left out."""
+        """Print the table of backends and tests, and the left-out tests."""
         if self._config.option.collectonly:
             return
         counts: Counter[tuple[str, str]] = Counter(self._outcomes.values())
@@ -142,7 +142,7 @@ class Summary:
             terminalreporter.line(f"LEFT OUT WITHOUT A DECLARED REASON: {fault}", red=True, bold=True)
 
     def faults(self) -> Iterator[str]:
-        """Say what was left out without a declared reason."""
+        """Return a line for each test that was left out without a declared reason."""
         if self._config.option.collectonly:
             return
         for nodeid, why in self._skipped.items():
@@ -163,7 +163,7 @@ class Summary:
                 yield f"{backend}: no test ran on it"
 
     def _deselected(self) -> Iterator[tuple[str, str | None]]:
-        """Return the tests that were taken out, each with the declared reason if there is one."""
+        """Return the deselected tests, each with its declared reason if it has one."""
         markers = dict(line.split(":", 1) for line in self._config.getini("markers") if ":" in line)
         may = self._config.getini("may_leave_out")
         chosen = " ".join(self._choices()) or None
@@ -172,7 +172,7 @@ class Summary:
             yield nodeid, declared or chosen
 
     def _choices(self) -> list[str]:
-        """Return what the developer asked for that makes the run less than whole."""
+        """Return the command-line options that make the run incomplete."""
         arguments = [
             *self._config.invocation_params.args,
             *shlex.split(os.environ.get("PYTEST_ADDOPTS", "")),

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of clients: a server to call over TCP, and a project that uses the npm package."""
+"""Fixtures of the client tests: a server on a TCP port, and a project that uses the npm package."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tests.provision import Provision
 
 
 @asynccontextmanager
-async def listening(app: FastAPI) -> AsyncIterator[str]:
-    """Serve an application that is already running on a free port of this event loop; give its URL."""
+async def serve_on_free_port(app: FastAPI) -> AsyncIterator[str]:
+    """Serve a started application on a free port in this event loop. Yield its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        # From here on a client can connect: it waits in the backlog until the server looks.
+        # A client can connect from here on: it waits in the backlog until the server accepts.
         port = listener.getsockname()[1]
         server = uvicorn.Server(uvicorn.Config(app, lifespan="off", ws="none", log_level="warning"))
         running = asyncio.create_task(server.serve(sockets=[listener]))
@@ -34,15 +34,15 @@ async def listening(app: FastAPI) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def url(migrated: Provision) -> AsyncIterator[str]:
-    """Return the URL of a real server without items, on a real database."""
+    """Return the URL of a real server on a real database without items."""
     await migrated.clean()
-    async with serve(migrated) as service, listening(service.app) as url:
+    async with serve(migrated) as service, serve_on_free_port(service.app) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def typescript_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a project that has the client as its one package: the scenario and the README's example."""
+    """Return a project with the client as its only package, the scenario and the README's example."""
     folder = tmp_path_factory.mktemp("typescript")
     (folder / "package.json").write_text('{"type": "module"}')
     (folder / "node_modules").mkdir()

@@ -1,4 +1,4 @@
-"""The examples of a README, as its reader would copy them."""
+"""The code examples of a README."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 SERVER = "http://127.0.0.1:8000"
-"""Where the examples expect a server: what `make run` serves on."""
+"""The server's URL in the examples, where `make run` serves."""
 
 
 def examples(readme: Path, language: str) -> list[str]:
-    """Return the blocks of code in this language; each names the server."""
+    """Return the code blocks in this language. Each one contains the server's URL."""
     found: list[str] = re.findall(
         rf"^```{language}\n(.*?)^```$", readme.read_text(), re.DOTALL | re.MULTILINE
     )

@@ -1,4 +1,4 @@
-"""One scenario that every client tells: what it must have seen at the end, as JSON."""
+"""One scenario that every client runs, with its expected results as JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EXPECTED = {
     "wrong_password": {"status": 400, "code": "incorrect_login"},
     "without_token": {"status": 401, "code": "not_authenticated"},
     "empty_title": {"code": "validation_error", "loc": ["body", "title"], "type": "string_too_short"},
-    "titles": ["Difference Engine", "Analytical Engine"],  # newest first
+    "titles": ["Difference Engine", "Analytical Engine"],  # Newest first.
     "count": 2,
     "first_page": ["Difference Engine"],
     "second_page": {"titles": ["Analytical Engine"], "count": None, "next_cursor": None},

@@ -1,36 +1,36 @@
-// The story of scenario.py, told by the TypeScript client; prints JSON. Types are checked, then Node runs it.
+// The story of scenario.py, results by the TypeScript client; prints JSON. Types are checked, then Node runs it.
 
 import { ItemsService, LoginService, UsersService, type ErrorBody } from "eitherdb-client";
 import { createClient } from "eitherdb-client/client";
 
-declare const process: { argv: string[] }; // all that is needed of @types/node
+declare const process: { argv: string[] }; // the only type that is needed from @types/node
 
 const [baseUrl, email, password] = process.argv.slice(2);
-const told: Record<string, unknown> = {};
+const results: Record<string, unknown> = {};
 
-/** Returns what a refusal says to programs. */
-function refusal(answer: { response?: Response; error?: unknown }) {
-  return { status: answer.response?.status, code: (answer.error as ErrorBody).code };
+/** Returns what a errorOf says to programs. */
+function errorOf(response: { response?: Response; error?: unknown }) {
+  return { status: response.response?.status, code: (response.error as ErrorBody).code };
 }
 
 const anyone = createClient({ baseUrl });
 const account = { email, password, full_name: "Ada Lovelace" };
 const { data: user } = await UsersService.registerUser({ client: anyone, body: account, throwOnError: true });
-told.signed_up = { email: user.email, full_name: user.full_name, is_superuser: user.is_superuser };
-told.signed_up_again = refusal(await UsersService.registerUser({ client: anyone, body: account }));
+results.signed_up = { email: user.email, full_name: user.full_name, is_superuser: user.is_superuser };
+results.signed_up_again = errorOf(await UsersService.registerUser({ client: anyone, body: account }));
 
 const signIn = (password: string) =>
   LoginService.loginAccessToken({ client: anyone, body: { username: email, password } });
-told.wrong_password = refusal(await signIn(`not the ${password}`));
-told.without_token = refusal(await ItemsService.readItems({ client: anyone }));
+results.wrong_password = errorOf(await signIn(`not the ${password}`));
+results.without_token = errorOf(await ItemsService.readItems({ client: anyone }));
 const { data: token } = await signIn(password);
 const client = createClient({ baseUrl, auth: token?.access_token });
 
 const invalid = await ItemsService.createItem({ client, body: { title: "" } });
 const detail = invalid.error?.detail;
 if (detail && typeof detail !== "string") {
-  const [{ loc, type }] = detail; // typed: the compiler knows a list of faults from a sentence
-  told.empty_title = { code: invalid.error?.code, loc, type };
+  const [{ loc, type }] = detail; // The compiler distinguishes a list of errors from a text.
+  results.empty_title = { code: invalid.error?.code, loc, type };
 }
 
 const { data: analytical } = await ItemsService.createItem({
@@ -44,9 +44,9 @@ const { data: difference } = await ItemsService.createItem({
   throwOnError: true,
 });
 const { data: all } = await ItemsService.readItems({ client, throwOnError: true });
-told.titles = all.data.map((item) => item.title);
-told.count = all.count;
-told.in_order_of_time = Date.parse(analytical.created_at) < Date.parse(difference.created_at);
+results.titles = all.data.map((item) => item.title);
+results.count = all.count;
+results.in_order_of_time = Date.parse(analytical.created_at) < Date.parse(difference.created_at);
 
 const query = { limit: 1, count: "none" } as const;
 const { data: first } = await ItemsService.readItems({ client, query, throwOnError: true });
@@ -55,8 +55,8 @@ const { data: second } = await ItemsService.readItems({
   query: { ...query, cursor: first.next_cursor },
   throwOnError: true,
 });
-told.first_page = first.data.map((item) => item.title);
-told.second_page = {
+results.first_page = first.data.map((item) => item.title);
+results.second_page = {
   titles: second.data.map((item) => item.title),
   count: second.count,
   next_cursor: second.next_cursor,
@@ -64,13 +64,13 @@ told.second_page = {
 
 const path = { item_id: analytical.id };
 const { data: renamed } = await ItemsService.patchItem({ client, path, body: { title: "Loom" } });
-told.renamed = { title: renamed?.title, description: renamed?.description };
+results.renamed = { title: renamed?.title, description: renamed?.description };
 const { data: emptied } = await ItemsService.patchItem({ client, path, body: { description: null } });
-told.without_description = { title: emptied?.title, description: emptied?.description };
+results.without_description = { title: emptied?.title, description: emptied?.description };
 
-told.deleted = (await ItemsService.deleteItem({ client, path })).data?.message;
-told.deleted_again = refusal(await ItemsService.deleteItem({ client, path }));
+results.deleted = (await ItemsService.deleteItem({ client, path })).data?.message;
+results.deleted_again = errorOf(await ItemsService.deleteItem({ client, path }));
 const { data: left } = await ItemsService.readItems({ client, throwOnError: true });
-told.left = left.data.map((item) => item.title);
+results.left = left.data.map((item) => item.title);
 
-console.log(JSON.stringify(told));
+console.log(JSON.stringify(results));

@@ -1,4 +1,4 @@
-"""What is generated is committed, and is what the code of today generates."""
+"""Generated files are committed and current."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REMEDY = "run `make clients` and commit what it writes"
 
 
 def files(folder: Path) -> dict[str, str]:
-    """Return the text of every file below a folder, without what Python caches there."""
+    """Return the text of every file in a folder, without Python's caches."""
     return {
         str(path.relative_to(folder)): path.read_text()
         for path in sorted(folder.rglob("*"))
@@ -24,7 +24,7 @@ def files(folder: Path) -> dict[str, str]:
 
 
 def test_document_is_current(tmp_path: Path) -> None:
-    """`eitherdb openapi` prints the committed document, whatever the settings are."""
+    """`eitherdb openapi` prints the committed document with any settings."""
     printed = call(tmp_path, "openapi", ENVIRONMENT="production", DB_BACKEND="none", SECRET_KEY="short")
     assert (printed.exit_code, printed.err) == (0, "")
     assert printed.out == DOCUMENT.read_text(), f"docs/openapi.json is not current: {REMEDY}"
@@ -33,7 +33,7 @@ def test_document_is_current(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("folder", CLIENTS, ids=lambda folder: folder.parent.name)
 def test_client_is_current(folder: Path, tmp_path: Path) -> None:
-    """Generated again, somewhere else, it has the same files with the same text."""
+    """A client that is generated in another folder has the same files."""
     again = tmp_path / folder.name
     CLIENTS[folder](again)
     committed, generated = files(folder), files(again)
@@ -43,7 +43,7 @@ def test_client_is_current(folder: Path, tmp_path: Path) -> None:
 
 
 def test_clients_have_the_version_of_the_project() -> None:
-    """They are released together."""
+    """The clients have the version of the project."""
     project, client = (
         tomllib.loads((folder / "pyproject.toml").read_text())["project"]["version"]
         for folder in (ROOT, PYTHON)
@@ -56,7 +56,7 @@ def test_clients_have_the_version_of_the_project() -> None:
 
 
 def test_npm_lock_holds_for_every_registry() -> None:
-    """Each package has its hash and none an address; npm looks where it is set up to."""
+    """Each package has a hash and no URL; npm uses the configured registry."""
     packages = json.loads((TYPESCRIPT / "package-lock.json").read_text())["packages"]
     installed = {name: package for name, package in packages.items() if name}
     assert len(installed) > 10

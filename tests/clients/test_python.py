@@ -16,22 +16,22 @@ from tests.clients.scenario import EMAIL, EXPECTED, PASSWORD
 
 @pytest.fixture(autouse=True)
 def _without_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep a developer's HTTP_PROXY out of calls to this machine."""
+    """Ignore a developer's HTTP_PROXY."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
-async def test_synchronous_calls_tell_the_story(url: str) -> None:
-    """In a thread, as the server runs in this one's event loop."""
-    assert await asyncio.to_thread(scenario_sync.tell, url, EMAIL, PASSWORD) == EXPECTED
+async def test_synchronous_calls_give_the_expected_results(url: str) -> None:
+    """The calls run in a thread, because the server runs in this thread's event loop."""
+    assert await asyncio.to_thread(scenario_sync.run_scenario, url, EMAIL, PASSWORD) == EXPECTED
 
 
-async def test_asynchronous_calls_tell_the_story(url: str) -> None:
-    """The same, in the event loop."""
-    assert await scenario_async.tell(url, EMAIL, PASSWORD) == EXPECTED
+async def test_asynchronous_calls_give_the_expected_results(url: str) -> None:
+    """The calls run in the server's event loop."""
+    assert await scenario_async.run_scenario(url, EMAIL, PASSWORD) == EXPECTED
 
 
-async def test_readme_does_what_it_says(url: str) -> None:
-    """Both examples, as they stand there and in this order, print what the text says."""
+async def test_readme_examples_print_what_it_says(url: str) -> None:
+    """Both examples, in their order, print what the README says."""
 
     def run(code: str) -> str:
         with contextlib.redirect_stdout(io.StringIO()) as out:

@@ -14,7 +14,7 @@ TSC = TYPESCRIPT / "node_modules/typescript/bin/tsc"
 
 
 async def node(*arguments: str | Path, folder: Path) -> str:
-    """Run Node; return what it prints. It must end well and complain of nothing."""
+    """Run Node and return its output. It must exit with 0 and print no error."""
     process = await asyncio.create_subprocess_exec(
         *(BIN / "node", *arguments),
         cwd=folder,
@@ -27,19 +27,19 @@ async def node(*arguments: str | Path, folder: Path) -> str:
 
 
 async def test_types_fit_their_use(typescript_project: Path) -> None:
-    """The compiler, as strict as it gets, accepts the scenario and the README's example."""
+    """The compiler in its strictest mode accepts the scenario and the README's example."""
     options = ("--noEmit", "--strict", "--target", "es2022", "--module", "nodenext")
     assert await node(TSC, *options, "scenario.ts", "readme.ts", folder=typescript_project) == ""
 
 
-async def test_calls_tell_the_story(url: str, typescript_project: Path) -> None:
-    """Node runs it against the server and has seen what every client sees."""
+async def test_calls_give_the_expected_results(url: str, typescript_project: Path) -> None:
+    """Node runs the scenario against the server with the expected results."""
     printed = await node("scenario.ts", url, EMAIL, PASSWORD, folder=typescript_project)
     assert json.loads(printed) == EXPECTED
 
 
-async def test_readme_does_what_it_says(url: str, typescript_project: Path) -> None:
-    """The example, as it stands there, prints what the text says."""
+async def test_readme_examples_print_what_it_says(url: str, typescript_project: Path) -> None:
+    """The example prints what the README says."""
     code = (typescript_project / "readme.ts").read_text()
     served = typescript_project / "served.ts"
     served.write_text(code.replace(SERVER, url))

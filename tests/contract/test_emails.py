@@ -15,7 +15,7 @@ from .conftest import Opener
 from .expectations import all_rows, facts, race, raises
 from .samples import new_user
 
-pytestmark = pytest.mark.rule("Email")
+pytestmark = pytest.mark.rule("E-mail")
 
 # Each line: spellings of one address. The first is the stored one.
 SPELLINGS = {

@@ -172,7 +172,7 @@ def test_form_refuses_empty_text(form: Form, name: str) -> None:
     assert _fault(form, **{name: ""}) == ("string_too_short", (name,))
 
 
-@pytest.mark.rule("Email")
+@pytest.mark.rule("E-mail")
 @pytest.mark.parametrize("form", USER_FORMS)
 def test_form_refuses_invalid_email(form: Form) -> None:
     """An invalid email address is refused."""
@@ -180,7 +180,7 @@ def test_form_refuses_invalid_email(form: Form) -> None:
         assert _fault(form, email=text) == ("value_error", ("email",)), repr(text)
 
 
-@pytest.mark.rule("Email")
+@pytest.mark.rule("E-mail")
 @pytest.mark.parametrize("form", USER_FORMS)
 def test_form_refuses_email_that_grows_too_long(form: Form) -> None:
     """The limit applies to the normalised address: lower-casing can lengthen it."""

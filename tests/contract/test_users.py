@@ -102,7 +102,7 @@ async def test_add_refuses_id_in_use(given_ids: Backend, ids: ManualIds) -> None
     assert await given_ids.users.find_by_email("user2@example.com") is None
 
 
-@pytest.mark.rule("Uniqueness", "Email")
+@pytest.mark.rule("Uniqueness", "E-mail")
 async def test_add_refuses_address_in_use(backend: Backend) -> None:
     """A taken address raises an error about the address; the existing user is unchanged."""
     first = await backend.users.add(NewUser.model_validate(FULL_USER))
@@ -113,7 +113,7 @@ async def test_add_refuses_address_in_use(backend: Backend) -> None:
     assert await all_rows(backend) == ([first], [])
 
 
-@pytest.mark.rule("Uniqueness", "Email")
+@pytest.mark.rule("Uniqueness", "E-mail")
 async def test_add_lets_users_share_all_but_the_address(backend: Backend) -> None:
     """Only the address is unique: names, hashes and times may be equal."""
     first = await backend.users.add(NewUser.model_validate(FULL_USER))
@@ -159,7 +159,7 @@ async def test_delete_twice_raises_not_found(backend: Backend, owner: User) -> N
             await backend.users.delete(owner.id)
 
 
-@pytest.mark.rule("Uniqueness", "Email")
+@pytest.mark.rule("Uniqueness", "E-mail")
 async def test_delete_frees_the_address(backend: Backend, owner: User) -> None:
     """The address of a deleted user can be used again, by a new user."""
     deleted = await delete_user(backend, owner.id)

@@ -223,7 +223,7 @@ async def test_unknown_user_is_not_found_whatever_the_version(
     assert await all_rows(backend) == ([user], [])
 
 
-@pytest.mark.rule("Email")
+@pytest.mark.rule("E-mail")
 @pytest.mark.parametrize("end_sessions", [False, True])
 async def test_taken_address_comes_after_not_found_and_another_version(
     backend: Backend,

@@ -1,1 +1,1 @@
-"""Histories that Hypothesis makes up, sent over HTTP to every backend at once and to a model of the API."""
+"""Generated histories, sent over HTTP to every backend and to a model of the API."""

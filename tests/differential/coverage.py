@@ -1,4 +1,4 @@
-"""What histories covered: operations by statuses by codes, and what the document has beyond that."""
+"""The coverage of histories: statuses and codes per operation, and documented outcomes without a call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.differential.systems import Systems
 
 
 def report_of(systems: Systems) -> str:
-    """Return the lines that tell it."""
+    """Return the lines of the report."""
     reached: dict[str, dict[tuple[int, str], int]] = defaultdict(dict)
     for (operation, status, code), times in systems.coverage.items():
         reached[operation][status, code] = times

@@ -1,4 +1,4 @@
-"""What is sent: values that a backend might treat in a way of its own, and enough that collide."""
+"""Input values: edge cases that backends could treat differently, and values that collide."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ EMAILS: dict[str, str | None] = {
     "\ud800@example.com": None,
     f"{'x' * 64}@{'y' * 63}.{'z' * 63}.{'w' * 63}.example.com": None,
 }
-"""Spellings of addresses, each with the one under which it is stored; None for what is no address."""
+"""Spellings of addresses, each with its stored form; None for an invalid address."""
 
 ADDRESSES = [spelling for spelling, normal in EMAILS.items() if normal]
 WRITABLE = [spelling for spelling in EMAILS if "\ud800" not in spelling]
 NO_ADDRESSES = [spelling for spelling, normal in EMAILS.items() if not normal]
 
-# Equal in some folding, normal form, collation or pattern language, and not the same; and what sorts in
-# another order by UTF-16 than by code point.
+# Texts that are equal in some folding, normal form, collation or pattern language, and texts that sort
+# differently in UTF-16 and by code point.
 COLLIDING = [
     *("a", "A", "b", "B", "ab", "aB", "z", "Z", "~", " a", "a ", "a\n"),
     *("é", "e\u0301", "É", "e", "ß", "ss", "SS", "ẞ", "\u017f", "i", "I", "\u0131", "İ", "i\u0307"),
@@ -115,26 +115,26 @@ KEYS = ["k", "K", "k2", "~!#%_", "x" * 255]
 NO_KEYS = ["a b", "x" * 256]
 
 
-def mostly(good: SearchStrategy[T], bad: SearchStrategy[T]) -> SearchStrategy[T]:
-    """Return good values, and one in fifteen bad: a history of refusals alone gets nowhere."""
+def usually(good: SearchStrategy[T], bad: SearchStrategy[T]) -> SearchStrategy[T]:
+    """Return valid values, and an invalid one in fifteen, because a history of refusals covers little."""
     return integers(0, 14).flatmap(lambda number: bad if number == 14 else good)
 
 
 def choice(good: Sequence[object], bad: Sequence[object]) -> SearchStrategy[Any]:
-    """Return one of these, mostly a good one."""
-    return mostly(sampled_from(good), sampled_from(bad))
+    """Return one of these values, usually a valid one."""
+    return usually(sampled_from(good), sampled_from(bad))
 
 
-texts = mostly(
+texts = usually(
     sampled_from(COLLIDING) | sampled_from(COLLIDING) | text(min_size=1, max_size=6) | sampled_from(LONG),
     sampled_from(NO_TEXTS) | just(""),
 )
-names = mostly(none() | texts, just("") | sampled_from(NO_TEXTS))
+names = usually(none() | texts, just("") | sampled_from(NO_TEXTS))
 addresses = choice(ADDRESSES, [*NO_ADDRESSES, 1, None])
 passwords = choice(PASSWORDS, NO_PASSWORDS)
 currencies = choice(CURRENCIES, NO_CURRENCIES)
 amounts = choice(AMOUNTS, NO_AMOUNTS)
-flags = mostly(booleans(), sampled_from([None, 0, 1, "true", "no"]))
+flags = usually(booleans(), sampled_from([None, 0, 1, "true", "no"]))
 keys = none() | choice(KEYS, NO_KEYS)
 no_bodies: SearchStrategy[object] = sampled_from([None, [], "text", 1, [{}], True])
 
@@ -145,17 +145,17 @@ def rows_of(
     """Return lists of a few objects with these fields; sometimes of others, of none, or of too many."""
     row = fixed_dictionaries(required, optional=optional)
     too_many = just([{"title": "a"}] * 1001)
-    return mostly(lists(row, min_size=1, max_size=5), one_of(lists(row | no_bodies), no_bodies, too_many))
+    return usually(lists(row, min_size=1, max_size=5), one_of(lists(row | no_bodies), no_bodies, too_many))
 
 
 def bodies(
     required: dict[str, SearchStrategy[object]], optional: dict[str, SearchStrategy[object]]
 ) -> SearchStrategy[object]:
-    """Return JSON objects with these fields; sometimes without some, or no objects."""
+    """Return JSON objects with these fields; sometimes without some, or values that are not objects."""
     unknown: dict[str, SearchStrategy[object]] = {
         "id": just("x"),
         "version": just(9),
         "owner_id": just("x"),
     }
     whole = fixed_dictionaries(required, optional={**optional, **unknown})
-    return mostly(whole, one_of(fixed_dictionaries({}, optional={**required, **optional}), no_bodies))
+    return usually(whole, one_of(fixed_dictionaries({}, optional={**required, **optional}), no_bodies))

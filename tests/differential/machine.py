@@ -1,8 +1,8 @@
-"""The state machine: what Hypothesis may do next, to all backends and the model at once.
+"""The state machine of Hypothesis, which calls all backends and the model.
 
-See https://hypothesis.readthedocs.io/en/latest/stateful.html. Whatever a history made is kept and picked
-by number, newest first, also when it was deleted, changed or over since: stale ids, tokens, tags and
-cursors are what it is kept for.
+See https://hypothesis.readthedocs.io/en/latest/stateful.html. Everything that a history creates is kept and
+picked by number, newest first, also after it was deleted, changed or expired: stale ids, tokens, tags and
+cursors are tested, too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from hypothesis.strategies import (
 )
 
 from tests.differential import edge_cases
-from tests.differential.edge_cases import bodies, mostly
+from tests.differential.edge_cases import bodies, usually
 from tests.differential.model.calls import OPERATIONS, Call
 from tests.differential.model.state import (
     LOGIN_LIMIT,
@@ -34,7 +34,7 @@ from tests.differential.model.state import (
     MAX_QUERY_BYTES,
     RECOVERY_LIMIT,
 )
-from tests.differential.systems import ROOT, ROOT_PASSWORD, Conversation, Systems, reset_token_of
+from tests.differential.systems import ROOT, ROOT_PASSWORD, HistoryRunner, Systems, reset_token_of
 
 Kind = Literal["users", "items", "accounts", "transfers"]
 Query = dict[str, str]
@@ -79,7 +79,7 @@ UNREADABLE = [
 FORGED = "eyJhbGciOiJub25lIn0.eyJzdWIiOiIwIn0."
 UNKNOWN_TAGS = ['"x"', '"0123456789abcdef01234567-1"', 'W/"x"', "x"]
 
-# The API has a shorter way for the first; the answers must be the same.
+# The API has a fast path for the first. The responses must be the same.
 MEDIA = ["application/json", "application/json", "application/json; charset=utf-8"]
 
 NUMBERS = integers(0, 999)
@@ -88,9 +88,9 @@ ITEM = {"title": edge_cases.texts, "description": edge_cases.names}
 
 
 def queries(kind: Kind) -> SearchStrategy[Query]:
-    """Return the part of a list's query that names no other row, mostly valid."""
+    """Return the part of a list's query that names no other row, usually valid."""
     sorts = [direction + field for field in SORTS[kind] for direction in ("", "-")]
-    searched = mostly(
+    searched = usually(
         sampled_from(edge_cases.COLLIDING), sampled_from([*edge_cases.LONG, "", "\0", "x" * 256])
     )
     filters: dict[Kind, dict[str, SearchStrategy[object]]] = {
@@ -109,18 +109,18 @@ def queries(kind: Kind) -> SearchStrategy[Query]:
     }
     valid: dict[str, SearchStrategy[Any]] = {**window, **filters[kind]}
     nonsense = {"nonsense": just("1"), "cursor": just(FORGED)}
-    return mostly(
+    return usually(
         fixed_dictionaries({}, optional=valid), fixed_dictionaries({}, optional={**valid, **nonsense})
     )
 
 
 class Machine(RuleBasedStateMachine):
-    """A few people, what they have, and all that they may ask for."""
+    """A few users, their rows, and every operation."""
 
     def __init__(self, systems: Systems) -> None:
-        """Begin with empty databases."""
+        """Start with empty databases."""
         super().__init__()
-        self._conversation = Conversation(systems)
+        self._runner = HistoryRunner(systems)
         self._made: dict[str, list[str]] = {
             name: [] for name in ("tokens", "resets", "users", "items", "accounts", "transfers")
         }
@@ -131,21 +131,21 @@ class Machine(RuleBasedStateMachine):
     # -- sending, and keeping what comes of it ---------------------------------------------------
 
     def _send(self, operation: str, keep: str | None = None, **parts: Any) -> httpx2.Response:
-        """Send a call; keep the id of the row that it shows, and its tag."""
-        call = Call(operation=operation, media=MEDIA[self._conversation.steps % len(MEDIA)], **parts)
+        """Send a call; keep the id and the tag of the row in the response."""
+        call = Call(operation=operation, media=MEDIA[self._runner.steps % len(MEDIA)], **parts)
         note(f"{call}")
-        answer = self._conversation.send(call)
-        note(f"  {answer.status_code} {answer.text[:500]}")
-        if keep and answer.is_success:
-            self._made[keep].append(answer.json()["id"])
-        if "etag" in answer.headers:
-            self._tags.append(answer.headers["etag"])
+        response = self._runner.send(call)
+        note(f"  {response.status_code} {response.text[:500]}")
+        if keep and response.is_success:
+            self._made[keep].append(response.json()["id"])
+        if "etag" in response.headers:
+            self._tags.append(response.headers["etag"])
         if call.key is not None:
             self._keyed.append(call)
-        return answer
+        return response
 
     def _pick(self, number: int, kind: str) -> str:
-        """Return one of what was made of a kind; for one number in ten what is none of it."""
+        """Return a kept value of a kind; for one number in ten an unknown one."""
         which, turn = divmod(number, 10)
         made = self._made[kind]
         if turn < 9 and made:
@@ -153,8 +153,8 @@ class Machine(RuleBasedStateMachine):
         others = [*edge_cases.MALFORMED_IDS, *(name for ids in self._made.values() for name in ids[-1:])]
         return others[which % len(others)]
 
-    def _who(self, number: int) -> str | None:
-        """Return a token: every second time the superuser's who was there first, else anybody's."""
+    def _token(self, number: int) -> str | None:
+        """Return a token: half of the time the first superuser's, else any."""
         which, turn = divmod(number, 20)
         tokens = self._made["tokens"]
         if turn < 18:
@@ -162,7 +162,7 @@ class Machine(RuleBasedStateMachine):
         return FORGED if turn == 18 else None
 
     def _condition(self, number: int, id: str) -> str | None:
-        """Return an If-Match or If-None-Match; mostly none, or one of the row's own tags, new or stale."""
+        """Return an If-Match or If-None-Match header: usually none, else often a tag of the row."""
         number, turn = divmod(number, 20)
         own = [tag for tag in self._tags if tag.startswith(f'"{id}-')]
         known = (own if turn < 18 and own else self._tags) or UNKNOWN_TAGS
@@ -174,16 +174,16 @@ class Machine(RuleBasedStateMachine):
         return choices.get(turn, tag)
 
     def _list(self, kind: Kind, query: Query, who: str | None) -> httpx2.Response:
-        """Ask for a page; keep the cursor of the next one."""
-        answer = self._send(LIST[kind], token=who, query=tuple(query.items()))
-        if answer.is_success and (cursor := answer.json()["next_cursor"]):
+        """Request a page; keep the cursor of the next one."""
+        response = self._send(LIST[kind], token=who, query=tuple(query.items()))
+        if response.is_success and (cursor := response.json()["next_cursor"]):
             self._cursors.append((kind, {**query, "cursor": cursor}))
-        return answer
+        return response
 
     @initialize()
     def populate(self) -> None:
-        """Sign in a superuser and two users, who have an item and an account each; one has money."""
-        self._made["users"].append(next(iter(self._conversation.state.users)))
+        """Sign in a superuser and two users with an item and an account each; one account has money."""
+        self._made["users"].append(next(iter(self._runner.state.users)))
         self._log_in(ROOT, ROOT_PASSWORD)
         root = self._made["tokens"][0]
         for email in ("ada@example.com", "bob@example.com"):
@@ -198,14 +198,16 @@ class Machine(RuleBasedStateMachine):
         self._send("accounts-create_deposit", "transfers", token=root, path=path, body=entry, key="k")
 
     def _log_in(self, email: str, password: str) -> None:
-        answer = self._send("login-login_access_token", form=(("username", email), ("password", password)))
-        if answer.is_success:
-            self._made["tokens"].append(answer.json()["access_token"])
+        response = self._send(
+            "login-login_access_token", form=(("username", email), ("password", password))
+        )
+        if response.is_success:
+            self._made["tokens"].append(response.json()["access_token"])
 
     @rule(milliseconds=sampled_from([1, 9, 10, 11, 59_000, 3_600_000]))
     def wait(self, milliseconds: int) -> None:
-        """Let time pass, which stands still otherwise: most rows are of one moment."""
-        self._conversation.pass_by(milliseconds=milliseconds)
+        """Advance the clock, which stands still otherwise: most rows have equal times."""
+        self._runner.pass_by(milliseconds=milliseconds)
 
     # -- users -----------------------------------------------------------------------------------
 
@@ -215,17 +217,17 @@ class Machine(RuleBasedStateMachine):
         body=bodies({"email": edge_cases.addresses, "password": edge_cases.passwords}, USER),
     )
     def add_user(self, operation: str, who: int, body: object) -> None:
-        """Make a user in one of three ways, of which one wants a name."""
+        """Create a user in one of three ways, one of which requires a name."""
         if isinstance(body, dict) and operation.startswith("private") and who % 4:
             body = {"full_name": "Ada", **body}
-        self._send(operation, "users", token=self._who(who), body=body)
+        self._send(operation, "users", token=self._token(who), body=body)
 
     @rule(
         number=NUMBERS, email=sampled_from(edge_cases.WRITABLE), password=sampled_from(["", "s3cret-horse"])
     )
     def log_in(self, number: int, email: str, password: str) -> None:
-        """Sign in: every second time as somebody who is there, else with what is perhaps right."""
-        users = list(self._conversation.state.users.values())
+        """Log in: half of the time as an existing user, else with credentials that may be right."""
+        users = list(self._runner.state.users.values())
         user = users[number // 2 % len(users)]
         if number % 2:
             self._log_in(user.email, password)
@@ -238,9 +240,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule(who=NUMBERS, condition=NUMBERS, body=bodies({}, {"email": edge_cases.addresses, **USER}))
     def update_me(self, who: int, condition: int, body: object) -> None:
-        """Change one's own name and address."""
-        token = self._who(who)
-        own_id, _ = self._conversation.state.tokens.get(token or "", ("", 0))
+        """Change the caller's name and address."""
+        token = self._token(who)
+        own_id, _ = self._runner.state.tokens.get(token or "", ("", 0))
         if_match = self._condition(condition, own_id)
         self._send("users-update_user_me", token=token, body=body, if_match=if_match)
 
@@ -251,10 +253,10 @@ class Machine(RuleBasedStateMachine):
         body=bodies({"current_password": edge_cases.passwords, "new_password": edge_cases.passwords}, {}),
     )
     def change_password(self, who: int, condition: int, number: int, body: object) -> None:
-        """Change one's own password; mostly, the present one is right."""
-        token = self._who(who)
-        own_id, _ = self._conversation.state.tokens.get(token or "", ("", 0))
-        user = self._conversation.state.users.get(own_id)
+        """Change the caller's password; usually the current one is right."""
+        token = self._token(who)
+        own_id, _ = self._runner.state.tokens.get(token or "", ("", 0))
+        user = self._runner.state.users.get(own_id)
         if user is not None and isinstance(body, dict) and number % 4:
             body = {**body, "current_password": user.password}
         if_match = self._condition(condition, own_id)
@@ -267,10 +269,10 @@ class Machine(RuleBasedStateMachine):
         body=bodies({}, {"email": edge_cases.addresses, "password": edge_cases.passwords, **USER}),
     )
     def update_user(self, who: int, number: int, condition: int, body: object) -> None:
-        """Change anything about somebody."""
+        """Change any field of a user."""
         id_ = self._pick(number, "users")
         if_match = self._condition(condition, id_)
-        self._send("users-update_user", token=self._who(who), path=(id_,), body=body, if_match=if_match)
+        self._send("users-update_user", token=self._token(who), path=(id_,), body=body, if_match=if_match)
 
     @rule(
         who=NUMBERS,
@@ -279,36 +281,36 @@ class Machine(RuleBasedStateMachine):
         operation=sampled_from(["login-recover_password"] + ["login-recover_password_html_content"] * 2),
     )
     def recover_password(self, who: int, email: str, number: int, operation: str) -> None:
-        """Have a link for a new password mailed or, as a superuser, see the mail; mostly, of a user."""
+        """Request a password recovery email or, as a superuser, its content; usually for a known user."""
         if number % 4:
-            users = list(self._conversation.state.users.values())
+            users = list(self._runner.state.users.values())
             email = users[number // 4 % len(users)].email
-        answer = self._send(operation, path=(email,), token=self._who(who))
-        if answer.is_success and operation.endswith("content"):
-            self._made["resets"].append(reset_token_of(answer))
+        response = self._send(operation, path=(email,), token=self._token(who))
+        if response.is_success and operation.endswith("content"):
+            self._made["resets"].append(reset_token_of(response))
 
     @rule(number=NUMBERS, body=bodies({"new_password": edge_cases.passwords}, {}))
     def reset_password(self, number: int, body: object) -> None:
-        """Set a password with the token of such a mail, perhaps again."""
+        """Set a password with the token of such an email, perhaps again."""
         if isinstance(body, dict) and number % 20 != 10:
             body = {**body, "token": self._pick(number, "resets")}
         self._send("login-reset_password", body=body)
 
     @rule(number=NUMBERS)
     def suspend(self, number: int) -> None:
-        """Deactivate and activate a user, whose sessions have ended by that."""
-        users = list(self._conversation.state.users.values())
+        """Deactivate and activate a user, which ends the user's sessions."""
+        users = list(self._runner.state.users.values())
         user, root = users[-1 - number % len(users)], self._made["tokens"][0]
-        tokens = [token for token, (id_, _) in self._conversation.state.tokens.items() if id_ == user.id]
+        tokens = [token for token, (id_, _) in self._runner.state.tokens.items() if id_ == user.id]
         for is_active in (False, True):
             self._send("users-update_user", token=root, path=(user.id,), body={"is_active": is_active})
             self._send("users-read_user_me", token=tokens[-1] if tokens else None)
         self._log_in(user.email, user.password)
 
     @rule(number=NUMBERS)
-    def insist(self, number: int) -> None:
-        """Guess a password, or have links mailed, until that is too often."""
-        users = list(self._conversation.state.users.values())
+    def exceed_rate_limits(self, number: int) -> None:
+        """Try passwords or request recovery emails until the limit is exceeded."""
+        users = list(self._runner.state.users.values())
         user = users[-1 - number // 2 % len(users)]
         for _ in range(max(LOGIN_LIMIT, RECOVERY_LIMIT)):
             if number % 2:
@@ -321,8 +323,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule(who=NUMBERS, body=bodies({"title": edge_cases.texts}, {"description": edge_cases.names}))
     def add_item(self, who: int, body: object) -> None:
-        """Make an item."""
-        self._send("items-create_item", "items", token=self._who(who), body=body)
+        """Create an item."""
+        self._send("items-create_item", "items", token=self._token(who), body=body)
 
     @rule(
         who=NUMBERS,
@@ -331,10 +333,10 @@ class Machine(RuleBasedStateMachine):
         ),
     )
     def add_items(self, who: int, body: object) -> None:
-        """Make many items at once."""
-        answer = self._send("items-create_items", token=self._who(who), body=body)
-        if answer.is_success:
-            self._made["items"] += [item["id"] for item in answer.json()["data"]]
+        """Create several items in one call."""
+        response = self._send("items-create_items", token=self._token(who), body=body)
+        if response.is_success:
+            self._made["items"] += [item["id"] for item in response.json()["data"]]
 
     @rule(
         operation=sampled_from(["items-patch_item", "items-update_item"]),
@@ -347,7 +349,7 @@ class Machine(RuleBasedStateMachine):
         """Change an item."""
         id_ = self._pick(number, "items")
         if_match = self._condition(condition, id_)
-        self._send(operation, token=self._who(who), path=(id_,), body=body, if_match=if_match)
+        self._send(operation, token=self._token(who), path=(id_,), body=body, if_match=if_match)
 
     # -- money -----------------------------------------------------------------------------------
 
@@ -358,7 +360,7 @@ class Machine(RuleBasedStateMachine):
     )
     def open_account(self, who: int, key: str | None, body: object) -> None:
         """Open an account."""
-        self._send("accounts-create_account", "accounts", token=self._who(who), body=body, key=key)
+        self._send("accounts-create_account", "accounts", token=self._token(who), body=body, key=key)
 
     @rule(
         operation=sampled_from(["accounts-create_deposit"] * 2 + ["accounts-create_withdrawal"]),
@@ -367,10 +369,12 @@ class Machine(RuleBasedStateMachine):
         key=edge_cases.keys,
         body=bodies({"amount_minor": edge_cases.amounts}, {"note": edge_cases.names}),
     )
-    def bring_or_take(self, operation: str, who: int, number: int, key: str | None, body: object) -> None:
-        """Bring money in or take it out."""
+    def deposit_or_withdraw(
+        self, operation: str, who: int, number: int, key: str | None, body: object
+    ) -> None:
+        """Deposit or withdraw money."""
         id_ = self._pick(number, "accounts")
-        self._send(operation, "transfers", token=self._who(who), path=(id_,), body=body, key=key)
+        self._send(operation, "transfers", token=self._token(who), path=(id_,), body=body, key=key)
 
     @rule(
         who=NUMBERS,
@@ -380,27 +384,27 @@ class Machine(RuleBasedStateMachine):
         body=bodies({"amount_minor": edge_cases.amounts}, {"note": edge_cases.names}),
     )
     def transfer(self, who: int, source: int, to: int, key: str | None, body: object) -> None:
-        """Move money between two accounts, now and then the same one; mostly, there is some."""
+        """Transfer money between two accounts, sometimes the same one; usually the balance suffices."""
         if isinstance(body, dict):
-            accounts = list(self._conversation.state.accounts.values())
+            accounts = list(self._runner.state.accounts.values())
             rich = [account.id for account in accounts if account.balance_minor]
             from_id = rich[source % len(rich)] if rich and source % 4 else self._pick(source, "accounts")
             body = {**body, "from_account_id": from_id, "to_account_id": self._pick(to, "accounts")}
-        self._send("transfers-create_transfer", "transfers", token=self._who(who), body=body, key=key)
+        self._send("transfers-create_transfer", "transfers", token=self._token(who), body=body, key=key)
 
     @precondition(lambda self: self._keyed)
     @rule(number=NUMBERS, other=NUMBERS, note_=edge_cases.names)
     def repeat(self, number: int, other: int, note_: object) -> None:
-        """Send a request with a key again: as it was, with another body, or to another path."""
+        """Send a request with a key again: unchanged, with another body, or to another path."""
         call = self._keyed[number % len(self._keyed)]
         if other % 4 == 1 and isinstance(call.body, dict):
             call = replace(call, body={**call.body, "note": note_, "name": "other"})
         elif other % 4 == 2 and call.path:
             call = replace(call, path=(self._pick(other, "accounts"),))
         elif other % 4 == 3:
-            call = replace(call, token=self._who(other))
+            call = replace(call, token=self._token(other))
         note(f"{call}")
-        self._conversation.send(call)
+        self._runner.send(call)
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -409,43 +413,43 @@ class Machine(RuleBasedStateMachine):
         """Read one row."""
         id_ = self._pick(number, READ_BY_ID[operation])
         if_none_match = self._condition(condition, id_)
-        self._send(operation, token=self._who(who), path=(id_,), if_none_match=if_none_match)
+        self._send(operation, token=self._token(who), path=(id_,), if_none_match=if_none_match)
 
     @rule(who=NUMBERS, condition=NUMBERS)
     def read_me(self, who: int, condition: int) -> None:
-        """Read who one is, in both ways."""
-        token = self._who(who)
-        own_id, _ = self._conversation.state.tokens.get(token or "", ("", 0))
+        """Read the caller in both ways."""
+        token = self._token(who)
+        own_id, _ = self._runner.state.tokens.get(token or "", ("", 0))
         self._send("users-read_user_me", token=token, if_none_match=self._condition(condition, own_id))
         self._send("login-test_token", token=token)
 
     @rule(query=queries("users"), who=NUMBERS)
     def list_users(self, query: Query, who: int) -> None:
-        """Ask for a page of users."""
-        self._list("users", query, self._who(who))
+        """Request a page of users."""
+        self._list("users", query, self._token(who))
 
     @rule(query=queries("items"), who=NUMBERS, owner=none() | NUMBERS)
     def list_items(self, query: Query, who: int, owner: int | None) -> None:
-        """Ask for a page of items."""
-        self._list("items", self._of(owner, query), self._who(who))
+        """Request a page of items."""
+        self._list("items", self._of(owner, query), self._token(who))
 
     @rule(query=queries("accounts"), who=NUMBERS, owner=none() | NUMBERS)
     def list_accounts(self, query: Query, who: int, owner: int | None) -> None:
-        """Ask for a page of accounts."""
-        self._list("accounts", self._of(owner, query), self._who(who))
+        """Request a page of accounts."""
+        self._list("accounts", self._of(owner, query), self._token(who))
 
     @rule(query=queries("transfers"), who=NUMBERS, owner=none() | NUMBERS)
     def list_transfers(self, query: Query, who: int, owner: int | None) -> None:
-        """Ask for a page of the ledger."""
-        self._list("transfers", self._of(owner, query), self._who(who))
+        """Request a page of the ledger."""
+        self._list("transfers", self._of(owner, query), self._token(who))
 
     def _of(self, owner: int | None, query: Query) -> Query:
         return query if owner is None else {**query, "owner_id": self._pick(owner, "users")}
 
     @precondition(lambda self: self._cursors)
     @rule(number=NUMBERS, who=NUMBERS, other=sampled_from(["", "", "", "sort", "list", "skip"]))
-    def turn_page(self, number: int, who: int, other: str) -> None:
-        """Go on where a page ended, at once or long after; or with a cursor of another list or order."""
+    def read_next_page(self, number: int, who: int, other: str) -> None:
+        """Request the next page, at once or later; or use a cursor of another list or sort."""
         kind, query = self._cursors[-1 - number % len(self._cursors)]
         if other == "sort":
             query = {**query, "sort": SORTS[kind][-1]}
@@ -453,7 +457,7 @@ class Machine(RuleBasedStateMachine):
             kind, query = "items", {"cursor": query["cursor"]}
         if other != "skip":
             query.pop("skip", None)
-        self._list(kind, query, self._who(who))
+        self._list(kind, query, self._token(who))
 
     @rule(
         kind=sampled_from(list(SORTS)),
@@ -462,13 +466,13 @@ class Machine(RuleBasedStateMachine):
         changes=lists(NUMBERS, max_size=5),
     )
     def walk(self, kind: Kind, by: int, size: str, changes: list[int]) -> None:
-        """Walk a list to its end, while items come, go, and move in the order."""
+        """Walk a list to its end while items are added, deleted and moved in the order."""
         fields = SORTS[kind]
         query = {"sort": ("" if by % 2 else "-") + fields[by // 2 % len(fields)], "limit": size}
-        token = self._who(1)
+        token = self._token(1)
         while True:
-            answer = self._list(kind, query, token)
-            cursor = answer.json().get("next_cursor")
+            response = self._list(kind, query, token)
+            cursor = response.json().get("next_cursor")
             if not cursor:
                 return
             if "cursor" not in query:
@@ -496,33 +500,33 @@ class Machine(RuleBasedStateMachine):
         """Delete a user, an item or an account."""
         id_ = self._pick(number, DELETE_BY_ID[operation])
         if_match = self._condition(condition, id_)
-        self._send(operation, token=self._who(who), path=(id_,), if_match=if_match)
+        self._send(operation, token=self._token(who), path=(id_,), if_match=if_match)
 
     @rule(
         operation=sampled_from(["users-delete_user_me", "users-logout_everywhere"]),
         who=NUMBERS,
         condition=NUMBERS,
     )
-    def leave(self, operation: str, who: int, condition: int) -> None:
-        """Delete oneself, or end one's sessions; who signed in first does that seldom."""
+    def delete_me_or_log_out(self, operation: str, who: int, condition: int) -> None:
+        """Delete the caller or end its sessions; for the first superuser rarely."""
         tokens = self._made["tokens"]
-        token = self._who(who) if who % 20 > 17 else tokens[1:][who % len(tokens[1:])]
-        own_id, _ = self._conversation.state.tokens.get(token or "", ("", 0))
+        token = self._token(who) if who % 20 > 17 else tokens[1:][who % len(tokens[1:])]
+        own_id, _ = self._runner.state.tokens.get(token or "", ("", 0))
         if_match = self._condition(condition, own_id) if operation.endswith("me") else None
         self._send(operation, token=token, if_match=if_match)
 
     @rule(operation=sampled_from(WITH_BODY), who=NUMBERS, number=NUMBERS, raw=sampled_from(UNREADABLE))
-    def garble(self, operation: str, who: int, number: int, raw: bytes) -> None:
-        """Send a body that can't be read."""
-        self._send(operation, token=self._who(who), path=self._path(operation, number), raw=raw)
+    def send_unreadable_body(self, operation: str, who: int, number: int, raw: bytes) -> None:
+        """Send an unreadable body."""
+        self._send(operation, token=self._token(who), path=self._path(operation, number), raw=raw)
 
     @rule(
         operation=sampled_from(sorted(OPERATIONS)),
         number=NUMBERS,
         size=sampled_from(["body", "query", "headers"]),
     )
-    def exceed(self, operation: str, number: int, size: str) -> None:
-        """Send what is larger than a request may be, to any operation."""
+    def exceed_size_limits(self, operation: str, number: int, size: str) -> None:
+        """Exceed a size limit of a request, on any operation."""
         parts: dict[str, dict[str, Any]] = {
             "body": {"raw": b" " * (MAX_BODY_BYTES + 1)},
             "query": {"query": (("q", "x" * MAX_QUERY_BYTES),)},
@@ -534,9 +538,9 @@ class Machine(RuleBasedStateMachine):
         return (self._pick(number, "items"),) if "{" in OPERATIONS[operation].path else ()
 
     @rule(who=NUMBERS, email=sampled_from(edge_cases.WRITABLE))
-    def ask_something_else(self, who: int, email: str) -> None:
-        """Ask what has nothing to do with rows, and what is nothing at all."""
-        self._send("utils-test_email", token=self._who(who), query=(("email_to", email),))
+    def call_other_operations(self, who: int, email: str) -> None:
+        """Call an operation without rows, or an unknown path or method."""
+        self._send("utils-test_email", token=self._token(who), query=(("email_to", email),))
         self._send("utils-health_check")
         self._send("PUT /api/v1/users/me")
         self._send("GET /api/v1/nowhere")

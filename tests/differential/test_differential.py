@@ -1,8 +1,8 @@
-"""Every backend answers every history as the model does, and as every other backend, byte for byte.
+"""Differential test: every backend responds to every history as the model and all other backends do.
 
-`make test` repeats the same histories each time; `make differential` goes on making up others for
-DIFFERENTIAL_MINUTES and shows what it covered. A failure shows the shortest history that Hypothesis finds
-and names its seed; DIFFERENTIAL_SEED repeats it.
+Responses are compared byte for byte. `make test` repeats the same histories each time. `make differential`
+generates new ones for DIFFERENTIAL_MINUTES and prints the coverage. A failure prints the shortest failing
+history and its seed; DIFFERENTIAL_SEED repeats it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 MINUTES = float(os.environ.get("DIFFERENTIAL_MINUTES") or 0)
 SEED = int(os.environ.get("DIFFERENTIAL_SEED") or (secrets.randbelow(2**32) if MINUTES else 20261123))
-# Without it a failure is known at once, by a longer history.
+# Without shrinking a failure is found sooner, with a longer history.
 SHRINKS = os.environ.get("DIFFERENTIAL_SHRINK") != "0"
 PROFILE = settings(
     phases=[Phase.generate, *([Phase.shrink] if SHRINKS else [])],
@@ -46,7 +46,7 @@ PROFILE = settings(
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Take all selected backends at once; only those whose schema comes from migrations have servers."""
+    """Use all selected backends at once. Only backends with migrations have servers."""
     names = [name for name in selected_backends(metafunc.config) if name in MIGRATED_NAMES]
     if names:
         metafunc.parametrize("names", [names], ids=["-".join(names)])
@@ -54,12 +54,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         run_on_backends(metafunc, "names", MIGRATED_NAMES, indirect=False)
 
 
-@pytest.mark.timeout(0 if MINUTES else 600)  # a failure is shrunk, for five minutes at most
+@pytest.mark.timeout(0 if MINUTES else 600)  # Shrinking takes up to five minutes.
 async def test_histories_are_the_same_on_every_backend(
     names: list[str], servers: Servers, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Status, headers and body of every answer, whatever was asked before."""
-    for chatty in ("httpx2", "api"):  # a line for each request, and an email for each mail
+    """Status, headers and body of every response are equal after any history."""
+    for chatty in ("httpx2", "api"):  # A log line per request, and one per email.
         caplog.set_level(logging.WARNING, chatty)
     async with AsyncExitStack() as stack:
         provisions = {name: find_provision(name, servers) for name in names}
@@ -72,7 +72,7 @@ async def test_histories_are_the_same_on_every_backend(
 
 
 def run(systems: Systems) -> None:
-    """Run histories until the time is over; at least a round of them."""
+    """Run histories until the time is over, at least one round."""
     begun = time.monotonic()
     for number in count():
         make = seed(SEED + number)(lambda: Machine(systems))

@@ -1,5 +1,5 @@
 """Generated calls of every operation, against a running server on every database."""
 
-# Here, because the hooks import schemathesis, which no test process needs.
+# Defined here, because the hooks import schemathesis, which test processes don't need.
 TOKEN_URL = "FUZZ_TOKEN_URL"
-"""The environment variable with the URL that answers with a token; without it nobody is signed in."""
+"""The environment variable with the URL that returns a token; without it calls are unauthenticated."""

@@ -1,4 +1,4 @@
-"""Accounts for a fuzzer, which may end any account and any session that it is given."""
+"""Accounts for a fuzzer that can delete any account and end any session it is given."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Role = Literal["superuser", "user"]
 
 
 def hand_out_tokens(service: Service) -> FastAPI:
-    """Make a server that answers `/superuser` and `/user` with the token of such a user.
+    """Start a server that returns a token of such a user for `/superuser` and `/user`.
 
-    It is always the same user, until that user is gone, signed out, inactive or of the other kind.
+    The user stays the same until it is deleted, signed out, inactive or of the other kind.
     """
     accounts: dict[Role, Account] = {}
 

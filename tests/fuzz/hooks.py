@@ -1,6 +1,6 @@
-"""What schemathesis has to know of this API that no OpenAPI document can say.
+"""Hooks of schemathesis: what it must know about this API that an OpenAPI document can't express.
 
-It runs in schemathesis' own process; `schemathesis.toml` names it.
+The module runs in schemathesis's own process; `schemathesis.toml` names it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from schemathesis.openapi.checks import AllowHeaderMismatch, RejectedPositiveDat
 
 from tests.fuzz import TOKEN_URL
 
-# Refusals for what is stored, not for the form of what was sent.
+# Errors that depend on stored data, not on the validity of the request.
 STATE_CODES = {
     "account_not_empty",
     "already_exists",
@@ -31,24 +31,24 @@ STATE_CODES = {
     "same_password",
     "version_mismatch",
 }
-# Faults of values in the right form: a cursor that was not made here, three letters that are no currency,
-# one account twice, and 5.0, which is an integer to JSON Schema and never an amount of money.
+# Invalid values in a valid form: a cursor that was not issued, three letters that are no currency, equal
+# accounts, and 5.0, which JSON Schema counts as an integer.
 VALUE_FAULTS = {"currency", "cursor", "int_type", "same_account"}
 
-# Hypothesis' own takes most of the time of a run, and makes addresses of reserved names, which are refused.
+# Hypothesis's own strategy takes most of a run's time and generates reserved names, which are refused.
 ADDRESS = r"\A[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,64}@[a-z0-9]{1,63}\.example\.com\Z"
 schemathesis.openapi.format("email", st.from_regex(ADDRESS))
 
 
 class Token:
-    """A token for each call, because the call before may have ended the account or the session."""
+    """A new token for each call, because the call before may have ended the account or the session."""
 
     def get(self, _case: Case[Any], _context: AuthContext) -> str:
-        """Ask the test for one."""
+        """Request a token from the test's server."""
         return requests.get(os.environ[TOKEN_URL], timeout=30).text
 
     def set(self, case: Case[Any], data: str, _context: AuthContext) -> None:
-        """Send it."""
+        """Add the token to the call."""
         case.headers["Authorization"] = f"Bearer {data}"
 
 
@@ -58,7 +58,7 @@ if TOKEN_URL in os.environ:
 
 @schemathesis.hook
 def map_headers(_context: HookContext, headers: dict[str, object] | None) -> dict[str, object] | None:
-    """Let half of the preconditions hold: no tag that is made up does, so nothing would be changed."""
+    """Let half of the preconditions match. A generated tag never does, so nothing would be changed."""
     value = headers and headers.get("if-match")
     if headers and isinstance(value, str) and len(value) % 2:
         headers["if-match"] = "*"
@@ -67,13 +67,14 @@ def map_headers(_context: HookContext, headers: dict[str, object] | None) -> dic
 
 @schemathesis.hook
 def filter_failure(_context: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
-    """Tell what is a fault of the API from what its contract says."""
+    """Separate failures of the API from documented behaviour."""
     if isinstance(failure, RejectedPositiveData):
         body: dict[str, Any] = response.json()
         if body["code"] == "validation_error":
             return any(fault["type"] not in VALUE_FAULTS for fault in body["detail"])
         return body["code"] not in STATE_CODES
     if isinstance(failure, AllowHeaderMismatch):
-        # GET, PATCH and DELETE do work there: on the user whose id is "signup", on the item "bulk".
+        # GET, PATCH and DELETE work there: on the user with the id "signup" and the item with the id
+        # "bulk".
         return str(case.operation.path) not in {"/api/v1/users/signup", "/api/v1/items/bulk"}
     return True

@@ -1,7 +1,7 @@
-"""Schemathesis calls every operation, well and badly: nothing may differ from the OpenAPI document.
+"""Schemathesis calls every operation with valid and invalid data and compares it with the OpenAPI document.
 
-`make test` repeats the same calls each time; `make fuzz` goes on making up others. A failure names the
-seed and the call; `make fuzz FUZZ_SEED=…` repeats it. See https://schemathesis.readthedocs.io.
+`make test` repeats the same calls each time; `make fuzz` generates new ones. A failure names the seed and
+the call, and `make fuzz FUZZ_SEED=…` repeats it. See https://schemathesis.readthedocs.io.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 
 from api import hashes
 from tests.api.service import CHEAP_HASHER, serve
-from tests.clients.conftest import listening
+from tests.clients.conftest import serve_on_free_port
 from tests.conftest import MIGRATED_NAMES
 from tests.fuzz import TOKEN_URL
 from tests.fuzz.accounts import hand_out_tokens
@@ -30,9 +30,9 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 MINUTES = float(os.environ.get("FUZZ_MINUTES") or 0)
 SEED = os.environ.get("FUZZ_SEED") or (str(secrets.randbelow(2**32)) if MINUTES else "20261122")
 
-# The phase `coverage` calls at the boundaries of every parameter and with the methods that a path does not
-# take: thousands of calls, of which tests/api makes the ones that matter. So `make fuzz` alone has it, and
-# the calls of nobody, which the access matrix makes for every operation.
+# The phase `coverage` tries the boundaries of every parameter and undocumented methods. That takes
+# thousands of calls, and tests/api covers the important ones. So only `make fuzz` runs it. The same holds
+# for unauthenticated calls, which the access matrix makes for every operation.
 PHASES: dict[Caller, str] = {
     "superuser": "coverage,fuzzing,stateful" if MINUTES else "fuzzing,stateful",
     "user": "fuzzing,stateful",
@@ -46,7 +46,7 @@ UNLIMITED: dict[str, Any] = dict.fromkeys(
 
 
 async def run_schemathesis(url: str, *arguments: str, cwd: Path, **environment: str) -> int:
-    """Run it until its end; return its exit code. What it writes stays in `cwd`."""
+    """Run schemathesis and return its exit code. Its files stay in `cwd`."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG)),
         *("run", f"{url}/api/v1/openapi.json", "--seed", SEED, *arguments),
@@ -61,7 +61,7 @@ async def run_schemathesis(url: str, *arguments: str, cwd: Path, **environment: 
 
 
 def callers(backend: str) -> list[Caller]:
-    """Return who calls: on all databases the one who may call everything, on the first one a user too."""
+    """Return the callers: the superuser on all databases, on the first one a user too."""
     if MINUTES:
         return list(PHASES)
     return ["superuser", "user"] if backend == MIGRATED_NAMES[0] else ["superuser"]
@@ -74,7 +74,7 @@ async def test_answers_are_those_of_the_document(
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
-    """No 5xx; every status, header and body is documented; what is valid is accepted, all else refused."""
+    """No 5xx; every status, header and body is documented; valid requests are accepted, others refused."""
     monkeypatch.setattr(hashes, "_hasher", CHEAP_HASHER)
     for caller in callers(migrated.name):
         await migrated.clean()
@@ -82,8 +82,8 @@ async def test_answers_are_those_of_the_document(
         effort = f"--max-time={max(seconds, 1)}" if MINUTES else f"--max-examples={EXAMPLES}"
         async with (
             serve(migrated, **UNLIMITED) as service,
-            listening(service.app) as url,
-            listening(hand_out_tokens(service)) as tokens,
+            serve_on_free_port(service.app) as url,
+            serve_on_free_port(hand_out_tokens(service)) as tokens,
         ):
             environment = {} if caller == "nobody" else {TOKEN_URL: f"{tokens}/{caller}"}
             phases = f"--phases={PHASES[caller]}"

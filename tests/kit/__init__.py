@@ -1,1 +1,1 @@
-"""The kit for authors of backends: what its plugin says of a run, and a backend of another distribution."""
+"""Tests of the kit for authors of backends: the plugin's summary, and a backend in another distribution."""

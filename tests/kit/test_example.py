@@ -1,4 +1,4 @@
-"""A backend of another distribution, installed as a stranger installs it: from wheels."""
+"""A backend in another distribution, installed from wheels as a third party installs it."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ EXAMPLE = ROOT / "examples/backend-lmdb"
 
 
 @dataclass(frozen=True)
-class Stranger:
-    """A virtual environment with the two wheels and what they need, and a folder without the project."""
+class Installation:
+    """A virtual environment with both wheels and their dependencies, and a folder without the project."""
 
     environment: Path
     folder: Path
 
     @property
     def packages(self) -> Path:
-        """Where the wheels were unpacked."""
+        """The folder of the unpacked wheels."""
         (packages,) = self.environment.glob("lib/python*/site-packages")
         return packages
 
     def variables(self, **more: str) -> dict[str, str]:
-        """Return the variables that its processes have, and these."""
+        """Return the environment variables of its processes, with these added."""
         return {"PATH": os.environ["PATH"], "SECRET_KEY": SECRET_KEY, "COLUMNS": "200", **more}
 
     def run(
         self, *command: str, seconds: int = 60, variables: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command of the environment to its end."""
+        """Run a command of the environment and wait for it."""
         return subprocess.run(  # noqa: S603 - this test's own words
             [self.environment / "bin" / command[0], *command[1:]],
             cwd=self.folder,
@@ -57,42 +57,44 @@ class Stranger:
 
 
 def build_wheel(project: Path, folder: Path) -> None:
-    """Build a project's wheel without a network: the build backend is installed here."""
+    """Build a project's wheel offline, with the build backend that is installed here."""
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
     subprocess.run(command, cwd=project, check=True, capture_output=True, timeout=60)  # noqa: S603 - (the same)
 
 
 @pytest.fixture(scope="module")
-def stranger(tmp_path_factory: pytest.TempPathFactory) -> Stranger:
-    """Return an environment into which nothing of the checkout leads."""
-    folder = tmp_path_factory.mktemp("stranger")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """Return an environment that can't import anything from the checkout."""
+    folder = tmp_path_factory.mktemp("installation")
     wheels, environment, work = folder / "wheels", folder / "environment", folder / "work"
     work.mkdir()
     build_wheel(ROOT, wheels)
     build_wheel(EXAMPLE, wheels)
     uv = [str(Path(sys.executable).with_name("uv")), "--offline", "--no-config", "--quiet"]
-    made = Stranger(environment, work)
+    made = Installation(environment, work)
     subprocess.run([*uv, "venv", "--python", sys.executable, str(environment)], check=True, timeout=60)  # noqa: S603 - (the same)
     install = ["pip", "install", "--no-deps", "--python", str(environment), *map(str, wheels.glob("*.whl"))]
     subprocess.run([*uv, *install], check=True, timeout=60)  # noqa: S603 - (the same)
-    # The other packages are those of this environment. Of a folder that a .pth adds no .pth is read: the
-    # checkout, which stands in one, stays out of it.
+    # The other packages come from this environment. Python reads no .pth file in a folder that a .pth file
+    # adds, so the checkout, which a .pth file adds, stays out.
     (made.packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
-    # What the README of the example tells to put there.
+    # The configuration that the example's README asks for.
     shutil.copy(EXAMPLE / "pyproject.toml", work)
     return made
 
 
-@pytest.mark.timeout(300)  # the whole suite, one test after the other
-def test_example_passes_the_whole_contract_suite(stranger: Stranger) -> None:
-    """The tests are those of tests/contract, every file of them, and none is refused or left out."""
-    suite = stranger.packages / "eitherdb_contract/suite"
+@pytest.mark.timeout(300)  # The whole suite, one test after the other.
+def test_example_passes_the_whole_contract_suite(installation: Installation) -> None:
+    """All files of tests/contract run, and no test is refused or left out."""
+    suite = installation.packages / "eitherdb_contract/suite"
     files = sorted(path.name for path in (ROOT / "tests/contract").glob("*.py"))
     assert sorted(path.name for path in suite.glob("*.py")) == files
     assert filecmp.cmpfiles(ROOT / "tests/contract", suite, files, shallow=False) == (files, [], [])
 
     plugins = ("-p", "no:schemathesis", "-p", "no:cacheprovider")
-    done = stranger.run("python", "-m", "pytest", "--pyargs", "eitherdb_contract", *plugins, seconds=280)
+    done = installation.run(
+        "python", "-m", "pytest", "--pyargs", "eitherdb_contract", *plugins, seconds=280
+    )
 
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr
     assert "left out" not in done.stdout.lower()
@@ -102,36 +104,36 @@ def test_example_passes_the_whole_contract_suite(stranger: Stranger) -> None:
     assert row.groups()[1:] == ("0", "0")
 
 
-LIAR = """
+MISDECLARED = """
 from backends.capabilities import Capability
 from eitherdb_lmdb.contract import LmdbProvision
 
 def pytest_contract_provisions():
     provision = LmdbProvision()
-    provision.name, provision.capabilities = "liar", frozenset(Capability)
+    provision.name, provision.capabilities = "misdeclared", frozenset(Capability)
     return [provision]
 """
 
 
-def test_capability_that_is_declared_in_vain_fails_the_tests(stranger: Stranger) -> None:
-    """What a backend says of itself when it is opened is held against what its author declared."""
-    (stranger.folder / "liar.py").write_text(LIAR)
+def test_wrongly_declared_capability_fails_the_tests(installation: Installation) -> None:
+    """The opened backend's capabilities are compared with the declared ones."""
+    (installation.folder / "misdeclared.py").write_text(MISDECLARED)
 
-    plugins = ("-p", "liar", "-p", "no:schemathesis", "-p", "no:cacheprovider")
-    chosen = ("--pyargs", "eitherdb_contract", "-k", "test_server_names and liar")
-    done = stranger.run("python", "-m", "pytest", *plugins, *chosen)
+    plugins = ("-p", "misdeclared", "-p", "no:schemathesis", "-p", "no:cacheprovider")
+    chosen = ("--pyargs", "eitherdb_contract", "-k", "test_server_names and misdeclared")
+    done = installation.run("python", "-m", "pytest", *plugins, *chosen)
 
     assert done.returncode == 1
-    assert "liar declares schema_validation, transactions; it has transactions" in done.stdout
+    assert "misdeclared declares schema_validation, transactions; it has transactions" in done.stdout
 
 
-def test_commands_work_on_the_example(stranger: Stranger) -> None:
-    """`migrate`, `check` and `serve`, selected by its name."""
-    lmdb = {"DB_BACKEND": "lmdb", "DATABASE_URL": f"lmdb://{stranger.folder}/data"}
+def test_commands_work_on_the_example(installation: Installation) -> None:
+    """`migrate`, `check` and `serve` work with the backend's name."""
+    lmdb = {"DB_BACKEND": "lmdb", "DATABASE_URL": f"lmdb://{installation.folder}/data"}
 
-    empty = stranger.run("eitherdb", "check", "--json", variables=lmdb)
-    migrated = stranger.run("eitherdb", "migrate", "upgrade", variables=lmdb)
-    checked = stranger.run("eitherdb", "check", "--json", variables=lmdb)
+    empty = installation.run("eitherdb", "check", "--json", variables=lmdb)
+    migrated = installation.run("eitherdb", "migrate", "upgrade", variables=lmdb)
+    checked = installation.run("eitherdb", "check", "--json", variables=lmdb)
 
     assert (empty.returncode, migrated.stdout) == (1, "0001 applied\n"), empty.stderr + migrated.stderr
     assert checked.returncode == 0, checked.stdout
@@ -142,9 +144,9 @@ def test_commands_work_on_the_example(stranger: Stranger) -> None:
 
     port = free_port()
     with subprocess.Popen(  # noqa: S603 - this test's own words
-        [stranger.environment / "bin/eitherdb", "serve", "--port", str(port)],
-        cwd=stranger.folder,
-        env=stranger.variables(**lmdb),
+        [installation.environment / "bin/eitherdb", "serve", "--port", str(port)],
+        cwd=installation.folder,
+        env=installation.variables(**lmdb),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as server:
@@ -159,49 +161,49 @@ def test_commands_work_on_the_example(stranger: Stranger) -> None:
             server.wait(15)
 
 
-def test_example_refuses_an_environment_of_another_application(stranger: Stranger) -> None:
-    """In both directions, as the contract of migrators asks; the key stays."""
-    folder = stranger.folder / "theirs"
+def test_example_refuses_an_environment_of_another_application(installation: Installation) -> None:
+    """`upgrade` and `downgrade` both refuse, as the migrators' contract asks; the foreign key stays."""
+    folder = installation.folder / "theirs"
     put = (
         "import lmdb, sys; t = lmdb.open(sys.argv[1]).begin(write=True); t.put(b'theirs', b'1'); t.commit()"
     )
-    assert stranger.run("python", "-c", put, str(folder)).returncode == 0
+    assert installation.run("python", "-c", put, str(folder)).returncode == 0
     lmdb = {"DB_BACKEND": "lmdb", "DATABASE_URL": f"lmdb://{folder}"}
 
-    up = stranger.run("eitherdb", "migrate", "upgrade", variables=lmdb)
-    down = stranger.run("eitherdb", "migrate", "downgrade", "base", "--yes", variables=lmdb)
+    up = installation.run("eitherdb", "migrate", "upgrade", variables=lmdb)
+    down = installation.run("eitherdb", "migrate", "downgrade", "base", "--yes", variables=lmdb)
 
     assert (up.returncode, down.returncode, up.stderr) == (2, 2, down.stderr)
     assert up.stderr.startswith("eitherdb: the database has key b'theirs', which EitherDB's migrations")
     get = "import lmdb, sys; print(lmdb.open(sys.argv[1]).stat()['entries'])"
-    assert stranger.run("python", "-c", get, str(folder)).stdout == "1\n"
+    assert installation.run("python", "-c", get, str(folder)).stdout == "1\n"
 
 
-def test_example_conforms(stranger: Stranger) -> None:
-    """`eitherdb conformance` works on it, because it makes scratch places; none is left."""
-    lmdb = {"DB_BACKEND": "lmdb", "DATABASE_URL": f"lmdb://{stranger.folder}/lmdb/data"}
-    (stranger.folder / "lmdb").mkdir()
+def test_example_conforms(installation: Installation) -> None:
+    """`eitherdb conformance` works, because the example has scratch databases, and leaves none behind."""
+    lmdb = {"DB_BACKEND": "lmdb", "DATABASE_URL": f"lmdb://{installation.folder}/lmdb/data"}
+    (installation.folder / "lmdb").mkdir()
 
-    done = stranger.run("eitherdb", "conformance", "--rule", "Durability", variables=lmdb)
+    done = installation.run("eitherdb", "conformance", "--rule", "Durability", variables=lmdb)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    found = json.loads((stranger.folder / "conformance.json").read_text())
+    found = json.loads((installation.folder / "conformance.json").read_text())
     assert [(rule["status"], rule["passed"]) for rule in found["rules"]] == [("passed", 2)]
     assert [finding["in_eitherdb"] for finding in found["isolation"]] == ["prevented"] * 4
-    assert list((stranger.folder / "lmdb").iterdir()) == []
+    assert list((installation.folder / "lmdb").iterdir()) == []
 
 
-def test_unknown_backend_names_the_example(stranger: Stranger) -> None:
-    """What is installed is what may be chosen."""
-    done = stranger.run("eitherdb", "migrate", "current", variables={"DB_BACKEND": "ldmb"})
+def test_unknown_backend_names_the_example(installation: Installation) -> None:
+    """The error lists the installed backends."""
+    done = installation.run("eitherdb", "migrate", "current", variables={"DB_BACKEND": "ldmb"})
 
     assert done.returncode == 2
     valid = "not a valid value; choose one of: sqlite, postgres, mongo, lmdb"
     assert done.stderr == f"eitherdb: DB_BACKEND: {valid}\n"
 
 
-def test_nothing_in_the_project_knows_the_example() -> None:
-    """It stands on the protocols and the kit alone."""
+def test_project_does_not_depend_on_the_example() -> None:
+    """No file of the project mentions the example: it uses only the protocols and the kit."""
     for folder in ("api", "backends", "cli", "config", "eitherdb_contract", "migrations", "tests/contract"):
         files = [path for path in (ROOT / folder).rglob("*.py") if "lmdb" in path.read_text().lower()]
         assert files == []

@@ -1,4 +1,4 @@
-"""A run that leaves something out without a declared reason fails, and its summary says what."""
+"""A run that leaves out a test without a declared reason fails, and its summary names the test."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ asyncio_default_fixture_loop_scope = session
 asyncio_default_test_loop_scope = session
 markers = slow: takes minutes
 """
-SOUND = """
+PASSING_TEST = """
 def test_on_each(provision):
     pass
 
@@ -45,7 +45,7 @@ UNDECLARED = "LEFT OUT WITHOUT A DECLARED REASON: "
 
 @dataclass(frozen=True)
 class Run:
-    """What a run of pytest said."""
+    """The output of a pytest run."""
 
     exit_code: int
     output: str
@@ -58,58 +58,58 @@ class Run:
 
     @property
     def faults(self) -> list[str]:
-        """What was left out without a declared reason."""
+        """The tests that were left out without a declared reason."""
         lines = self.output.splitlines()
         return [line.removeprefix(UNDECLARED) for line in lines if line.startswith(UNDECLARED)]
 
     @property
     def left_out(self) -> list[str]:
-        """What was left out with one."""
+        """The tests that were left out with a declared reason."""
         lines = self.output.splitlines()
         return [line.removeprefix("left out: ") for line in lines if line.startswith("left out: ")]
 
 
 @dataclass(frozen=True)
 class Project:
-    """A project of somebody else's, with two backends."""
+    """A third-party project with two backends."""
 
     pytester: pytest.Pytester
 
     @property
     def folder(self) -> Path:
-        """Where it is."""
+        """The project's folder."""
         return self.pytester.path
 
     def run(self, tests: str, *arguments: str, conftest: str = "", settings: str = "") -> Run:
-        """Run its tests as they are here."""
+        """Run the project's tests."""
         (self.folder / "conftest.py").write_text(CONFTEST + dedent(conftest))
         (self.folder / "pytest.ini").write_text(SETTINGS + settings)
         (self.folder / "test_it.py").write_text("import pytest\n" + dedent(tests))
         plugins = ("-p", "no:schemathesis", "-p", "no:cacheprovider")
-        # In this process: to start another one takes ten times as long as these tests.
+        # In this process, because a new one takes ten times as long as these tests.
         done = self.pytester.runpytest_inprocess(*plugins, *arguments)
         return Run(int(done.ret), done.stdout.str() + done.stderr.str())
 
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """Return the project, in a folder of its own."""
+    """Return the project in its own folder."""
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     monkeypatch.setenv("COLUMNS", "200")
-    pytester.syspathinsert()  # as `python -m pytest` does
+    pytester.syspathinsert()  # As `python -m pytest` does.
     return Project(pytester)
 
 
 def test_whole_run_shows_backends_and_tests(project: Project) -> None:
-    """Each test counts once a backend; what knows no backend counts by itself."""
-    run = project.run(SOUND)
+    """Each test counts once per backend; tests without a backend count separately."""
+    run = project.run(PASSING_TEST)
 
     assert (run.exit_code, run.faults, run.left_out) == (0, [], []), run.output
     assert run.table == {"one": [1, 0, 0], "two": [1, 0, 0], "(none)": [1, 0, 0]}
 
 
 def test_rules_choose_the_tests_that_hold_them(project: Project) -> None:
-    """Of a module or of a test alone; the summary says what was asked for; an unknown rule is refused."""
+    """Rules of modules and tests select; the summary names the option; an unknown rule is refused."""
     tests = """
         pytestmark = pytest.mark.rule("Order")
 
@@ -134,7 +134,7 @@ def test_rules_choose_the_tests_that_hold_them(project: Project) -> None:
 
 
 def test_failure_quotes_the_rules(project: Project) -> None:
-    """What should hold stands below what was found."""
+    """The report of a failure has the text of the rules."""
     run = project.run(
         "@pytest.mark.rule('Order')\ndef test_it(provision):\n    assert provision == 'one'\n"
     )
@@ -145,7 +145,7 @@ def test_failure_quotes_the_rules(project: Project) -> None:
 
 
 def test_suite_without_a_backend_says_what_is_missing(pytester: pytest.Pytester) -> None:
-    """Whoever has not yet written a provision is told of the hook, not of a fixture."""
+    """Without a provision the error names the hook, not a missing fixture."""
     scope = "asyncio_default_fixture_loop_scope=session"
     plugins = ("-p", "no:schemathesis", "-o", scope)
     done = pytester.runpytest_inprocess("--pyargs", "eitherdb_contract", *plugins)
@@ -169,8 +169,8 @@ def test_suite_without_a_backend_says_what_is_missing(pytester: pytest.Pytester)
     ids=["skip", "mark", "skipif", "xfail", "empty"],
 )
 def test_skipped_test_fails_the_run(test: str, reason: str, project: Project) -> None:
-    """However a test is skipped, and on whichever backend."""
-    run = project.run(SOUND + test)
+    """Every way to skip a test fails the run, on any backend."""
+    run = project.run(PASSING_TEST + test)
 
     assert run.exit_code == 1, run.output
     assert run.faults
@@ -178,7 +178,7 @@ def test_skipped_test_fails_the_run(test: str, reason: str, project: Project) ->
 
 
 def test_skipped_module_fails_the_run(project: Project) -> None:
-    """A module that skips itself hides all that is in it."""
+    """A skipped module would hide all its tests."""
     run = project.run("pytest.skip('no time', allow_module_level=True)", conftest="collect_ignore = []")
 
     assert run.faults == ["test_it.py: Skipped: no time", *(f"{name}: no test ran on it" for name in NAMES)]
@@ -193,8 +193,8 @@ def pytest_collection_modifyitems(config, items):
 
 
 def test_deselected_test_fails_the_run(project: Project) -> None:
-    """What a hook takes out of the run was nobody's choice."""
-    run = project.run(SOUND, conftest=DESELECT)
+    """A test that a hook deselects has no declared reason."""
+    run = project.run(PASSING_TEST, conftest=DESELECT)
 
     assert (run.exit_code, len(run.faults)) == (1, 1), run.output
     assert run.faults[0].endswith(": deselected")
@@ -204,8 +204,8 @@ def test_deselected_test_fails_the_run(project: Project) -> None:
     "arguments", [("-k", "none"), ("-knone",), ("--deselect=test_it.py::test_on_each",)]
 )
 def test_choice_on_the_command_line_is_shown(arguments: tuple[str, ...], project: Project) -> None:
-    """A developer may run some tests: the summary names the option."""
-    run = project.run(SOUND, *arguments)
+    """A developer may run some of the tests; the summary names the option."""
+    run = project.run(PASSING_TEST, *arguments)
 
     assert (run.exit_code, run.faults) == (0, []), run.output
     assert run.left_out == [f"2: {' '.join(arguments)}"]
@@ -225,8 +225,8 @@ SLOW = "@pytest.mark.slow\ndef test_slow(provision):\n    pass\n"
 def test_configuration_leaves_out_what_is_declared(
     settings: str, faults: int, left_out: list[str], project: Project
 ) -> None:
-    """An option in a file hides what is not declared there too."""
-    run = project.run(SOUND + SLOW, settings=settings)
+    """An option in a configuration file is only allowed with declared markers."""
+    run = project.run(PASSING_TEST + SLOW, settings=settings)
 
     assert (run.exit_code, len(run.faults), run.left_out) == (1 if faults else 0, faults, left_out), (
         run.output
@@ -241,9 +241,9 @@ def pytest_generate_tests(metafunc):
 
 
 def test_backends_option_is_a_declared_reason(project: Project) -> None:
-    """What runs on none of the chosen backends is left out, not skipped."""
+    """A test that runs on none of the chosen backends is left out, not skipped."""
     run = project.run(
-        SOUND + "def test_only_two(provision):\n    pass\n", "--backends", "one", conftest=ONLY
+        PASSING_TEST + "def test_only_two(provision):\n    pass\n", "--backends", "one", conftest=ONLY
     )
 
     assert (run.exit_code, run.faults) == (0, []), run.output
@@ -253,15 +253,15 @@ def test_backends_option_is_a_declared_reason(project: Project) -> None:
 
 
 def test_unknown_backend_is_refused(project: Project) -> None:
-    """A misspelt name would leave out everything."""
-    run = project.run(SOUND, "--backends", "three")
+    """A misspelt name would leave out all tests."""
+    run = project.run(PASSING_TEST, "--backends", "three")
 
     assert run.exit_code not in {0, 5}
     assert "--backends: ['three'] unknown; choose of ['one', 'two']" in run.output
 
 
 def test_backend_without_a_test_fails_the_run(project: Project) -> None:
-    """A backend takes part or somebody says why not."""
+    """A backend without any test needs a declared reason."""
     run = project.run("def test_only(provision):\n    pass\n", conftest=ONLY)
 
     assert (run.exit_code, run.faults) == (1, ["one: no test ran on it"]), run.output
@@ -276,7 +276,7 @@ def test_refused(provision):
 
 
 def test_refusal_of_a_declared_capability_fails_the_run(project: Project) -> None:
-    """It counts as refused where the capability is not declared, and nowhere else."""
+    """A test counts as refused only where the capability is not declared."""
     run = project.run(REFUSED)
 
     assert run.exit_code == 1, run.output
@@ -286,11 +286,11 @@ def test_refusal_of_a_declared_capability_fails_the_run(project: Project) -> Non
     assert run.table["two"] == [0, 1, 0]
 
 
-def test_workers_of_a_run_hide_nothing(project: Project) -> None:
-    """What was collected and left out in other processes counts as in one."""
+def test_worker_processes_report_left_out_tests(project: Project) -> None:
+    """With worker processes the tests are counted as in one process."""
     skipped = "\ndef test_skipped():\n    pytest.skip('no time')\n"
 
-    run = project.run(REFUSED + skipped + SOUND, "-n2", "--backends", "one", conftest=DESELECT)
+    run = project.run(REFUSED + skipped + PASSING_TEST, "-n2", "--backends", "one", conftest=DESELECT)
 
     assert run.exit_code == 1, run.output
     assert [fault.partition(": ")[2] for fault in run.faults] == [
@@ -310,9 +310,9 @@ def pytest_ignore_collect(collection_path):
 
 
 def test_file_of_the_suite_that_is_ignored_fails_the_run(project: Project) -> None:
-    """Whatever keeps pytest from looking into a file: all of the suite is run, or the summary says what."""
+    """Every file of the suite runs, or the summary names it."""
     run = project.run(
-        SOUND, "--pyargs", "eitherdb_contract", conftest=IGNORE, settings="addopts = -p conftest\n"
+        PASSING_TEST, "--pyargs", "eitherdb_contract", conftest=IGNORE, settings="addopts = -p conftest\n"
     )
 
     assert run.exit_code == 1, run.output
@@ -321,8 +321,10 @@ def test_file_of_the_suite_that_is_ignored_fails_the_run(project: Project) -> No
 
 
 def test_settings_that_the_suite_needs_are_demanded(project: Project) -> None:
-    """pytest-asyncio's defaults give each test a loop of its own, in which no shared backend works."""
-    run = project.run(SOUND, "-o", "asyncio_mode=strict", "-o", "asyncio_default_test_loop_scope=function")
+    """With pytest-asyncio's defaults each test has its own event loop, in which no shared backend works."""
+    run = project.run(
+        PASSING_TEST, "-o", "asyncio_mode=strict", "-o", "asyncio_default_test_loop_scope=function"
+    )
 
     assert run.exit_code == 4
     assert "needs in pytest's configuration: asyncio_mode = auto; asyncio_default_test_loop" in run.output

@@ -1,4 +1,4 @@
-"""EitherDB on LMDB (http://www.lmdb.tech/doc/): what the entry point `eitherdb.backends` leads to."""
+"""EitherDB on LMDB (http://www.lmdb.tech/doc/): the module of the entry point `eitherdb.backends`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accounts in LMDB; `eitherdb_lmdb.transfers` has the half that moves money."""
+"""Accounts in LMDB. `eitherdb_lmdb.transfers` has the operations that move money."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LmdbAccountRepository(LmdbLedger):
             if idempotency is not None:
                 kept = find_outcome(transaction, owner_id, idempotency)
                 if kept is not None:
-                    return cast("Account", kept)  # a fingerprint is of one kind of call
+                    return cast("Account", kept)  # A fingerprint belongs to one operation.
             if USERS.get(transaction, owner_id) is None:
                 raise NotFound("user", owner_id)
             if ACCOUNTS.get(transaction, account.id) is not None:

@@ -1,4 +1,4 @@
-"""Opens LMDB: the store and its repositories."""
+"""The LMDB backend: the store and its repositories."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LmdbBackend:
     capabilities = frozenset({Capability.TRANSACTIONS})
 
     def __init__(self, store: Store, settings: Settings, *, clock: Clock, id_source: IdSource) -> None:
-        """Take over the store: `close` closes it."""
+        """Take ownership of the store: `close` closes it."""
         self._store = store
         self.server = ServerInfo(
             product="LMDB",
@@ -56,11 +56,11 @@ class LmdbBackend:
 
     @property
     def connections_in_use(self) -> int:
-        """See the protocol: threads."""
+        """See the protocol. A connection is a thread here."""
         return self._store.in_use
 
     async def check_server(self, purpose: Purpose) -> list[UnmetRequirement]:
-        """See the protocol. LMDB has no server; who may not write can't open the file."""
+        """See the protocol. LMDB has no server, and a user without write permission can't open the file."""
         del purpose
         return []
 

@@ -1,4 +1,4 @@
-"""Puts this backend to the contract suite: `pytest --pyargs eitherdb_contract`."""
+"""The provision for the contract suite: `pytest --pyargs eitherdb_contract`."""
 
 from __future__ import annotations
 
@@ -45,5 +45,5 @@ class LmdbProvision(Provision):
 
 
 def pytest_contract_provisions() -> list[Provision]:
-    """Name the backends of a test run."""
+    """Return the backends of a test run."""
     return [LmdbProvision()]

@@ -36,13 +36,13 @@ class LmdbCounterRepository:
     """`backends.protocols.CounterRepository`."""
 
     def __init__(self, store: Store, *, clock: Clock) -> None:
-        """Use this store and this clock."""
+        """Use this store and clock."""
         self._store = store
         self._clock = clock
         self._sweep_at: datetime | None = None
 
     async def add(self, key: str, amount: int, *, lasts_seconds: int) -> Count:
-        """See the protocol. Now and then it removes the counters that ended long ago: nobody reads them."""
+        """See the protocol. Some calls also remove counters that expired long ago."""
         now = self._clock()
         sweep_at = self._sweep_at
         sweeps = sweep_at is None or not sweep_at - COUNTER_SWEEP_INTERVAL <= now < sweep_at

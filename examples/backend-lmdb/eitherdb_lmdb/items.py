@@ -18,7 +18,7 @@ class LmdbItemRepository:
     """`backends.protocols.ItemRepository`."""
 
     def __init__(self, store: Store, *, clock: Clock, id_source: IdSource) -> None:
-        """Use this store, this clock and this source of ids."""
+        """Use this store, clock and id source."""
         self._store = store
         self._clock = clock
         self._id_source = id_source

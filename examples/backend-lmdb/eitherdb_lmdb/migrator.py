@@ -15,10 +15,10 @@ from migrations import MigrationError, Migrator, Revision, resolve_target
 
 
 class LmdbMigrator:
-    """`migrations.Migrator`: LMDB's lock for writers lets instances take turns."""
+    """`migrations.Migrator`: LMDB's write lock serialises concurrent instances."""
 
     def __init__(self, settings: Settings) -> None:
-        """Work on the database of these settings."""
+        """Use the database of these settings."""
         self._settings = settings
 
     async def upgrade(self, target: str = "head") -> list[str]:
@@ -31,7 +31,7 @@ class LmdbMigrator:
         return [REVISION] if is_new else []
 
     async def downgrade(self, target: str) -> list[str]:
-        """See the protocol. Before the first revision there is nothing: all data is lost."""
+        """See the protocol. A downgrade below the first revision deletes all data."""
         before = await self._known()
         if resolve_target(target, [REVISION], before) == REVISION or before is None:
             return []
@@ -49,7 +49,7 @@ class LmdbMigrator:
         return [Revision(REVISION, "mark the database")]
 
     async def check(self) -> list[str]:
-        """See the protocol. LMDB knows no schema: only the mark can be missing."""
+        """See the protocol. LMDB has no schema: only the mark can be missing."""
         try:
             is_marked = await self._known() is not None
         except (ForeignSchema, SchemaMismatch) as exc:
@@ -77,7 +77,7 @@ class LmdbMigrator:
 
 
 def _mark(transaction: lmdb.Transaction) -> bool:
-    """Mark an empty environment; False if another instance has just done so."""
+    """Mark an empty environment. Return False if another instance has just done so."""
     if applied_revision(transaction) is not None:
         return False
     transaction.put(REVISION_KEY, REVISION.encode())

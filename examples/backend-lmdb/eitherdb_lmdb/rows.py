@@ -1,4 +1,4 @@
-"""The tables, and what all repositories ask of a row."""
+"""The tables, and functions for rows that all repositories use."""
 
 from __future__ import annotations
 
@@ -41,28 +41,28 @@ TRANSFERS = Table[Transfer](
 
 
 class Times(Protocol):
-    """The part of every filter that is about time."""
+    """The time bounds that every filter has."""
 
     @property
     def created_after(self) -> datetime | None:
-        """Later than this."""
+        """Exclusive lower bound."""
         ...
 
     @property
     def created_before(self) -> datetime | None:
-        """Earlier than this."""
+        """Exclusive upper bound."""
         ...
 
 
 def fits_times(created_at: datetime, where: Times) -> bool:
-    """Tell whether a time is within the filter's."""
+    """Return whether a time is within the bounds of the filter."""
     return (where.created_after is None or created_at > where.created_after) and (
         where.created_before is None or created_at < where.created_before
     )
 
 
 def check_version(row: User | Item | Account, versions: Collection[int] | None) -> None:
-    """Raise VersionMismatch unless the row has one of these versions, or None is given."""
+    """Raise VersionMismatch if versions are given and the row's is not among them."""
     if versions is not None and row.version not in versions:
         if isinstance(row, User):
             raise VersionMismatch("user", row.id)

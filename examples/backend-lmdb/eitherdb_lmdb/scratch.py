@@ -1,4 +1,4 @@
-"""Scratch places for `eitherdb conformance` and for the contract suite: folders of their own."""
+"""Scratch databases for `eitherdb conformance` and the contract suite: each in its own folder."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from eitherdb_lmdb.store import REVISION, REVISION_KEY, close_environment, open_
 
 
 class LmdbScratch:
-    """`backends.scratch.Scratch` as an environment of its own."""
+    """`backends.scratch.Scratch` as a separate environment."""
 
     def __init__(self, settings: Settings) -> None:
-        """Make the folder of these settings."""
+        """Use the folder of these settings."""
         self.settings = settings
         self._path = path_of(settings)
         self._environment = open_environment(self._path)
@@ -35,11 +35,11 @@ class LmdbScratch:
         return [f"{name} is off" for name in ("sync", "metasync") if not flags[name]]
 
     async def set_numbers(self, numbers: Mapping[int, int]) -> None:
-        """See `Scratch`. Never called: see `begin`."""
+        """See `Scratch`. Never called, because `begin` returns None."""
         raise NotImplementedError
 
     async def begin(self) -> Transaction | None:
-        """See `Scratch`. None: a transaction of LMDB belongs to a thread."""
+        """See `Scratch`. Return None, because a transaction of LMDB belongs to a thread."""
         return None
 
     async def drop(self) -> None:

@@ -1,4 +1,4 @@
-"""The environment: opened once a process, used from threads, one transaction a call."""
+"""The environment: opened once per process, used from threads, with one transaction per call."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ T = TypeVar("T")
 Work = Callable[[lmdb.Transaction], T]
 
 MAP_BYTES = 2**36
-"""The most that the database can hold: address space, not disk."""
+"""The maximum size of the database. It takes address space, not disk space."""
 
 READERS = 1024
-"""The most read transactions at once, of all processes."""
+"""The maximum number of concurrent read transactions of all processes."""
 
 REVISION = "0001"
 REVISION_KEY = b"revision"
 
 _opened: dict[Path, tuple[lmdb.Environment, int]] = {}
-"""The environments of this process and how many use each: LMDB must not open one twice in a process."""
+"""The open environments with their number of users: a process must not open one twice."""
 
 
 def path_of(settings: Settings) -> Path:
@@ -36,10 +36,10 @@ def path_of(settings: Settings) -> Path:
 
 
 def open_environment(path: Path) -> lmdb.Environment:
-    """Return the environment in this folder, which is made if missing; `close_environment` gives it back.
+    """Return the environment in this folder, which is created if missing. `close_environment` releases it.
 
     Raises:
-        Unavailable: There is none, and none can be made.
+        Unavailable: The environment doesn't exist and can't be created.
     """
     environment, users = _opened.get(path, (None, 0))
     if environment is None:
@@ -53,7 +53,7 @@ def open_environment(path: Path) -> lmdb.Environment:
 
 
 def close_environment(path: Path) -> None:
-    """Close the environment, if nobody else in this process uses it."""
+    """Close the environment if nothing else in this process uses it."""
     environment, users = _opened.pop(path)
     if users == 1:
         environment.close()
@@ -67,10 +67,10 @@ def value_at(transaction: lmdb.Transaction, key: bytes) -> bytes | None:
 
 
 def applied_revision(transaction: lmdb.Transaction) -> str | None:
-    """Return the revision that the environment is marked with; None for an empty one.
+    """Return the revision of the environment; None for an empty one.
 
     Raises:
-        ForeignSchema: It is another application's: it has keys without a mark, or an unknown mark.
+        ForeignSchema: It belongs to another application: it has keys without a mark, or an unknown mark.
     """
     mark = value_at(transaction, REVISION_KEY)
     if mark is None:
@@ -84,10 +84,10 @@ def applied_revision(transaction: lmdb.Transaction) -> str | None:
 
 
 class Store:
-    """Runs each piece of work in a transaction of its own, in a thread.
+    """Runs each unit of work in its own transaction, in a thread.
 
-    Writers stand in line at LMDB's lock, which counts for all processes; readers see a snapshot and never
-    wait. So what a piece of work decides by what it reads is decided in the moment of the write.
+    Writers wait for LMDB's lock, which all processes share. Readers see a snapshot and never wait. So a
+    unit of work that reads and then writes is atomic.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -102,11 +102,14 @@ class Store:
         self.in_use = 0
 
     async def read(self, work: Work[T]) -> T:
-        """Return what the work finds in a snapshot."""
+        """Run the work in a read transaction and return its result."""
         return await self._run(work, write=False)
 
     async def write(self, work: Work[T]) -> T:
-        """Do the work whole, or, if it raises, nothing of it; it is on disk when this returns."""
+        """Run the work in a write transaction.
+
+        Roll back if it raises; otherwise the changes are on disk on return.
+        """
         return await self._run(work, write=True)
 
     async def empty(self) -> None:
@@ -123,7 +126,7 @@ class Store:
         done = asyncio.get_running_loop().run_in_executor(self._threads, self._transact, work, write)
         done.add_done_callback(self._give_back)
         try:
-            # A thread can't be called off: whoever is cancelled leaves it to finish the work.
+            # A thread can't be cancelled: a cancelled caller leaves it to finish the work.
             return await asyncio.wait_for(asyncio.shield(done), self._work_timeout_seconds)
         except TimeoutError as exc:
             raise Unavailable("the database did not answer in time") from exc
@@ -132,7 +135,7 @@ class Store:
         self.in_use -= 1
         self._free.release()
         if not done.cancelled():
-            done.exception()  # looked at, so that asyncio does not report it as lost
+            done.exception()  # Retrieved, so that asyncio doesn't report it as lost.
 
     def _transact(self, work: Work[T], write: bool) -> T:  # noqa: FBT001 - an executor passes by position
         try:
@@ -144,7 +147,7 @@ class Store:
             raise BackendError(str(exc)) from exc
 
     async def close(self) -> None:
-        """Wait for the work that is under way and give the environment back; once."""
+        """Wait for the work in progress and release the environment. A second call does nothing."""
         if not self._is_closed:
             self._is_closed = True
             await asyncio.to_thread(self._threads.shutdown)

@@ -1,4 +1,4 @@
-"""Rows as they are stored, for `eitherdb check --rows`."""
+"""Stored rows, for `eitherdb check --rows`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PREFIXES: dict[RowKind, bytes] = {
 def read_rows(
     transaction: lmdb.Transaction, kind: RowKind, *, by: Sequence[str], start: Place | None, limit: int
 ) -> list[StoredRow]:
-    """See `backends.protocols.Backend`. Any order but the key's takes a walk through all rows."""
+    """See `backends.protocols.Backend`. Any order but the key's requires a scan of all rows."""
     if not by:
         first = start[0] if start else b""
         found = walk(transaction, _PREFIXES[kind], start=first)

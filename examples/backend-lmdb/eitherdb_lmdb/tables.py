@@ -1,9 +1,11 @@
-"""Rows and their indexes, as keys of one ordered map.
+"""Rows and their indexes as keys of one ordered map.
 
-`items:<id>` holds a row as JSON. `items#title@<owner's id><title><id>` is one of the keys under which it is
-listed: by an order, among all rows (`*`) or those of one owner (`@`). Ids and times have a fixed length,
-and NUL, which no text contains, ends a text: so the keys sort as the rows do. Of a long text only the
-beginning is in the key, which LMDB limits to 511 bytes; rows that share it are sorted when they are read.
+`items:<id>` holds a row as JSON. `items#title@<owner's id><title><id>` is an index key: it lists the row by
+a sort field, among all rows (`*`) or those of one owner (`@`).
+
+Keys sort as the rows do: ids and times have a fixed length, and a text ends with NUL, which no text
+contains. LMDB limits a key to 511 bytes, so a key has only the beginning of a long text. Rows with the same
+beginning are sorted when they are read.
 """
 
 from __future__ import annotations
@@ -34,29 +36,29 @@ R = TypeVar("R", bound=Record)
 
 
 def to_milliseconds(time: datetime) -> int:
-    """Return the time as JSON holds it: milliseconds since 1970."""
+    """Return the time as stored in JSON: milliseconds since 1970."""
     return (time - _EPOCH) // _MILLISECOND
 
 
 def to_time(milliseconds: int) -> datetime:
-    """Return the time of `to_milliseconds`."""
+    """Return the time from the value of `to_milliseconds`."""
     return _EPOCH + milliseconds * _MILLISECOND
 
 
 def to_json(values: Mapping[str, Any]) -> bytes:
-    """Return a row's values, of which `created_at` is a time."""
+    """Return a row's values as JSON. `created_at` is a time."""
     return json.dumps({**values, "created_at": to_milliseconds(values["created_at"])}).encode()
 
 
 def from_json(text: bytes) -> dict[str, Any]:
-    """Return the values of `to_json`."""
+    """Return the values from the JSON of `to_json`."""
     values: dict[str, Any] = json.loads(text)
     values["created_at"] = to_time(values["created_at"])
     return values
 
 
 def stored_fields(kind: RowKind, text: bytes) -> Fields:
-    """Return what a value of the store has, valid or not."""
+    """Return the fields of a stored value, valid or not."""
     try:
         values = json.loads(text)
     except ValueError:
@@ -65,7 +67,7 @@ def stored_fields(kind: RowKind, text: bytes) -> Fields:
     for name in ("created_at", "ends_at"):
         if type(fields.get(name)) is int:
             fields[name] = to_time(fields[name])
-    # What is searched is not stored, but made of the texts.
+    # Search forms are not stored but derived from the texts.
     is_searched = kind == "items" and all(isinstance(fields.get(name, 0), str | None) for name in _SEARCHED)
     return with_folded(fields) if is_searched else fields
 
@@ -106,11 +108,11 @@ class Table(Generic[R]):
     """The rows of one entity.
 
     Attributes:
-        name: What its keys begin with.
-        sorts: The fields that it is listed by.
-        owners: The ids under which a row is listed besides the list of all.
-        dump: The row as JSON.
-        load: The row of that.
+        name: The prefix of its keys.
+        sorts: The fields that it is sorted by.
+        owners: Returns the ids under which a row is listed besides the list of all.
+        dump: Converts a row to JSON.
+        load: Converts JSON to a row.
     """
 
     name: RowKind
@@ -120,7 +122,7 @@ class Table(Generic[R]):
     load: Callable[[bytes], R]
 
     def get(self, transaction: lmdb.Transaction, id: str) -> R | None:
-        """Return the row; None if there is none, or the text is no id."""
+        """Return the row; None if there is none or the id is malformed."""
         text = value_at(transaction, self._key(id)) if is_id(id) else None
         if text is None:
             return None
@@ -131,7 +133,7 @@ class Table(Generic[R]):
             raise unreadable(self.name, fields) from exc
 
     def put(self, transaction: lmdb.Transaction, row: R) -> None:
-        """Store the row, in place of an older one with its id."""
+        """Store the row. Replace an older one with its id."""
         self.delete(transaction, row.id)
         transaction.put(self._key(row.id), self.dump(row))
         for key in self._listed(row):

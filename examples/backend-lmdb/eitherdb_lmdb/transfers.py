@@ -1,6 +1,6 @@
-"""The ledger in LMDB: the half of `AccountRepository` that moves money.
+"""The ledger in LMDB: the operations of `AccountRepository` that move money.
 
-`entry:<account's id><version>` leads to the entry that gave the account this version;
+`entry:<account's id><version>` holds the id of the entry that made this version of the account.
 `key:<SHA-256 of user and key>` holds the outcome of a call with an idempotency key.
 """
 
@@ -33,7 +33,7 @@ from eitherdb_lmdb.tables import from_json, to_json
 
 
 class LmdbLedger(Ledger):
-    """An entry, its accounts and the outcome under its key change in one transaction."""
+    """An entry, its accounts and the outcome of its key are written in one transaction."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class LmdbLedger(Ledger):
         clock: Clock,
         id_source: IdSource,
     ) -> None:
-        """Use this store, this clock and this source of ids."""
+        """Use this store, clock and id source."""
         super().__init__(
             capabilities=capabilities,
             wait_timeout_seconds=wait_timeout_seconds,
@@ -172,7 +172,7 @@ def keep(
     *,
     created_at: datetime,
 ) -> None:
-    """Keep the outcome under the key; Taken if there is one."""
+    """Store the outcome of the key. Raise Taken if there is one."""
     kept = {
         "owner_id": owner_id,
         "key": idempotency.key,
@@ -187,7 +187,7 @@ def keep(
 def find_outcome(
     transaction: lmdb.Transaction, owner_id: str, idempotency: Idempotency
 ) -> Account | EntryId | None:
-    """Return what `read_outcome` makes of the outcome under the key; None if there is none."""
+    """Return the outcome of the key, read by `read_outcome`; None if there is none."""
     kept = value_at(transaction, _outcome_key(owner_id, idempotency))
     if kept is None:
         return None

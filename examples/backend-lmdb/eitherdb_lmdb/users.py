@@ -1,4 +1,4 @@
-"""Users in LMDB; `email:<SHA-256 of the address>` leads to the user that has it."""
+"""Users in LMDB. `email:<SHA-256 of the address>` holds the id of the user with that address."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class LmdbUserRepository:
     """`backends.protocols.UserRepository`."""
 
     def __init__(self, store: Store, *, clock: Clock, id_source: IdSource) -> None:
-        """Use this store, this clock and this source of ids."""
+        """Use this store, clock and id source."""
         self._store = store
         self._clock = clock
         self._id_source = id_source

@@ -1,10 +1,10 @@
-"""The API without a database: what docs/rest.md and docs/semantics.md say, in plain Python.
+"""An in-memory model of the API: docs/rest.md and docs/semantics.md in plain Python.
 
-`State.answer` takes a call and says what its answer must be. Nothing here is the product's: two
-implementations of one text are compared, and neither may follow the other's mistakes.
+`State.respond` takes a call and returns the expected response. The model uses no code of the product: two
+implementations of one text are compared, and neither may copy the other's mistakes.
 """
 
 from tests.differential.model import items, money, users
 
-# They register what they answer.
+# Their import registers the handlers.
 __all__ = ["items", "money", "users"]

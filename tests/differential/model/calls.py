@@ -1,4 +1,4 @@
-"""Calls, and what the API's document says of its operations."""
+"""Calls, and the operations of the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ DOCUMENT: dict[str, Any] = json.loads(
 )
 PREFIX = "/api/v1"
 ABSENT = object()
-"""The body of a call that has none: null would be one."""
+"""The body of a call without one, because null is a body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What is called: a method and a path, in which `{name}` is for the call to say."""
+    """A method and a path, whose `{name}` the call fills in."""
 
     method: str
     path: str
@@ -46,21 +46,21 @@ OPERATIONS: dict[str, Operation] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A request, in the terms of the document.
+    """A request, in terms of the document.
 
     Attributes:
-        operation: An `operationId`, or a method and a path that the document does not have.
-        token: Of the header Authorization.
-        path: The parameters of the path, in their order.
-        query: Names and values.
-        body: What is sent as JSON.
-        form: What is sent as a form instead.
-        raw: The bytes that are sent instead of either.
-        if_match: The header.
-        if_none_match: The header.
-        key: The header Idempotency-Key.
-        padding: How many bytes longer the headers are than they have to be.
-        media: The media type of a body in JSON.
+        operation: An `operationId`, or a method and a path that are not in the document.
+        token: The token of the Authorization header.
+        path: The path parameters, in order.
+        query: The names and values of the query.
+        body: The value of a JSON body.
+        form: The fields of a form body.
+        raw: The bytes of a body that is neither.
+        if_match: The If-Match header.
+        if_none_match: The If-None-Match header.
+        key: The Idempotency-Key header.
+        padding: Extra bytes in the headers.
+        media: The media type of a JSON body.
     """
 
     operation: str
@@ -77,7 +77,7 @@ class Call:
     media: str = "application/json"
 
     def __str__(self) -> str:
-        """Return what differs from a call without anything, as it would be written in Python."""
+        """Return the call as Python code, without defaults."""
         parts = [f"{each.name}={getattr(self, each.name)!r:.400}" for each in fields(self)]
         defaults = [f"{each.name}={each.default!r:.400}" for each in fields(self)]
         given = [part for part, default in zip(parts, defaults, strict=True) if part != default]
@@ -85,13 +85,13 @@ class Call:
 
     @property
     def method(self) -> str:
-        """GET and so on."""
+        """The HTTP method."""
         operation = OPERATIONS.get(self.operation)
         return operation.method if operation else self.operation.partition(" ")[0]
 
     @property
     def target(self) -> str:
-        """The path, without the query, as it was meant: nothing is quoted."""
+        """The path without the query, unquoted."""
         operation = OPERATIONS.get(self.operation)
         if operation is None:
             return self.operation.partition(" ")[2]
@@ -103,7 +103,7 @@ class Call:
 
     @property
     def url(self) -> str:
-        """Path and query as they are sent."""
+        """Path and query, quoted."""
         operation = OPERATIONS.get(self.operation)
         path = self.target
         if operation is not None:
@@ -114,7 +114,7 @@ class Call:
 
     @property
     def content(self) -> bytes:
-        """The body as it is sent; JSON in ASCII, so that lone surrogates can be sent too."""
+        """The body as bytes. JSON is ASCII, so that lone surrogates can be sent."""
         if self.raw is not None:
             return self.raw
         if self.form is not None:
@@ -123,7 +123,7 @@ class Call:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers that are sent."""
+        """The request's headers."""
         given = {
             "Authorization": None if self.token is None else f"Bearer {self.token}",
             "If-Match": self.if_match,

@@ -1,30 +1,30 @@
-"""Items: one's own, or everybody's for a superuser."""
+"""Items: the caller's own, or all for a superuser."""
 
 from __future__ import annotations
 
 from operator import itemgetter
 
-from tests.differential.model.answers import Expected, message, refused, success
 from tests.differential.model.calls import Call
-from tests.differential.model.forms import ITEM, NEW_ITEM, NEW_ITEMS, values_of
 from tests.differential.model.pages import page_for
-from tests.differential.model.state import Item, State, answers
+from tests.differential.model.responses import Expected, message, refused, success
+from tests.differential.model.state import Item, State, handles
+from tests.differential.model.validation import ITEM, NEW_ITEM, NEW_ITEMS, values_of
 
 NOT_FOUND = refused(404, "not_found", "Item not found")
 
 
-@answers("items-create_item")
+@handles("items-create_item")
 def create(state: State, call: Call) -> Expected:
-    """Make an item of one's own."""
+    """Create an item of the caller."""
     caller = state.caller(call)
     item = Item(**state.body(call, NEW_ITEM), **state.new(), owner_id=caller.id)
     state.items[item.id] = item
     return success(item.shown, etag=item.etag)
 
 
-@answers("items-create_items")
+@handles("items-create_items")
 def create_many(state: State, call: Call) -> Expected:
-    """Make many at once, whose ids ascend in their order."""
+    """Create several items whose ids ascend in the given order."""
     caller = state.caller(call)
     bodies = state.body(call, NEW_ITEMS)["data"]
     rows = sorted((state.new() for _ in bodies), key=itemgetter("id"))
@@ -36,16 +36,16 @@ def create_many(state: State, call: Call) -> Expected:
     return success({"data": [item.shown for item in items], "count": len(items)})
 
 
-@answers("items-read_item")
+@handles("items-read_item")
 def read(state: State, call: Call) -> Expected:
-    """Show an item."""
+    """Return an item."""
     caller = state.caller(call)
     return state.show(state.find(state.items, call.path[0], caller, NOT_FOUND), call)
 
 
-@answers("items-patch_item", "items-update_item")
+@handles("items-patch_item", "items-update_item")
 def update(state: State, call: Call) -> Expected:
-    """Change what the body has."""
+    """Update the fields in the body."""
     caller = state.caller(call)
     values = state.body(call, ITEM)
     item = state.find(state.items, call.path[0], caller, NOT_FOUND)
@@ -55,7 +55,7 @@ def update(state: State, call: Call) -> Expected:
     return success(item.shown, etag=item.etag)
 
 
-@answers("items-delete_item")
+@handles("items-delete_item")
 def delete(state: State, call: Call) -> Expected:
     """Delete an item."""
     caller = state.caller(call)
@@ -65,7 +65,7 @@ def delete(state: State, call: Call) -> Expected:
     return message("Item deleted successfully")
 
 
-@answers("items-read_items")
+@handles("items-read_items")
 def list_items(state: State, call: Call) -> Expected:
-    """Show a part of the items."""
+    """List items."""
     return page_for(state, call, "items", list(state.items.values()))

@@ -1,10 +1,12 @@
-"""Accounts and transfers: what is refused, what moves, and what is done once only."""
+"""Accounts and transfers: refusals, movements and idempotency."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.differential.model.answers import (
+from tests.differential.model.calls import Call
+from tests.differential.model.pages import page_for
+from tests.differential.model.responses import (
     Expected,
     Location,
     Refusal,
@@ -15,10 +17,16 @@ from tests.differential.model.answers import (
     shown_time,
     success,
 )
-from tests.differential.model.calls import Call
-from tests.differential.model.forms import ENTRY, MAX_MINOR, NEW_ACCOUNT, TRANSFER, Form, faults_of, is_key
-from tests.differential.model.pages import page_for
-from tests.differential.model.state import Account, Entry, State, User, answers, unreadable
+from tests.differential.model.state import Account, Entry, State, User, handles, unreadable
+from tests.differential.model.validation import (
+    ENTRY,
+    MAX_MINOR,
+    NEW_ACCOUNT,
+    TRANSFER,
+    Form,
+    faults_of,
+    is_key,
+)
 
 NOT_FOUND = refused(404, "not_found", "Account not found")
 TRANSFER_NOT_FOUND = refused(404, "not_found", "Transfer not found")
@@ -38,7 +46,7 @@ OVERFLOW = fault("balance_overflow", ["body", "amount_minor"], f"The balance sho
 def _once(
     state: State, call: Call, caller: User, form: Form, do: Callable[[dict[str, object]], Expected]
 ) -> Expected:
-    """Do it, or repeat the answer to the first call with this key."""
+    """Carry out the call, or return the response to the first call with this key."""
     faults: list[Location] = []
     if call.key is not None and not is_key(call.key):
         faults.append(["header", "idempotency-key"])
@@ -62,7 +70,7 @@ def _once(
     return outcome
 
 
-@answers("accounts-create_account")
+@handles("accounts-create_account")
 def create(state: State, call: Call) -> Expected:
     """Open an account."""
     caller = state.caller(call)
@@ -75,16 +83,16 @@ def create(state: State, call: Call) -> Expected:
     return _once(state, call, caller, NEW_ACCOUNT, do)
 
 
-@answers("accounts-read_account")
+@handles("accounts-read_account")
 def read(state: State, call: Call) -> Expected:
-    """Show an account."""
+    """Return an account."""
     caller = state.caller(call)
     return state.show(state.find(state.accounts, call.path[0], caller, NOT_FOUND), call)
 
 
-@answers("accounts-read_statement")
+@handles("accounts-read_statement")
 def read_statement(state: State, call: Call) -> Expected:
-    """Show an account's whole history."""
+    """Return an account's statement."""
     caller = state.caller(call)
     account = state.find(state.accounts, call.path[0], caller, NOT_FOUND)
     shown = state.show(account, call)
@@ -94,7 +102,7 @@ def read_statement(state: State, call: Call) -> Expected:
     return success({"account": account.shown, "count": count, "data": account.statement}, etag=account.etag)
 
 
-@answers("accounts-delete_account")
+@handles("accounts-delete_account")
 def delete(state: State, call: Call) -> Expected:
     """Delete an empty account."""
     caller = state.caller(call)
@@ -106,15 +114,15 @@ def delete(state: State, call: Call) -> Expected:
     return message("Account deleted successfully")
 
 
-@answers("accounts-read_accounts")
+@handles("accounts-read_accounts")
 def list_accounts(state: State, call: Call) -> Expected:
-    """Show a part of the accounts."""
+    """List accounts."""
     return page_for(state, call, "accounts", list(state.accounts.values()))
 
 
-@answers("accounts-create_deposit")
+@handles("accounts-create_deposit")
 def deposit(state: State, call: Call) -> Expected:
-    """Bring money in."""
+    """Deposit money."""
     caller = state.caller(call, superuser=True)
     return _once(
         state,
@@ -125,9 +133,9 @@ def deposit(state: State, call: Call) -> Expected:
     )
 
 
-@answers("accounts-create_withdrawal")
+@handles("accounts-create_withdrawal")
 def withdraw(state: State, call: Call) -> Expected:
-    """Take money out."""
+    """Withdraw money."""
     caller = state.caller(call, superuser=True)
     return _once(
         state,
@@ -138,9 +146,9 @@ def withdraw(state: State, call: Call) -> Expected:
     )
 
 
-@answers("transfers-create_transfer")
+@handles("transfers-create_transfer")
 def transfer(state: State, call: Call) -> Expected:
-    """Move money."""
+    """Transfer money."""
     caller = state.caller(call)
     return _once(state, call, caller, TRANSFER, lambda values: _post(state, call, caller, values))
 
@@ -191,14 +199,14 @@ def _post(state: State, call: Call, caller: User, values: dict[str, object]) -> 
     return success(entry.shown, etag=entry.etag)
 
 
-@answers("transfers-read_transfer")
+@handles("transfers-read_transfer")
 def read_transfer(state: State, call: Call) -> Expected:
-    """Show an entry."""
+    """Return an entry."""
     caller = state.caller(call)
     return state.show(state.find(state.entries, call.path[0], caller, TRANSFER_NOT_FOUND), call)
 
 
-@answers("transfers-read_transfers")
+@handles("transfers-read_transfers")
 def list_transfers(state: State, call: Call) -> Expected:
-    """Show a part of the ledger."""
+    """List entries of the ledger."""
     return page_for(state, call, "transfers", list(state.entries.values()))

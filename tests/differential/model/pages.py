@@ -1,4 +1,4 @@
-"""Lists: which rows, in which order, and which part of them."""
+"""Pages of lists: filter, order and slice."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from datetime import timedelta
 from typing import Any
 from unicodedata import normalize
 
-from tests.differential.model.answers import NOT_PRIVILEGED, Expected, Refusal, invalid, success
 from tests.differential.model.calls import Call
-from tests.differential.model.forms import faults_of_query, time_of
+from tests.differential.model.responses import NOT_PRIVILEGED, Expected, Refusal, invalid, success
 from tests.differential.model.state import EPOCH, Entry, Row, State, User
+from tests.differential.model.validation import faults_of_query, time_of
 
 
 def rows_of_owner(rows: Sequence[Row], owner_id: str | None) -> list[Row]:
-    """Return those of an owner, or all."""
+    """Return the rows of an owner, or all."""
 
     def concerns(row: Row) -> bool:
         return (
@@ -25,7 +25,7 @@ def rows_of_owner(rows: Sequence[Row], owner_id: str | None) -> list[Row]:
 
 
 def page_for(state: State, call: Call, name: str, rows: Sequence[Row]) -> Expected:
-    """Show a part of one's own rows, or to a superuser of anybody's."""
+    """Return a page of the caller's rows, or of any rows for a superuser."""
     caller: User = state.caller(call)
     query = dict(call.query)
     if faults := faults_of_query(query, name):
@@ -39,13 +39,13 @@ def page_for(state: State, call: Call, name: str, rows: Sequence[Row]) -> Expect
 
 
 def page_of(state: State, call: Call, name: str, rows: Sequence[Row]) -> Expected:
-    """Show a part of these rows."""
+    """Return a page of these rows."""
     query = dict(call.query)
     if faults := faults_of_query(query, name):
         return invalid(faults)
     sort = query.get("sort", "-created_at")
     field, descending = sort.removeprefix("-"), sort.startswith("-")
-    # An address is nobody else's: it is the whole order by itself.
+    # An address is unique, so it alone is the order.
     by_id = field != "email"
 
     def place(key: Any, id_: str) -> tuple[Any, ...]:
@@ -83,7 +83,7 @@ def _folded(text: str) -> str:
 
 
 def _fits(row: Row, query: dict[str, str]) -> bool:
-    """Tell whether a row fits every filter of the query."""
+    """Return whether a row matches every filter of the query."""
     after, before = time_of(query.get("created_after", "")), time_of(query.get("created_before", ""))
     exact = {name: query[name] for name in ("title", "currency") if name in query}
     if "is_active" in query and getattr(row, "is_active", None) is not (query["is_active"] == "true"):

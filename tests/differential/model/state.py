@@ -1,4 +1,4 @@
-"""What is stored, who may call, and how an answer is found."""
+"""The model's state, authentication, and the dispatch of calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import jwt
 
-from tests.differential.model.answers import (
+from tests.differential.model.calls import Call
+from tests.differential.model.responses import (
     INACTIVE_USER,
     INVALID_TOKEN,
     NOT_AUTHENTICATED,
@@ -26,8 +27,7 @@ from tests.differential.model.answers import (
     shown_time,
     success,
 )
-from tests.differential.model.calls import Call
-from tests.differential.model.forms import Form, faults_of, values_of
+from tests.differential.model.validation import Form, faults_of, values_of
 
 LOGIN_LIMIT, RECOVERY_LIMIT = 3, 2
 LIMIT_SECONDS = 60
@@ -37,7 +37,7 @@ MAX_HEADER_BYTES, MAX_QUERY_BYTES = 2**14, 2**13
 
 @dataclass(kw_only=True)
 class Row:
-    """What all rows have."""
+    """The fields of every row."""
 
     id: str
     created_at: datetime
@@ -45,18 +45,18 @@ class Row:
 
     @property
     def etag(self) -> str:
-        """Changes with the row."""
+        """The ETag of the row's version."""
         return f'"{self.id}-{self.version}"'
 
     @property
     def shown(self) -> dict[str, Any]:
-        """The row as answers show it."""
+        """The row as responses show it."""
         raise NotImplementedError
 
 
 @dataclass(kw_only=True)
 class User(Row):
-    """A user; `session` counts how often all sessions were ended."""
+    """A user. `session` counts how often all sessions were ended."""
 
     email: str
     password: str
@@ -100,7 +100,7 @@ class Item(Row):
 
 @dataclass(kw_only=True)
 class Account(Row):
-    """An account, and what became of it: an entry of its statement for each change."""
+    """An account with its history: an entry of its statement for each change."""
 
     owner_id: str
     name: str
@@ -123,7 +123,7 @@ class Account(Row):
 
 @dataclass(kw_only=True)
 class Entry(Row):
-    """An entry of the ledger; `owners` had its accounts when it was made, and `parties` may read it."""
+    """An entry of the ledger. `owners` are the accounts' owners at the time, and `parties` may read it."""
 
     from_account_id: str | None
     to_account_id: str | None
@@ -135,7 +135,7 @@ class Entry(Row):
 
     @property
     def parties(self) -> set[str]:
-        """Whom it concerns."""
+        """The users who may read the entry."""
         return {*self.owners, self.ordered_by}
 
     @property
@@ -157,8 +157,8 @@ Operation = Callable[["State", Call], Expected]
 OPERATIONS: dict[str, Operation] = {}
 
 
-def answers(*operations: str) -> Callable[[Operation], Operation]:
-    """Let the function answer the calls of these operations."""
+def handles(*operations: str) -> Callable[[Operation], Operation]:
+    """Register the function as the handler of these operations."""
 
     def register(function: Operation) -> Operation:
         OPERATIONS.update(dict.fromkeys(operations, function))
@@ -169,16 +169,16 @@ def answers(*operations: str) -> Callable[[Operation], Operation]:
 
 @dataclass
 class State:
-    """Everything that is stored, the time, and the ids that come next.
+    """All stored data, the time and the ids of new rows.
 
     Attributes:
-        now: When the present call is answered.
-        next_id: Gives the ids of the rows that the call makes, one after the other.
-        tokens: Each bearer token with its user and the session that it is of.
-        resets: Each mailed token with its user, and the password and address for which it is good.
-        cursors: Each cursor with its list and order, and the sort key and id behind which it goes on.
-        kept: What was asked for with an idempotency key, and answered: by user and key.
-        tries: Counters of the throttles, and when each ends.
+        now: The time of the current call.
+        next_id: Returns the ids of the rows that the call creates, in order.
+        tokens: Each bearer token with its user and session.
+        resets: Each emailed token with its user, and the password and address for which it is valid.
+        cursors: Each cursor with its list and sort, and the sort key and id after which it continues.
+        kept: The call and response of each idempotency key, by user and key.
+        tries: The counters of the throttles with their end.
     """
 
     secret: str
@@ -195,8 +195,8 @@ class State:
     kept: dict[tuple[str, str], tuple[object, Expected]] = field(default_factory=dict)
     tries: dict[tuple[str, str], tuple[int, datetime]] = field(default_factory=dict)
 
-    def answer(self, call: Call) -> Expected:
-        """Say what the call is answered, and let it be done."""
+    def respond(self, call: Call) -> Expected:
+        """Apply the call and return the expected response."""
         if len(call.content) > MAX_BODY_BYTES:
             return refused(413, "body_too_large", "Content Too Large")
         if call.padding > MAX_HEADER_BYTES:
@@ -217,7 +217,7 @@ class State:
         return jwt.encode({**claims, "iss": "eitherdb", "aud": purpose}, self.secret, algorithm="HS256")
 
     def sign_in(self, user: User) -> str:
-        """Return a bearer token of the user's."""
+        """Return a bearer token of the user."""
         now = int(self.now.timestamp())
         claims = {"sub": user.id, "session": user.session}
         token = self.sign("access", {**claims, "iat": now, "exp": now + 60 * self.token_minutes})
@@ -225,7 +225,7 @@ class State:
         return token
 
     def caller(self, call: Call, *, superuser: bool = False) -> User:
-        """Return who calls, or refuse."""
+        """Return the caller, or refuse."""
         if call.token is None:
             raise Refusal(NOT_AUTHENTICATED)
         user_id, session = self.tokens.get(call.token, ("", 0))
@@ -258,7 +258,7 @@ class State:
         return {"id": self.next_id(), "created_at": self.now}
 
     def find(self, rows: dict[str, AnyRow], id: str, caller: User, missing: Expected) -> AnyRow:
-        """Return one's own row, or for a superuser anybody's; or refuse."""
+        """Return a row of the caller, or any row for a superuser; or refuse."""
         row = rows.get(id)
         if row is None:
             raise Refusal(missing)
@@ -269,14 +269,14 @@ class State:
         return row
 
     def expect_version(self, row: Row, call: Call) -> None:
-        """Refuse a change of another version than the one that the caller knows."""
+        """Refuse a change if the caller's version is not the current one."""
         if call.if_match is None or call.if_match.strip() == "*":
             return
         if row.etag not in tags_in(call.if_match):
             raise Refusal(VERSION_MISMATCH)
 
     def show(self, row: Row, call: Call) -> Expected:
-        """Show a row, unless the caller knows it already."""
+        """Return a row, or a 304 if the caller knows its version."""
         if call.if_none_match is not None:
             tags = tags_in(call.if_none_match)
             if tags == ["*"] or row.etag in tags:
@@ -286,7 +286,7 @@ class State:
     # -- throttles -------------------------------------------------------------------------------
 
     def attempt(self, purpose: str, account: str, limit: int, *, counts: bool) -> None:
-        """Refuse what is tried too often; count it where it is not for what comes of it to decide."""
+        """Refuse a call beyond the limit. Count it, unless its result decides whether it counts."""
         count, ends_at = self.tries.get((purpose, account), (0, self.now))
         if ends_at <= self.now:
             count, ends_at = 0, self.now + timedelta(seconds=LIMIT_SECONDS)
@@ -299,12 +299,12 @@ class State:
 
 
 def tags_in(header: str) -> list[str]:
-    """Return the tags of a list as they were before proxies altered them."""
+    """Return the tags of a header, without the changes that proxies make."""
     return [re.sub(r'-(?:gzip|br)"$', '"', tag.strip().removeprefix("W/")) for tag in header.split(",")]
 
 
 def unreadable(raw: bytes) -> Expected:
-    """Refuse a body that is no JSON, or is JSON that is not UTF-8, is nested too deep, or fits no form."""
+    """Refuse a body that is not valid JSON in UTF-8, is nested too deep, or has no valid form."""
     try:
         raw.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:

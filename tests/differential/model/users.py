@@ -1,9 +1,11 @@
-"""Users: signing up and in, one's own account, the administration of all."""
+"""Users: sign-up, log-in, the own account, and administration."""
 
 from __future__ import annotations
 
 from tests.differential.edge_cases import EMAILS
-from tests.differential.model.answers import (
+from tests.differential.model.calls import Call
+from tests.differential.model.pages import page_of
+from tests.differential.model.responses import (
     EMAIL_TAKEN,
     INACTIVE_USER,
     NOT_PRIVILEGED,
@@ -16,8 +18,8 @@ from tests.differential.model.answers import (
     refused,
     success,
 )
-from tests.differential.model.calls import Call
-from tests.differential.model.forms import (
+from tests.differential.model.state import LOGIN_LIMIT, RECOVERY_LIMIT, State, User, handles
+from tests.differential.model.validation import (
     NEW_USER,
     PASSWORDS,
     PRIVATE_USER,
@@ -27,8 +29,6 @@ from tests.differential.model.forms import (
     USER_ME,
     normalised,
 )
-from tests.differential.model.pages import page_of
-from tests.differential.model.state import LOGIN_LIMIT, RECOVERY_LIMIT, State, User, answers
 
 INCORRECT_LOGIN = refused(400, "incorrect_login", "Incorrect email or password")
 INVALID_RESET = refused(400, "invalid_token", "Invalid token")
@@ -50,33 +50,33 @@ def _add(state: State, taken: str, **values: object) -> Expected:
     return success(user.shown, etag=user.etag)
 
 
-@answers("users-register_user")
+@handles("users-register_user")
 def sign_up(state: State, call: Call) -> Expected:
-    """Make oneself an account."""
+    """Create an account for the caller."""
     values = state.body(call, SIGN_UP)
     return _add(state, "The user with this email already exists in the system", **values)
 
 
-@answers("users-create_user")
+@handles("users-create_user")
 def create(state: State, call: Call) -> Expected:
-    """Make a user of any kind."""
+    """Create a user with any fields."""
     state.caller(call, superuser=True)
     return _add(
         state, "The user with this email already exists in the system.", **state.body(call, NEW_USER)
     )
 
 
-@answers("private-create_user")
+@handles("private-create_user")
 def create_privately(state: State, call: Call) -> Expected:
-    """Make a user without being anybody."""
+    """Create a user without authentication."""
     values = state.body(call, PRIVATE_USER)
     values.pop("is_verified", None)
     return _add(state, "The user with this email already exists in the system.", **values)
 
 
-@answers("login-login_access_token")
+@handles("login-login_access_token")
 def log_in(state: State, call: Call) -> Expected:
-    """Exchange address and password for a token."""
+    """Return a token for address and password."""
     form = dict(call.form or ())
     missing = [name for name in ("username", "password") if not form.get(name)]
     if missing:
@@ -93,39 +93,39 @@ def log_in(state: State, call: Call) -> Expected:
     return success({"access_token": state.sign_in(user), "token_type": "bearer"})
 
 
-@answers("login-test_token")
+@handles("login-test_token")
 def test_token(state: State, call: Call) -> Expected:
-    """Say whose token it is."""
+    """Return the user of the token."""
     return success(state.caller(call).shown)
 
 
-@answers("login-recover_password")
+@handles("login-recover_password")
 def recover(state: State, call: Call) -> Expected:
-    """Have a link mailed."""
+    """Send a password recovery email."""
     email = call.path[0]
     state.attempt("recovery", EMAILS.get(email) or email, RECOVERY_LIMIT, counts=True)
     return RECOVERY
 
 
-@answers("login-recover_password_html_content")
+@handles("login-recover_password_html_content")
 def recovery_page(state: State, call: Call) -> Expected:
-    """Show the mail with the link, whose token is for the caller to read from the page."""
+    """Return the recovery email as a page; the caller reads its token from the page."""
     state.caller(call, superuser=True)
     if _of_email(state, call.path[0]) is None:
         return refused(404, "not_found", "The user with this username does not exist in the system.")
     return Expected(200, headers={"subject": "Reset your EitherDB password"})
 
 
-def note_reset(state: State, call: Call, token: str) -> None:
-    """Let the token that the page shows be good for what it is good for."""
+def record_reset_token(state: State, call: Call, token: str) -> None:
+    """Record the token that the page shows as valid."""
     user = _of_email(state, call.path[0])
     assert user is not None
     state.resets[token] = (user.id, user.password, user.email)
 
 
-@answers("login-reset_password")
+@handles("login-reset_password")
 def reset(state: State, call: Call) -> Expected:
-    """Set a password with a mailed token."""
+    """Set a password with an emailed token."""
     values = state.body(call, RESET)
     user_id, password, email = state.resets.get(values["token"], ("", "", ""))
     user = state.users.get(user_id)
@@ -139,9 +139,9 @@ def reset(state: State, call: Call) -> Expected:
     return PASSWORD_UPDATED
 
 
-@answers("users-read_user_me")
+@handles("users-read_user_me")
 def read_me(state: State, call: Call) -> Expected:
-    """Show the caller."""
+    """Return the caller."""
     return state.show(state.caller(call), call)
 
 
@@ -156,16 +156,16 @@ def _change(state: State, call: Call, user: User, values: dict[str, object], *, 
     return success(user.shown, etag=user.etag)
 
 
-@answers("users-update_user_me")
+@handles("users-update_user_me")
 def update_me(state: State, call: Call) -> Expected:
-    """Change one's own name and address."""
+    """Change the caller's name and address."""
     user = state.caller(call)
     return _change(state, call, user, state.body(call, USER_ME), ends=False)
 
 
-@answers("users-update_password_me")
+@handles("users-update_password_me")
 def change_password(state: State, call: Call) -> Expected:
-    """Change one's own password; the sessions go on."""
+    """Change the caller's password; the sessions stay valid."""
     user = state.caller(call)
     values = state.body(call, PASSWORDS)
     state.attempt("login", user.email, LOGIN_LIMIT, counts=False)
@@ -181,18 +181,18 @@ def change_password(state: State, call: Call) -> Expected:
     return PASSWORD_UPDATED
 
 
-@answers("users-logout_everywhere")
+@handles("users-logout_everywhere")
 def log_out_everywhere(state: State, call: Call) -> Expected:
-    """End all one's sessions."""
+    """End all sessions of the caller."""
     user = state.caller(call)
     user.session += 1
     user.version += 1
     return message("All sessions ended")
 
 
-@answers("users-read_user_by_id")
+@handles("users-read_user_by_id")
 def read(state: State, call: Call) -> Expected:
-    """Show a user: oneself, or anyone to a superuser."""
+    """Return a user: the caller, or any user for a superuser."""
     caller = state.caller(call)
     if call.path[0] != caller.id and not caller.is_superuser:
         return NOT_PRIVILEGED
@@ -200,9 +200,9 @@ def read(state: State, call: Call) -> Expected:
     return USER_NOT_FOUND if user is None else state.show(user, call)
 
 
-@answers("users-update_user")
+@handles("users-update_user")
 def update(state: State, call: Call) -> Expected:
-    """Change anything about a user; some changes end that user's sessions."""
+    """Change any field of a user; some changes end the user's sessions."""
     caller = state.caller(call, superuser=True)
     values = state.body(call, USER)
     user = state.users.get(call.path[0])
@@ -225,16 +225,16 @@ def _delete(state: State, call: Call, user: User) -> Expected:
     return message("User deleted successfully")
 
 
-@answers("users-delete_user_me")
+@handles("users-delete_user_me")
 def delete_me(state: State, call: Call) -> Expected:
     """Delete the caller."""
     user = state.caller(call)
     return SELF_DELETION if user.is_superuser else _delete(state, call, user)
 
 
-@answers("users-delete_user")
+@handles("users-delete_user")
 def delete(state: State, call: Call) -> Expected:
-    """Delete a user, items and empty accounts too."""
+    """Delete a user with all items and empty accounts."""
     caller = state.caller(call, superuser=True)
     user = state.users.get(call.path[0])
     if user is caller:
@@ -242,35 +242,35 @@ def delete(state: State, call: Call) -> Expected:
     return USER_NOT_FOUND if user is None else _delete(state, call, user)
 
 
-@answers("users-read_users")
+@handles("users-read_users")
 def list_users(state: State, call: Call) -> Expected:
-    """Show a part of all users."""
+    """List all users."""
     state.caller(call, superuser=True)
     return page_of(state, call, "users", list(state.users.values()))
 
 
-@answers("utils-test_email")
+@handles("utils-test_email")
 def test_email(state: State, call: Call) -> Expected:
-    """Send a mail to somebody."""
+    """Send a test email."""
     state.caller(call, superuser=True)
     if EMAILS.get(dict(call.query).get("email_to", "")) is None:
         return invalid([["query", "email_to"]])
     return success({"message": "Test email sent"}, status=201)
 
 
-@answers("utils-health_check")
+@handles("utils-health_check")
 def health_check(_state: State, _call: Call) -> Expected:
-    """Say that the process serves."""
+    """Report that the process is alive."""
     return success(value=True)
 
 
-@answers("PUT /api/v1/users/me")
-def put_me(_state: State, _call: Call) -> Expected:
-    """Refuse a method that is not one of the path's."""
+@handles("PUT /api/v1/users/me")
+def refuse_put(_state: State, _call: Call) -> Expected:
+    """Refuse a method that the path doesn't have."""
     return refused(405, "method_not_allowed", "Method Not Allowed", allow="GET, HEAD, PATCH, DELETE")
 
 
-@answers("GET /api/v1/nowhere")
-def read_nothing(_state: State, _call: Call) -> Expected:
-    """Know of no such path."""
+@handles("GET /api/v1/nowhere")
+def refuse_unknown_path(_state: State, _call: Call) -> Expected:
+    """Refuse an unknown path."""
     return refused(404, "not_found", "Not Found")

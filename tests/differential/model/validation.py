@@ -1,4 +1,4 @@
-"""What may be said in a body or a query: plain predicates, in the order in which faults are named."""
+"""Validation of bodies and queries: plain predicates, in the order in which the API reports errors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from tests.differential.edge_cases import EMAILS
-from tests.differential.model.answers import Location
 from tests.differential.model.calls import ABSENT
+from tests.differential.model.responses import Location
 
 MAX_MINOR = 2**53 - 1
 CURRENCIES = {"EUR", "USD", "JPY"}
@@ -21,14 +21,14 @@ Check = Callable[[Any], bool]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a form."""
+    """A field of a body."""
 
     is_valid: Check
     required: bool = False
     nullable: bool = False
 
     def accepts(self, value: object) -> bool:
-        """Tell whether the field may have this value; ABSENT for none."""
+        """Return whether the value is valid for the field; ABSENT for a missing one."""
         if value is ABSENT:
             return not self.required
         if value is None:
@@ -36,20 +36,20 @@ class Field:
         return self.is_valid(value)
 
     def faults_in(self, value: object, where: Location) -> list[Location]:
-        """Return where the field does not fit: at its own place, or nowhere."""
+        """Return the location of the field if its value is invalid, else nothing."""
         return [] if self.accepts(value) else [where]
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A field that is a list of bodies of one form, and must be there."""
+    """A required field with a list of bodies."""
 
     form: Form
     least: int
     most: int
 
     def faults_in(self, value: object, where: Location) -> list[Location]:
-        """Return where the list does not fit: as a whole, or else where its bodies don't."""
+        """Return the location of the list if it is invalid, else the locations in its bodies."""
         if not isinstance(value, list) or not self.least <= len(value) <= self.most:
             return [where]
         return [
@@ -63,7 +63,7 @@ Form: TypeAlias = "Mapping[str, Field | Rows]"
 
 
 def _text(least: int, most: int, *, nul: bool = False) -> Check:
-    """Text of so many code points, without lone surrogates, and without NUL unless that is allowed."""
+    """Return a check for text of this length in code points. Lone surrogates are invalid, NUL usually."""
 
     def is_valid(value: object) -> bool:
         return (
@@ -145,7 +145,7 @@ TRANSFER: Form = {
 
 
 def faults_of(body: object, form: Form, where: Sequence[str | int] = ("body",)) -> list[Location]:
-    """Return where a body does not fit its form."""
+    """Return the locations of a body's errors."""
     if not isinstance(body, dict):
         return [[*where]]
     faults = [
@@ -159,7 +159,7 @@ def faults_of(body: object, form: Form, where: Sequence[str | int] = ("body",)) 
 
 
 def values_of(body: dict[str, Any], form: Form) -> dict[str, Any]:
-    """Return what a body that fits says; nothing of what nobody knows."""
+    """Return the values of a valid body, without unknown fields."""
     values = {name: body[name] for name in form if name in body}
     if "email" in values:
         values["email"] = EMAILS[values["email"]]
@@ -170,12 +170,12 @@ def values_of(body: dict[str, Any], form: Form) -> dict[str, Any]:
 
 
 def is_key(key: str) -> bool:
-    """Tell whether it may be an idempotency key: 1 to 255 visible ASCII characters."""
+    """Return whether it is a valid idempotency key: 1 to 255 visible ASCII characters."""
     return 1 <= len(key) <= 255 and all("!" <= character <= "~" for character in key)
 
 
 def time_of(text: str) -> datetime | None:
-    """Return the moment that a text of a query stands for; None where it is none."""
+    """Return the time that a query's text represents; None for invalid text."""
     if not re.match(r"[0-9]{4}-", text):
         return None
     try:
@@ -232,7 +232,7 @@ QUERIES: dict[str, dict[str, Check]] = {
 
 
 def faults_of_query(query: Mapping[str, str], name: str) -> list[Location]:
-    """Return where the query of a list does not fit: which list it is, is its name."""
+    """Return the locations of the errors in a list's query. The name selects the list."""
     checks = QUERIES[name]
     if query.keys() - checks.keys():
         return [["query"]]

@@ -1,4 +1,4 @@
-"""Answers as the model expects them."""
+"""The responses that the model expects."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Location = list[str | int]
 
 @dataclass(frozen=True)
 class Expected:
-    """What an answer must be.
+    """An expected response.
 
     Attributes:
-        status: Its status.
-        code: The code in its body; empty for what is no error.
-        body: The whole body; None where the model does not say it (the words of a 422, a page).
-        faults: Where a 422 finds fault, in this order; None where the model does not say it.
-        headers: Of those that depend on the call, all that it has.
+        status: The status code.
+        code: The error code in the body; empty for a success.
+        body: The whole body; None if the model does not define it (the texts of a 422, a page).
+        faults: The locations of the errors of a 422, in order; None if the model does not define them.
+        headers: All headers that depend on the call.
     """
 
     status: int
@@ -30,43 +30,43 @@ class Expected:
 
 
 def written(value: object) -> bytes:
-    """Write JSON as the API does: without spaces, text as it is."""
+    """Return JSON as the API writes it: without spaces, non-ASCII text unescaped."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def shown_time(time: datetime) -> str:
-    """Write a time as the API does: three digits of a second, always."""
+    """Return a time as the API writes it: with three decimals of a second."""
     return f"{time:%Y-%m-%dT%H:%M:%S}.{time.microsecond // 1000:03}Z"
 
 
 def success(value: object, *, etag: str | None = None, status: int = 200) -> Expected:
-    """Expect this value."""
+    """Expect a success with this value."""
     return Expected(status, body=written(value), headers={} if etag is None else {"etag": etag})
 
 
 def message(text: str) -> Expected:
-    """Expect this sentence."""
+    """Expect a success with this message."""
     return success({"message": text})
 
 
 def not_modified(etag: str) -> Expected:
-    """Expect to be told that nothing changed."""
+    """Expect a 304."""
     return Expected(304, body=b"", headers={"etag": etag})
 
 
 def refused(status: int, code: str, detail: str, **headers: str) -> Expected:
-    """Expect an error; the names of headers have an underscore for each hyphen."""
+    """Expect an error. The names of headers have an underscore for each hyphen."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Expected(status, code, written({"detail": detail, "code": code}), headers=named)
 
 
 def invalid(faults: list[Location] | None) -> Expected:
-    """Expect a 422 that finds these faults, in words that are the same on every backend."""
+    """Expect a 422 with these locations, and with equal texts on every backend."""
     return Expected(422, "validation_error", faults=faults)
 
 
 def fault(code: str, location: Location, words: str) -> Expected:
-    """Expect a 422 that only the stored rows can give."""
+    """Expect a 422 that depends on stored rows."""
     detail: list[dict[str, Any]] = [{"loc": location, "msg": words, "type": code}]
     return Expected(422, code, written({"detail": detail, "code": code}))
 
@@ -83,7 +83,7 @@ USER_HAS_MONEY = refused(409, "account_not_empty", "There is money in an account
 
 
 class Refusal(Exception):
-    """Ends a call with this answer."""
+    """Ends a call with this response."""
 
     def __init__(self, expected: Expected) -> None:
         super().__init__(expected)
