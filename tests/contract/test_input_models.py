@@ -269,7 +269,7 @@ def test_entry_form_refuses_invalid_amount(form: Form) -> None:
 
 @pytest.mark.rule("Numbers")
 def test_new_transfer_refuses_one_account_twice() -> None:
-    """Source and target must differ. Malformed ids are not compared."""
+    """Source and target must differ, also if they are malformed ids."""
     for id_ in ("0" * 24, "", "x"):
         assert _fault(NewTransfer, from_account_id=id_, to_account_id=id_) == ("same_account", ())
 
