@@ -11,7 +11,7 @@ from backends.models import NewUser, User, UserChanges
 from backends.protocols import Backend
 from eitherdb_contract.clock import ManualClock
 
-from .expectations import changed, everything, race, raises
+from .expectations import changed, all_rows, race, raises
 from .samples import FULL_USER, UNKNOWN_ID, malformed_ids
 
 OLD, NEW, OTHER = FULL_USER["hashed_password"], "$argon2id$v=19$m=19456,t=2,p=1$bmV3$bmV3", "another"
@@ -32,7 +32,7 @@ async def test_replace_hash_changes_nothing_else(backend: Backend, full: User, c
     assert await backend.users.replace_hash(full.id, old=OLD, new=NEW) is True
 
     replaced = replace(full, hashed_password=NEW)
-    assert await everything(backend) == ([twin, replaced], [])
+    assert await all_rows(backend) == ([twin, replaced], [])
     assert await backend.users.find_by_email(full.email) == replaced
     updated = await backend.users.update(full.id, UserChanges(full_name="A"), versions={full.version})
     assert updated == changed(replaced, full_name="A")
@@ -44,7 +44,7 @@ async def test_replace_hash_of_another_one_changes_nothing(backend: Backend, ful
     """The stored one is compared to the letter."""
     assert await backend.users.replace_hash(full.id, old=old, new=NEW) is False
 
-    assert await everything(backend) == ([full], [])
+    assert await all_rows(backend) == ([full], [])
 
 
 @pytest.mark.rule("Identity")
@@ -53,7 +53,7 @@ async def test_replace_hash_of_an_unknown_id_changes_nothing(backend: Backend, f
     for id_ in [UNKNOWN_ID, *malformed_ids(full.id)]:
         assert await backend.users.replace_hash(id_, old=OLD, new=NEW) is False, id_
 
-    assert await everything(backend) == ([full], [])
+    assert await all_rows(backend) == ([full], [])
 
 
 @pytest.mark.rule("Atomicity")
@@ -65,7 +65,7 @@ async def test_concurrent_replacements_of_one_hash_let_one_win(backend: Backend,
 
     assert errors == []
     assert results.count(True) == 1
-    assert await everything(backend) == (
+    assert await all_rows(backend) == (
         [replace(full, hashed_password=f"hash {results.index(True)}")],
         [],
     )
