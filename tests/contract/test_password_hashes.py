@@ -11,7 +11,7 @@ from backends.models import NewUser, User, UserChanges
 from backends.protocols import Backend
 from eitherdb_contract.clock import ManualClock
 
-from .expectations import changed, all_rows, race, raises
+from .expectations import all_rows, changed, race, raises
 from .samples import FULL_USER, UNKNOWN_ID, malformed_ids
 
 OLD, NEW, OTHER = FULL_USER["hashed_password"], "$argon2id$v=19$m=19456,t=2,p=1$bmV3$bmV3", "another"
