@@ -1,4 +1,4 @@
-"""Backends that fail on purpose, and an application on one."""
+"""Backends that fail on purpose, and an application with one."""
 
 from __future__ import annotations
 

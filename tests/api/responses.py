@@ -1,4 +1,4 @@
-"""What the contract lets a client see: refusals verbatim, and how a user or an item is shown.
+"""Responses of the contract: error bodies verbatim, and the JSON of users and items.
 
 The texts stand here a second time on purpose: a change of the product's words must fail a test.
 """

@@ -1,4 +1,4 @@
-"""Every route of this API that has a rule in common with others, as data, and a scene to call it in."""
+"""The routes as data, for tests of rules that several routes share, and a scene of rows to call them on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real application on a real backend, and people who call it.
+"""The application on a real backend, and clients with accounts.
 
 Every password of these tests contains `SECRET`, which no answer may contain, nor any hash: each client
 checks it on every answer, and also that no error leaves without its `detail` and `code`.

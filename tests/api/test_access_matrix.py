@@ -67,7 +67,7 @@ ACCESS: dict[str, tuple[Verdict, Verdict, Verdict]] = {
     "transfers-create_transfer": (NOT_OWNER, YES, YES),
     "transfers-read_transfer": (NOT_OWNER, YES, YES),
 }
-# Whoever calls these, and with whatever token, the token is not looked at.
+# These operations ignore the token of the caller.
 FOR_ANYONE: dict[str, tuple[str, str, dict[str, Any]]] = {
     "login-login_access_token": (
         "POST",

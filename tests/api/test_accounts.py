@@ -128,7 +128,7 @@ def _turned(bank: Bank) -> dict[str, str]:
 
 
 async def test_money_in_an_account_keeps_it_and_its_owner(bank: Bank) -> None:
-    """409 for the account and for the user, whoever deletes; without money both go."""
+    """Deleting the account or the user is a 409 for every caller; without money both are deleted."""
     assert_refused(await bank.ada.http.delete(f"/accounts/{bank.adas.id}"), ACCOUNT_NOT_EMPTY)
     assert_refused(await bank.ada.http.delete("/users/me"), USER_HAS_MONEY)
     assert_refused(await bank.root.http.delete(f"/users/{bank.ada.id}"), USER_HAS_MONEY)

@@ -1,4 +1,4 @@
-"""What a server can't do is told when the application starts, and refused whole."""
+"""Missing capabilities: logged at start-up, and refused with 501."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client sees when something behind the API fails, and what the log sees."""
+"""Failures behind the API: the response and the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What attackers try first: sizes, operators, mass assignment, timing, what browsers can be made to do."""
+"""Common attacks: oversized requests, operator injection, mass assignment, timing, browser attacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is not about users or items: unknown paths and methods, CORS, the health check."""
+"""HTTP in general: unknown paths and methods, CORS, the health check."""
 
 from __future__ import annotations
 

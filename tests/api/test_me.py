@@ -193,7 +193,7 @@ async def test_delete_me_refuses_a_superuser(scene: Scene) -> None:
 
 
 async def test_delete_me_during_creations_leaves_no_item(scene: Scene) -> None:
-    """Whoever creates items while the account goes gets a 200 or a 404, and no item outlives its owner."""
+    """Creating an item during the deletion of its owner is a 200 or a 404, and leaves no orphan."""
     create = [scene.user.http.post("/items/", **as_json({"title": f"{n}"})) for n in range(20)]
     *created, deleted = await asyncio.gather(*create, scene.user.http.delete("/users/me"))
     if was_deleted(deleted, scene.service.backend):

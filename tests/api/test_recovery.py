@@ -122,7 +122,7 @@ async def test_recovery_takes_an_address_with_a_slash(mailing: Mailing) -> None:
 
 
 async def test_recovery_answers_alike_and_mails_nobody_unknown(mailing: Mailing) -> None:
-    """Whoever asks, signed in or not, for whatever text: the same answer, and no mail."""
+    """The response is the same for every caller and every text, and no email is sent."""
     for text in ("nobody@example.com", "no address", "%00", "%F0%9F%98%80", "x" * 300, '{"$gt": ""}'):
         answer = await mailing.service.anyone.post(f"/password-recovery/{text}")
         assert_ok(answer, MESSAGE_RECOVERY)

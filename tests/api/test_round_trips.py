@@ -1,4 +1,4 @@
-"""How often a request goes to the database, whoever sends it: what makes it slow is counted, not timed.
+"""The number of database round trips of each request, for each kind of caller: counted, not timed.
 
 `tests/backends/test_round_trips.py` has the same of every method, with variants and refusals; here is what
 a call costs with all that goes before and after it.

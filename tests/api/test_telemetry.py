@@ -22,7 +22,7 @@ OPERATIONS = ("dependencies", "endpoint", "serialization")
 async def test_telemetry_is_on_where_the_environment_has_any(
     monkeypatch: pytest.MonkeyPatch, service: Service, *, is_on: bool
 ) -> None:
-    """Whoever runs with OpenTelemetry says so in its variables; nobody else pays for asking."""
+    """OpenTelemetry is used only if the environment has one of its variables."""
     for name in [name for name in os.environ if name.startswith("OTEL_")]:
         monkeypatch.delenv(name)
     if is_on:

@@ -1,4 +1,4 @@
-"""Throttling of logins and recoveries: who guesses is held up, and nobody else."""
+"""Throttling of logins and recoveries: only callers that guess passwords are limited."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is let in: bearer tokens on every route that wants one, and the order of the checks."""
+"""Authentication: bearer tokens on every route that requires one, and the order of the checks."""
 
 from __future__ import annotations
 

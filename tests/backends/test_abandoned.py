@@ -55,7 +55,7 @@ async def test_transaction_that_was_left_open_is_ended(
 async def test_server_that_does_not_let_them_be_ended_is_a_warning(
     mongo: Provision, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, command: str
 ) -> None:
-    """Whoever collided is told of the collision and of nothing else."""
+    """The call that conflicted raises the conflict and no other error."""
     monkeypatch.setattr(abandoned, "IDLE_SECONDS", 0.0)
     await mongo.clean()
     async with (

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.rule("Idempotency")
 
 @needs_transactions("accounts.deposit")
 async def test_keys_are_each_users_own(backend: Backend, owner: User, other_user: User) -> None:
-    """Two users can use the same key for different calls, whoever owns the account."""
+    """Two users can use the same key for different calls, also on one account."""
     account = await open_account(backend, owner, balance=1)
     for n, user in enumerate((owner, other_user)):
         for again in (False, True):

@@ -308,7 +308,7 @@ FAULTS = [
     ),
     _in(
         _COUNTERS,
-        "sql: counters that end by the clock of whoever began them",
+        "sql: counters that end by the clock of the instance that began them",
         ('row["ends_at"] - now', "timedelta(seconds=60)"),
         first="counters",
     ),

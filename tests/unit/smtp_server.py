@@ -1,4 +1,4 @@
-"""An SMTP server in the tests' event loop that answers as a test says, and the log of mail to wait on."""
+"""A scripted SMTP server in the event loop of the tests, and a log handler to wait on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What the server got in one DATA command."""
+    """The message of one DATA command."""
 
     message: EmailMessage
     sender: str
@@ -38,13 +38,13 @@ class Delivery:
 
 @dataclass
 class SmtpServer:
-    """Answers each recipient and each message with the next of the given answers, then with 250.
+    """Replies to RCPT and DATA with the scripted replies in their order, then with 250.
 
     Attributes:
-        open: While it is not set, messages get no answer.
-        answers: To DATA; None breaks the connection off.
-        rcpt_answers: To RCPT.
-        tried: Every message in the order of DATA, whatever the answer.
+        open: While it is not set, DATA gets no reply.
+        answers: The replies to DATA; None closes the connection.
+        rcpt_answers: The replies to RCPT.
+        tried: All messages in their order, whatever the reply.
     """
 
     open: asyncio.Event = field(default_factory=asyncio.Event)
@@ -58,20 +58,20 @@ class SmtpServer:
         self.open.set()
 
     async def next(self) -> Delivery:
-        """Return the next message that was tried."""
+        """Return the next message."""
         return await asyncio.wait_for(self.tried.get(), PATIENCE_SECONDS)
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
-        """Take or refuse a recipient."""
+        """Accept or refuse a recipient."""
         answer = self.rcpt_answers.popleft() if self.rcpt_answers else "250 OK"
         if answer.startswith("250"):
             envelope.rcpt_tos.append(address)
         return answer
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        """Take or refuse a message."""
+        """Accept or refuse a message."""
         assert isinstance(envelope.content, bytes)
         message = message_from_bytes(envelope.content, policy=policy.SMTPUTF8)
         assert isinstance(message, EmailMessage)
@@ -95,7 +95,7 @@ class SmtpServer:
         login: LoginPassword | None = None,
         **options: Any,
     ) -> AsyncIterator[None]:
-        """Listen on 127.0.0.1 until the end of the block: on a free port, then always on the same one."""
+        """Listen on 127.0.0.1 for the duration of the block: on a free port, which later blocks reuse."""
         loop = asyncio.get_running_loop()
 
         def authenticate(*arguments: Any) -> AuthResult:
@@ -118,7 +118,7 @@ class SmtpServer:
 
 
 class MailLog(logging.Handler):
-    """What the mail module logs, to wait for."""
+    """Collects the log records of `api.mailer`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -137,13 +137,13 @@ class MailLog(logging.Handler):
 
     @property
     def text(self) -> str:
-        """All of it as it would be written, with tracebacks."""
+        """The formatted records, with tracebacks."""
         return "\n".join(logging.Formatter().format(record) for record in self.records)
 
 
 @contextmanager
 def mail_log() -> Iterator[MailLog]:
-    """Listen to the mail module's log until the end of the block."""
+    """Collect the records of `api.mailer` for the duration of the block."""
     logger, handler = logging.getLogger("api.mailer"), MailLog()
     logger.addHandler(handler)
     level = logger.level

@@ -1,4 +1,4 @@
-"""What the benchmarks make of their measurements."""
+"""The evaluation of benchmark results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must not stop in the middle does not, however often its caller is cancelled."""
+"""`run_to_completion` finishes, however often its caller is cancelled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Look-ups that share a command: who shares it, and what one caller's end means to the others."""
+"""The DataLoader: which calls share a batch, and the effect of a cancelled call on the others."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ async def test_command_that_is_called_off_early_keeps_nobody_waiting(
     iterations: int,
     is_over: bool,  # noqa: FBT001
 ) -> None:
-    """Whoever asks next begins a batch of his own, however far the last one had come."""
+    """The next call starts a new batch, whatever the state of the cancelled one."""
     database = Database()
     caller = asyncio.create_task(database.loader.load("1"))
     for _ in range(iterations):

@@ -1,4 +1,4 @@
-"""Emails: both forms say the same, and the message around them is well-formed whatever is in it."""
+"""Emails: text and HTML have the same content, and the message is well-formed for all inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may know whom, by looking at the source and at what a fresh interpreter has loaded.
+"""Import rules, checked in the source and in a fresh interpreter.
 
 `lint-imports` (`make check`) holds more rules; these hold without it, and see names in text as well.
 """
@@ -140,7 +140,7 @@ print(*sorted({"jinja2", "limits", "iso4217", "alembic", "sqlalchemy"} & set(sys
 
 
 def test_start_waits_for_nothing_that_the_first_login_or_letter_needs(tmp_path: Path) -> None:
-    """What takes long to import is imported by whoever needs it; the database's own is chosen later."""
+    """Slow modules are imported when they are needed; the driver is imported when it is selected."""
     command = [sys.executable, "-c", _START]
     result = subprocess.run(  # noqa: S603 - this test's own words
         command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True

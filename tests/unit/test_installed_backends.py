@@ -1,4 +1,4 @@
-"""Backends of other distributions: chosen by the name of an entry point, refused in words that help."""
+"""Third-party backends: selected by entry point, with clear errors."""
 
 from __future__ import annotations
 

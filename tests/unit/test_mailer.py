@@ -1,4 +1,4 @@
-"""Mail against a real SMTP server: `send` never waits nor fails, and what can be delivered is delivered."""
+"""The mailer against a real SMTP server: `send` neither waits nor fails; retries, drain and encryption."""
 
 from __future__ import annotations
 

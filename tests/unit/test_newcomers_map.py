@@ -1,4 +1,4 @@
-"""Walks the newcomer's map of CONTRIBUTING: adds a field to Item in a copy, as the steps say."""
+"""Executes the steps of CONTRIBUTING that add a field to Item, in a copy of the project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hashing in threads: who waits for whom, and what becomes of those who no longer wait."""
+"""Password hashing in threads: priorities, limits and cancelled callers."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def faults(load: Load, **variables: str) -> list[str]:
     """Return the lines of the error that these variables cause."""
     with pytest.raises(SettingsError) as caught:
         load(**variables)
-    # Whoever prints the whole chain must not print a secret either.
+    # The printed exception chain must not contain a secret either.
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
     return str(caught.value).splitlines()
@@ -659,7 +659,7 @@ def test_load_outside_local_demands_a_sender_and_a_front_end(load: Load, environ
 
 
 def test_load_tells_every_faulty_variable_at_once(load: Load) -> None:
-    """Whoever mends the settings wants to do it once."""
+    """All errors are reported at once."""
     lines = faults(load, DB_BACKEND="oracle", DB_POOL_SIZE="0", FIRST_SUPERUSER="root", CORS_ORIGINS="*")
     assert sorted(line.partition(":")[0] for line in lines) == [
         "CORS_ORIGINS",
