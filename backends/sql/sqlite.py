@@ -16,7 +16,7 @@ from backends.sql import sqlite_requirements
 from backends.sql.connections import Connections, Steps
 from backends.sql.engine import dialect, first_connection, make_folder, set_pragmas
 from backends.sql.errors import connect_errors, translate_errors
-from backends.sql.sqlite_connection import SqliteConnection
+from backends.sql.sqlite_connection import FileWatch, SqliteConnection
 from backends.sql.sqlite_url import sqlite_options
 from backends.sql.statements import Row, Statement, Values
 
@@ -53,11 +53,12 @@ class SqliteConnections(Connections):
         self._threads = ThreadPoolExecutor(settings.db_pool_size, thread_name_prefix="sqlite")
         self._options = options
         self._arguments = options.arguments
-        self._all = [SqliteConnection(self._file, self._connect) for _ in range(settings.db_pool_size)]
+        watch = FileWatch(self._file)
+        self._all = [SqliteConnection(watch.look, self._connect) for _ in range(settings.db_pool_size)]
         self._idle = list(self._all)
         self._waiting: deque[asyncio.Future[SqliteConnection]] = deque()
         # This connection never waits for a lock, because it would block the event loop.
-        self._look_up = SqliteConnection(self._file, partial(self._connect, timeout=0))
+        self._look_up = SqliteConnection(watch.recent, partial(self._connect, timeout=0))
 
     @property
     def in_use(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -11,8 +12,42 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+Identity = tuple[int, int] | None
+
+RECENT_SECONDS = 0.005
+
 _REOPENED = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_NOTADB", "SQLITE_CORRUPT")
 """Prefixes of codes after which a new connection may succeed."""
+
+
+class FileWatch:
+    """Returns the identity of the file at a path, its device and inode; None if there is no file."""
+
+    def __init__(self, file: Path) -> None:
+        """Watch this path."""
+        self._file = file
+        self._found: Identity = None
+        self._looked_at = float("-inf")
+
+    def look(self) -> Identity:
+        """Read the identity from the file system."""
+        try:
+            found = os.stat(self._file)  # noqa: PTH116 - takes half as long as Path.stat
+        except OSError:
+            self._found = None
+        else:
+            self._found = found.st_dev, found.st_ino
+        self._looked_at = time.monotonic()
+        return self._found
+
+    def recent(self) -> Identity:
+        """Return the last identity that `look` read, if that is a few milliseconds ago at most.
+
+        `look` takes a few microseconds, which is several percent of a look-up by id.
+        """
+        if time.monotonic() > self._looked_at + RECENT_SECONDS:
+            return self.look()
+        return self._found
 
 
 class SqliteConnection:
@@ -22,12 +57,12 @@ class SqliteConnection:
     was opened while the file was read-only stays read-only.
     """
 
-    def __init__(self, file: Path, connect: Callable[[], sqlite3.Connection]) -> None:
-        """Open the file with `connect` on first use."""
-        self._file = file
+    def __init__(self, identity: Callable[[], Identity], connect: Callable[[], sqlite3.Connection]) -> None:
+        """Open the file with `connect` on first use, and again when `identity` returns another one."""
+        self._identity = identity
         self._connect = connect
         self._made: sqlite3.Connection | None = None
-        self._made_for: tuple[int, int] | None = None
+        self._made_for: Identity = None
 
     @property
     def is_open(self) -> bool:
@@ -73,14 +108,6 @@ class SqliteConnection:
             if _code(exc).startswith(_REOPENED):
                 self.close()
             raise
-
-    def _identity(self) -> tuple[int, int] | None:
-        """Return the identity of the file at the path; None if there is no file."""
-        try:
-            found = os.stat(self._file)  # noqa: PTH116 - takes half as long as Path.stat
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
 
 
 def _code(exc: sqlite3.Error) -> str:

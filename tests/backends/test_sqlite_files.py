@@ -18,6 +18,7 @@ from backends.errors import Unavailable
 from backends.models import ItemChanges
 from backends.protocols import Backend
 from backends.sql.sqlite import SqliteConnections
+from backends.sql.sqlite_connection import RECENT_SECONDS
 from migrations import open_migrator
 from tests.backends.methods import Rows, add_rows
 from tests.backends.raw import opened
@@ -62,6 +63,7 @@ async def test_file_that_is_gone_is_told_and_never_made_anew(tmp_path: Path) -> 
     async with served(path) as (backend, rows):
         path.parent.rename(away)
         path.parent.mkdir()
+        await asyncio.sleep(2 * RECENT_SECONDS)
         for _ in range(CONNECTIONS):
             with pytest.raises(Unavailable, match="CANTOPEN"):
                 await backend.items.update(rows.item.id, ItemChanges(title="lost"))
@@ -70,6 +72,7 @@ async def test_file_that_is_gone_is_told_and_never_made_anew(tmp_path: Path) -> 
         assert list(path.parent.iterdir()) == []
         path.parent.rmdir()
         away.rename(path.parent)
+        await asyncio.sleep(2 * RECENT_SECONDS)
         assert await backend.items.get(rows.item.id) == rows.item
         for number in range(2 * CONNECTIONS):
             await backend.items.update(rows.item.id, ItemChanges(title=f"back {number}"))
@@ -89,6 +92,7 @@ async def test_file_that_is_replaced_is_the_one_that_is_read_and_written(tmp_pat
         for ending in ("", "-wal", "-shm"):
             path.with_name(f"a.db{ending}").rename(tmp_path / f"old.db{ending}")
         backup.rename(path)
+        await asyncio.sleep(2 * RECENT_SECONDS)
         assert await backend.items.get(rows.item.id) == rows.item
         assert (await backend.items.list()).data == [rows.item]
         for number in range(2 * CONNECTIONS):
