@@ -173,10 +173,10 @@ def few_files(number: int) -> Iterator[None]:
             os.close(each)
 
 
-async def test_few_file_descriptors_serve_all_calls(sql: Provision) -> None:
+async def test_few_file_descriptors_serve_all_calls(migrated: Provision) -> None:
     """What this process may not open any more is waited for, too."""
-    await sql.clean()
-    settings = sql.settings.model_copy(update={"db_pool_size": POOL_SIZE})
+    await migrated.clean()
+    settings = migrated.settings.model_copy(update={"db_pool_size": POOL_SIZE})
     async with limited(settings) as (backend, rows):
         await backend.items.list()
         with few_files(LIMIT * 3):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -32,7 +33,7 @@ from tests.backends.raw import opened
 from tests.backends.record import connections_of
 from tests.cli.command import call_async, free_port
 from tests.proof.processes import short_folder
-from tests.provision import make_settings
+from tests.provision import Provision, make_settings
 from tests.tcp_proxy import tcp_proxy
 
 SESSIONS = 4
@@ -249,6 +250,18 @@ async def test_writes_move_to_the_promoted_server(pair: Pair) -> None:
             await pair.set_read_only(before, "off")
             now, before = before, now
         assert refused[0] == 0, "the first write was not tried on a new connection"
+
+
+async def test_machine_that_is_gone_is_given_up_before_the_limit_for_a_statement(
+    postgres: Provision,
+) -> None:
+    """It acknowledges nothing, where one whose server takes long does; the system tells them apart."""
+    async with tcp_proxy(postgres.settings.url) as address:
+        settings = settings_of(address.url).model_copy(update={"db_connect_timeout_seconds": 3})
+        async with opened(open_backend(settings)) as backend:
+            (session,) = cast("PostgresConnections", connections_of(backend))._pool.idle
+            peer = session._transport.get_extra_info("socket")  # type: ignore[attr-defined]
+            assert peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 3000
 
 
 def key() -> Idempotency:
