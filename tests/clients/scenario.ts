@@ -1,4 +1,4 @@
-// The story of scenario.py, results by the TypeScript client; prints JSON. Types are checked, then Node runs it.
+// The scenario of scenario.py with the TypeScript client. Prints JSON. The types are checked before Node runs it.
 
 import { ItemsService, LoginService, UsersService, type ErrorBody } from "eitherdb-client";
 import { createClient } from "eitherdb-client/client";
@@ -8,7 +8,7 @@ declare const process: { argv: string[] }; // the only type that is needed from 
 const [baseUrl, email, password] = process.argv.slice(2);
 const results: Record<string, unknown> = {};
 
-/** Returns what a errorOf says to programs. */
+/** Returns the status and code of an error response. */
 function errorOf(response: { response?: Response; error?: unknown }) {
   return { status: response.response?.status, code: (response.error as ErrorBody).code };
 }

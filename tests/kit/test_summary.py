@@ -141,7 +141,7 @@ def test_failure_quotes_the_rules(project: Project) -> None:
 
     assert run.exit_code == 1
     assert run.table["two"] == [0, 0, 1]
-    assert "Order: By code point, the id always last" in run.output
+    assert "Order: By code point. The id is always the last sort key" in run.output
 
 
 def test_suite_without_a_backend_says_what_is_missing(pytester: pytest.Pytester) -> None:
