@@ -15,7 +15,7 @@ from tests.cli.command import call, call_async, eitherdb, run
 from tests.provision import Provision
 
 STDIN = "--password-stdin"
-BAD_PASSWORDS = ["", "\n", "seven77\n", "x" * 129 + "\n", "nul\x00nul\x00nul\n"]
+BAD_PASSWORDS = ["", "\n", "seven77\n", "e\u0301" * 7 + "\n", "x" * 129 + "\n", "nul\x00nul\x00nul\n"]
 
 
 @asynccontextmanager
@@ -69,14 +69,14 @@ async def test_create_superuser_and_set_password(migrated: Provision, tmp_path: 
         tmp_path,
         *("user", "set-password", "BOSS@example.com ", STDIN),
         settings=settings,
-        stdin="battery staple\r\n",
+        stdin="battery\u00a0stapl\u0065\u0301\r\n",
     )
     assert (changed.exit_code, changed.err) == (0, "")
     assert changed.out == "boss@example.com has a new password.\n"
     async with user_of(migrated, settings, "boss@example.com") as user:
         assert user is not None
         assert user.session_version == 1
-        assert await has_password(user, "battery staple")
+        assert await has_password(user, "battery stapl\u00e9")
         assert not await has_password(user, "correct horse")
 
 
@@ -98,7 +98,9 @@ def test_create_superuser_with_a_bad_address_is_refused(email: str, migrated_fol
     assert "email address" in line
 
 
-@pytest.mark.parametrize("password", BAD_PASSWORDS, ids=["none", "empty", "short", "long", "NUL"])
+@pytest.mark.parametrize(
+    "password", BAD_PASSWORDS, ids=["none", "empty", "short", "composed", "long", "NUL"]
+)
 @pytest.mark.parametrize("command", ["create-superuser", "set-password"])
 def test_password_that_the_api_would_refuse_is_refused(
     command: str, password: str, migrated_folder: Path

@@ -47,7 +47,8 @@ def typescript_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "package.json").write_text('{"type": "module"}')
     (folder / "node_modules").mkdir()
     (folder / "node_modules/eitherdb-client").symlink_to(TYPESCRIPT)
-    shutil.copy(Path(__file__).with_name("scenario.ts"), folder)
+    for name in ("scenario.ts", "money.ts"):
+        shutil.copy(Path(__file__).with_name(name), folder)
     (example,) = examples(TYPESCRIPT / "README.md", "typescript")
     (folder / "readme.ts").write_text(example)
     return folder

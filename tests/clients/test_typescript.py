@@ -6,9 +6,13 @@ import asyncio
 import json
 from pathlib import Path
 
+from backends.models import NewAccount
 from clients.generate import BIN, TYPESCRIPT
+from tests.api.service import serve
+from tests.clients.conftest import serve_on_free_port
 from tests.clients.readme import SERVER
 from tests.clients.scenario import EMAIL, EXPECTED, PASSWORD
+from tests.provision import Provision
 
 TSC = TYPESCRIPT / "node_modules/typescript/bin/tsc"
 
@@ -29,13 +33,26 @@ async def node(*arguments: str | Path, folder: Path) -> str:
 async def test_types_fit_their_use(typescript_project: Path) -> None:
     """The compiler in its strictest mode accepts the scenario and the README's example."""
     options = ("--noEmit", "--strict", "--target", "es2022", "--module", "nodenext")
-    assert await node(TSC, *options, "scenario.ts", "readme.ts", folder=typescript_project) == ""
+    assert (
+        await node(TSC, *options, "scenario.ts", "money.ts", "readme.ts", folder=typescript_project) == ""
+    )
 
 
 async def test_calls_give_the_expected_results(url: str, typescript_project: Path) -> None:
     """Node runs the scenario against the server with the expected results."""
     printed = await node("scenario.ts", url, EMAIL, PASSWORD, folder=typescript_project)
     assert json.loads(printed) == EXPECTED
+
+
+async def test_largest_amount_survives_javascript(migrated: Provision, typescript_project: Path) -> None:
+    """2^53 - 1 arrives as it was sent, both ways; what JavaScript would alter is refused."""
+    await migrated.clean()
+    async with serve(migrated) as service, serve_on_free_port(service.app) as url:
+        root = await service.superuser()
+        new = NewAccount(name="Giro", currency="EUR")
+        account = await service.backend.accounts.add(new, owner_id=root.id)
+        printed = await node("money.ts", url, root.token, account.id, folder=typescript_project)
+    assert json.loads(printed) == {"beyond": 422, "one_more": 422, "is_exact": [True] * 4}
 
 
 async def test_readme_examples_print_what_it_says(url: str, typescript_project: Path) -> None:

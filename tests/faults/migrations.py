@@ -9,6 +9,10 @@ _MONGO_LOCK = "tests/migrations/test_mongo_lock.py"
 _SQL_OWNERSHIP, _MONGO_OWNERSHIP = "backends/sql/ownership.py", "backends/mongo/ownership.py"
 _SQL, _MONGO = "migrations/sql/migrator.py", "migrations/mongo/migrator.py"
 
+_BOUND = "tests/migrations/test_amounts_within_json.py"
+_SQL_BOUND = "migrations/sql/versions/0004_amounts_within_json.py"
+_MONGO_BOUND = "migrations/mongo/steps/m0004_amounts_within_json.py"
+
 
 def _fault(file: str, what: str, *edits: tuple[str, str], first: str, backends: str) -> Fault:
     return Fault(f"migrations: {what}", file, edits, first, backends)
@@ -112,5 +116,33 @@ FAULTS = [
         ("if waited >= ANNOUNCE_AFTER_SECONDS and not is_announced:", "if False:"),
         first=_SQL_LOCK,
         backends="sqlite",
+    ),
+    _fault(
+        _SQL_BOUND,
+        "a bound that is checked while others write",
+        ('op.execute("LOCK TABLE accounts, transfers IN SHARE ROW EXCLUSIVE MODE")', "pass"),
+        first=_BOUND,
+        backends="postgres",
+    ),
+    _fault(
+        _SQL_BOUND,
+        "a bound that entries may exceed",
+        ('"amount_minor", "from_balance_minor", "to_balance_minor"', '"amount_minor"'),
+        first=_BOUND,
+        backends="sqlite",
+    ),
+    _fault(
+        _MONGO_BOUND,
+        "mongo: a bound that is checked before it is demanded, and not afterwards",
+        ("    try:\n", "    return\n    try:\n"),
+        first=_BOUND,
+        backends="mongo-motor",
+    ),
+    _fault(
+        _MONGO_BOUND,
+        "mongo: a refusal that leaves the new validators",
+        ("        await downgrade(database)\n        raise", "        raise"),
+        first=_BOUND,
+        backends="mongo-motor",
     ),
 ]

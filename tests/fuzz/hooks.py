@@ -65,13 +65,19 @@ def map_headers(_context: HookContext, headers: dict[str, object] | None) -> dic
     return headers
 
 
+def _is_of_value(fault: dict[str, Any]) -> bool:
+    # The length of a password is that of its normal form, which a schema can't say.
+    is_password = str(fault["loc"][-1]).endswith("password")
+    return fault["type"] in VALUE_FAULTS or (is_password and fault["type"].startswith("string_too_"))
+
+
 @schemathesis.hook
 def filter_failure(_context: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
     """Separate failures of the API from documented behaviour."""
     if isinstance(failure, RejectedPositiveData):
         body: dict[str, Any] = response.json()
         if body["code"] == "validation_error":
-            return any(fault["type"] not in VALUE_FAULTS for fault in body["detail"])
+            return any(not _is_of_value(fault) for fault in body["detail"])
         return body["code"] not in STATE_CODES
     if isinstance(failure, AllowHeaderMismatch):
         # GET, PATCH and DELETE work there: on the user with the id "signup" and the item with the id

@@ -476,7 +476,17 @@ def test_load_with_a_bad_root_path_says_what_it_should_be(load: Load, path: str)
     assert "/shop" in line
 
 
-@pytest.mark.parametrize("password", ["hunter2", "hunter2" * 19])
+def test_load_counts_a_password_in_its_normal_form(load: Load) -> None:
+    """128 code points that a Mac writes as 249."""
+    password = "hunter2" + "e\u0301" * 121
+    settings = load(FIRST_SUPERUSER="root@example.com", FIRST_SUPERUSER_PASSWORD=password)
+    assert settings.first_superuser_password is not None
+    assert settings.first_superuser_password.get_secret_value() == password
+
+
+@pytest.mark.parametrize(
+    "password", ["hunter2", "hunter2" * 19, "hunter" + "e\u0301", "hunter2" + "e\u0301" * 122], ids=ascii
+)
 def test_load_with_a_password_of_bad_length_says_which_are_valid(load: Load, password: str) -> None:
     """As the API has it, in the words for text, and without the password."""
     (line,) = faults(load, FIRST_SUPERUSER="root@example.com", FIRST_SUPERUSER_PASSWORD=password)
