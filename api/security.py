@@ -42,7 +42,7 @@ Audience = Literal["access", "cursor", "password-reset"]
 VERIFIED_TOKENS = 4096
 """The size of the cache of verified tokens. It contains no data about users."""
 
-# One core stays free for the event loop. Four threads use at most 76 MiB per process.
+# One core stays free for the event loop. Four threads use at most 76 MiB per process for hashes made here.
 HASHING_THREADS = max(1, min(4, (os.cpu_count() or 1) - 1))
 
 # The queue limit: about a minute of hashing, after which clients have given up.
