@@ -153,8 +153,8 @@ async def test_deleted_entry_is_reported_for_both_accounts(migrated: Provision) 
 
             faults = (await RowWalk(backend).run()).faults
 
-            told = {(fault.kind, fault.id, fault.problem.field) for fault in faults}
-            assert told == {
+            reported = {(fault.kind, fault.id, fault.problem.field) for fault in faults}
+            assert reported == {
                 ("accounts", accounts[1].id, "version"),
                 ("accounts", accounts[2].id, "version"),
                 ("accounts", accounts[3].id, "id"),

@@ -1,4 +1,4 @@
-"""A server, or this machine, that gives fewer connections than the pool may have: nobody fails for it."""
+"""Fewer connections than the pool size, by limits of the server or of this machine: no call fails."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ OF_DATABASE = "ALTER DATABASE {database} CONNECTION LIMIT {limit}"
 
 
 class Role:
-    """A user whose connections the server limits.
+    """A user with a connection limit on the server.
 
     Attributes:
-        settings: Of the shared database, as this user.
+        settings: The settings of the shared database with this user.
     """
 
     def __init__(self, name: str, owner: Settings) -> None:
@@ -54,7 +54,7 @@ class Role:
         )
 
     async def run(self, statement: str, limit: int = -1) -> None:
-        """Run a statement as the owner of the database; names and limit are put in."""
+        """Run a statement as the owner of the database, with the user's name and the limit filled in."""
         connection = await connect_postgres(self._owner.url)
         database = make_url(self._owner.url).database
         try:
@@ -63,13 +63,13 @@ class Role:
             await connection.close()
 
     async def connect(self) -> asyncpg.Connection:
-        """Take a connection of this user's, as another process does."""
+        """Open a connection as this user, as another process would."""
         return await connect_postgres(self.settings.url)
 
 
 @pytest.fixture
 async def role(postgres: Provision) -> AsyncIterator[Role]:
-    """Make a user who may do all that the service does."""
+    """Create a user with the privileges of the service."""
     role = Role(f"eitherdb_user_{secrets.token_hex(6)}", postgres.settings)
     await postgres.clean()
     await role.run("CREATE ROLE {role} LOGIN")
@@ -82,13 +82,16 @@ async def role(postgres: Provision) -> AsyncIterator[Role]:
 
 @asynccontextmanager
 async def limited(settings: Settings) -> AsyncIterator[tuple[Backend, Rows]]:
-    """Open a backend with rows in it."""
+    """Open a backend with rows."""
     async with opened(open_backend(settings)) as backend:
         yield backend, await add_rows(backend)
 
 
 async def call_all(backend: Backend, rows: Rows) -> list[int]:
-    """Make many calls at once, which must all be answered; return their numbers as they were."""
+    """Make many concurrent calls, all of which must succeed.
+
+    Return their numbers in order of completion.
+    """
     answered = []
 
     async def call(number: int) -> None:
@@ -106,19 +109,19 @@ async def call_all(backend: Backend, rows: Rows) -> list[int]:
 async def test_fewer_connections_serve_all_calls(
     role: Role, of: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Calls wait for the connections that there are; the log says once how many."""
+    """Calls wait for the available connections. The log reports the limit once."""
     async with limited(role.settings) as (backend, rows):
         await role.run(of, LIMIT)
         for _ in range(3):
             assert sorted(await call_all(backend, rows)) == list(range(CALLS))
     (message,) = (record.getMessage() for record in caplog.records if record.name == postgres_pool.__name__)
-    # A database counts the connections of others too.
+    # A database also counts the connections of other users.
     told = f"PostgreSQL gives this service [1-{LIMIT}] of the {POOL_SIZE} connections of DB_POOL_SIZE"
     assert re.fullmatch(f"{told}: too many .*; raise the limit or lower DB_POOL_SIZE", message)
 
 
 async def test_calls_are_served_in_the_order_of_arrival(role: Role) -> None:
-    """The one connection goes to who has waited longest, also while more are asked for in vain."""
+    """The call that has waited longest gets the connection, also while other connections are refused."""
     async with limited(role.settings) as (backend, rows):
         await role.run(OF_ROLE, 1)
         for _ in range(3):
@@ -126,7 +129,7 @@ async def test_calls_are_served_in_the_order_of_arrival(role: Role) -> None:
 
 
 async def test_pool_grows_when_the_limit_is_raised(role: Role, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It asks again now and then, and one connection leads to the next."""
+    """The pool tries again at intervals, and a new connection triggers the next attempt."""
     monkeypatch.setattr(postgres_pool, "RETRY_SECONDS", 0.2)
     async with limited(role.settings) as (backend, rows):
         await role.run(OF_ROLE, 1)
@@ -143,7 +146,7 @@ async def test_pool_grows_when_the_limit_is_raised(role: Role, monkeypatch: pyte
 
 
 async def test_without_a_connection_a_call_waits_for_one(role: Role) -> None:
-    """While others have all of them, a call waits as long as one may wait for the pool."""
+    """While other processes hold all connections, a call waits up to the pool's timeout."""
     settings = role.settings.model_copy(update={"db_pool_timeout_seconds": 1})
     async with limited(settings) as (backend, rows):
         await role.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'")
@@ -159,10 +162,11 @@ async def test_without_a_connection_a_call_waits_for_one(role: Role) -> None:
 
 @contextmanager
 def few_files(number: int) -> Iterator[None]:
-    """Let this process open only so many more files."""
+    """Limit the number of files that this process may still open."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
-    spare = [os.open("/dev/null", os.O_RDONLY) for _ in range(highest)]  # no gaps below the highest
+    # Fill the gaps below the highest descriptor.
+    spare = [os.open("/dev/null", os.O_RDONLY) for _ in range(highest)]
     highest = max(highest, *spare)
     resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1 + number, before[1]))
     try:
@@ -174,7 +178,7 @@ def few_files(number: int) -> Iterator[None]:
 
 
 async def test_few_file_descriptors_serve_all_calls(migrated: Provision) -> None:
-    """What this process may not open any more is waited for, too."""
+    """Calls also wait when this process can't open another descriptor."""
     await migrated.clean()
     settings = migrated.settings.model_copy(update={"db_pool_size": POOL_SIZE})
     async with limited(settings) as (backend, rows):

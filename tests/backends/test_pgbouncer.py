@@ -1,4 +1,4 @@
-"""A real PgBouncer in front of PostgreSQL: no setting is needed, and nothing depends on a session."""
+"""A real PgBouncer in front of PostgreSQL: no setting is needed, and nothing depends on session state."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.provision import Provision, connect_postgres
 pytestmark = pytest.mark.pgbouncer
 
 SESSIONS = 2
-"""What PgBouncer has of the server, for several times as many clients."""
+"""The number of PgBouncer's server connections, which several times as many clients share."""
 
 
 @asynccontextmanager
@@ -44,7 +44,7 @@ async def behind(
     pool_size: int = SESSIONS,
     settings: Mapping[str, object] | None = None,
 ) -> AsyncIterator[Settings]:
-    """Run a PgBouncer in front of a database of its own; yield the settings that lead through it."""
+    """Run a PgBouncer in front of a new database. Yield the settings for connections through it."""
     async with postgres.empty_database() as direct:
         with pgbouncer(direct.url, mode, default_pool_size=pool_size, **(settings or {})) as url:
             yield direct.model_copy(
@@ -54,7 +54,7 @@ async def behind(
 
 
 async def end_sessions(direct: Settings) -> None:
-    """Wait until PgBouncer's sessions are gone: a database with sessions can't be dropped."""
+    """Wait until PgBouncer's sessions have ended, because a database with sessions can't be dropped."""
     connection = await connect_postgres(direct.url)
     others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
     async with asyncio.timeout(20):
@@ -67,7 +67,7 @@ async def end_sessions(direct: Settings) -> None:
 async def test_every_method_works_while_others_use_the_sessions(
     postgres: Provision, mode: PoolMode
 ) -> None:
-    """Two services, each with more connections than there are sessions, and no setting for the pooler."""
+    """Two services with more connections than there are sessions need no setting for the pooler."""
     async with behind(postgres, mode) as settings:
         await open_migrator(settings).upgrade()
         async with opened(open_backend(settings)) as first, opened(open_backend(settings)) as second:
@@ -94,7 +94,7 @@ async def test_every_method_works_while_others_use_the_sessions(
 
 @pytest.mark.parametrize("forgotten", ["", "search_path"])
 async def test_search_path_is_never_lost(postgres: Provision, forgotten: str) -> None:
-    """Whether PgBouncer refuses or forgets it, and whatever others set in the sessions that they share."""
+    """The search path holds if PgBouncer refuses or ignores it, and if other clients change it."""
     schema = 'Some "schema'
     ignored: dict[str, object] = {"ignore_startup_parameters": forgotten} if forgotten else {}
     query = "?search_path=" + quote('"Some ""schema"')
@@ -120,14 +120,14 @@ async def test_search_path_is_never_lost(postgres: Provision, forgotten: str) ->
 
 
 async def outcome(opening: Awaitable[Backend]) -> str:
-    """Return with which words a backend is not opened."""
+    """Return the error message of a failed opening."""
     with pytest.raises(BackendError) as refused:
         await opening
     return str(refused.value)
 
 
-async def test_option_that_the_pooler_takes_and_forgets_is_refused(postgres: Provision) -> None:
-    """Or is told with PgBouncer's own words, if it refuses it itself."""
+async def test_option_that_the_pooler_ignores_is_refused(postgres: Provision) -> None:
+    """An option that PgBouncer refuses itself is reported with PgBouncer's message."""
     query = "?options=" + quote("-c statement_timeout=5000")
     async with behind(
         postgres, "transaction", query=query, settings={"ignore_startup_parameters": "statement_timeout"}
@@ -142,7 +142,7 @@ async def test_option_that_the_pooler_takes_and_forgets_is_refused(postgres: Pro
 async def test_pooler_without_transactions_is_refused_in_one_line(
     postgres: Provision, tmp_path: Path
 ) -> None:
-    """`pool_mode = statement`: what is to be changed is said before anything is."""
+    """With `pool_mode = statement` the message names the setting to change."""
     async with behind(postgres, "statement") as settings:
         for command in (["check"], ["migrate", "upgrade"], ["serve"], ["serve", "--migrate"]):
             done = await call_async(tmp_path, *command, settings=settings)
@@ -155,7 +155,10 @@ async def test_pooler_without_transactions_is_refused_in_one_line(
 async def test_fewer_clients_than_the_pool_may_have_are_enough(
     postgres: Provision, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """PgBouncer refuses more of them: calls wait for those that there are, and the log says so once."""
+    """PgBouncer refuses further clients.
+
+    Calls wait for the existing connections, and the log reports it once.
+    """
     async with behind(postgres, "transaction", settings={"max_client_conn": SESSIONS}) as settings:
         await open_migrator(settings).upgrade()
         async with opened(open_backend(settings)) as backend:
@@ -167,13 +170,13 @@ async def test_fewer_clients_than_the_pool_may_have_are_enough(
     assert "max_client_conn" in message
 
 
-async def test_statement_that_waited_too_long_for_a_session_is_sent_again(postgres: Provision) -> None:
-    """PgBouncer gives up after a while (`query_wait_timeout`): nothing was done, and there is time left."""
+async def test_statement_that_timed_out_waiting_for_a_session_is_retried(postgres: Provision) -> None:
+    """After PgBouncer's `query_wait_timeout` nothing has been executed, and there is time for a retry."""
     async with behind(postgres, "transaction", pool_size=1, settings={"query_wait_timeout": 1}) as settings:
         await open_migrator(settings).upgrade()
         async with opened(open_backend(settings)) as backend:
             rows = await add_rows(backend)
-            await asyncio.gather(*(backend.items.list() for _ in range(5)))  # opens connections
+            await asyncio.gather(*(backend.items.list() for _ in range(5)))  # Opens connections.
             blocking = asyncio.create_task(connections_of(backend)._fetch("SELECT pg_sleep(3)", []))
             await asyncio.sleep(0.2)
             changed = await backend.items.update(rows.item.id, ItemChanges(title="later"))

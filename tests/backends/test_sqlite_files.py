@@ -1,4 +1,4 @@
-"""SQLite's file is moved, deleted, replaced, or can't be written for a while: no write is lost."""
+"""SQLite's file is moved, deleted, replaced or temporarily read-only: no write is lost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CONNECTIONS = 4
 
 @asynccontextmanager
 async def served(path: Path) -> AsyncIterator[tuple[Backend, Rows]]:
-    """Open a migrated database with rows in it, and some of the connections that there may be."""
+    """Open a migrated database with rows, and some connections of the pool."""
     settings = make_settings(
         db_backend="sqlite", database_url=f"sqlite:///{path}", db_pool_size=CONNECTIONS
     )
@@ -43,12 +43,12 @@ async def served(path: Path) -> AsyncIterator[tuple[Backend, Rows]]:
 
 
 async def use_all(backend: Backend) -> None:
-    """Let several connections work at once."""
+    """Use several connections concurrently."""
     await asyncio.gather(*(backend.items.list() for _ in range(2 * CONNECTIONS)))
 
 
 def title_in(path: Path) -> str:
-    """Return what a process that comes later finds."""
+    """Return the title that a new process reads."""
     connection = sqlite3.connect(path)
     try:
         return str(connection.execute("SELECT title FROM items").fetchone()[0])
@@ -56,8 +56,8 @@ def title_in(path: Path) -> str:
         connection.close()
 
 
-async def test_file_that_is_gone_is_told_and_never_made_anew(tmp_path: Path) -> None:
-    """Nothing is written into a file without a name; once it is back, all goes on."""
+async def test_deleted_file_is_reported_and_never_recreated(tmp_path: Path) -> None:
+    """Nothing is written to a deleted file. When the file is restored, all calls work again."""
     path, away = tmp_path / "data" / "a.db", tmp_path / "away"
     path.parent.mkdir()
     async with served(path) as (backend, rows):
@@ -80,8 +80,8 @@ async def test_file_that_is_gone_is_told_and_never_made_anew(tmp_path: Path) -> 
     assert title_in(path) == f"back {number}"
 
 
-async def test_file_that_is_replaced_is_the_one_that_is_read_and_written(tmp_path: Path) -> None:
-    """A backup that is put in its place, as an operator does, holds what is written from then on."""
+async def test_replaced_file_is_read_and_written(tmp_path: Path) -> None:
+    """After an operator has restored a backup in place of the file, writes go to the new file."""
     path, backup = tmp_path / "a.db", tmp_path / "backup.db"
     async with served(path) as (backend, rows):
         with sqlite3.connect(path) as source, sqlite3.connect(backup) as target:
@@ -104,7 +104,7 @@ async def test_file_that_is_replaced_is_the_one_that_is_read_and_written(tmp_pat
 
 @contextmanager
 def unprivileged(folder: Path) -> Iterator[None]:
-    """Work in the folder as a user for whom its permissions count: not as root."""
+    """Work in the folder as an unprivileged user, because root ignores its permissions."""
     if os.geteuid() != 0:
         yield
         return
@@ -119,12 +119,12 @@ def unprivileged(folder: Path) -> Iterator[None]:
 
 
 def change(connection: sqlite3.Connection) -> None:
-    """Write something."""
+    """Write a row."""
     assert connection.execute("UPDATE users SET version = version").rowcount > 0
 
 
-async def test_file_that_could_only_be_read_for_a_while_is_written_again() -> None:
-    """What could not be opened to write meanwhile is opened later; no connection stays read-only."""
+async def test_temporarily_read_only_file_is_written_again() -> None:
+    """A connection that was opened read-only is replaced when the file is writable again."""
     with short_folder() as folder, unprivileged(folder):
         path = folder / "a.db"
         settings = make_settings(

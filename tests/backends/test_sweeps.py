@@ -1,4 +1,4 @@
-"""Counters that have ended are removed now and then, and nobody waits for that or fails with it."""
+"""Expired counters are removed at intervals. No call waits for the removal or fails with it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def failing_sweeps(provision: Provision) -> AsyncIterator[None]:
 
 
 async def test_sweep_that_fails_is_a_warning(migrated: Provision, caplog: pytest.LogCaptureFixture) -> None:
-    """The addition is made all the same; the next sweep comes after its interval, and not before."""
+    """The addition succeeds. The next sweep follows after the interval, not earlier."""
     await migrated.clean()
     clock = ManualClock()
     async with opened(migrated.open(clock=clock)) as backend:

@@ -1,4 +1,4 @@
-"""Users: another hash of the same password, in place of one that is outdated."""
+"""Users: the replacement of an outdated hash of the same password."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def full(backend: Backend) -> User:
 
 @pytest.mark.rule("Versions")
 async def test_replace_hash_changes_nothing_else(backend: Backend, full: User, clock: ManualClock) -> None:
-    """Neither version: tokens and tags stay good, and a change that expects the version is made."""
+    """Neither version changes: tokens and ETags stay valid, and so does an expected version."""
     clock.stop()
     twin = await backend.users.add(NewUser(email="twin@example.com", hashed_password=OLD))
 
@@ -41,7 +41,7 @@ async def test_replace_hash_changes_nothing_else(backend: Backend, full: User, c
 @pytest.mark.rule("Versions")
 @pytest.mark.parametrize("old", [NEW, OTHER, OLD[:-1], OLD.upper(), f"{OLD} ", ""])
 async def test_replace_hash_of_another_one_changes_nothing(backend: Backend, full: User, old: str) -> None:
-    """The stored one is compared to the letter."""
+    """The stored hash is compared exactly."""
     assert await backend.users.replace_hash(full.id, old=old, new=NEW) is False
 
     assert await all_rows(backend) == ([full], [])
@@ -49,7 +49,7 @@ async def test_replace_hash_of_another_one_changes_nothing(backend: Backend, ful
 
 @pytest.mark.rule("Identity")
 async def test_replace_hash_of_an_unknown_id_changes_nothing(backend: Backend, full: User) -> None:
-    """Nobody with this id has this hash; a malformed id is an unknown one."""
+    """Unknown and malformed ids change nothing."""
     for id_ in [UNKNOWN_ID, *malformed_ids(full.id)]:
         assert await backend.users.replace_hash(id_, old=OLD, new=NEW) is False, id_
 
@@ -58,7 +58,7 @@ async def test_replace_hash_of_an_unknown_id_changes_nothing(backend: Backend, f
 
 @pytest.mark.rule("Atomicity")
 async def test_concurrent_replacements_of_one_hash_let_one_win(backend: Backend, full: User) -> None:
-    """Who verified the same hash at the same time store one new hash."""
+    """Of concurrent calls with the same verified hash one stores its new hash."""
     results, errors = await race(
         backend.users.replace_hash(full.id, old=OLD, new=f"hash {n}") for n in range(20)
     )
@@ -73,7 +73,7 @@ async def test_concurrent_replacements_of_one_hash_let_one_win(backend: Backend,
 
 @pytest.mark.rule("Atomicity", "Conflicts")
 async def test_new_password_wins_over_replacements_of_the_old_one(backend: Backend, full: User) -> None:
-    """Whatever the order: a password that was changed is never taken back by a login with the old one."""
+    """In any order of the calls, a log-in with the old password never reverts a changed password."""
     for n in range(5):
         stored = (await backend.users.get(full.id)).hashed_password
         new = UserChanges(hashed_password=f"password {n}")
@@ -89,7 +89,7 @@ async def test_new_password_wins_over_replacements_of_the_old_one(backend: Backe
 
 @pytest.mark.rule("Versions")
 async def test_replace_hash_does_not_let_a_stale_version_through(backend: Backend, full: User) -> None:
-    """It does not count as a change, and hides none."""
+    """A replacement is no change of the version, and doesn't hide one."""
     await backend.users.update(full.id, UserChanges(full_name="A"))
     assert await backend.users.replace_hash(full.id, old=OLD, new=NEW) is True
 

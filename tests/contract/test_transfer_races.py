@@ -188,8 +188,8 @@ async def test_delete_racing_entries_loses_no_money(
             ]
             tasks.create_task(delete(user, account, refusal, both[number % 2]))
 
-        told = [facts(error) for worker in workers for error in worker.result()]
-        assert set(told) <= {facts(NotFound("account", account.id))}
+        errors = [facts(error) for worker in workers for error in worker.result()]
+        assert set(errors) <= {facts(NotFound("account", account.id))}
         accounts, _ = await checked_books(backend)
         assert [account.balance_minor for account in accounts] == [1]
 

@@ -130,13 +130,13 @@ FAULTS = [
         _LEDGER,
         "a refused posting that was done before its answer got lost",
         ("if await self._find_transfer(posting.id) is not None:", "if posting.id is None:"),
-        first="tests/backends/test_lost_answers.py",
+        first="tests/backends/test_lost_responses.py",
     ),
     _in(
         _LEDGER,
         "an earlier try of a posting, taken for another posting",
         ("if not posting.is_of(earlier):", "if posting.is_of(earlier):"),
-        first="tests/backends/test_lost_answers.py",
+        first="tests/backends/test_lost_responses.py",
     ),
     _in(
         _POSTINGS,

@@ -1,4 +1,4 @@
-"""A posting is done and its answer gets lost: the call finds it, and does not do it again."""
+"""The server's response to a posting is lost: a retry finds the posting and doesn't repeat it."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ KEY = Idempotency("once", "f" * 64)
 
 
 @dataclass
-class Scene:
-    """Two accounts, with money in one of them."""
+class Scenario:
+    """Two accounts, one of them with money."""
 
     backend: Backend
     source: Account
     target: Account
     meanwhile: list[Callable[[], Awaitable[object]]] = field(default_factory=list)
-    """What happens before the call tries again."""
+    """Called before each retry."""
 
     async def move(self, operation: str, idempotency: Idempotency | None) -> Transfer:
-        """Move all the money, or bring as much in."""
+        """Transfer or withdraw the whole balance, or deposit the same amount."""
         accounts, user = self.backend.accounts, self.source.owner_id
         money = NewEntry(amount_minor=DEPOSITED)
         if operation == "deposit":
@@ -44,15 +44,15 @@ class Scene:
         return await accounts.transfer(new, ordered_by=user, idempotency=idempotency)
 
     async def state(self) -> tuple[int, set[int]]:
-        """Return how many entries there are, and the balances of the accounts."""
+        """Return the number of entries, and the balances of the accounts."""
         page = await self.backend.accounts.list()
         entries = await self.backend.accounts.transfers()
         return len(entries.data), {account.balance_minor for account in page.data}
 
 
-def lose_answers(scene: Scene, monkeypatch: pytest.MonkeyPatch, *, times: int) -> None:
-    """Let so many postings be done without the ledger hearing of it."""
-    ledger = scene.backend.accounts
+def lose_responses(scenario: Scenario, monkeypatch: pytest.MonkeyPatch, *, times: int) -> None:
+    """Lose the responses of this number of postings."""
+    ledger = scenario.backend.accounts
     assert isinstance(ledger, Ledger)
     post = ledger._post
     lost = 0
@@ -62,7 +62,7 @@ def lose_answers(scene: Scene, monkeypatch: pytest.MonkeyPatch, *, times: int) -
         made = await post(posting)
         if lost < times:
             lost += 1
-            for happen in scene.meanwhile:
+            for happen in scenario.meanwhile:
                 await happen()
             raise ConnectionLost("as planned")
         return made
@@ -71,8 +71,8 @@ def lose_answers(scene: Scene, monkeypatch: pytest.MonkeyPatch, *, times: int) -
 
 
 @pytest.fixture
-async def scene(provision: Provision) -> AsyncIterator[Scene]:
-    """Make the accounts in an empty database."""
+async def scenario(provision: Provision) -> AsyncIterator[Scenario]:
+    """Create the accounts in an empty database."""
     await provision.clean()
     async with opened(provision.open()) as backend:
         user = await backend.users.add(NewUser(email="owner@example.com", hashed_password="x"))
@@ -80,7 +80,7 @@ async def scene(provision: Provision) -> AsyncIterator[Scene]:
         source, target = [await backend.accounts.add(new, owner_id=user.id) for _ in range(2)]
         if Capability.TRANSACTIONS in backend.capabilities:
             await backend.accounts.deposit(source.id, NewEntry(amount_minor=DEPOSITED), ordered_by=user.id)
-        yield Scene(backend, source, target)
+        yield Scenario(backend, source, target)
 
 
 MOVES = pytest.mark.parametrize("operation", ["deposit", "withdraw", "transfer"])
@@ -90,41 +90,41 @@ EXPECTED = {"deposit": (2, {DEPOSITED}), "withdraw": (2, {0}), "transfer": (2, {
 
 @MOVES
 @KEYS
-async def test_posting_whose_answer_is_lost_is_found(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, operation: str, idempotency: Idempotency | None
+async def test_posting_whose_response_is_lost_is_found(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch, operation: str, idempotency: Idempotency | None
 ) -> None:
-    """Also where the accounts would refuse it a second time, because the money is gone."""
-    lose_answers(scene, monkeypatch, times=1)
-    if Capability.TRANSACTIONS not in scene.backend.capabilities:
+    """The posting is also found if the accounts would refuse it a second time for lack of money."""
+    lose_responses(scenario, monkeypatch, times=1)
+    if Capability.TRANSACTIONS not in scenario.backend.capabilities:
         with pytest.raises(NotSupported):
-            await scene.move(operation, idempotency)
+            await scenario.move(operation, idempotency)
         return
-    moved = await scene.move(operation, idempotency)
-    assert moved == await scene.backend.accounts.get_transfer(moved.id)
-    assert await scene.state() == EXPECTED[operation]
+    moved = await scenario.move(operation, idempotency)
+    assert moved == await scenario.backend.accounts.get_transfer(moved.id)
+    assert await scenario.state() == EXPECTED[operation]
     if idempotency is not None:
-        assert await scene.move(operation, idempotency) == moved
-        assert await scene.state() == EXPECTED[operation]
+        assert await scenario.move(operation, idempotency) == moved
+        assert await scenario.state() == EXPECTED[operation]
 
 
 @KEYS
 async def test_withdrawal_whose_account_is_deleted_before_the_next_try_is_found(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, idempotency: Idempotency | None
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch, idempotency: Idempotency | None
 ) -> None:
-    """The account is gone, and the entry is not."""
-    scene.meanwhile.append(lambda: scene.backend.accounts.delete(scene.source.id))
-    lose_answers(scene, monkeypatch, times=1)
-    if Capability.TRANSACTIONS not in scene.backend.capabilities:
+    """The account is deleted, but its entry stays."""
+    scenario.meanwhile.append(lambda: scenario.backend.accounts.delete(scenario.source.id))
+    lose_responses(scenario, monkeypatch, times=1)
+    if Capability.TRANSACTIONS not in scenario.backend.capabilities:
         with pytest.raises(NotSupported):
-            await scene.move("withdraw", idempotency)
+            await scenario.move("withdraw", idempotency)
         return
-    moved = await scene.move("withdraw", idempotency)
-    assert moved == await scene.backend.accounts.get_transfer(moved.id)
-    assert await scene.state() == (2, {0})
+    moved = await scenario.move("withdraw", idempotency)
+    assert moved == await scenario.backend.accounts.get_transfer(moved.id)
+    assert await scenario.state() == (2, {0})
 
 
 def test_entry_is_of_the_posting_that_made_it_and_of_no_other() -> None:
-    """All that a posting decides counts; what its accounts decide does not."""
+    """All inputs of a posting are compared; the values that depend on its accounts are not."""
     source, target, other = new_id(), new_id(), new_id()
     sides = {
         id_: Side(account_id=id_, owner_id=new_id(), balance_minor=0, version=2)
