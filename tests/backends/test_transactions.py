@@ -132,8 +132,8 @@ async def test_delete_that_always_loses_its_connection_is_unavailable(scenario: 
 
 async def test_delete_that_fails_otherwise_is_not_retried(scenario: Scenario) -> None:
     """An unknown error is not retried."""
-    async with failing_commands(scenario.database, "insert", errorCode=8000):
-        with pytest.raises(Exception, match="8000") as caught:
+    async with failing_commands(scenario.database, "insert", errorCode=96):
+        with pytest.raises(Exception, match="96") as caught:
             await scenario.backend.users.delete(scenario.user.id)
     assert not isinstance(caught.value, Unavailable)
     assert (scenario.transactions, scenario.commits) == (1, 0)
@@ -276,7 +276,7 @@ async def test_delete_whose_sweep_fails_is_done_and_swept_at_the_next_start(
 ) -> None:
     """The user is deleted and a warning names it; the next start removes the orphans."""
     with caplog.at_level(logging.WARNING, logger="backends.mongo.users"):
-        async with failing_commands(scenario.database, "delete", skip=3, errorCode=8000):
+        async with failing_commands(scenario.database, "delete", skip=3, errorCode=96):
             await scenario.backend.users.delete(scenario.user.id)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING

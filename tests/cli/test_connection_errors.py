@@ -6,6 +6,7 @@ The line names the operation, the server's message and the remedy, and shows no 
 from __future__ import annotations
 
 import gc
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,7 +31,20 @@ from tests.cli.listeners import (
 from tests.provision import Servers
 
 # A driver that is closed while it connects leaves the socket to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _collect_sockets() -> Iterator[None]:
+    """Collect these sockets before the tests of another module run."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
 
 SOON = {"DB_CONNECT_TIMEOUT_SECONDS": "1.5"}
 """For silent servers, and for MongoDB's drivers, which retry until the timeout."""
