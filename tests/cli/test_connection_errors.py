@@ -104,7 +104,6 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         }
         texts = {name: str(value) for name, value in (ports | certificates).items()}
         yield texts
-        gc.collect()
 
 
 def _psql(socket: str, statement: str) -> None:
