@@ -5,25 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import asyncpg
 
 from backends.sql.postgres_pool import Session
 from backends.sql.postgres_pooler import options_behind_pooler, search_path_of
-from backends.sql.postgres_url import PostgresOptions, postgres_options
-
-if TYPE_CHECKING:
-    from config import Settings
-
-
-async def connect(settings: Settings) -> asyncpg.Connection:
-    """Connect as the repositories do.
-
-    Raises:
-        Exception: asyncpg's own, for the caller to translate.
-    """
-    return await connect_to(postgres_options(settings))
+from backends.sql.postgres_url import PostgresOptions
 
 
 async def connect_to(options: PostgresOptions) -> Session:

@@ -17,7 +17,7 @@ from backends.scratch import SCRATCH_PREFIX, Scratch, Transaction
 from backends.sql import sqlite
 from backends.sql.engine import make_folder
 from backends.sql.errors import connect_errors, translate_errors
-from backends.sql.postgres_url import with_search_path
+from backends.sql.postgres_url import postgres_options, with_search_path
 from backends.sql.schema import METADATA
 from backends.sql.sqlite_url import sqlite_options
 
@@ -45,10 +45,7 @@ async def open_scratch(settings: Settings) -> Scratch:
         make_folder(options)
         file = options.file.with_name(f"{name}.db")
         return await SqliteScratch.make(file, _with_url(settings, f"sqlite:///{quote(str(file))}"))
-    from backends.sql.postgres_connect import connect  # noqa: PLC0415 - SQLite does not need its driver
-
-    with connect_errors():
-        connection = await connect(settings)
+    connection = await _connect_to_postgres(settings)
     scratch = PostgresScratch(connection, name, _with_url(settings, with_search_path(settings.url, name)))
     try:
         await scratch.make()
@@ -79,9 +76,7 @@ class PostgresScratch:
         """
         try:
             with connect_errors():
-                await self._connection.execute(
-                    f"CREATE SCHEMA {self._name}; SET search_path = {self._name}"
-                )
+                await self._connection.execute(f"CREATE SCHEMA {self._name}")
         except BackendError as exc:
             raise BackendError(
                 f"no scratch schema can be made in the database: {exc}; "
@@ -91,7 +86,7 @@ class PostgresScratch:
     async def clean(self) -> None:
         """See `Scratch`."""
         with translate_errors():
-            await self._connection.execute(EMPTY_TABLES)
+            await self._execute(EMPTY_TABLES)
 
     async def durability_faults(self) -> list[str]:
         """See `Scratch`. https://www.postgresql.org/docs/current/runtime-config-wal.html."""
@@ -105,18 +100,31 @@ class PostgresScratch:
 
     async def set_numbers(self, numbers: Mapping[int, int]) -> None:
         """See `Scratch`."""
+        values = ", ".join(f"({key:d}, {number:d})" for key, number in numbers.items())
         with translate_errors():
-            await self._connection.execute(_NUMBERS)
-            await self._connection.executemany("INSERT INTO numbers VALUES ($1, $2)", numbers.items())
+            await self._execute(f"{_NUMBERS}; INSERT INTO numbers VALUES {values}")  # noqa: S608 - numbers
 
     async def begin(self) -> Transaction:
         """See `Scratch`."""
-        from backends.sql.postgres import BEGIN  # noqa: PLC0415
-        from backends.sql.postgres_connect import connect  # noqa: PLC0415
+        from backends.sql.postgres import BEGIN  # noqa: PLC0415 - SQLite does not need its driver
 
-        connection = await connect(self.settings)
+        connection = await _connect_to_postgres(self.settings)
         await connection.execute(BEGIN)
+        await connection.execute(self._set_schema)
         return _PostgresTransaction(connection)
+
+    async def _execute(self, sql: str) -> None:
+        """Run statements in this schema, in one transaction.
+
+        The session is not changed: behind a connection pooler it is another one each time, and other
+        clients use it too.
+        """
+        async with self._connection.transaction():
+            await self._connection.execute(f"{self._set_schema}; {sql}")
+
+    @property
+    def _set_schema(self) -> str:
+        return f"SET LOCAL search_path = {self._name}"
 
     async def drop(self) -> None:
         """See `Scratch`."""
@@ -125,6 +133,16 @@ class PostgresScratch:
                 await self._connection.execute(f"DROP SCHEMA {self._name} CASCADE")
         finally:
             await self._connection.close()
+
+
+async def _connect_to_postgres(settings: Settings) -> asyncpg.Connection:
+    """Connect without named statements and without a search path of the session."""
+    # SQLite does not need its driver.
+    from backends.sql.postgres_connect import connect_to  # noqa: PLC0415
+    from backends.sql.postgres_pooler import options_behind_pooler  # noqa: PLC0415
+
+    with connect_errors():
+        return await connect_to(options_behind_pooler(postgres_options(settings)))
 
 
 class _PostgresTransaction:

@@ -97,7 +97,7 @@ def copy_cluster(primary: LocalServer, folder: Path) -> None:
 def settings_of(url: str) -> Settings:
     """Return settings for a server with a small pool."""
     return make_settings(
-        db_backend="postgres", database_url=url, db_pool_size=SESSIONS, db_pool_timeout_seconds=10
+        db_backend="postgres", database_url=url, db_pool_size=SESSIONS, db_command_timeout_seconds=10
     )
 
 

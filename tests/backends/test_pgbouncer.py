@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from backends import open_backend
+from backends import open_backend, open_scratch
 from backends.errors import BackendError
 from backends.models import ItemChanges, NewItem
 from backends.protocols import Backend
@@ -182,3 +182,53 @@ async def test_statement_that_timed_out_waiting_for_a_session_is_retried(postgre
             changed = await backend.items.update(rows.item.id, ItemChanges(title="later"))
             assert changed.title == "later"
             await blocking
+
+
+async def test_scratch_schema_of_the_report_touches_no_row_of_the_service(postgres: Provision) -> None:
+    """`eitherdb conformance` empties tables again and again: its own, in whichever session."""
+    async with behind(postgres, "transaction") as settings:
+        await open_migrator(settings).upgrade()
+        async with opened(open_backend(settings)) as backend:
+            rows = await add_rows(backend)
+
+            async def keep_a_session() -> None:
+                connection = await asyncpg.connect(settings.url, statement_cache_size=0)
+                async with connection.transaction():
+                    await connection.execute("SELECT pg_sleep(0.1)")
+                await connection.close()
+
+            scratch = await open_scratch(settings)
+            await open_migrator(scratch.settings).upgrade()
+            for _ in range(5):
+                busy = asyncio.create_task(keep_a_session())
+                await asyncio.sleep(0.03)
+                await scratch.clean()
+                await scratch.set_numbers({1: 1, 2: 2})
+                transaction = await scratch.begin()
+                assert transaction is not None
+                await transaction.write(1, 3)
+                await transaction.add(3, 4)
+                await transaction.commit()
+                assert await backend.items.get(rows.item.id) == rows.item
+                await busy
+            transaction = await scratch.begin()
+            assert transaction is not None
+            assert await transaction.read_all() == {1: 3, 2: 2, 3: 4}
+            await transaction.roll_back()
+            await scratch.drop()
+            await backend.check_schema()
+            schemas = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'eitherdb_scratch%'"
+            ((left,),) = await connections_of(backend)._fetch(schemas, [])
+            paths = {
+                value
+                for found in await asyncio.gather(
+                    *(
+                        connections_of(backend)._fetch(
+                            "SELECT current_setting('search_path') FROM pg_sleep(0.1)", []
+                        )
+                        for _ in range(2 * SESSIONS)
+                    )
+                )
+                for (value,) in found
+            }
+            assert (left, paths) == (0, {'"$user", public'})

@@ -22,11 +22,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults import migrations, mongo, neutral, passwords, sql
+from tests.faults import connections, migrations, mongo, neutral, passwords, sql
 from tests.faults.fault import DIFFERENTIAL, ROOT, Fault
 from tests.provision import Servers
 
-CATALOGUE = [*migrations.FAULTS, *mongo.FAULTS, *neutral.FAULTS, *passwords.FAULTS, *sql.FAULTS]
+CATALOGUE = [
+    fault for module in (connections, migrations, mongo, neutral, passwords, sql) for fault in module.FAULTS
+]
 PARTS = (
     *("api", "backends", "cli", "config", "docs", "eitherdb_contract", "migrations", "tests"),
     *("pyproject.toml", "README.md"),
