@@ -45,7 +45,7 @@ COLLISION = Failure("conflict", "concurrent changes collided", "try again")
 UNKNOWN = Failure("failed", "the database failed", "its log may say more")
 
 
-def described(failure: Failure, code: str, words: str) -> BackendError:
+def error_for(failure: Failure, code: str, words: str) -> BackendError:
     """Return the error for a failure, with the code and the server's message after the meaning."""
     said = ": ".join(filter(None, (code, one_line(words))))
     meaning = f"{failure.meaning} ({said})" if said else failure.meaning
@@ -62,7 +62,7 @@ def one_line(words: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ProductTerms:
     """The names of a product and of its TLS options in DATABASE_URL."""
 
     product: str
@@ -76,7 +76,7 @@ class Terms:
 _CONNECTING: tuple[tuple[str, str, str], ...] = (
     (
         r"Errno -|name resolution|not known|nodename|getaddrinfo|idna|DNS|resolver",
-        "the host's name is unknown",
+        "the host name is unknown",
         "check the host in DATABASE_URL, and this machine's DNS",
     ),
     (
@@ -86,15 +86,19 @@ _CONNECTING: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"Errno (101|113|51|65)\b|unreachable",
-        "no way leads to this address",
+        "the network is unreachable",
         "check the host in DATABASE_URL, and network and firewall",
     ),
-    (r"Errno 13\b", "this user may not open the socket", "let this process's user read its folder"),
-    (r"Errno (2|20)\b", "there is no such socket", "start the server, or check the path in DATABASE_URL"),
+    (
+        r"Errno 13\b",
+        "permission to open the socket was denied",
+        "let the user of this process access its folder",
+    ),
+    (r"Errno (2|20)\b", "the socket does not exist", "start the server, or check the path in DATABASE_URL"),
     (
         r"mismatch, certificate|doesn't match|not valid for",
         "the server's certificate is for another host name",
-        "give the name that it is for as the host, or let the server have a certificate for this one",
+        "use a host name of the certificate, or install a certificate for this host name",
     ),
     (r"certificate has expired", "the server's certificate has expired", "renew it on the server"),
     (
@@ -105,7 +109,7 @@ _CONNECTING: tuple[tuple[str, str, str], ...] = (
     (
         r"CERTIFICATE_VERIFY_FAILED",
         "the server's certificate is not trusted",
-        "name the file with the certificate of who signed it: {certificates}",
+        "name the file with the certificate of its authority: {certificates}",
     ),
     (
         r"\[X509|\[PEM|PEM lib|KEY_VALUES_MISMATCH|BAD_DECRYPT|BAD_PASSWORD|NO_START_LINE",
@@ -119,28 +123,28 @@ _CONNECTING: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"rejected SSL upgrade",
-        "what answers refuses TLS, or is no {product}",
-        "check host and port in DATABASE_URL; for a server without TLS leave {tls} out",
+        "the server refuses TLS, or is not {product}",
+        "check host and port in DATABASE_URL; for a server without TLS omit {tls}",
     ),
     (
         r"\[SSL|SSL handshake|TLS",
-        "TLS could not be agreed on",
-        "check that the server at this host and port is {product} with TLS, or leave {tls} out",
+        "the TLS handshake failed",
+        "check that the server at this host and port is {product} with TLS, or omit {tls}",
     ),
     (
         r"closed|connection_lost|reset|Errno (104|54|32)\b|Got response id|Message length|opcode",
-        "the server hung up, or is no {product}",
+        "the server closed the connection, or is not {product}",
         "check host and port in DATABASE_URL; if the server demands TLS, add {tls}",
     ),
     (
         r"replica set name",
-        "no member of such a replica set answers",
+        "no member of this replica set responds",
         "check replicaSet and the hosts in DATABASE_URL against rs.status() on the server",
     ),
     (
         r"[Pp]rimary|replica set",
         "the replica set has no primary",
-        "check rs.status() on its members; where it has none yet, run rs.initiate()",
+        "check rs.status() on its members; if it is not initiated, run rs.initiate()",
     ),
 )
 _NO_ANSWER = (
@@ -149,7 +153,7 @@ _NO_ANSWER = (
 )
 
 
-def connecting(words: str, terms: Terms, *, kind: Kind) -> BackendError:
+def connection_error(words: str, terms: ProductTerms, *, kind: Kind) -> BackendError:
     """Return the error for a failed connection attempt.
 
     Args:
@@ -162,5 +166,5 @@ def connecting(words: str, terms: Terms, *, kind: Kind) -> BackendError:
         ((meaning, remedy) for pattern, meaning, remedy in _CONNECTING if re.search(pattern, line)),
         _NO_ANSWER,
     )
-    names = {name: getattr(terms, name) for name in Terms.__slots__}
-    return described(Failure(kind, meaning.format(**names), remedy.format(**names)), "", line)
+    names = {name: getattr(terms, name) for name in ProductTerms.__slots__}
+    return error_for(Failure(kind, meaning.format(**names), remedy.format(**names)), "", line)

@@ -22,7 +22,7 @@ Parse = Callable[[str], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Obeyed:
+class Applied:
     """An option that is applied.
 
     Attributes:
@@ -35,7 +35,7 @@ class Obeyed:
 
 
 @dataclass(frozen=True, slots=True)
-class Only:
+class Fixed:
     """An option that is accepted only with values that describe the actual behaviour."""
 
     values: tuple[str, ...]
@@ -49,24 +49,24 @@ class Setting:
     Attributes:
         field: The setting.
         per_unit: The number of the option's units per unit of the setting.
-        is_obeyed: Whether the option applies if the setting has its default.
+        applies: Whether the option applies if the setting has its default.
         name: The canonical name, if this option is an alias.
     """
 
     field: str
     per_unit: int = 1
-    is_obeyed: bool = False
+    applies: bool = False
     name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Unsupported:
     """An option that EitherDB can't support."""
 
     reason: str
 
 
-Rule = Obeyed | Only | Setting | Refused
+Rule = Applied | Fixed | Setting | Unsupported
 Table = Mapping[str, Rule]
 
 
@@ -112,18 +112,18 @@ def read_options(
 def _read(name: str, text: str, rule: Rule, settings: Settings) -> tuple[str, Any]:
     """Return the option's canonical name and parsed value."""
     match rule:
-        case Obeyed():
+        case Applied():
             try:
                 return rule.name or name, rule.parse(text)
             except ValueError as exc:
                 raise refusal(name, str(exc)) from None
-        case Only():
+        case Fixed():
             if text.lower() not in rule.values:
                 raise refusal(name, rule.reason)
             return name, text.lower()
         case Setting():
             return rule.name or name, _agreed(name, text, rule, settings)
-        case Refused():
+        case Unsupported():
             raise refusal(name, rule.reason)
 
 
@@ -137,7 +137,7 @@ def _agreed(name: str, text: str, rule: Setting, settings: Settings) -> float:
         raise refusal(name, f"not a number; leave it out, for {variable}") from None
     if value == ours * rule.per_unit:
         return value
-    if not rule.is_obeyed:
+    if not rule.applies:
         raise refusal(name, f"contradicts {variable}; leave it out, and give {rule.field.upper()}")
     if rule.field in settings.model_fields_set:
         raise refusal(name, f"contradicts {variable}; give one of them")
@@ -153,8 +153,8 @@ def _unknown(name: str, table: Table) -> str:
     folded = {option.lower(): option for option in table}
     if close := difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.75):
         return f"not known; leave it out, or is it {folded[close[0]]}?"
-    obeyed = sorted(option for option, rule in table.items() if isinstance(rule, Obeyed))
-    return f"not known; leave it out, or give one of: {', '.join(obeyed)}"
+    applied = sorted(option for option, rule in table.items() if isinstance(rule, Applied))
+    return f"not known; leave it out, or give one of: {', '.join(applied)}"
 
 
 # -- parsers of values ---------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from pymongo.errors import (
 )
 
 from backends.errors import BackendError
-from backends.failures import COLLISION, UNKNOWN, Kind, connecting, described, one_line
+from backends.failures import COLLISION, UNKNOWN, Kind, connection_error, error_for, one_line
 from backends.mongo.failures import FAILURES, LOST, MEMBERS, NO_CONNECTION, SLOW, TERMS
 
 TRANSIENT_TRANSACTION = "TransientTransactionError"
@@ -71,13 +71,13 @@ def connect_errors() -> Iterator[None]:
     except ConnectionFailure as exc:
         words = _without_documents(str(exc))
         kind: Kind = "unavailable" if exc.timeout else "lost"
-        raise connecting("" if words == "No servers found yet" else words, TERMS, kind=kind) from exc
+        raise connection_error("" if words == "No servers found yet" else words, TERMS, kind=kind) from exc
     except PyMongoError as exc:
         if isinstance(exc, ConfigurationError) and exc.__cause__ is not None and "DNS" in str(exc):
-            raise connecting(str(exc), TERMS, kind="unavailable") from exc  # mongodb+srv only
+            raise connection_error(str(exc), TERMS, kind="unavailable") from exc  # mongodb+srv only
         raise BackendError(f"the URL can't be used: {one_line(str(exc))}") from exc
     except OSError as exc:
-        raise connecting(str(exc), TERMS, kind="failed") from exc
+        raise connection_error(str(exc), TERMS, kind="failed") from exc
     except ValueError as exc:
         raise BackendError(f"the URL can't be used: {one_line(str(exc))}") from exc
 
@@ -91,7 +91,7 @@ def _translated(exc: PyMongoError) -> BackendError:
     """Return the backend error for a driver's error."""
     code, words = _first(exc)
     if isinstance(exc, ServerSelectionTimeoutError) and not exc.has_error_label(TRANSIENT_TRANSACTION):
-        return connecting(words, TERMS, kind="unavailable")
+        return connection_error(words, TERMS, kind="unavailable")
     if exc.has_error_label(TRANSIENT_TRANSACTION):
         failure = COLLISION
     elif code in FAILURES:
@@ -104,7 +104,7 @@ def _translated(exc: PyMongoError) -> BackendError:
         failure = SLOW
     else:
         failure = LOST if isinstance(exc, ConnectionFailure) else UNKNOWN
-    return described(failure, str(code or type(exc).__name__), words)
+    return error_for(failure, str(code or type(exc).__name__), words)
 
 
 def _first(exc: PyMongoError) -> tuple[int | None, str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from backends.failures import COLLISION, Failure, Terms
+from backends.failures import COLLISION, Failure, ProductTerms
 
-TERMS = Terms(
+TERMS = ProductTerms(
     product="MongoDB",
     tls="tls=true",
     certificates="tls=true&tlsCAFile=/path/to/file",
@@ -14,7 +14,7 @@ TERMS = Terms(
 _ROLE = "give the user of DATABASE_URL the roles readWrite and dbAdmin on the database"
 _ACCOUNT = (
     "check both in DATABASE_URL, and authSource, the database that the user is in (without it, the one "
-    "that the URL names); signs such as @ : / ? # % must be percent-encoded"
+    "that the URL names); characters such as @ : / ? # % must be percent-encoded"
 )
 _ANOTHER_PLACE = "give EitherDB a database of its own"
 _MIGRATE = "run `eitherdb migrate upgrade`, and check the database's name in DATABASE_URL"
@@ -22,7 +22,7 @@ _BY_HAND = "`eitherdb migrate check` shows what was changed by hand"
 _TRY_AGAIN = "try again; rs.status() shows the members"
 _NETWORK = "check the network between the members of the replica set"
 _VERSION = "check the server's version and its featureCompatibilityVersion"
-_PRIMARY = Failure("unavailable", "the server is no primary now", _TRY_AGAIN)
+_PRIMARY = Failure("unavailable", "the server is not the primary", _TRY_AGAIN)
 _SHUTDOWN = Failure("unavailable", "the server is shutting down", _TRY_AGAIN)
 _SLOW = Failure(
     "unavailable",
@@ -35,7 +35,7 @@ _MEMBERS = Failure(
     "no majority of the replica set confirmed a write",
     "bring its members back; rs.status() shows them",
 )
-_INDEX = Failure("failed", "an index of this name or these keys is there already", _BY_HAND)
+_INDEX = Failure("failed", "an index of this name or these keys already exists", _BY_HAND)
 _MEMORY = Failure("unavailable", "the server is out of memory", "give it more")
 _BUSY = Failure("unavailable", "the server allows no more requests now", "raise its limit, or send fewer")
 _UNSUPPORTED = Failure("failed", "the server can't do this", _VERSION)
@@ -51,12 +51,12 @@ FAILURES: dict[int, Failure] = {
     11: Failure("unavailable", "the user is unknown", _ACCOUNT),  # UserNotFound
     31: Failure("unavailable", "a role is unknown", _ROLE),  # RoleNotFound
     8000: Failure("unavailable", "Atlas refuses this", _ACCOUNT),  # AtlasError
-    391: Failure("unavailable", "the server wants the user to sign in again", _TRY_AGAIN),
+    391: Failure("unavailable", "the server requires a new authentication", _TRY_AGAIN),
     # The schema
     26: Failure("failed", "a collection or the database is missing", _MIGRATE),  # NamespaceNotFound
     27: Failure("failed", "an index is missing", _MIGRATE),  # IndexNotFound
-    48: Failure("failed", "a collection of this name is there already", _ANOTHER_PLACE),
-    67: Failure("failed", "an index can't be made", _BY_HAND),  # CannotCreateIndex
+    48: Failure("failed", "a collection of this name already exists", _ANOTHER_PLACE),
+    67: Failure("failed", "an index can't be created", _BY_HAND),  # CannotCreateIndex
     68: _INDEX,  # IndexAlreadyExists
     72: Failure("failed", "the server does not know an option", _VERSION),  # InvalidOptions
     73: Failure("failed", "a name is not valid", "check the database's name in DATABASE_URL"),
@@ -66,7 +66,7 @@ FAILURES: dict[int, Failure] = {
     11000: Failure("failed", "a unique index refused a document", _BY_HAND),  # DuplicateKey
     13297: Failure(
         "failed",
-        "there is a database whose name differs in upper and lower case only",
+        "a database exists whose name differs only in case",
         "write its name in DATABASE_URL as the server does",
     ),
     # Features of the server
@@ -82,7 +82,7 @@ FAILURES: dict[int, Failure] = {
     40324: _UNSUPPORTED,  # an unknown stage
     40415: _UNSUPPORTED,  # an unknown field
     # Resources
-    14031: Failure("unavailable", "the server's disk is full", "make room on it"),  # OutOfDiskSpace
+    14031: Failure("unavailable", "the server's disk is full", "free space on it"),  # OutOfDiskSpace
     39: Failure("unavailable", "the server can't write a file", "check its disk"),  # FileStreamFailed
     146: _MEMORY,  # ExceededMemoryLimit
     292: _MEMORY,  # QueryExceededMemoryLimitNoDiskUseAllowed
@@ -115,7 +115,7 @@ FAILURES: dict[int, Failure] = {
 
 LOST = Failure("lost", "the connection to the server was lost", _TRY_AGAIN)
 NO_CONNECTION = Failure(
-    "unavailable", "no connection came free in time", "raise DB_POOL_SIZE or DB_POOL_TIMEOUT_SECONDS"
+    "unavailable", "no connection became free in time", "raise DB_POOL_SIZE or DB_POOL_TIMEOUT_SECONDS"
 )
 SLOW = _SLOW
 MEMBERS = _MEMBERS

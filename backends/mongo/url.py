@@ -17,12 +17,12 @@ from pymongo.errors import ConfigurationError
 from backends.errors import BackendError
 from backends.mongo.driver.client import APP_NAME
 from backends.url_options import (
-    Obeyed,
-    Only,
+    Applied,
+    Fixed,
     Parse,
-    Refused,
     Setting,
     Table,
+    Unsupported,
     read_options,
     readable_file,
     text,
@@ -37,8 +37,8 @@ _APP_NAME_BYTES = 128 - len(APP_NAME) - 1
 
 _OFF = ("false", "0")
 _ON = ("true", "1")
-_FROM_THE_PRIMARY = Refused("reads go to the primary; leave it out")
-_CA_FILE = Refused("give tls=true and tlsCAFile=/path/to/file")
+_FROM_THE_PRIMARY = Unsupported("reads go to the primary; leave it out")
+_CA_FILE = Unsupported("give tls=true and tlsCAFile=/path/to/file")
 
 
 def _app_name(value: str) -> str:
@@ -95,44 +95,44 @@ _PASSED_ON = (
 """The options that are passed to the driver."""
 
 OPTIONS: Table = {
-    **{name: Obeyed(_of_driver(name)) for name in _PASSED_ON},
-    "ssl": Obeyed(_of_driver("tls"), "tls"),
-    "tlsCAFile": Obeyed(readable_file),
-    "tlsCertificateKeyFile": Obeyed(readable_file),
-    "tlsCRLFile": Obeyed(readable_file),
-    "authMechanismProperties": Obeyed(_mechanism_properties),
-    "appName": Obeyed(_app_name),
+    **{name: Applied(_of_driver(name)) for name in _PASSED_ON},
+    "ssl": Applied(_of_driver("tls"), "tls"),
+    "tlsCAFile": Applied(readable_file),
+    "tlsCertificateKeyFile": Applied(readable_file),
+    "tlsCRLFile": Applied(readable_file),
+    "authMechanismProperties": Applied(_mechanism_properties),
+    "appName": Applied(_app_name),
     # Options that the contract depends on
-    "w": Only(
+    "w": Fixed(
         ("majority",), "EitherDB writes with majority, so that no election undoes a write; leave it out"
     ),
-    "journal": Only(_ON, "an answered write must survive a crash; leave it out"),
-    "retryWrites": Only(_ON, "a write must survive an election; leave it out"),
-    "readConcernLevel": Only(("majority",), "EitherDB reads what a majority has; leave it out"),
-    "readPreference": Only(("primary",), _FROM_THE_PRIMARY.reason),
+    "journal": Fixed(_ON, "an answered write must survive a crash; leave it out"),
+    "retryWrites": Fixed(_ON, "a write must survive an election; leave it out"),
+    "readConcernLevel": Fixed(("majority",), "EitherDB reads what a majority has; leave it out"),
+    "readPreference": Fixed(("primary",), _FROM_THE_PRIMARY.reason),
     "readPreferenceTags": _FROM_THE_PRIMARY,
     "maxStalenessSeconds": _FROM_THE_PRIMARY,
-    "tz_aware": Only(_OFF, "times are converted by EitherDB; leave it out"),
-    "unicode_decode_error_handler": Only(("strict",), "text is UTF-8; leave it out"),
-    "datetime_conversion": Only(("datetime",), "times are converted by EitherDB; leave it out"),
-    "connect": Only(_OFF, "the client connects when it is used; leave it out"),
-    "fsync": Only(_OFF, "writes wait for the journal; leave it out"),
+    "tz_aware": Fixed(_OFF, "times are converted by EitherDB; leave it out"),
+    "unicode_decode_error_handler": Fixed(("strict",), "text is UTF-8; leave it out"),
+    "datetime_conversion": Fixed(("datetime",), "times are converted by EitherDB; leave it out"),
+    "connect": Fixed(_OFF, "the client connects when it is used; leave it out"),
+    "fsync": Fixed(_OFF, "writes wait for the journal; leave it out"),
     # Options that a setting of EitherDB replaces
     "maxPoolSize": Setting("db_pool_size"),
     "waitQueueTimeoutMS": Setting("db_pool_timeout_seconds", 1000),
     "socketTimeoutMS": Setting("db_command_timeout_seconds", 1000),
-    "connectTimeoutMS": Setting("db_connect_timeout_seconds", 1000, is_obeyed=True),
-    "serverSelectionTimeoutMS": Setting("db_connect_timeout_seconds", 1000, is_obeyed=True),
-    "timeoutMS": Refused("give the time for a command as DB_COMMAND_TIMEOUT_SECONDS"),
+    "connectTimeoutMS": Setting("db_connect_timeout_seconds", 1000, applies=True),
+    "serverSelectionTimeoutMS": Setting("db_connect_timeout_seconds", 1000, applies=True),
+    "timeoutMS": Unsupported("give the time for a command as DB_COMMAND_TIMEOUT_SECONDS"),
     # Options of other drivers and older versions
-    "wtimeout": Obeyed(_of_driver("wTimeoutMS"), "wTimeoutMS"),
-    "j": Only(_ON, "an answered write must survive a crash; leave it out"),
-    "waitQueueMultiple": Refused("give DB_POOL_SIZE and DB_POOL_TIMEOUT_SECONDS"),
+    "wtimeout": Applied(_of_driver("wTimeoutMS"), "wTimeoutMS"),
+    "j": Fixed(_ON, "an answered write must survive a crash; leave it out"),
+    "waitQueueMultiple": Unsupported("give DB_POOL_SIZE and DB_POOL_TIMEOUT_SECONDS"),
     "ssl_ca_certs": _CA_FILE,
-    "ssl_certfile": Refused("give tls=true and tlsCertificateKeyFile=/path/to/file"),
-    "ssl_keyfile": Refused("give tls=true and tlsCertificateKeyFile=/path/to/file"),
-    "ssl_cert_reqs": Refused("give tls=true, by which certificates are checked"),
-    "gssapiServiceName": Refused("give authMechanismProperties=SERVICE_NAME:name"),
+    "ssl_certfile": Unsupported("give tls=true and tlsCertificateKeyFile=/path/to/file"),
+    "ssl_keyfile": Unsupported("give tls=true and tlsCertificateKeyFile=/path/to/file"),
+    "ssl_cert_reqs": Unsupported("give tls=true, by which certificates are checked"),
+    "gssapiServiceName": Unsupported("give authMechanismProperties=SERVICE_NAME:name"),
 }
 """Every known option; names are case-insensitive."""
 
@@ -176,7 +176,7 @@ def mongo_options(settings: Settings, *, command_timeout: bool = True) -> MongoO
     if given.get("tls") == "false" and any(name.startswith("tls") and name != "tls" for name in given):
         raise refusal("tls", "false leaves no use for the other options of TLS; give one or the other")
     app_name = given.pop("appName", None)
-    passed_on = [pair for pair in given.items() if isinstance(OPTIONS[pair[0]], Obeyed)]
+    passed_on = [pair for pair in given.items() if isinstance(OPTIONS[pair[0]], Applied)]
     limit_ms = int(settings.db_connect_timeout_seconds * 1000)
     arguments: dict[str, Any] = {
         "appname": f"{APP_NAME}/{app_name}" if app_name else APP_NAME,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from backends.ids import is_id
@@ -16,6 +17,9 @@ from backends.rows.stored import Place, StoredRow
 T = TypeVar("T")
 
 _SIDES: tuple[Side, ...] = ("from", "to")
+
+MAX_SUSPECTS = 1_000
+"""The maximum number of accounts that are read again after one pause. It bounds the memory."""
 
 
 class _Ahead(Generic[T]):
@@ -34,6 +38,15 @@ class _Ahead(Generic[T]):
             self.items.extend(batch)
 
 
+@dataclass(frozen=True, slots=True)
+class _Suspect:
+    """An account whose entries did not add up when they were read first."""
+
+    account_id: str
+    place: Place
+    faults: list[Fault]
+
+
 class LedgerWalk:
     """Validates the entries of each account."""
 
@@ -45,9 +58,22 @@ class LedgerWalk:
     async def faults(self, *, second_look_seconds: float) -> AsyncIterator[Fault]:
         """Yield the violations of the ledger.
 
-        Accounts and entries are not read from one snapshot. So a suspicious account is read again, and its
-        entries after it. Entries that are added in between have versions above the account's.
+        Accounts and entries are not read from one snapshot. So suspicious accounts are read again after a
+        pause, and their entries after them. Entries that are added in between have versions above the
+        account's.
         """
+        suspects: list[_Suspect] = []
+        async for suspect in self._suspects():
+            suspects.append(suspect)
+            if len(suspects) == MAX_SUSPECTS:
+                async for fault in self._confirmed(suspects, second_look_seconds):
+                    yield fault
+                suspects = []
+        async for fault in self._confirmed(suspects, second_look_seconds):
+            yield fault
+
+    async def _suspects(self) -> AsyncIterator[_Suspect]:
+        """Merge accounts and entries; yield the accounts whose entries don't add up."""
         accounts = _Ahead(self._accounts())
         sides = [_Ahead(self._steps(side)) for side in _SIDES]
         while True:
@@ -67,11 +93,18 @@ class LedgerWalk:
                 place = place or step.place
                 chain.add(step)
             if (found := chain.finish()) and place is not None:
-                await asyncio.sleep(second_look_seconds)
-                again = {(fault.id, fault.problem) for fault in await self._look_again(account_id, place)}
-                for fault in found:
-                    if (fault.id, fault.problem) in again:
-                        yield fault
+                yield _Suspect(account_id, place, found)
+
+    async def _confirmed(self, suspects: list[_Suspect], pause_seconds: float) -> AsyncIterator[Fault]:
+        """Yield the violations that a second read confirms. All suspects share one pause."""
+        if suspects:
+            await asyncio.sleep(pause_seconds)
+        for suspect in suspects:
+            found = await self._look_again(suspect.account_id, suspect.place)
+            again = {(fault.id, fault.problem) for fault in found}
+            for fault in suspect.faults:
+                if (fault.id, fault.problem) in again:
+                    yield fault
 
     async def _look_again(self, account_id: str, place: Place) -> list[Fault]:
         """Read an account and then its entries again; return the current violations."""

@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from backends.errors import BackendError
-from backends.failures import UNKNOWN, Failure, connecting, described, one_line
+from backends.failures import UNKNOWN, Failure, connection_error, error_for, one_line
 from backends.sql import postgres_failures, sqlite_failures
 
 Constraint = Literal["primary_key", "unique", "foreign_key", "check"]
@@ -84,11 +84,11 @@ def translated(exc: Exception, *, lost: bool = False, is_connecting: bool = Fals
     words = _without_values(error, "" if is_connecting else code)
     if is_connecting and (isinstance(error, OSError) or (code.startswith("08") and code != "08P01")):
         # An empty message means that the server did not respond.
-        return connecting(words, postgres_failures.TERMS, kind="lost" if words else "unavailable")
+        return connection_error(words, postgres_failures.TERMS, kind="lost" if words else "unavailable")
     if is_connecting and isinstance(error, ValueError):
         return BackendError(f"the URL can't be used: {one_line(words)}")
     failure = _failure(error, code, lost=lost)
-    return described(failure, code or ("" if failure is not UNKNOWN else type(error).__name__), words)
+    return error_for(failure, code or ("" if failure is not UNKNOWN else type(error).__name__), words)
 
 
 _SLOW = Failure(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from backends.failures import COLLISION, Failure, Terms
+from backends.failures import COLLISION, Failure, ProductTerms
 
-TERMS = Terms(
+TERMS = ProductTerms(
     product="PostgreSQL",
     tls="sslmode=require",
     certificates="sslmode=verify-full&sslrootcert=/path/to/file, or sslrootcert=system for a public one",
@@ -22,7 +22,7 @@ _POOLER = Failure(
 )
 _ANOTHER_PLACE = "give EitherDB a database, or a schema with ?search_path=, of its own"
 _MIGRATE = "run `eitherdb migrate upgrade`, and check search_path in DATABASE_URL"
-_RECONNECT = "connections are made again by themselves when it is back"
+_RECONNECT = "EitherDB reconnects when the server is back"
 LOST = Failure("lost", "the connection to the server was lost", _RECONNECT)
 """It is unknown whether a write took effect."""
 _DAMAGED = Failure(
@@ -32,7 +32,9 @@ _ENCODING = Failure(
     "failed", "the database's encoding can't hold the text", "use a database with ENCODING 'UTF8'"
 )
 _ITS_OWN = Failure(
-    "failed", "the server has an error of its own", "see its log, and whether its disk is full; update it"
+    "failed",
+    "the server reported an internal error",
+    "check its log and its disk space; update it",
 )
 _BY_HAND = "`eitherdb migrate check` shows what was changed by hand"
 
@@ -51,7 +53,7 @@ FAILURES: dict[str, Failure] = {
     "28P01": Failure(
         "unavailable",
         "the password is wrong or the user unknown",
-        "check both in DATABASE_URL; signs such as @ : / ? # % must be percent-encoded there",
+        "check both in DATABASE_URL; characters such as @ : / ? # % must be percent-encoded there",
     ),
     "3D000": Failure(
         "unavailable",
@@ -60,8 +62,8 @@ FAILURES: dict[str, Failure] = {
     ),
     "3F000": Failure(
         "failed",
-        "there is no schema to work in",
-        "run CREATE SCHEMA for what `?search_path=` names",
+        "the schema does not exist",
+        "run CREATE SCHEMA for the schema of `?search_path=`",
     ),
     "42501": Failure("denied", "the user of the database may not do this", _GRANT),
     # The schema
@@ -71,10 +73,10 @@ FAILURES: dict[str, Failure] = {
     "42703": Failure("failed", "a column is missing", _MIGRATE),
     "42883": Failure("failed", "a function is missing", _MIGRATE),
     "42704": Failure("failed", "the server does not know this", "check the options in DATABASE_URL"),
-    "42P07": Failure("failed", "a table or index of this name is there already", _ANOTHER_PLACE),
-    "42710": Failure("failed", "an object of this name is there already", _ANOTHER_PLACE),
-    "42701": Failure("failed", "a column of this name is there already", _ANOTHER_PLACE),
-    "42P06": Failure("failed", "a schema of this name is there already", _ANOTHER_PLACE),
+    "42P07": Failure("failed", "a table or index of this name already exists", _ANOTHER_PLACE),
+    "42710": Failure("failed", "an object of this name already exists", _ANOTHER_PLACE),
+    "42701": Failure("failed", "a column of this name already exists", _ANOTHER_PLACE),
+    "42P06": Failure("failed", "a schema of this name already exists", _ANOTHER_PLACE),
     "2BP01": Failure("failed", "something else depends on it", "drop that first, or leave it as it is"),
     "42601": Failure(
         "failed", "the server does not understand this", "check its version, and options in DATABASE_URL"
@@ -87,12 +89,12 @@ FAILURES: dict[str, Failure] = {
     "42P05": _POOLER,  # duplicate_prepared_statement
     "08P01": Failure(
         "lost",
-        "what answers refuses this, or does not keep to PostgreSQL's protocol",
+        "the other end refuses this, or does not speak PostgreSQL's protocol",
         "check host and port; if a pooler names a startup parameter, leave it out of DATABASE_URL and use "
         "ALTER ROLE name SET parameter = value; pool_mode must be transaction or session",
     ),
     # Resources
-    "53100": Failure("unavailable", "the server's disk is full", "make room on it"),
+    "53100": Failure("unavailable", "the server's disk is full", "free space on it"),
     "53200": Failure("unavailable", "the server is out of memory", "give it more, or lower its settings"),
     "53300": Failure(
         "unavailable",
@@ -107,7 +109,7 @@ FAILURES: dict[str, Failure] = {
     # The server comes and goes
     "25006": Failure(
         "unavailable",
-        "the server takes no writes: it is a standby, or was set to read only",
+        "the server is read-only: it is a standby, or was set to read-only",
         "give the primary's address, or all hosts: postgresql://…@a:5432,b:5432/name",
     ),
     "25P03": LOST,  # idle_in_transaction_session_timeout
@@ -116,7 +118,7 @@ FAILURES: dict[str, Failure] = {
     "57P01": Failure("lost", "the server is shutting down", _RECONNECT),
     "57P02": Failure("lost", "the server crashed", _RECONNECT),
     "57P03": Failure("lost", "the server is starting up or shutting down", _RECONNECT),
-    "57P04": Failure("lost", "the database was dropped", "make it again, or check DATABASE_URL"),
+    "57P04": Failure("lost", "the database was dropped", "create it again, or check DATABASE_URL"),
     "57P05": LOST,  # idle_session_timeout
     # Damage
     "XX001": _DAMAGED,  # data_corrupted
@@ -131,14 +133,16 @@ CLASSES: dict[str, Failure] = {
     "22": Failure("failed", "the server refused a value", "its log shows which"),
     "23": Failure("failed", "the schema refused a row", _BY_HAND),
     "25": Failure(
-        "failed", "the transaction is in no state for this", "see what the pooler or server does"
+        "failed",
+        "the transaction is not in the required state",
+        "check the configuration of pooler and server",
     ),
     "28": Failure("unavailable", "the server refuses the user", "check user and password in DATABASE_URL"),
     "42": Failure("failed", "the schema is not what EitherDB expects", _BY_HAND),
-    "53": Failure("unavailable", "the server is short of something", "look at its log, and give it more"),
+    "53": Failure("unavailable", "the server lacks a resource", "look at its log, and give it more"),
     "54": Failure("failed", "the server's limits don't allow this", "raise the limit that it names"),
-    "55": Failure("unavailable", "the server is in no state for this", "try again, and look at its log"),
-    "57": Failure("unavailable", "somebody intervened at the server", "look at its log"),
+    "55": Failure("unavailable", "the server is not in the required state", "look at its log"),
+    "57": Failure("unavailable", "the server ended the operation", "look at its log"),
     "58": Failure("unavailable", "the server's system failed", "look at its log, and check its disk"),
     "F0": Failure("unavailable", "the server's configuration is wrong", "look at its log"),
     "P0": Failure("failed", "a trigger refused it", _BY_HAND),

@@ -11,11 +11,11 @@ import stat
 from pathlib import Path
 
 from backends.url_options import (
-    Obeyed,
-    Only,
-    Refused,
+    Applied,
+    Fixed,
     Setting,
     Table,
+    Unsupported,
     choice,
     readable_file,
     switch,
@@ -27,11 +27,11 @@ _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full
 _TLS_VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 _UTF8 = ("utf8", "utf-8", "unicode", "auto")
 STATEMENTS = "statement_cache_size"
-_KEEPALIVE = Refused(
+_KEEPALIVE = Unsupported(
     "the driver leaves it to the system; set net.ipv4.tcp_keepalive_* there, or the server's side with "
     "options=-c%20tcp_keepalives_idle=60"
 )
-_SERVICE = Refused("no service file is read; write into the URL what the file says")
+_SERVICE = Unsupported("no service file is read; write into the URL what the file says")
 
 
 def _session_attributes(value: str) -> str:
@@ -103,69 +103,69 @@ _SESSION_REFUSED = {
 
 OPTIONS: Table = {
     # Server and credentials, if they are given as options
-    "host": Obeyed(text),
-    "port": Obeyed(text),
-    "dbname": Obeyed(text, "database"),
-    "database": Obeyed(text),
-    "user": Obeyed(text),
-    "password": Obeyed(text),
-    "passfile": Obeyed(_private_file),
+    "host": Applied(text),
+    "port": Applied(text),
+    "dbname": Applied(text, "database"),
+    "database": Applied(text),
+    "user": Applied(text),
+    "password": Applied(text),
+    "passfile": Applied(_private_file),
     # TLS
-    "sslmode": Obeyed(choice(*_SSL_MODES)),
-    "ssl": Obeyed(_ssl_switch, "sslmode"),
-    "sslrootcert": Obeyed(_root_certificate),
-    "sslcert": Obeyed(readable_file),
-    "sslkey": Obeyed(readable_file),
-    "sslpassword": Obeyed(text),
-    "sslcrl": Obeyed(readable_file),
-    "ssl_min_protocol_version": Obeyed(choice(*_TLS_VERSIONS)),
-    "ssl_max_protocol_version": Obeyed(choice(*_TLS_VERSIONS)),
-    "sslnegotiation": Obeyed(choice("postgres", "direct")),
-    "sslcompression": Only(("0",), "TLS compression is unsafe; leave it out"),
-    "sslsni": Only(("1",), "the driver always sends the host name; leave it out"),
-    "sslcertmode": Only(("allow",), "the driver has no such check; leave it out"),
-    "requiressl": Refused("give sslmode=require"),
-    "sslcrldir": Refused("the driver reads one file; give sslcrl=/path/to/file"),
-    "sslkeylogfile": Refused("set the environment variable SSLKEYLOGFILE"),
-    "channel_binding": Only(
+    "sslmode": Applied(choice(*_SSL_MODES)),
+    "ssl": Applied(_ssl_switch, "sslmode"),
+    "sslrootcert": Applied(_root_certificate),
+    "sslcert": Applied(readable_file),
+    "sslkey": Applied(readable_file),
+    "sslpassword": Applied(text),
+    "sslcrl": Applied(readable_file),
+    "ssl_min_protocol_version": Applied(choice(*_TLS_VERSIONS)),
+    "ssl_max_protocol_version": Applied(choice(*_TLS_VERSIONS)),
+    "sslnegotiation": Applied(choice("postgres", "direct")),
+    "sslcompression": Fixed(("0",), "TLS compression is unsafe; leave it out"),
+    "sslsni": Fixed(("1",), "the driver always sends the host name; leave it out"),
+    "sslcertmode": Fixed(("allow",), "the driver has no such check; leave it out"),
+    "requiressl": Unsupported("give sslmode=require"),
+    "sslcrldir": Unsupported("the driver reads one file; give sslcrl=/path/to/file"),
+    "sslkeylogfile": Unsupported("set the environment variable SSLKEYLOGFILE"),
+    "channel_binding": Fixed(
         ("disable", "prefer"),
         "the driver has no channel binding; leave it out, and give sslmode=verify-full with "
         "sslrootcert=system (or a file), which protects from a server in the middle too",
     ),
-    "require_auth": Refused("the driver can't demand a method; demand it in the server's pg_hba.conf"),
-    "gssencmode": Only(("disable", "prefer"), "the driver encrypts with TLS only; give sslmode=require"),
-    "krbsrvname": Obeyed(text),
-    "gsslib": Obeyed(choice("gssapi", "sspi")),
-    "gssdelegation": Only(("0",), "the driver delegates no credentials; leave it out"),
-    "requirepeer": Refused("the driver can't check the server's user; use TLS with sslmode=verify-full"),
+    "require_auth": Unsupported("the driver can't demand a method; demand it in the server's pg_hba.conf"),
+    "gssencmode": Fixed(("disable", "prefer"), "the driver encrypts with TLS only; give sslmode=require"),
+    "krbsrvname": Applied(text),
+    "gsslib": Applied(choice("gssapi", "sspi")),
+    "gssdelegation": Fixed(("0",), "the driver delegates no credentials; leave it out"),
+    "requirepeer": Unsupported("the driver can't check the server's user; use sslmode=verify-full"),
     # The choice among several servers
-    "target_session_attrs": Obeyed(_session_attributes),
-    "load_balance_hosts": Only(
+    "target_session_attrs": Applied(_session_attributes),
+    "load_balance_hosts": Fixed(
         ("disable",), "hosts are tried in order, and one is the primary; leave it out"
     ),
-    "hostaddr": Refused("give the address as the URL's host"),
+    "hostaddr": Unsupported("give the address as the URL's host"),
     # The session
-    "application_name": Obeyed(text),
-    "fallback_application_name": Obeyed(text),
-    "search_path": Obeyed(text),
-    "schema": Obeyed(text, "search_path"),  # Prisma
-    "options": Obeyed(read_session),
-    "client_encoding": Only(_UTF8, "the driver speaks UTF-8 only; leave it out"),
-    "replication": Only(("false", "off", "no", "0"), "EitherDB runs SQL; leave it out"),
+    "application_name": Applied(text),
+    "fallback_application_name": Applied(text),
+    "search_path": Applied(text),
+    "schema": Applied(text, "search_path"),  # Prisma
+    "options": Applied(read_session),
+    "client_encoding": Fixed(_UTF8, "the driver speaks UTF-8 only; leave it out"),
+    "replication": Fixed(("false", "off", "no", "0"), "EitherDB runs SQL; leave it out"),
     # Prepared statements, which some connection poolers don't support
-    "statement_cache_size": Obeyed(whole_number(0, 100_000)),  # asyncpg
-    "prepared_statement_cache_size": Obeyed(whole_number(0, 100_000), STATEMENTS),  # SQLAlchemy
-    "pgbouncer": Obeyed(_without_cache, STATEMENTS),  # Prisma, Supabase
-    "prepared_statements": Obeyed(_with_cache, STATEMENTS),  # Rails
+    "statement_cache_size": Applied(whole_number(0, 100_000)),  # asyncpg
+    "prepared_statement_cache_size": Applied(whole_number(0, 100_000), STATEMENTS),  # SQLAlchemy
+    "pgbouncer": Applied(_without_cache, STATEMENTS),  # Prisma, Supabase
+    "prepared_statements": Applied(_with_cache, STATEMENTS),  # Rails
     # Options with a corresponding setting
-    "connect_timeout": Setting("db_connect_timeout_seconds", is_obeyed=True),
-    "timeout": Setting("db_connect_timeout_seconds", is_obeyed=True, name="connect_timeout"),  # asyncpg
+    "connect_timeout": Setting("db_connect_timeout_seconds", applies=True),
+    "timeout": Setting("db_connect_timeout_seconds", applies=True, name="connect_timeout"),  # asyncpg
     "command_timeout": Setting("db_command_timeout_seconds"),  # asyncpg
     "socket_timeout": Setting("db_command_timeout_seconds"),  # Prisma
     "connection_limit": Setting("db_pool_size"),  # Prisma
     "pool_size": Setting("db_pool_size"),
     "pool_timeout": Setting("db_pool_timeout_seconds"),  # Prisma
-    "keepalives": Only(("0",), _KEEPALIVE.reason),
+    "keepalives": Fixed(("0",), _KEEPALIVE.reason),
     "keepalives_idle": _KEEPALIVE,
     "keepalives_interval": _KEEPALIVE,
     "keepalives_count": _KEEPALIVE,

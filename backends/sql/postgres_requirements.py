@@ -211,7 +211,7 @@ def _unfit_schema(facts: Mapping[str, Any]) -> Iterator[UnmetRequirement]:
     elif facts["schema"] is None:
         yield UnmetRequirement(
             subject="server",
-            found=f"there is no schema to work in (search_path is {facts['search_path']})",
+            found=f"the schema does not exist (search_path is {facts['search_path']})",
             needed="one is needed",
             remedy="CREATE SCHEMA what `?search_path=` in DATABASE_URL names, or mend the name",
         )

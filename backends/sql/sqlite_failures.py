@@ -6,7 +6,7 @@ from backends.failures import COLLISION, Failure
 
 _WAIT = "find the process that holds it, or raise DB_COMMAND_TIMEOUT_SECONDS"
 _WRITABLE = "let this process's user write the file, the files beside it and their folder"
-_DISK = "see whether the disk is full or broken, and that the file system is a local one"
+_DISK = "check that the disk is neither full nor broken, and that the file system is local"
 _RESTORE = "restore a backup, or try `.recover` of the sqlite3 command"
 
 FAILURES: dict[str, Failure] = {
@@ -30,14 +30,14 @@ FAILURES: dict[str, Failure] = {
         "unavailable", "the file was moved or deleted while it was open", "put it back"
     ),
     "SQLITE_PERM": Failure("denied", "the file's permissions don't allow this", _WRITABLE),
-    "SQLITE_AUTH": Failure("denied", "SQLite was told not to do this", _WRITABLE),
+    "SQLITE_AUTH": Failure("denied", "SQLite's authorizer denied this", _WRITABLE),
     "SQLITE_FULL": Failure(
-        "unavailable", "the disk is full, or the file as large as it may be", "make room on the disk"
+        "unavailable", "the disk is full, or the file has its maximum size", "free space on the disk"
     ),
     "SQLITE_IOERR": Failure("unavailable", "the disk failed", _DISK),
     "SQLITE_NOLFS": Failure("failed", "the file system allows no file of this size", _DISK),
     "SQLITE_NOTADB": Failure(
-        "failed", "the file is no SQLite database", "check the path in DATABASE_URL, or " + _RESTORE
+        "failed", "the file is not an SQLite database", "check the path in DATABASE_URL, or " + _RESTORE
     ),
     "SQLITE_CORRUPT": Failure("failed", "the database is damaged", _RESTORE),
     "SQLITE_FORMAT": Failure("failed", "the database is damaged", _RESTORE),
@@ -55,7 +55,7 @@ FAILURES: dict[str, Failure] = {
     "SQLITE_TOOBIG": Failure("failed", "a value is larger than SQLite allows", "give a smaller one"),
     "SQLITE_MISMATCH": Failure("failed", "a value has the wrong type", "its column was changed by hand"),
     "SQLITE_RANGE": Failure("failed", "a statement has the wrong parameters", "report this as a bug"),
-    "SQLITE_MISUSE": Failure("failed", "SQLite was used in a wrong way", "report this as a bug"),
-    "SQLITE_INTERNAL": Failure("failed", "SQLite has an error of its own", "update Python's SQLite"),
+    "SQLITE_MISUSE": Failure("failed", "SQLite was misused", "report this as a bug"),
+    "SQLITE_INTERNAL": Failure("failed", "SQLite reported an internal error", "update Python's SQLite"),
 }
 """Failures by name. Unlisted extended codes, such as SQLITE_IOERR_READ, fall back to their prefix."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from backends.errors import BackendError
-from backends.url_options import Obeyed, Only, Setting, Table, choice, read_options, switch, whole_number
+from backends.url_options import Applied, Fixed, Setting, Table, choice, read_options, switch, whole_number
 from backends.url_parts import split_query
 
 if TYPE_CHECKING:
@@ -29,18 +29,18 @@ def _mode(value: str) -> str:
 
 
 OPTIONS: Table = {
-    "mode": Obeyed(_mode),
-    "psow": Obeyed(switch),
-    "cached_statements": Obeyed(whole_number(0, 100_000)),
+    "mode": Applied(_mode),
+    "psow": Applied(switch),
+    "cached_statements": Applied(whole_number(0, 100_000)),
     # Options with only one valid value
-    "uri": Obeyed(switch),  # both kinds of path are supported
-    "cache": Only(("private",), "connections that share a cache block each other; leave it out"),
-    "immutable": Only(_OFF, "EitherDB writes; leave it out"),
-    "nolock": Only(_OFF, "several processes would damage the file; leave it out"),
-    "vfs": Only(("unix",), "the system's own locks are needed; leave it out"),
-    "check_same_thread": Only(_OFF, "each connection belongs to one thread by itself; leave it out"),
-    "isolation_level": Only(("immediate",), "transactions begin with BEGIN IMMEDIATE; leave it out"),
-    "detect_types": Only(("0",), "values are converted by EitherDB; leave it out"),
+    "uri": Applied(switch),  # both kinds of path are supported
+    "cache": Fixed(("private",), "connections that share a cache block each other; leave it out"),
+    "immutable": Fixed(_OFF, "EitherDB writes; leave it out"),
+    "nolock": Fixed(_OFF, "several processes would damage the file; leave it out"),
+    "vfs": Fixed(("unix",), "the system's own locks are needed; leave it out"),
+    "check_same_thread": Fixed(_OFF, "each connection belongs to one thread by itself; leave it out"),
+    "isolation_level": Fixed(("immediate",), "transactions begin with BEGIN IMMEDIATE; leave it out"),
+    "detect_types": Fixed(("0",), "values are converted by EitherDB; leave it out"),
     # Options with a corresponding setting
     "timeout": Setting("db_command_timeout_seconds"),
 }

@@ -114,7 +114,7 @@ def test_full_disk_is_explained() -> None:
     """A database at its size limit, which SQLite reports as a full disk."""
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.execute("PRAGMA max_page_count = 2")
-        words = r"^the disk is full, .*\(SQLITE_FULL: database or disk is full\); make room"
+        words = r"^the disk is full, .*\(SQLITE_FULL: database or disk is full\); free space"
         with pytest.raises(Unavailable, match=words), sql.translate_errors():
             connection.executescript("CREATE TABLE a (b); CREATE TABLE c (d)")
 
@@ -184,16 +184,19 @@ def test_mongo_error_contains_no_user_data(error: pymongo.PyMongoError) -> None:
     ("error", "meaning"),
     [
         (ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 1)"), "nothing listens"),
-        (socket.gaierror(-2, "Name or service not known"), "the host's name is unknown"),
+        (socket.gaierror(-2, "Name or service not known"), "the host name is unknown"),
         (TimeoutError(), "the server did not answer in time"),
-        (OSError(101, "Network is unreachable"), "no way leads to this address"),
-        (FileNotFoundError(2, "No such file or directory"), "there is no such socket"),
-        (PermissionError(13, "Permission denied"), "this user may not open the socket"),
-        (ConnectionError('PostgreSQL server at "h:1" rejected SSL upgrade'), "what answers refuses TLS"),
-        (ConnectionError("unexpected connection_lost() call"), "the server hung up"),
-        (ConnectionResetError(104, "Connection reset by peer"), "the server hung up"),
-        (asyncpg.ConnectionDoesNotExistError("connection was closed in the middle"), "the server hung up"),
-        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), "TLS could not be agreed on"),
+        (OSError(101, "Network is unreachable"), "the network is unreachable"),
+        (FileNotFoundError(2, "No such file or directory"), "the socket does not exist"),
+        (PermissionError(13, "Permission denied"), "permission to open the socket was denied"),
+        (ConnectionError('PostgreSQL server at "h:1" rejected SSL upgrade'), "the server refuses TLS"),
+        (ConnectionError("unexpected connection_lost() call"), "the server closed the connection"),
+        (ConnectionResetError(104, "Connection reset by peer"), "the server closed the connection"),
+        (
+            asyncpg.ConnectionDoesNotExistError("connection was closed in the middle"),
+            "the server closed the connection",
+        ),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), "the TLS handshake failed"),
         (
             ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate has expired"),
             "the server's certificate has expired",

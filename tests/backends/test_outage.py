@@ -6,6 +6,7 @@ Errors come within the timeouts, without a restart.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -88,9 +89,10 @@ class PrivateServer:
         return [self.server.pid, *map(int, children.read_text().split())] if children.exists() else []
 
     def signal(self, signum: signal.Signals) -> None:
-        """Send a signal to all processes of the server, if it runs."""
+        """Send a signal to all processes of the server that still run."""
         for pid in self.pids():
-            os.kill(pid, signum)
+            with contextlib.suppress(ProcessLookupError):  # A session's process may end meanwhile.
+                os.kill(pid, signum)
 
     async def freeze(self) -> None:
         """Freeze the server: connections stay open without responses."""

@@ -140,18 +140,18 @@ def _start_mongo(folder: Path, certificate: Path, cleanup: ExitStack) -> int:
 
 POSTGRES = {
     "app:hunter2@localhost:{closed}/shop": "nothing listens at this address ([Errno 111]",
-    "app:hunter2@no-such-host.invalid/shop": "the host's name is unknown ([Errno",
+    "app:hunter2@no-such-host.invalid/shop": "the host name is unknown ([Errno",
     "app:hunter2@localhost:{silent}/shop": "the server did not answer in time; check that PostgreSQL",
-    "app:hunter2@/shop?host=/none": "there is no such socket ([Errno 2]",
-    "app:hunter2@localhost:{plain}/shop?sslmode=require": "what answers refuses TLS, or is no PostgreSQL",
+    "app:hunter2@/shop?host=/none": "the socket does not exist ([Errno 2]",
+    "app:hunter2@localhost:{plain}/shop?sslmode=require": "the server refuses TLS, or is not PostgreSQL",
     "app:hunter2@localhost:{tls}/shop?sslrootcert=system": "the server's certificate is not trusted ([SSL",
     "app:hunter2@localhost:{tls}/shop?sslmode=verify-ca&sslrootcert={other_ca}": "is not trusted ([SSL",
     "app:hunter2@localhost:{other}/shop?sslmode=verify-full&sslrootcert={other_ca}": "is for another host",
     "app:hunter2@localhost:{old}/shop?sslmode=verify-full&sslrootcert={old_ca}": "has expired (",
-    "app:hunter2@localhost:{http}/shop": "or is no PostgreSQL",
-    "app:hunter2@localhost:{http}/shop?sslmode=disable": "or is no PostgreSQL",
-    "app:hunter2@localhost:{mysql}/shop": "or is no PostgreSQL",
-    "app:hunter2@localhost:{mongo}/shop?sslmode=disable": "or is no PostgreSQL",
+    "app:hunter2@localhost:{http}/shop": "or is not PostgreSQL",
+    "app:hunter2@localhost:{http}/shop?sslmode=disable": "or is not PostgreSQL",
+    "app:hunter2@localhost:{mysql}/shop": "or is not PostgreSQL",
+    "app:hunter2@localhost:{mongo}/shop?sslmode=disable": "or is not PostgreSQL",
     "app:hunter3@localhost:{plain}/postgres": "the password is wrong or the user unknown (28P01: pass",
     "app@localhost:{plain}/postgres": "password",
     "nobody:hunter2@localhost:{plain}/postgres": '(28000: role "nobody" does not exist); check the user',
@@ -199,16 +199,16 @@ def test_commands_report_a_wrong_password_alike(
 
 MONGO = {
     "app:hunter2@localhost:{closed}/shop": "nothing listens at this address (localhost:",
-    "app:hunter2@no-such-host.invalid/shop": "the host's name is unknown (no-such-host.invalid:27017: [",
+    "app:hunter2@no-such-host.invalid/shop": "the host name is unknown (no-such-host.invalid:27017: [",
     "app:hunter2@localhost:{silent}/shop": "the server did not answer in time",
-    "app:hunter2@%2Fnone.sock/shop": "there is no such socket (",
-    "app:hunter2@localhost:{mongo}/shop": "or is no MongoDB (localhost:",
+    "app:hunter2@%2Fnone.sock/shop": "the socket does not exist (",
+    "app:hunter2@localhost:{mongo}/shop": "or is not MongoDB (localhost:",
     "app:hunter2@localhost:{mongo}/shop?tls=true": "the server's certificate is not trusted (localhost:",
     "app:hunter2@127.0.0.1:{mongo}/shop?tls=true&tlsCAFile={ca}": "is for another host name (127.0.0.1:",
-    "app:hunter2@localhost:{http}/shop": "or is no MongoDB (",
-    "app:hunter2@localhost:{mysql}/shop": "or is no MongoDB (",
-    "app:hunter2@localhost:{plain}/shop": "or is no MongoDB (",
-    "app:hunter2@localhost:{http}/shop?tls=true": "TLS could not be agreed on (SSL handshake failed: ",
+    "app:hunter2@localhost:{http}/shop": "or is not MongoDB (",
+    "app:hunter2@localhost:{mysql}/shop": "or is not MongoDB (",
+    "app:hunter2@localhost:{plain}/shop": "or is not MongoDB (",
+    "app:hunter2@localhost:{http}/shop?tls=true": "the TLS handshake failed (SSL handshake failed: ",
     "app:hunter3@localhost:{mongo}/shop?tls=true&tlsCAFile={ca}&authSource=admin": "(18: Auth",
     "nobody:hunter2@localhost:{mongo}/shop?tls=true&tlsCAFile={ca}": "(18: Authentication failed.); check",
 }
@@ -236,7 +236,7 @@ def test_mongo_without_tls_is_reported_if_the_url_requires_tls(
     line = refused(
         tmp_path, "migrate upgrade", DB_BACKEND="mongo", DATABASE_URL=url, MONGO_DRIVER=driver, **SOON
     )
-    assert "TLS could not be agreed on (SSL handshake failed: " in line
+    assert "the TLS handshake failed (SSL handshake failed: " in line
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -247,5 +247,5 @@ def test_commands_report_an_unknown_replica_set_alike(
     place = servers.mongo_url.partition("://")[2].partition("?")[0]
     url = f"mongodb://{place}shop?replicaSet=rs9"
     line = refused(tmp_path, command, DB_BACKEND="mongo", DATABASE_URL=url, **SOON)
-    assert "no member of such a replica set answers (" in line
+    assert "no member of this replica set responds (" in line
     assert "check replicaSet" in line

@@ -21,7 +21,7 @@ def test_file_that_is_no_database_is_reported(command: str, tmp_path: Path) -> N
     file.write_text("not a database, but long enough to be taken for one " * 50)
     before = file.read_bytes()
     line = refused(tmp_path, command, DATABASE_URL=f"sqlite:///{file}")
-    assert f"can't use the sqlite database at sqlite:///{file}: the file is no SQLite database" in line
+    assert f"can't use the sqlite database at sqlite:///{file}: the file is not an SQLite database" in line
     assert "(SQLITE_NOTADB: file is not a database); check the path in DATABASE_URL" in line
     assert file.read_bytes() == before
 

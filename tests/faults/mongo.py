@@ -262,7 +262,7 @@ FAULTS = [
     _in(
         "backends/mongo/url.py",
         "mongo: an option of the URL that contradicts the contract is ignored",
-        ('    "retryWrites": Only(_ON,', '    "retryWrites": Only((*_ON, *_OFF),'),
+        ('    "retryWrites": Fixed(_ON,', '    "retryWrites": Fixed((*_ON, *_OFF),'),
         first="tests/unit/test_mongo_url.py",
     ),
     _in(

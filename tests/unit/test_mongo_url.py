@@ -51,7 +51,7 @@ def read(url: str, **settings: Any) -> MongoOptions:
     ],
 )
 @pytest.mark.parametrize("driver", get_args(MongoDriver))
-async def test_option_is_obeyed(driver: MongoDriver, query: str, passed_on: str | None) -> None:
+async def test_option_is_applied(driver: MongoDriver, query: str, passed_on: str | None) -> None:
     """By the driver, which takes the URL, or because it is so in any case; upper case doesn't matter."""
     url = f"{HOST}?{query}"
     expected = query if passed_on is None else passed_on

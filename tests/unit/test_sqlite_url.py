@@ -96,7 +96,7 @@ def test_mode_rw_makes_no_file(tmp_path: Path) -> None:
         "timeout=30&cached_statements=10&psow=1",
     ],
 )
-def test_option_is_obeyed(query: str, tmp_path: Path) -> None:
+def test_option_is_applied(query: str, tmp_path: Path) -> None:
     """By SQLite, by the driver, or because it is so in any case."""
     settings = make_settings(db_backend="sqlite", database_url=f"sqlite:///{tmp_path}/shop.db?{query}")
     with closing(connect(settings)) as connection:
