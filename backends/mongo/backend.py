@@ -103,6 +103,7 @@ class MongoBackend:
         applied = found.applied
         if applied is None or applied <= REVISION:
             found.refuse_foreign()
+            applied = found.intact  # An interrupted downgrade may have dropped collections.
         if applied != REVISION:
             raise SchemaMismatch(applied, REVISION)
         await self._users.sweep_deleted()

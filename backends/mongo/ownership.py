@@ -66,6 +66,12 @@ class Occupancy:
             raise ForeignSchema.history(MIGRATIONS, shown or [kind])
         return max(numbers)
 
+    @property
+    def intact(self) -> str | None:
+        """The newest recorded step that no interrupted downgrade left half reverted; see `applied`."""
+        whole = [str(record["_id"]) for record in self._records if UNDOING not in record]
+        return max(whole, default=None) if self.applied else None
+
     def refuse_foreign(self, *, among: Iterable[str] = NAMES) -> None:
         """Raise if another application uses one of EitherDB's names.
 

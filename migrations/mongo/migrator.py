@@ -68,28 +68,34 @@ class MongoMigrator:
     async def upgrade(self, target: str = "head") -> list[str]:
         """See `migrations.Migrator`. A step is recorded when it finishes; until then it runs again."""
         applied = []
-        async with self._locked(lambda _: NAMES) as (database, current):
+        async with self._locked(lambda _: NAMES) as (database, found):
             numbers = list(_steps())
-            number = resolve_target(target, numbers, current)
+            number = resolve_target(target, numbers, found.intact)
             for step in numbers:
-                if number != "base" and (current or "") < step <= number:
+                if number != "base" and (found.intact or "") < step <= number:
                     module = _load(step)
                     await module.upgrade(database)
-                    record = {"_id": step, "name": _summary(module), "applied_at": utc_now()}
-                    await database[MIGRATIONS].insert_one(record)
+                    record = {"name": _summary(module), "applied_at": utc_now()}
+                    # An interrupted downgrade leaves its record, with a mark.
+                    change = {"$set": record, "$unset": {UNDOING: ""}}
+                    await database[MIGRATIONS].update_one({"_id": step}, change, upsert=True)
                     applied.append(step)
         return applied
 
     async def downgrade(self, target: str) -> list[str]:
-        """See `migrations.Migrator`. The record of a step is deleted after the step is reverted."""
+        """See `migrations.Migrator`. The record of a step is deleted after the step is reverted.
+
+        If it is interrupted, a mark stays in the record. A later `downgrade` finishes the work; `upgrade`
+        applies the step again.
+        """
         reverted = []
 
         def names(current: str | None) -> Iterable[str]:
             """Return the collections of the current step; later steps' names don't matter."""
             return NAMES if current is None else _load(current).FIELDS
 
-        async with self._locked(names) as (database, current):
-            numbers = list(_steps())
+        async with self._locked(names) as (database, found):
+            numbers, current = list(_steps()), found.applied
             number = resolve_target(target, numbers, current)
             for step in reversed(numbers):
                 if step <= (current or "") and (number == "base" or step > number):
@@ -117,12 +123,12 @@ class MongoMigrator:
         async with self._database() as database:
             newest = list(_steps())[-1]
             try:
-                found, current = await self._known_revision(database)
+                found = await self._known(database)
                 found.refuse_foreign()
             except (ForeignSchema, SchemaMismatch) as exc:
                 return [str(exc)]
-            if current != newest:
-                return [str(SchemaMismatch(current, newest))]
+            if found.intact != newest:
+                return [str(SchemaMismatch(found.intact, newest))]
             return [difference for spec in COLLECTIONS for difference in await _compare(database, spec)]
 
     async def revision(self, message: str) -> Path:
@@ -136,8 +142,8 @@ class MongoMigrator:
         path.write_text(_TEMPLATE.format(message=summary, before=before))
         return path
 
-    async def _known_revision(self, database: Database) -> tuple[Occupancy, str | None]:
-        """Return the occupied names and the newest applied step.
+    async def _known(self, database: Database) -> Occupancy:
+        """Return the occupied names, with the recorded steps.
 
         Raises:
             ForeignSchema: The database has another application's history.
@@ -146,7 +152,7 @@ class MongoMigrator:
         found, numbers = await read_occupancy(database), list(_steps())
         if found.applied is not None and found.applied not in numbers:
             raise SchemaMismatch(found.applied, numbers[-1])
-        return found, found.applied
+        return found
 
     @asynccontextmanager
     async def _database(self) -> AsyncIterator[Database]:
@@ -161,18 +167,18 @@ class MongoMigrator:
     @asynccontextmanager
     async def _locked(
         self, names: Callable[[str | None], Iterable[str]]
-    ) -> AsyncIterator[tuple[Database, str | None]]:
-        """Hold the lock; yield the database and the newest applied step.
+    ) -> AsyncIterator[tuple[Database, Occupancy]]:
+        """Hold the lock; yield the database and its occupied names.
 
         Args:
             names: Returns the names that another application must not use, given the newest applied step.
                 If another application uses one, nothing is written, not even the lock.
         """
 
-        async def check_names() -> str | None:
-            found, current = await self._known_revision(database)
-            found.refuse_foreign(among=names(current))
-            return current
+        async def check_names() -> Occupancy:
+            found = await self._known(database)
+            found.refuse_foreign(among=names(found.applied))
+            return found
 
         async with self._database() as database:
             await check_names()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import inspect
 
-from backends.errors import BackendError
+from backends.errors import BackendError, SchemaMismatch
 from backends.models import NewItem, NewUser
 from config import Settings
 from migrations import open_migrator
@@ -240,6 +240,19 @@ async def test_downgrade_that_was_interrupted_is_finished_by_the_next_run(
         assert dropped[0] not in await database.list_collection_names()
         assert await migrator.current() == "0001"
         monkeypatch.undo()
+        assert await migrator.check() != []
+        backend = await mongo.open(settings)
+        with pytest.raises(SchemaMismatch):
+            await backend.check_schema()
+        await backend.close()
+        # Both ways lead out: applying the step again, and finishing the downgrade.
+        assert await migrator.upgrade() == every_number(settings)
+        assert await migrator.check() == []
+        dropped.clear()
+        monkeypatch.setattr(first_step, "drop_collection", interrupted)
+        with pytest.raises(RuntimeError, match="on the way"):
+            await migrator.downgrade("base")
+        monkeypatch.undo()
         assert await migrator.downgrade("base") == ["0001"]
         assert await migrator.current() is None
         assert not {"users", "items", "deleted_users", "counters"} & set(
@@ -251,7 +264,7 @@ async def test_step_whose_record_failed_is_run_again(mongo: Provision) -> None:
     """The next run repeats a finished step that was not recorded, and records it once."""
     async with mongo.empty_database() as settings, mongo_database(settings) as database:
         migrator = open_migrator(settings)
-        async with failing_commands(database, "insert", times=1, errorCode=8000):
+        async with failing_commands(database, "update", times=1, errorCode=8000):
             with pytest.raises(BackendError):
                 await migrator.upgrade()
         assert await migrator.current() is None
