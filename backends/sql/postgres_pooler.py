@@ -79,7 +79,7 @@ async def find_schema(connection: asyncpg.Connection, options: PostgresOptions) 
     schema = await connection.fetchval("SELECT current_schema()")
     await connection.execute("ROLLBACK")
     if schema is None:
-        raise BackendError("the schema does not exist: CREATE SCHEMA what search_path names")
+        raise BackendError("the schema does not exist: run CREATE SCHEMA for the schema of search_path")
     return str(schema)
 
 

@@ -100,7 +100,7 @@ async def test_search_path_is_never_lost(postgres: Provision, forgotten: str) ->
     query = "?search_path=" + quote('"Some ""schema"')
     async with behind(postgres, "transaction", query=query, settings=ignored) as settings:
         refused = await outcome(open_backend(settings))
-        assert "no schema" in refused
+        assert "the schema does not exist" in refused
         other = await asyncpg.connect(settings.url.partition("?")[0], statement_cache_size=0)
         await other.execute('CREATE SCHEMA "Some ""schema"')
         await open_migrator(settings).upgrade()

@@ -38,7 +38,7 @@ PHASES: dict[Caller, str] = {
     "user": "fuzzing,stateful",
     "nobody": "fuzzing",
 }
-EXAMPLES = "4"
+EXAMPLES = "3"
 UNLIMITED: dict[str, Any] = dict.fromkeys(
     ("login_limit", "login_limit_per_client", "recovery_limit", "recovery_limit_per_client"),
     "1000000/second",

@@ -67,7 +67,7 @@ async def test_everything_is_in_the_named_schema_alone(servers: Servers) -> None
 async def test_missing_schema_is_named_in_the_error(servers: Servers) -> None:
     """The error suggests CREATE SCHEMA; EitherDB doesn't create it, as the name may be misspelt."""
     async with database_on(PostgresProvision(servers)) as shared:
-        with pytest.raises(BackendError, match=r"CREATE SCHEMA for what `\?search_path=` names"):
+        with pytest.raises(BackendError, match=r"CREATE SCHEMA for the schema of `\?search_path=`"):
             await open_migrator(with_search_path(shared, "missing")).upgrade()
         assert await tables(shared) == set()
 
