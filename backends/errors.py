@@ -5,6 +5,8 @@
     ├── NotOwner                 the row belongs to another user
     ├── VersionMismatch          the row has changed since the version that the caller knows
     ├── AlreadyExists            a unique value is in use
+    ├── StillReferenced          another row refers to the row to delete
+    ├── RuleBroken               a changed row is refused by a rule of its class
     ├── AccountNotEmpty          an account to delete has a balance
     ├── InsufficientFunds        the balance is less than the amount
     ├── CurrencyMismatch         the two accounts have different currencies
@@ -26,11 +28,12 @@ Constructors take facts and build the message. Callers read the facts, never the
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, Self
+from typing import Any, Self, TypeAlias
 
 from backends.capabilities import Capability
 
-Entity = Literal["user", "item", "account", "transfer"]
+Entity: TypeAlias = str
+"""`user`, `account`, `transfer`, or the `entity` of a resource's specification, such as `item`."""
 
 
 class BackendError(Exception):
@@ -71,6 +74,35 @@ class AlreadyExists(BackendError):
         super().__init__(f"another {entity} already has this {field}")
         self.entity = entity
         self.field = field
+
+
+class StillReferenced(BackendError):
+    """A row refers to the row to delete, or to a row that would be deleted with it.
+
+    Attributes:
+        entity: The entity of the row to delete.
+        id: Its id.
+        by: The entity of the row that refers.
+    """
+
+    def __init__(self, entity: Entity, id: str, by: Entity) -> None:
+        super().__init__(f"a {by} refers to the {entity} {id!r}")
+        self.entity = entity
+        self.id = id
+        self.by = by
+
+
+class RuleBroken(BackendError):
+    """A rule of the class refuses the row that a change would make. Nothing was changed.
+
+    Attributes:
+        problems: pydantic's errors: `ValidationError.errors()`.
+    """
+
+    def __init__(self, entity: Entity, problems: Sequence[Any]) -> None:
+        super().__init__(f"the {entity} would break a rule: {problems[0]['msg']}")
+        self.entity = entity
+        self.problems = problems
 
 
 class AccountNotEmpty(BackendError):

@@ -16,6 +16,7 @@ from api.errors.backend_errors import VALIDATION_PROBLEMS, problem_of
 from api.errors.problems import INTERNAL_ERROR, TOO_DEEP, ApiError, Problem
 from backends.errors import BackendError, UnreadableRow
 from backends.models import Record
+from backends.models.resources import Resource
 from backends.rows import unreadable_record
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _route_of(scope: Scope) -> str:
 
 def _row_of(exc: Exception) -> str:
     """Return the name of a row that can't be read or does not fit the response model, for the log."""
-    if isinstance(exc, ResponseValidationError) and isinstance(exc.body, Record):
+    if isinstance(exc, ResponseValidationError) and isinstance(exc.body, Record | Resource):
         exc = unreadable_record(exc.body, field=str(exc.errors()[0]["loc"][-1]))
     return f": {exc}" if isinstance(exc, UnreadableRow) else ""
 

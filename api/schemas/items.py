@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
@@ -58,7 +58,7 @@ class ItemsCreated(BaseModel):
     count: int
 
 
-class ItemUpdate(ItemChanges):
+class ItemUpdate(ItemChanges):  # type: ignore[misc]
     """Changes of an item. Absent fields keep their values."""
 
     model_config = with_example({"description": None})
@@ -77,6 +77,6 @@ class ItemListQuery(ListQuery):
     )
 
     @property
-    def where(self) -> ItemFilter:
+    def where(self) -> Any:
         """The filter for the repository."""
         return ItemFilter.model_construct(**self.model_dump(include=set(ItemFilter.model_fields)))

@@ -13,7 +13,7 @@ from backends.models.items import Item, ItemChanges, ItemFilter, ItemSort, NewIt
 from backends.models.money import MAX_MINOR, AmountMinor, Currency
 from backends.models.pages import Page, Position
 from backends.models.passwords import CurrentPassword, Password, has_password_length, normalise_password
-from backends.models.records import Record, Row
+from backends.models.records import Record, Row, StoredObject
 from backends.models.text import (
     EMAIL_MAX_LENGTH,
     Description,
@@ -80,6 +80,7 @@ __all__ = [
     "Side",
     "Statement",
     "StatementEntry",
+    "StoredObject",
     "TimeAfter",
     "TimeBefore",
     "Title",

@@ -1,64 +1,30 @@
-"""Items."""
+"""Items: the first resource."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, TypeAlias
 
-from backends.models.input_models import InputModel, NotNull
-from backends.models.records import Record
-from backends.models.text import Description, SearchText, Title
-from backends.models.times import TimeAfter, TimeBefore
+from pydantic import Field
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item(Record):
-    """A titled object that one user owns. It is deleted with its owner.
-
-    Attributes:
-        id: 24 lower-case hex digits of an ObjectId.
-        owner_id: The `id` of a user that exists.
-        created_at: Aware, UTC, whole milliseconds.
-        version: 1 for a new item; each change adds 1.
-    """
-
-    id: str
-    title: str
-    description: str | None
-    owner_id: str
-    created_at: datetime
-    version: int
+from backends.models.resources.declaration import Resource
+from backends.models.resources.forms import changes_form, filter_form
+from backends.models.resources.markers import Filterable, Searchable, Sortable
 
 
-class NewItem(InputModel):
-    """The input of `ItemRepository.add`, without the owner."""
+class Item(Resource, path="items"):
+    """A titled object that one user owns. It is deleted with its owner."""
 
-    title: Title
-    description: Description | None = None
-
-
-class ItemChanges(InputModel):
-    """The input of `ItemRepository.update`; unset fields keep their values."""
-
-    title: Annotated[Title | None, NotNull] = None
-    description: Description | None = None
+    title: Annotated[str, Field(min_length=1, max_length=255), Sortable(), Filterable(), Searchable()]
+    description: Annotated[str | None, Field(max_length=255), Searchable()] = None
 
 
-ItemSort = Literal["created_at", "-created_at", "title", "-title"]
+NewItem = Item
+"""The input of `ItemRepository.add`: an item without what the repository gives it."""
 
+ItemSort: TypeAlias = str
 
-class ItemFilter(InputModel):
-    """A filter for items. An item must match every field that is not None.
+ItemChanges: type[Any] = changes_form(Item, "ItemChanges")
+"""The input of `ItemRepository.update`; unset fields keep their values."""
 
-    Attributes:
-        title: The exact title.
-        q: A part of the title or of the description, case-insensitive (`fold_case`).
-        created_after: Created later than this.
-        created_before: Created earlier than this.
-    """
-
-    title: SearchText | None = None
-    q: SearchText | None = None
-    created_after: TimeAfter | None = None
-    created_before: TimeBefore | None = None
+ItemFilter: type[Any] = filter_form(Item, "ItemFilter")
+"""A filter for items: `title`, `q`, `created_after` and `created_before`."""

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Generic, Self
+from typing import Any, Generic, Self
 
 from backends.models.records import R, Row
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A keyset position in a list: right after the row with this sort key (a time or text) and id."""
+    """A keyset position in a list: right after the row with this sort key (in Python) and id."""
 
-    key: datetime | str
+    key: Any
     id: str
 
 

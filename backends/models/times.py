@@ -11,15 +11,21 @@ from pydantic_core import PydanticCustomError
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def _after(time: datetime) -> datetime:
-    """Round down to a millisecond. Stored times after the result are exactly those after `time`."""
+def whole_milliseconds(time: datetime) -> datetime:
+    """Return an aware time in UTC, rounded down to a millisecond, the precision of every backend.
+
+    Stored times after the result are exactly those after `time`.
+    """
     utc = _in_utc(time)
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
 
 
-def _before(time: datetime) -> datetime:
-    """Round up to a millisecond. Stored times before the result are exactly those before `time`."""
-    whole = _after(time)
+def whole_milliseconds_up(time: datetime) -> datetime:
+    """Return an aware time in UTC, rounded up to a millisecond.
+
+    Stored times before the result are exactly those before `time`.
+    """
+    whole = whole_milliseconds(time)
     return whole if whole == time else _shifted(whole, _MILLISECOND)
 
 
@@ -34,5 +40,5 @@ def _shifted(time: datetime, by: timedelta) -> datetime:
         raise PydanticCustomError("time_range", "Time should be in the years 1 to 9999 of UTC") from None
 
 
-TimeAfter = Annotated[AwareDatetime, AfterValidator(_after)]
-TimeBefore = Annotated[AwareDatetime, AfterValidator(_before)]
+TimeAfter = Annotated[AwareDatetime, AfterValidator(whole_milliseconds)]
+TimeBefore = Annotated[AwareDatetime, AfterValidator(whole_milliseconds_up)]

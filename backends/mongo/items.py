@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backends.cancellation import run_to_completion
 from backends.capabilities import Capability
@@ -12,7 +12,6 @@ from backends.errors import AlreadyExists, NotFound, NotOwner, NotSupported, Ver
 from backends.ids import Clock, IdSource, write_time
 from backends.models import (
     Item,
-    ItemChanges,
     ItemFilter,
     ItemSort,
     NewItem,
@@ -66,7 +65,7 @@ def _matches(id: str, owner_id: str | None, versions: Collection[int] | None) ->
     return matches
 
 
-def _conditions(owner_id: str | None, where: ItemFilter) -> list[Document]:
+def _conditions(owner_id: str | None, where: Any) -> list[Document]:
     conditions = created_between(where.created_after, where.created_before)
     if owner_id is not None:
         conditions.append({"owner_id": object_id(owner_id)})
@@ -132,7 +131,7 @@ class MongoItemRepository:
         documents: list[Document] = []
         for id_, form in zip(sorted(self._id_source() for _ in new), new, strict=True):
             values = {"created_at": created_at, "version": 1, **form.model_dump()}
-            items.append(Item(id=id_, owner_id=owner_id, **values))
+            items.append(Item.of_fields({"id": id_, "owner_id": owner_id, **values}))
             documents.append({"_id": object_id(id_), "owner_id": owner, **with_folded(values)})
         try:
             with translate_errors():
@@ -185,7 +184,7 @@ class MongoItemRepository:
         self,
         *,
         owner_id: str | None = None,
-        where: ItemFilter = ItemFilter(),  # noqa: B008 - frozen
+        where: Any = ItemFilter(),  # noqa: B008 - frozen
         sort: ItemSort = "-created_at",
         skip: int = 0,
         limit: int = 100,
@@ -209,7 +208,7 @@ class MongoItemRepository:
     async def update(
         self,
         id: str,
-        changes: ItemChanges,
+        changes: Any,
         *,
         owner_id: str | None = None,
         versions: Collection[int] | None = None,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from backends.models import Page, Position, Record, Row
+from backends.models import Page, Position, Row, StoredObject
 from backends.mongo.driver import Collection, Document, Sort
 from backends.mongo.errors import translate_errors
 from backends.mongo.schema import object_id
@@ -16,7 +16,7 @@ from backends.mongo.schema import object_id
 if TYPE_CHECKING:
     from backends.mongo.driver import Driver
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=StoredObject)
 
 
 @dataclass(frozen=True, slots=True)

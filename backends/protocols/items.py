@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
-from backends.models import Item, ItemChanges, ItemFilter, ItemSort, NewItem, Page, Position
+from backends.models import Item, ItemFilter, ItemSort, NewItem, Page, Position
 
 
 class ItemRepository(Protocol):
@@ -56,7 +56,7 @@ class ItemRepository(Protocol):
         self,
         *,
         owner_id: str | None = None,
-        where: ItemFilter = ItemFilter(),  # noqa: B008 - frozen
+        where: Any = ItemFilter(),  # noqa: B008 - frozen
         sort: ItemSort = "-created_at",
         skip: int = 0,
         limit: int = 100,
@@ -72,7 +72,7 @@ class ItemRepository(Protocol):
     async def update(
         self,
         id: str,
-        changes: ItemChanges,
+        changes: Any,
         *,
         owner_id: str | None = None,
         versions: Collection[int] | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backends.errors import UnreadableRow
-from backends.models import Account, Item, Record, Transfer, User
+from backends.models import Account, Item, StoredObject, Transfer, User
 from backends.rows.stored import Fields, Problem, RowKind, identity_of
 
 
@@ -23,12 +23,12 @@ def unreadable(kind: RowKind, fields: Fields, *, only: str | None = None) -> Unr
     return UnreadableRow(kind, identity_of(kind, fields), str(problems[0]) if problems else "can't be read")
 
 
-def unreadable_record(record: Record, *, field: str) -> UnreadableRow:
+def unreadable_record(record: StoredObject, *, field: str) -> UnreadableRow:
     """Return the error about a record whose field `field` can't be serialised."""
     return unreadable(_KINDS[type(record)], record.fields(), only=field)
 
 
-_KINDS: dict[type[Record], RowKind] = {
+_KINDS: dict[type[StoredObject], RowKind] = {
     User: "users",
     Item: "items",
     Account: "accounts",

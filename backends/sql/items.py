@@ -13,7 +13,6 @@ from backends.errors import AlreadyExists, NotFound, NotOwner, VersionMismatch
 from backends.ids import Clock, IdSource
 from backends.models import (
     Item,
-    ItemChanges,
     ItemFilter,
     ItemSort,
     NewItem,
@@ -117,8 +116,14 @@ class SqlItemRepository:
 
     async def add(self, new: NewItem, *, owner_id: str) -> Item:
         """See the protocol."""
-        item = Item(
-            id=self._id_source(), created_at=self._clock(), owner_id=owner_id, version=1, **new.model_dump()
+        item = Item.of_fields(
+            {
+                "id": self._id_source(),
+                **new.model_dump(),
+                "owner_id": owner_id,
+                "created_at": self._clock(),
+                "version": 1,
+            }
         )
         await self._insert(_ADD, with_folded(item.fields()))
         return item
@@ -133,7 +138,7 @@ class SqlItemRepository:
             for place, folded in zip(count(1, ID_LENGTH_BYTES), map(with_folded, forms), strict=False)
         ]
         await self._insert(_ADD_MANY, {**common, "ids": bytes.fromhex("".join(ids)), "rows": rows})
-        return [Item(id=id_, **common, **form) for id_, form in zip(ids, forms, strict=True)]
+        return [Item.of_fields({"id": id_, **common, **form}) for id_, form in zip(ids, forms, strict=True)]
 
     async def _insert(self, statement: Statement, values: dict[str, Any]) -> None:
         try:
@@ -156,7 +161,7 @@ class SqlItemRepository:
         self,
         *,
         owner_id: str | None = None,
-        where: ItemFilter = ItemFilter(),  # noqa: B008 - frozen
+        where: Any = ItemFilter(),  # noqa: B008 - frozen
         sort: ItemSort = "-created_at",
         skip: int = 0,
         limit: int = 100,
@@ -181,7 +186,7 @@ class SqlItemRepository:
     async def update(
         self,
         id: str,
-        changes: ItemChanges,
+        changes: Any,
         *,
         owner_id: str | None = None,
         versions: Collection[int] | None = None,

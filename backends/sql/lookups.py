@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from sqlalchemy import bindparam, select
 
 from backends.dataloader import DataLoader
-from backends.models import Record
+from backends.models import StoredObject
 from backends.sql.functions import is_one_of_ids
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from backends.sql.connections import Connections
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=StoredObject)
 
 
 class ById(Generic[R]):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from sqlalchemy import BigInteger, Select, bindparam, func, select, true, tuple_, union_all
 
 from backends.ids import read_time
-from backends.models import Page, Position, Record, Row
+from backends.models import Page, Position, Row, StoredObject
 from backends.sql.connections import KEPT_STATEMENTS
 from backends.sql.functions import id_text, time_text
 from backends.sql.schema import ObjectIdBytes, UtcDateTime
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from backends.sql.connections import Connections
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=StoredObject)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ from sqlalchemy import text
 from backends.models import (
     ItemChanges,
     ItemFilter,
-    ItemSort,
     Position,
     UserChanges,
     UserFilter,
@@ -151,7 +150,7 @@ def pages(kind: Kind, sort: str, where: dict[str, Any]) -> dict[str, Call]:
         return backend.items.list(
             owner_id=filled.users[7]["id"] if kind == "items of an owner" else None,
             where=ItemFilter(**where),
-            sort=cast("ItemSort", sort),
+            sort=sort,
             after=after,
             limit=10,
             count=False,

@@ -34,7 +34,8 @@ def facts(error: BackendError) -> Facts:
 
 def changed(row: Row, *, version: int | None = None, **values: Any) -> Row:
     """Return the row as an update leaves it, with these values and the next version, or the given one."""
-    return replace(row, version=row.version + 1 if version is None else version, **values)
+    values["version"] = row.version + 1 if version is None else version
+    return row.model_copy(update=values) if isinstance(row, Item) else replace(row, **values)
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from backends.models import (
     AccountSort,
     Item,
     ItemChanges,
-    ItemSort,
     Page,
     Position,
     Transfer,
@@ -181,5 +180,5 @@ class StoredList:
                 count=count,
             )
         return await self._backend.items.list(
-            owner_id=owner_id, sort=cast("ItemSort", sort), skip=skip, limit=limit, after=after, count=count
+            owner_id=owner_id, sort=sort, skip=skip, limit=limit, after=after, count=count
         )

@@ -58,7 +58,7 @@ async def test_add_many_returns_what_get_returns(
 
     if Capability.TRANSACTIONS in backend.capabilities:
         assert items == [
-            Item(id=item.id, owner_id=owner.id, created_at=now, version=1, **sample)
+            Item.of_fields({"id": item.id, **sample, "owner_id": owner.id, "created_at": now, "version": 1})
             for item, sample in zip(items, samples, strict=True)
         ]
     for item in items:

@@ -190,7 +190,7 @@ async def test_search_after_an_upgrade_from_0001_finds_the_old_items(migrated: P
         async with opened(migrated.open(settings)) as backend:
             await backend.check_schema()
             oldest = before["items"][0]
-            assert await backend.items.get(oldest["id"]) == Item(**oldest, version=1)
+            assert await backend.items.get(oldest["id"]) == Item.of_fields({**oldest, "version": 1})
             for q in SEARCHES:
                 expected = {
                     item["id"]

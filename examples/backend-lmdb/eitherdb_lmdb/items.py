@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from typing import Any
 
 import lmdb
 
 from backends.errors import AlreadyExists, NotFound, NotOwner
 from backends.ids import Clock, IdSource
-from backends.models import Item, ItemChanges, ItemFilter, ItemSort, NewItem, Page, Position, fold_case
+from backends.models import Item, ItemFilter, ItemSort, NewItem, Page, Position, fold_case
 from eitherdb_lmdb.rows import ITEMS, USERS, check_version, fits_times
 from eitherdb_lmdb.store import Store
 
@@ -33,7 +33,9 @@ class LmdbItemRepository:
         ids = sorted(self._id_source() for _ in new)
         now = self._clock()
         items = [
-            Item(id=id_, created_at=now, owner_id=owner_id, version=1, **form.model_dump())
+            Item.of_fields(
+                {"id": id_, "created_at": now, "owner_id": owner_id, "version": 1, **form.model_dump()}
+            )
             for id_, form in zip(ids, new, strict=True)
         ]
 
@@ -56,7 +58,7 @@ class LmdbItemRepository:
         self,
         *,
         owner_id: str | None = None,
-        where: ItemFilter = ItemFilter(),  # noqa: B008 - frozen
+        where: Any = ItemFilter(),  # noqa: B008 - frozen
         sort: ItemSort = "-created_at",
         skip: int = 0,
         limit: int = 100,
@@ -92,7 +94,7 @@ class LmdbItemRepository:
     async def update(
         self,
         id: str,
-        changes: ItemChanges,
+        changes: Any,
         *,
         owner_id: str | None = None,
         versions: Collection[int] | None = None,
@@ -105,7 +107,7 @@ class LmdbItemRepository:
             check_version(item, versions)
             if not values:
                 return item
-            changed = replace(item, version=item.version + 1, **values)
+            changed = item.model_copy(update={"version": item.version + 1, **values})
             ITEMS.put(transaction, changed)
             return changed
 

@@ -21,7 +21,7 @@ from typing import Any, Generic, TypeVar
 import lmdb
 
 from backends.ids import is_id
-from backends.models import Page, Position, Record, with_folded
+from backends.models import Page, Position, StoredObject, with_folded
 from backends.rows import Fields, RowKind, unreadable
 from eitherdb_lmdb.store import value_at
 
@@ -32,7 +32,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=StoredObject)
 
 
 def to_milliseconds(time: datetime) -> int:

@@ -1,0 +1,211 @@
+"""`Resource`: the base class of declarations, and of the rows that repositories return."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from backends.models.input_models import InputModel
+from backends.models.records import Row
+from backends.models.resources.arguments import (
+    access_of,
+    checked_path,
+    public_condition,
+    snake_case,
+    unique_groups,
+)
+from backends.models.resources.errors import DeclarationError
+from backends.models.resources.fields import read_field
+from backends.models.resources.spec import FieldSpec, ResourceSpec, Scalar
+from backends.models.resources.values import FROM_JSON, to_json
+
+SERVED = ("id", "owner_id", "created_at", "version")
+"""The fields that the server sets. A resource without owners has no `owner_id`."""
+
+
+class Resource(InputModel):
+    """The base class of a resource: `class Book(Resource, path="books")`.
+
+    An instance is frozen. One that a repository returns also has `id`, `created_at`, `version` and, if the
+    resource is owned, `owner_id`. One that is constructed is a new row without them.
+
+    The arguments of the class are:
+
+    - `path`: the path of its routes, in the plural: `line-items`.
+    - `owned`: whether each row belongs to a user, and is deleted with the user. Default: True.
+    - `access`: who may do what, as far as it differs from the default: the keys are `read`, `create`,
+      `change` and `delete`, the values `anyone`, `signed_in`, `owner` and `superuser`.
+    - `public_when`: the values of fields of rows that everybody may read who may call the route.
+    - `unique`: the groups of fields that are unique together: `[("owner_id", "isbn")]`.
+    """
+
+    # The schema is built once, after `__pydantic_init_subclass__` has read the declaration.
+    model_config = ConfigDict(defer_build=True, extra="ignore")
+
+    __resource__: ClassVar[ResourceSpec]
+
+    if TYPE_CHECKING:
+
+        @property
+        def id(self) -> str:
+            """24 lower-case hex digits of an ObjectId."""
+
+        @property
+        def owner_id(self) -> str:
+            """The `id` of a user that exists, if the resource is owned."""
+
+        @property
+        def created_at(self) -> datetime:
+            """Aware, UTC, whole milliseconds."""
+
+        @property
+        def version(self) -> int:
+            """1 for a new row; each change adds 1."""
+
+    def __init_subclass__(cls, **_: Any) -> None:
+        """Leave the arguments of the class to `__pydantic_init_subclass__`."""
+        super().__init_subclass__()
+
+    @classmethod
+    def __pydantic_init_subclass__(
+        cls,
+        *,
+        path: str | None = None,
+        owned: bool = True,
+        access: Mapping[str, str] | None = None,
+        public_when: Mapping[str, Scalar] | None = None,
+        unique: Iterable[Iterable[str]] = (),
+        **others: Any,
+    ) -> None:
+        """Read the declaration."""
+        name = cls.__name__
+        if hasattr(cls, "__resource__"):
+            return  # a form, which validates as its resource does
+        if others:
+            raise DeclarationError(
+                name,
+                f"{next(iter(others))} is no argument of a resource",
+                "see Resource for those that are",
+            )
+        fields = _read_fields(cls)
+        spec = ResourceSpec(
+            name=checked_path(name, path).replace("-", "_"),
+            path=path or "",
+            entity=snake_case(name),
+            class_name=name,
+            title=(inspect.getdoc(cls) or "").partition("\n")[0] or f"{name}.",
+            fields=fields,
+            unique=unique_groups(name, fields, unique, owned=owned),
+            owned=owned,
+            access=access_of(name, access or {}, owned=owned),
+            public_when=public_condition(cls, fields, public_when or {}),
+            has_rules=bool(
+                cls.__pydantic_decorators__.model_validators or cls.__pydantic_decorators__.field_validators
+            ),
+        )
+        cls.__resource__ = spec
+
+    @classmethod
+    def of_fields(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the row with these values, which a database has and nobody validates again."""
+        row, values = cls.__new__(cls), dict(fields)
+        for name, convert in _typed(cls):
+            values[name] = convert(values[name])
+        object.__setattr__(row, "__dict__", values)
+        object.__setattr__(row, "__pydantic_fields_set__", set(values))
+        object.__setattr__(row, "__pydantic_extra__", None)
+        object.__setattr__(row, "__pydantic_private__", None)
+        return row
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        """Return the instance of a row of a list."""
+        fields = dict(row)
+        for name, convert in _from_json(cls):
+            if fields[name] is not None:
+                fields[name] = convert(fields[name])
+        return cls.of_fields(fields)
+
+    def to_row(self) -> Row:
+        """Return the row of a list: the fields in JSON types."""
+        return {name: to_json(value) for name, value in self.fields().items()}
+
+    def fields(self) -> dict[str, Any]:
+        """Return all fields by name, in the order of the table's columns."""
+        return {name: getattr(self, name) for name in self.__resource__.columns}
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the class and all values, those of the server included."""
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        """Hash the declared values."""
+        return hash((type(self), *(str(value) for value in self.__dict__.values())))
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Show the server's fields too."""
+        return list(self.__dict__.items())
+
+
+def _read_fields(cls: type[Resource]) -> tuple[FieldSpec, ...]:
+    """Read the declared fields, and complete their validation by what their kinds need."""
+    name, decorators = cls.__name__, cls.__pydantic_decorators__
+    for found, what in (
+        (decorators.computed_fields, "a computed field"),
+        (decorators.field_serializers, "a serializer"),
+        (decorators.model_serializers, "a serializer"),
+    ):
+        if found:
+            raise DeclarationError(
+                f"{name}.{next(iter(found))}", f"{what} is not stored", "compute it in a route of your own"
+            )
+    if not cls.__pydantic_fields_complete__:
+        raise DeclarationError(name, "an annotation names what is not defined", "define or import it above")
+    if not cls.__pydantic_fields__:
+        raise DeclarationError(
+            name, "it has no field", "declare one: title: Annotated[str, Field(max_length=255)]"
+        )
+    specs = []
+    for field_name, info in cls.__pydantic_fields__.items():
+        declared = read_field(name, field_name, info, taken=(*SERVED, *dir(Resource)))
+        info.annotation, info.metadata = declared.annotation, []
+        spec = declared.spec
+        if not info.is_required() and info.default_factory is None:
+            try:
+                info.default = TypeAdapter(declared.annotation).validate_python(info.default)
+            except ValidationError as exc:
+                raise DeclarationError(
+                    f"{name}.{field_name}",
+                    f"the default {info.default!r} is no value of the field",
+                    exc.errors()[0]["msg"],
+                ) from None
+            spec = replace(spec, default=to_json(info.default))
+        specs.append(spec)
+    return tuple(specs)
+
+
+@cache
+def _from_json(cls: type[Resource]) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    """Return the conversions from a row of a list to Python."""
+    kinds = {"created_at": "time", **{field.name: field.kind for field in cls.__resource__.fields}}
+    return tuple((name, FROM_JSON[kind]) for name, kind in kinds.items() if kind in FROM_JSON)
+
+
+@cache
+def _typed(cls: type[Resource]) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    """Return the conversions to the classes of the user: nested models and enumerations."""
+    found = []
+    for field in cls.__resource__.fields:
+        annotation: Any = cls.__pydantic_fields__[field.name].annotation
+        is_plain = field.kind == "json" and "dict" in str(annotation)
+        if (field.kind == "json" and not is_plain) or (
+            field.kind == "choice" and "Literal" not in str(annotation)
+        ):
+            found.append((field.name, TypeAdapter(annotation).validate_python))
+    return tuple(found)

@@ -1,0 +1,166 @@
+"""The filters of a resource's lists: their names, and the values that they take."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, TypeAdapter, WrapValidator
+from pydantic_core import PydanticCustomError
+
+from backends.models.resources.kinds import KINDS, MAX_LONG
+from backends.models.resources.spec import FieldSpec, ResourceSpec
+from backends.models.resources.values import metadata_of
+from backends.models.text import IdText, SearchText, storable
+from backends.models.times import whole_milliseconds, whole_milliseconds_up
+
+Operator: TypeAlias = Literal["any_of", "contains", "gt", "gte", "lt", "lte", "is_null"]
+
+COMPARISONS: tuple[Operator, ...] = ("gt", "gte", "lt", "lte")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A filter of a list.
+
+    Attributes:
+        name: The query parameter, and the key in the `where` of a repository.
+        field: The field that it is about.
+        operator: `any_of`: the field equals one of the values. `contains`: the list has one of the values
+            as an element. `gt`, `gte`, `lt`, `lte`: the field is not null and compares to the value.
+            `is_null`: whether the field is null.
+    """
+
+    name: str
+    field: FieldSpec
+    operator: Operator
+
+
+@cache
+def filters_of(spec: ResourceSpec) -> tuple[Filter, ...]:
+    """Return the filters by declared fields, in their order.
+
+    Every list also has `q`, if fields are searched, and `created_after` and `created_before`.
+    """
+    found = []
+    for field in spec.fields:
+        if not field.filterable:
+            continue
+        found.append(Filter(field.name, field, "contains" if field.kind == "list" else "any_of"))
+        if KINDS[field.kind].is_compared:
+            found += [Filter(f"{field.name}__{name}", field, name) for name in COMPARISONS]
+        if field.nullable:
+            found.append(Filter(f"{field.name}__isnull", field, "is_null"))
+    return tuple(found)
+
+
+def filter_fields(spec: ResourceSpec) -> dict[str, Any]:
+    """Return the filters of a list as fields for `pydantic.create_model`; None stands for no filter.
+
+    Values are Python's, or their texts in a query. `any_of` and `contains` take one value or a list, of
+    which they make a tuple of distinct values.
+    """
+    fields: dict[str, Any] = {}
+    for each in filters_of(spec):
+        annotation = value_of(each.field, each.operator)
+        if each.operator in {"any_of", "contains"}:
+            many: Any = list.__class_getitem__(annotation)
+            annotation = Annotated[many, WrapValidator(_any_of(TypeAdapter(annotation)))]
+        fields[each.name] = (annotation | None, Field(default=None, description=_description(each)))
+    if spec.searched:
+        texts = " or the ".join(name.replace("_", " ") for name in spec.searched)
+        description = f"A part of the {texts}. Case is ignored."
+        fields["q"] = (SearchText | None, Field(default=None, description=description))
+    return fields
+
+
+def value_of(field: FieldSpec, operator: Operator) -> Any:
+    """Return the annotation of one value of a filter. A value that no row has may be valid."""
+    if operator == "is_null":
+        return Annotated[bool, QUERY_BOOL]
+    field = field.item or field
+    if field.kind in {"text", "email"}:
+        return Annotated[str, Field(max_length=field.max_length), AfterValidator(storable)]
+    if field.kind == "decimal":
+        digits = Field(max_digits=field.max_digits, decimal_places=field.decimal_places)
+        return Annotated[Decimal, digits, *metadata_of(field)]
+    if field.kind == "time":
+        rounded = {"any_of": _whole, "gte": whole_milliseconds_up, "lt": whole_milliseconds_up}
+        to_milliseconds = AfterValidator(rounded.get(operator, whole_milliseconds))
+        return Annotated[AwareDatetime, to_milliseconds, QUERY_TIME]
+    return Literal[field.choices] if field.kind == "choice" else _VALUES[field.kind]
+
+
+def _whole(time: datetime) -> datetime:
+    if whole_milliseconds(time) != time:
+        raise PydanticCustomError("time_precision", "Time should be in whole milliseconds")
+    return whole_milliseconds(time)
+
+
+def _any_of(adapter: TypeAdapter[Any]) -> Callable[[Any, Any], Any]:
+    def check(value: Any, _handler: Any) -> Any:
+        # The location of an error is the parameter, even if it is repeated.
+        if isinstance(value, list | tuple):
+            return tuple(dict.fromkeys(map(adapter.validate_python, value)))
+        return adapter.validate_python(value)
+
+    return check
+
+
+def _description(each: Filter) -> str:
+    name = each.field.name.replace("_", " ")
+    return {
+        "any_of": f"The exact {name}.",
+        "contains": f"An element of the {name}.",
+        "gt": f"More than this {name}.",
+        "gte": f"At least this {name}.",
+        "lt": f"Less than this {name}.",
+        "lte": f"At most this {name}.",
+        "is_null": f"Whether the {name} is null.",
+    }[each.operator]
+
+
+def _query_text(pattern: str, error_type: str, message: str) -> BeforeValidator:
+    """Reject undocumented forms of a value in a query, such as `yes` for true, which pydantic accepts."""
+
+    def check(value: object) -> object:
+        if isinstance(value, str) and not re.fullmatch(pattern, value):
+            raise PydanticCustomError(error_type, message)
+        return value
+
+    return BeforeValidator(check)
+
+
+PLUS_HINT = "in a query a + stands for a blank; write it as %2B"
+
+
+def _check_query_time(value: object) -> object:
+    """Reject numbers, which pydantic would parse as Unix time in seconds or milliseconds."""
+    if isinstance(value, str) and not re.match(r"[0-9]{4}-", value):
+        raise PydanticCustomError("datetime_parsing", "Input should be a time such as 2026-11-22T16:25:25Z")
+    if isinstance(value, str) and re.search(r":.* [0-9]{2}:?[0-9]{2}$", value):
+        raise PydanticCustomError(
+            "datetime_parsing", f"Input should have the sign of its zone: {PLUS_HINT}"
+        )
+    return value
+
+
+QUERY_BOOL = _query_text("true|false", "bool_parsing", "Input should be true or false")
+QUERY_INT = _query_text("-?[0-9]+", "int_parsing", "Input should be an integer in digits such as 100")
+QUERY_TIME = BeforeValidator(_check_query_time)
+_QUERY_FLOAT = _query_text(
+    r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", "float_parsing", "Input should be a number such as 1.5"
+)
+
+_VALUES: dict[str, Any] = {
+    "integer": Annotated[int, Field(ge=-MAX_LONG, le=MAX_LONG), QUERY_INT],
+    "boolean": Annotated[bool, QUERY_BOOL],
+    "float": Annotated[float, Field(allow_inf_nan=False), _QUERY_FLOAT],
+    "date": Annotated[date, *metadata_of(FieldSpec(name="", column="", kind="date"))],
+    "reference": IdText,
+}
