@@ -13,6 +13,7 @@ from api.errors.problems import (
     INSUFFICIENT_FUNDS,
     ITEM_NOT_FOUND,
     NOT_OWNER,
+    STILL_REFERENCED,
     TRANSFER_NOT_FOUND,
     UNAVAILABLE,
     USER_HAS_MONEY,
@@ -33,6 +34,7 @@ from backends.errors import (
     NotFound,
     NotOwner,
     NotSupported,
+    StillReferenced,
     Unavailable,
     VersionMismatch,
 )
@@ -50,6 +52,7 @@ _PROBLEMS: dict[type[BackendError], Problem] = {
     NotOwner: NOT_OWNER,
     VersionMismatch: VERSION_MISMATCH,
     InsufficientFunds: INSUFFICIENT_FUNDS,
+    StillReferenced: STILL_REFERENCED,
 }
 
 

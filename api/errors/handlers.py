@@ -14,7 +14,7 @@ from starlette.routing import Match
 
 from api.errors.backend_errors import VALIDATION_PROBLEMS, problem_of
 from api.errors.problems import INTERNAL_ERROR, TOO_DEEP, ApiError, Problem
-from backends.errors import BackendError, UnreadableRow
+from backends.errors import BackendError, RuleBroken, UnreadableRow
 from backends.models import Record
 from backends.models.resources import Resource
 from backends.rows import unreadable_record
@@ -52,6 +52,9 @@ async def _on_backend_error(request: Request, exc: Exception) -> JSONResponse:
     if invalid := VALIDATION_PROBLEMS.get(type(exc)):
         detail = [{"loc": invalid.loc, "msg": invalid.msg, "type": invalid.code}]
         return JSONResponse({"detail": detail, "code": invalid.code}, 422)
+    if isinstance(exc, RuleBroken):
+        refused = [{**each, "loc": ("body", *each["loc"])} for each in exc.problems]
+        return await _on_validation_error(request, RequestValidationError(refused))
     problem = problem_of(exc)
     if problem is None:
         raise exc

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -21,7 +21,7 @@ class Item(Resource, path="items"):
 NewItem = Item
 """The input of `ItemRepository.add`: an item without what the repository gives it."""
 
-ItemSort: TypeAlias = str
+ItemSort = Literal["created_at", "-created_at", "title", "-title"]
 
 ItemChanges: type[Any] = changes_form(Item, "ItemChanges")
 """The input of `ItemRepository.update`; unset fields keep their values."""

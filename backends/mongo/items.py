@@ -13,7 +13,6 @@ from backends.ids import Clock, IdSource, write_time
 from backends.models import (
     Item,
     ItemFilter,
-    ItemSort,
     NewItem,
     Page,
     Position,
@@ -185,7 +184,7 @@ class MongoItemRepository:
         *,
         owner_id: str | None = None,
         where: Any = ItemFilter(),  # noqa: B008 - frozen
-        sort: ItemSort = "-created_at",
+        sort: str = "-created_at",
         skip: int = 0,
         limit: int = 100,
         after: Position | None = None,

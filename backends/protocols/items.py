@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
-from backends.models import Item, ItemFilter, ItemSort, NewItem, Page, Position
+from backends.models import Item, ItemFilter, NewItem, Page, Position
 
 
 class ItemRepository(Protocol):
@@ -57,7 +57,7 @@ class ItemRepository(Protocol):
         *,
         owner_id: str | None = None,
         where: Any = ItemFilter(),  # noqa: B008 - frozen
-        sort: ItemSort = "-created_at",
+        sort: str = "-created_at",
         skip: int = 0,
         limit: int = 100,
         after: Position | None = None,

@@ -14,7 +14,6 @@ from backends.ids import Clock, IdSource
 from backends.models import (
     Item,
     ItemFilter,
-    ItemSort,
     NewItem,
     Page,
     Position,
@@ -162,7 +161,7 @@ class SqlItemRepository:
         *,
         owner_id: str | None = None,
         where: Any = ItemFilter(),  # noqa: B008 - frozen
-        sort: ItemSort = "-created_at",
+        sort: str = "-created_at",
         skip: int = 0,
         limit: int = 100,
         after: Position | None = None,

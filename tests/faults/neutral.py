@@ -54,7 +54,7 @@ FAULTS = [
         _TIMES,
         "microseconds kept in a bound of time",
         (
-            "    whole = _after(time)\n    return whole if whole == time else",
+            "    whole = whole_milliseconds(time)\n    return whole if whole == time else",
             "    whole = _in_utc(time)\n    return whole if whole == time else",
         ),
         first="filters",

@@ -84,10 +84,8 @@ def test_add_a_field_to_item_follows_the_map(copy: Copy, servers: Servers) -> No
 
     # 1 and 2
     models = "backends/models/items.py"
-    copy.insert_after(
-        models, "    description: Description | None = None\n", "    colour: Description | None = None\n"
-    )
-    copy.insert_after(models, "    title: str\n    description: str | None\n", "    colour: str | None\n")
+    field = "    description: Annotated[str | None, Field(max_length=255), Searchable()] = None\n"
+    copy.insert_after(models, field, "    colour: Annotated[str | None, Field(max_length=255)] = None\n")
     copy.insert_after(
         "api/schemas/items.py", "    title: str\n    description: str | None\n", "    colour: str | None\n"
     )

@@ -86,6 +86,10 @@ class Resource(InputModel):
         """Read the declaration."""
         name = cls.__name__
         if hasattr(cls, "__resource__"):
+            if path is not None:
+                raise DeclarationError(
+                    name, "it inherits from another resource", "let both inherit from a BaseModel"
+                )
             return  # a form, which validates as its resource does
         if others:
             raise DeclarationError(
@@ -110,6 +114,8 @@ class Resource(InputModel):
             ),
         )
         cls.__resource__ = spec
+        cls.model_config["defer_build"] = False
+        cls.model_rebuild(force=True)
 
     @classmethod
     def of_fields(cls, fields: Mapping[str, Any]) -> Self:

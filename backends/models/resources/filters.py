@@ -10,7 +10,15 @@ from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, TypeAdapter, WrapValidator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    TypeAdapter,
+    WrapValidator,
+)
 from pydantic_core import PydanticCustomError
 
 from backends.models.resources.kinds import KINDS, MAX_LONG
@@ -70,7 +78,9 @@ def filter_fields(spec: ResourceSpec) -> dict[str, Any]:
         annotation = value_of(each.field, each.operator)
         if each.operator in {"any_of", "contains"}:
             many: Any = list.__class_getitem__(annotation)
-            annotation = Annotated[many, WrapValidator(_any_of(TypeAdapter(annotation)))]
+            annotation = Annotated[
+                many, WrapValidator(_any_of(TypeAdapter(annotation))), PlainSerializer(_as_it_is)
+            ]
         fields[each.name] = (annotation | None, Field(default=None, description=_description(each)))
     if spec.searched:
         texts = " or the ".join(name.replace("_", " ") for name in spec.searched)
@@ -110,6 +120,10 @@ def _any_of(adapter: TypeAdapter[Any]) -> Callable[[Any, Any], Any]:
         return adapter.validate_python(value)
 
     return check
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _description(each: Filter) -> str:

@@ -9,7 +9,7 @@ import lmdb
 
 from backends.errors import AlreadyExists, NotFound, NotOwner
 from backends.ids import Clock, IdSource
-from backends.models import Item, ItemFilter, ItemSort, NewItem, Page, Position, fold_case
+from backends.models import Item, ItemFilter, NewItem, Page, Position, fold_case
 from eitherdb_lmdb.rows import ITEMS, USERS, check_version, fits_times
 from eitherdb_lmdb.store import Store
 
@@ -59,7 +59,7 @@ class LmdbItemRepository:
         *,
         owner_id: str | None = None,
         where: Any = ItemFilter(),  # noqa: B008 - frozen
-        sort: ItemSort = "-created_at",
+        sort: str = "-created_at",
         skip: int = 0,
         limit: int = 100,
         after: Position | None = None,
