@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -18,7 +19,12 @@ class EntryId(str):
     __slots__ = ()
 
 
-Outcome = Account | EntryId | BackendError
+class AddedRow(dict[str, Any]):
+    """The row of a resource that a call added, in JSON types."""
+
+
+Success = Account | EntryId | AddedRow
+Outcome = Success | BackendError
 
 _ACCOUNT = TypeAdapter(Account)
 
@@ -32,7 +38,7 @@ _REFUSALS: dict[str, type[BackendError]] = {
 def write_outcome(outcome: Outcome) -> str:
     """Serialise the outcome of a call as JSON, to be stored under its idempotency key."""
     name = type(outcome).__name__
-    if isinstance(outcome, EntryId):
+    if isinstance(outcome, EntryId | AddedRow):
         return json.dumps({name: outcome})
     if isinstance(outcome, BackendError):
         # A malformed id may have any length.
@@ -40,7 +46,7 @@ def write_outcome(outcome: Outcome) -> str:
     return f'{{"{name}": {_ACCOUNT.dump_json(outcome).decode()}}}'
 
 
-def read_outcome(kept: str, kept_fingerprint: str, idempotency: Idempotency) -> Account | EntryId:
+def read_outcome(kept: str, kept_fingerprint: str, idempotency: Idempotency) -> Success:
     """Return the stored outcome of a call, or raise it if it is an error.
 
     Raises:
@@ -71,6 +77,8 @@ def parse_outcome(kept: str) -> Outcome:
     ((name, facts),) = parsed.items()
     if name == EntryId.__name__ and isinstance(facts, str) and is_id(facts):
         return EntryId(facts)
+    if name == AddedRow.__name__ and isinstance(facts, dict):
+        return AddedRow(facts)
     if name == Account.__name__:
         return _ACCOUNT.validate_python(facts)
     if name not in _REFUSALS:

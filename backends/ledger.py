@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from backends.capabilities import Capability
 from backends.concurrency import KeyedLocks
 from backends.errors import AlreadyExists, BackendError, Conflict, NotFound, NotOwner, NotSupported
-from backends.idempotency import EntryId, Outcome
+from backends.idempotency import EntryId, Outcome, Success
 from backends.ids import Clock, IdSource
 from backends.models import (
     Account,
@@ -234,5 +234,5 @@ class Ledger(ABC):
         """
 
     @abstractmethod
-    async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Account | EntryId | None:
+    async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Success | None:
         """Return the stored outcome, read with `read_outcome`; None if the key has none."""

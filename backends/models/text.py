@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any
 from unicodedata import normalize
 
@@ -96,11 +97,12 @@ def fold_case(text: str) -> str:
     return normalize("NFC", normalize("NFC", text).casefold())
 
 
-def with_folded(values: dict[str, Any]) -> dict[str, Any]:
-    """Return an item's values with the folded columns, which `ItemFilter.q` searches."""
-    searched = {name: values[name] for name in ("title", "description") if name in values}
-    folded = {f"{name}_folded": text and fold_case(text) for name, text in searched.items()}
-    return values | folded
+def with_folded(
+    values: dict[str, Any], searched: Collection[str] = ("title", "description")
+) -> dict[str, Any]:
+    """Return a row's values with the folded columns of the searched texts, which `q` searches."""
+    texts = {name: values[name] for name in searched if name in values}
+    return values | {f"{name}_folded": text and fold_case(text) for name, text in texts.items()}
 
 
 def _email(text: str) -> str:

@@ -11,7 +11,7 @@ from bson import Int64, ObjectId
 from backends.cancellation import run_to_completion
 from backends.capabilities import Capability
 from backends.errors import Conflict
-from backends.idempotency import EntryId, Outcome, read_outcome, write_outcome
+from backends.idempotency import EntryId, Outcome, Success, read_outcome, write_outcome
 from backends.ids import Clock, IdSource, write_time
 from backends.ledger import (
     Ledger,
@@ -218,7 +218,7 @@ class MongoLedger(Ledger):
         except DuplicateKey as duplicate:
             raise Taken from duplicate
 
-    async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Account | EntryId | None:
+    async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Success | None:
         with translate_errors():
             kept = await self._keys.find_one({"owner_id": object_id(owner_id), "key": idempotency.key})
         return read_outcome(kept["outcome"], kept["fingerprint"], idempotency) if kept else None

@@ -13,7 +13,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import Boolean, Integer, LargeBinary, Text, TypeDecorator
 
 from backends.ids import is_id
-from backends.sql.schema import ID_LENGTH_BYTES
+from backends.sql.types import ID_LENGTH_BYTES
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
@@ -124,6 +124,38 @@ _write_as(
     postgresql="""coalesce(
         to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), '0001-01-01T00:00:00.000Z'
     )""",
+)
+
+
+class nullable_time_text(FunctionElement[str]):  # noqa: N801 - reads like the functions of SQL
+    """As `time_text`; null stays null."""
+
+    type = TimeText()
+    inherit_cache = True
+
+
+_write_as(
+    nullable_time_text,
+    sqlite="{0}",
+    postgresql="""CASE WHEN {0} IS NOT NULL THEN coalesce(
+        to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), '0001-01-01T00:00:00.000Z'
+    ) END""",
+)
+
+
+class has_element(FunctionElement[bool]):  # noqa: N801 - reads like the functions of SQL
+    """Whether a JSON list has the element of a JSON list of one."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+_write_as(
+    has_element,
+    sqlite="""EXISTS (
+        SELECT 1 FROM json_each({0}) AS element WHERE element.value = json_extract({1}, '$[0]')
+    )""",
+    postgresql="{0} @> CAST({1} AS JSONB)",
 )
 
 

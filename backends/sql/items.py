@@ -24,8 +24,9 @@ from backends.sql.errors import ConstraintViolation
 from backends.sql.functions import JsonRows, each_of, is_one_of, place_of, text_in
 from backends.sql.lookups import ById
 from backends.sql.pages import Lists
-from backends.sql.schema import ID_LENGTH_BYTES, ITEMS
+from backends.sql.schema import ITEMS
 from backends.sql.statements import Statement
+from backends.sql.types import ID_LENGTH_BYTES
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement

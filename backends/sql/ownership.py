@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import PrimaryKeyConstraint, Table, UniqueConstraint
 
 from backends.errors import ForeignSchema
-from backends.sql.schema import METADATA, ObjectIdBytes
+from backends.sql.schema import METADATA
+from backends.sql.types import ObjectIdBytes
 
 REVISIONS = "alembic_version"
 """The table in which Alembic records the applied revision."""

@@ -15,7 +15,7 @@ from backends.ids import read_time
 from backends.models import Page, Position, Row, StoredObject
 from backends.sql.connections import KEPT_STATEMENTS
 from backends.sql.functions import id_text, time_text
-from backends.sql.schema import ObjectIdBytes, UtcDateTime
+from backends.sql.types import ObjectIdBytes, UtcDateTime
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, FromClause, Table

@@ -12,7 +12,8 @@ from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import NullType
 
 from backends.rows.stored import KINDS, Fields, Place, RowKind, StoredRow
-from backends.sql.schema import ID_LENGTH_BYTES, METADATA, ObjectIdBytes, UtcDateTime
+from backends.sql.schema import METADATA
+from backends.sql.types import ID_LENGTH_BYTES, ObjectIdBytes, UtcDateTime
 
 if TYPE_CHECKING:
     from sqlalchemy import Column, ColumnElement

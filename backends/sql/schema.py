@@ -6,7 +6,6 @@ ORM, the service starts faster and needs less memory.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -14,76 +13,22 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    DateTime,
     ForeignKey,
     Index,
-    LargeBinary,
     MetaData,
-    String,
     Table,
-    Text,
     UniqueConstraint,
 )
-from sqlalchemy.types import TypeDecorator
 
-from backends.ids import is_id
-from backends.models import MAX_MINOR
+from backends.models import MAX_MINOR, Item
+from backends.sql.tables import table_of
+from backends.sql.types import LONG_TEXT, ObjectIdBytes, UtcDateTime, text_type
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Dialect
     from sqlalchemy.types import TypeEngine
 
 REVISION = "0004"
 """The revision of `migrations/sql` that creates these tables."""
-
-ID_LENGTH_BYTES = 12
-
-
-class ObjectIdBytes(TypeDecorator[str]):
-    """An id: 24 hex digits in Python, 12 raw bytes in the database (`BYTEA`, `BLOB`).
-
-    Bytes sort like the hex digits and like MongoDB's ObjectId. A malformed id is bound as empty bytes,
-    which no row has. So a malformed id is an unknown id.
-    """
-
-    impl = LargeBinary(ID_LENGTH_BYTES)
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
-        """Convert hex digits to bytes."""
-        if value is None:
-            return None
-        return bytes.fromhex(value) if is_id(value) else b""
-
-    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
-        """Convert bytes to hex digits."""
-        return None if value is None else value.hex()
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC time: `TIMESTAMPTZ` in PostgreSQL, ISO text without an offset in SQLite."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Convert to naive UTC for SQLite, whose text has no offset."""
-        if value is None or dialect.name != "sqlite":
-            return value
-        return value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Add UTC to naive times; asyncpg returns aware UTC."""
-        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
-
-
-def _text(length: int) -> String:
-    """Return a text type that compares by code point. PostgreSQL's default collation is the locale's."""
-    return String(length).with_variant(String(length, collation="C"), "postgresql")
-
-
-_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
-
 
 # Constraint names are fixed, because the translation of errors and downgrades use them.
 METADATA = MetaData(
@@ -113,9 +58,9 @@ USERS = Table(
     "users",
     METADATA,
     _column("id", ObjectIdBytes, primary_key=True),
-    _column("email", _text(255), unique=True),
-    _column("hashed_password", _text(255)),
-    _column("full_name", _text(255), nullable=True),
+    _column("email", text_type(255), unique=True),
+    _column("hashed_password", text_type(255)),
+    _column("full_name", text_type(255), nullable=True),
     _column("is_active", Boolean),
     _column("is_superuser", Boolean),
     _column("created_at", UtcDateTime),
@@ -126,25 +71,7 @@ USERS = Table(
 )
 """`backends.models.User`."""
 
-ITEMS = Table(
-    "items",
-    METADATA,
-    _column("id", ObjectIdBytes, primary_key=True),
-    _column("title", _text(255)),
-    _column("description", _text(255), nullable=True),
-    _column("owner_id", ObjectIdBytes, ForeignKey("users.id", ondelete="CASCADE")),
-    _column("created_at", UtcDateTime),
-    _column("version", BigInteger),
-    # `models.fold_case` of the two texts; the result may be longer than 255 characters.
-    _column("title_folded", _TEXT),
-    _column("description_folded", _TEXT, nullable=True),
-    # Serve a superuser's list of all items, by time and by title, in both directions.
-    Index(None, "created_at", "id"),
-    Index(None, "title", "id"),
-    # Serve an owner's list and its count, and the cascade from a deleted owner.
-    Index(None, "owner_id", "created_at", "id"),
-    Index(None, "owner_id", "title", "id"),
-)
+ITEMS = table_of(Item.__resource__, METADATA, {"users": USERS})
 """`backends.models.Item`."""
 
 ACCOUNTS = Table(
@@ -153,8 +80,8 @@ ACCOUNTS = Table(
     _column("id", ObjectIdBytes, primary_key=True),
     # No cascade: an owner with money can't be deleted. `SqlUserRepository.delete` deletes empty accounts.
     _column("owner_id", ObjectIdBytes, ForeignKey("users.id")),
-    _column("name", _text(255)),
-    _column("currency", _text(3)),
+    _column("name", text_type(255)),
+    _column("currency", text_type(3)),
     _column("balance_minor", BigInteger),
     _column("created_at", UtcDateTime),
     _column("version", BigInteger),
@@ -180,9 +107,9 @@ TRANSFERS = Table(
     METADATA,
     _column("id", ObjectIdBytes, primary_key=True),
     _column("ordered_by", ObjectIdBytes),
-    _column("idempotency_key", _text(255), nullable=True),
+    _column("idempotency_key", text_type(255), nullable=True),
     _column("amount_minor", BigInteger),
-    _column("note", _text(255), nullable=True),
+    _column("note", text_type(255), nullable=True),
     _column("created_at", UtcDateTime),
     _column("from_account_id", ObjectIdBytes, nullable=True),
     _column("from_owner_id", ObjectIdBytes, nullable=True),
@@ -216,9 +143,9 @@ IDEMPOTENCY_KEYS = Table(
     "idempotency_keys",
     METADATA,
     _column("owner_id", ObjectIdBytes, primary_key=True),
-    _column("key", _text(255), primary_key=True),
-    _column("fingerprint", _text(64)),
-    _column("outcome", _TEXT),
+    _column("key", text_type(255), primary_key=True),
+    _column("fingerprint", text_type(64)),
+    _column("outcome", LONG_TEXT),
     _column("created_at", UtcDateTime),
 )
 """The outcomes of calls with idempotency keys: `backends.idempotency.write_outcome`."""
@@ -226,7 +153,7 @@ IDEMPOTENCY_KEYS = Table(
 COUNTERS = Table(
     "counters",
     METADATA,
-    _column("key", _text(255), primary_key=True),
+    _column("key", text_type(255), primary_key=True),
     _column("value", BigInteger),
     _column("ends_at", UtcDateTime),
     # Serves the deletion of expired counters.

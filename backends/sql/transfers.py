@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BigInteger, and_, bindparam, insert, literal, or_, select, true, union_all, update
 
 from backends.capabilities import Capability
-from backends.idempotency import EntryId, Outcome, read_outcome, write_outcome
+from backends.idempotency import EntryId, Outcome, Success, read_outcome, write_outcome
 from backends.ids import Clock, IdSource
 from backends.ledger import (
     Ledger,
@@ -254,7 +254,7 @@ class SqlLedger(Ledger):
         except ConstraintViolation as violation:
             raise Taken from violation
 
-    async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Account | EntryId | None:
+    async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Success | None:
         rows = await self._connections.look_up(_OUTCOME, {"owner_id": owner_id, "key": idempotency.key})
         return read_outcome(rows[0]["outcome"], rows[0]["fingerprint"], idempotency) if rows else None
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import sqlalchemy as sa
 from alembic import context
 
-from backends.sql.schema import METADATA, ObjectIdBytes, UtcDateTime
+from backends.sql.schema import METADATA
+from backends.sql.types import ObjectIdBytes, UtcDateTime
 
 if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext

@@ -211,7 +211,7 @@ FAULTS = [
         first="time",
     ),
     _in(
-        "backends/sql/schema.py",
+        "backends/sql/types.py",
         "sql: times without a zone",
         (
             "return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value",

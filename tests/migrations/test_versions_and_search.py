@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from backends.errors import BackendError
 from backends.models import Item, ItemFilter, fold_case
-from backends.sql.schema import ObjectIdBytes, UtcDateTime
+from backends.sql.types import ObjectIdBytes, UtcDateTime
 from config import Settings
 from migrations import open_migrator
 from migrations.mongo.steps import m0002_versions_and_search as step

@@ -14,7 +14,7 @@ from hashlib import sha256
 import lmdb
 
 from backends.capabilities import Capability
-from backends.idempotency import EntryId, Outcome, read_outcome, write_outcome
+from backends.idempotency import EntryId, Outcome, Success, read_outcome, write_outcome
 from backends.ids import Clock, IdSource
 from backends.ledger import Ledger, Posting, Refused, Taken, refusal_of
 from backends.models import (
@@ -129,7 +129,7 @@ class LmdbLedger(Ledger):
             lambda transaction: keep(transaction, outcome, owner_id, idempotency, created_at=created_at)
         )
 
-    async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Account | EntryId | None:
+    async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Success | None:
         return await self._store.read(lambda transaction: find_outcome(transaction, owner_id, idempotency))
 
 
@@ -184,9 +184,7 @@ def keep(
         raise Taken
 
 
-def find_outcome(
-    transaction: lmdb.Transaction, owner_id: str, idempotency: Idempotency
-) -> Account | EntryId | None:
+def find_outcome(transaction: lmdb.Transaction, owner_id: str, idempotency: Idempotency) -> Success | None:
     """Return the outcome of the key, read by `read_outcome`; None if there is none."""
     kept = value_at(transaction, _outcome_key(owner_id, idempotency))
     if kept is None:

@@ -1,0 +1,99 @@
+"""The table of a resource, from its specification. Every change here needs a migration of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Table, UniqueConstraint
+
+from backends.sql.columns import type_of
+from backends.sql.types import LONG_TEXT, ObjectIdBytes, UtcDateTime
+
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+    from sqlalchemy.sql.schema import SchemaItem
+
+    from backends.models.resources import FieldSpec, ResourceSpec
+
+ON_DELETE = {"restrict": None, "cascade": "CASCADE", "set_null": "SET NULL"}
+"""The actions of foreign keys. Without one, a statement that leaves a reference to nothing fails."""
+
+
+def table_of(spec: ResourceSpec, metadata: MetaData, targets: Mapping[str, Table]) -> Table:
+    """Return the table of a resource. The keys of its columns are the names in the API.
+
+    Args:
+        spec: The specification.
+        metadata: Where the table belongs.
+        targets: The tables that references name, as far as they belong to other metadata: `users`.
+    """
+    columns: list[Column[Any]] = [Column("id", ObjectIdBytes, primary_key=True, nullable=False)]
+    columns += [_column(field, targets) for field in spec.fields]
+    if spec.owned:
+        owner = ForeignKey(_key_of("users", targets), ondelete="CASCADE")
+        columns.append(Column("owner_id", ObjectIdBytes, owner, nullable=False))
+    columns.append(Column("created_at", UtcDateTime, nullable=False))
+    columns.append(Column("version", BigInteger, nullable=False))
+    # `models.fold_case` of the texts; the result may be longer than the text.
+    columns += [
+        Column(f"{field.column}_folded", LONG_TEXT, key=f"{field.name}_folded", nullable=field.nullable)
+        for field in spec.fields
+        if field.searchable
+    ]
+    return Table(spec.name, metadata, *columns, *_checks(spec), *_unique(spec), *_indexes(spec))
+
+
+def _column(field: FieldSpec, targets: Mapping[str, Table]) -> Column[Any]:
+    references = []
+    if field.target is not None and field.on_delete is not None:
+        key = _key_of(field.target, targets)
+        references.append(ForeignKey(key, ondelete=ON_DELETE[field.on_delete]))
+    return Column(field.column, type_of(field), *references, key=field.name, nullable=field.nullable)
+
+
+def _key_of(table: str, targets: Mapping[str, Table]) -> str | Column[Any]:
+    return targets[table].c.id if table in targets else f"{table}.id"
+
+
+def _checks(spec: ResourceSpec) -> Iterator[SchemaItem]:
+    """Yield the constraints on choices and on exact numbers."""
+    for field in spec.fields:
+        if field.kind == "choice":
+            choices = ", ".join(_quoted(choice) for choice in field.choices)
+            yield CheckConstraint(f'"{field.column}" IN ({choices})', name=field.column)
+        elif field.kind in {"integer", "decimal"}:
+            least, most = (_stored(field, bound) for bound in (field.minimum, field.maximum))
+            yield CheckConstraint(f'"{field.column}" BETWEEN {least} AND {most}', name=field.column)
+
+
+def _quoted(text: str) -> str:
+    # The colon would be a parameter of SQLAlchemy's text.
+    return "'" + text.replace("'", "''").replace("\\", "\\\\").replace(":", "\\:") + "'"
+
+
+def _stored(field: FieldSpec, bound: float | str | None) -> int:
+    """Return a bound of an exact number as the column stores it."""
+    return int(Decimal(str(bound)).scaleb(field.decimal_places or 0))
+
+
+def _unique(spec: ResourceSpec) -> Iterator[SchemaItem]:
+    for group in spec.unique:
+        yield UniqueConstraint(*group)
+
+
+def _indexes(spec: ResourceSpec) -> Iterator[Index]:
+    """Yield the indexes that serve lists, in both directions, and the deletion of what is referred to."""
+    sorts = ["created_at", *(field.name for field in spec.fields if field.sortable)]
+    for owner in ((), ("owner_id",)) if spec.owned else ((),):
+        for column in sorts:
+            yield Index(None, *owner, column, "id")
+    for field in spec.fields:
+        owner = ("owner_id",) if spec.owned else ()
+        if field.filterable and not field.sortable and field.kind != "list":
+            yield Index(None, *owner, field.name, "created_at", "id")
+        if field.kind == "reference" and (spec.owned or not field.filterable):
+            yield Index(None, field.name)
+        if field.kind == "list" and field.filterable:
+            yield Index(None, field.name, postgresql_using="gin").ddl_if(dialect="postgresql")
