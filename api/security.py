@@ -37,7 +37,7 @@ ALGORITHM = "HS256"
 
 ISSUER = "eitherdb"
 
-Audience = Literal["access", "cursor", "password-reset"]
+Audience = Literal["access", "password-reset"]
 
 VERIFIED_TOKENS = 4096
 """The size of the cache of verified tokens. It contains no data about users."""

@@ -101,7 +101,7 @@ def bad_tokens(account: Account, service: Service) -> dict[str, str]:
         ),
         "of a session that ended": make_access_token(replace(user, session_version=7), settings),
         "for a password reset": make_reset_token(user, settings),
-        "for another audience": sign(good, "cursor", settings),
+        "for another audience": sign(good, "password-reset", settings),
     }
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from api.cursors import encode_cursor
 from api.security import ISSUER, make_access_token
 from backends.ids import utc_now
-from backends.models import UserChanges
+from backends.models import Position, UserChanges
 from tests.api.responses import (
     INACTIVE_USER,
     INCORRECT_PASSWORD,
@@ -17,6 +18,7 @@ from tests.api.responses import (
     MESSAGE_PASSWORD_UPDATED,
     MESSAGE_SESSIONS_ENDED,
     Refusal,
+    assert_invalid,
     assert_ok,
     assert_refused,
     shown_user,
@@ -148,15 +150,19 @@ async def test_previous_keys_are_accepted_and_sign_nothing(
     """Rotation: what the old key signed is good while it is among the previous ones, and no longer."""
     before = service.settings.model_copy(update={"secret_key": OLD_KEY})
     old = make_access_token(user.user, before)
+    position = Position(user.user.created_at, user.id)
+    query = {"cursor": encode_cursor(position, "items", "-created_at", before)}
     email = user.user.email
     async with serve(
         provision, first_superuser=email, secret_key=NEW_KEY, previous_secret_keys=(OLD_KEY,)
     ) as rotated:
         assert (await rotated.client(old).get("/users/me")).status_code == 200
+        assert (await rotated.client(old).get("/items/", params=query)).status_code == 200
         new = (await rotated.login(email, PASSWORD)).json()["access_token"]
         assert (await rotated.client(new).get("/users/me")).status_code == 200
     async with serve(provision, first_superuser=email, secret_key=NEW_KEY) as after:
         assert_refused(await after.client(old).get("/users/me"), INVALID_TOKEN)
         assert (await after.client(new).get("/users/me")).status_code == 200
+        assert_invalid(await after.client(new).get("/items/", params=query), ("query", "cursor"))
     async with serve(provision, first_superuser=email, secret_key=OLD_KEY) as never:
         assert_refused(await never.client(new).get("/users/me"), INVALID_TOKEN)

@@ -73,7 +73,7 @@ def page_of(state: State, call: Call, name: str, rows: Sequence[Row]) -> Expecte
 def _cursor(state: State, name: str, sort: str, row: Row) -> str:
     key = getattr(row, sort.removeprefix("-"))
     shown = key if isinstance(key, str) else (key - EPOCH) // timedelta(milliseconds=1)
-    cursor = state.sign("cursor", {"list": name, "sort": sort, "key": shown, "id": row.id})
+    cursor = state.sign_cursor(name, sort, [row.id, shown])
     state.cursors[cursor] = (name, sort, key, row.id)
     return cursor
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
+import json
 import re
+from base64 import urlsafe_b64encode
 from codecs import BOM_UTF16
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -215,6 +218,13 @@ class State:
     def sign(self, purpose: str, claims: dict[str, Any]) -> str:
         """Return the claims as a token."""
         return jwt.encode({**claims, "iss": "eitherdb", "aud": purpose}, self.secret, algorithm="HS256")
+
+    def sign_cursor(self, name: str, sort: str, content: list[Any]) -> str:
+        """Return the content as a cursor of a list in a sort order."""
+        encoded = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+        key = hmac.digest(self.secret.encode(), b"eitherdb cursor", "sha256")
+        mac = hmac.digest(key, f"{name}\0{sort}\0".encode() + encoded, "sha256")
+        return urlsafe_b64encode(mac + encoded).rstrip(b"=").decode()
 
     def sign_in(self, user: User) -> str:
         """Return a bearer token of the user."""
