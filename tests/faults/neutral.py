@@ -259,6 +259,12 @@ FAULTS = [
         ('"items": tuple(ItemPublic.model_fields),', '"items": (*ItemPublic.model_fields, "version"),'),
     ),
     _in(
+        "backends/dataloader.py",
+        "look-ups that share no command after a lone one",
+        ("        if self._running:\n            self._has_company = True\n        elif", "        if"),
+        first="tests/unit/test_dataloader.py",
+    ),
+    _in(
         "backends/ids.py",
         "times without a zone",
         ("fromisoformat(text)", "fromisoformat(text[:-1])"),

@@ -62,6 +62,52 @@ async def test_who_asks_later_has_a_command_of_his_own() -> None:
     assert database.asked == [["1"], ["1"]]
 
 
+async def test_look_up_after_a_lone_one_is_sent_at_once() -> None:
+    """It takes no task and no iteration of the event loop."""
+    database = Database()
+    assert await database.loader.load("1") == 1
+    second = database.loader.load("2")
+    with pytest.raises(StopIteration) as found:
+        second.send(None)
+    assert found.value.value == 2
+    assert database.asked == [["1"], ["2"]]
+
+
+async def test_look_ups_during_a_lone_one_share_a_command() -> None:
+    """After that, the first of several look-ups waits for the others again."""
+    database = Database()
+    assert await database.loader.load("1") == 1
+    database.may_answer.clear()
+    alone = asyncio.create_task(database.loader.load("2"))
+    await asyncio.sleep(0)
+    others = asyncio.gather(*map(database.loader.load, ["3", "4"]))
+    await a_few_turns()
+    database.may_answer.set()
+    assert [await alone, *await others] == [2, 3, 4]
+    assert await asyncio.gather(*map(database.loader.load, ["5", "6"])) == [5, 6]
+    assert database.asked == [["1"], ["2"], ["3", "4"], ["5", "6"]]
+
+
+@pytest.mark.parametrize("key", ["broken", "unreadable"])
+async def test_failed_lone_look_up_leaves_no_trace(key: str) -> None:
+    """The next one is sent at once, as after a successful one."""
+    database = Database()
+    assert await database.loader.load("1") == 1
+    with pytest.raises((Unavailable, KeyError)):
+        await database.loader.load(key)
+    database.may_answer.clear()
+    cancelled = asyncio.create_task(database.loader.load("2"))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    assert database.called_off == 1
+    database.may_answer.set()
+    next_ = database.loader.load("3")
+    with pytest.raises(StopIteration):
+        next_.send(None)
+
+
 async def test_commands_are_bounded() -> None:
     """What is too much for one goes into the next."""
     database = Database()
