@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +19,15 @@ from api.headers import SecurityHeaders
 from api.mailer import Mailer
 from api.normalisation import NormalisedRequests
 from api.request_limits import RequestLimits
-from api.routes import accounts, items, login, private, transfers, users, utils
+from api.resources import resource_router
+from api.routes import accounts, login, private, transfers, users, utils
 from api.security import Passwords
 from api.superuser import ensure_first_superuser
 from api.throttle import Throttle
 from backends import open_backend
 from backends.capabilities import Capability
+from backends.models import Item
+from backends.models.resources import Resource, ResourceSpec
 from backends.protocols import Backend
 from backends.requirements import Purpose, require
 from config import Settings
@@ -41,7 +44,6 @@ DESCRIPTION = "One REST API on SQLite, PostgreSQL or MongoDB, with the same resp
 TAGS = {
     "login": "Log in, and reset a password by email.",
     "users": "Sign up, manage your own user, and administer all users as a superuser.",
-    "items": "Items: your own, or all for a superuser.",
     "accounts": "Accounts: your own, or all for a superuser. Superusers make deposits and withdrawals.",
     "transfers": "Transfers between accounts, and the entries of the ledger.",
     "utils": "Operations.",
@@ -79,7 +81,11 @@ class _App(FastAPI):
 
 
 def create_app(
-    settings: Settings, *, opener: BackendOpener = open_backend, fast_path: bool = True
+    settings: Settings,
+    *,
+    resources: Sequence[type[Resource]] = (),
+    opener: BackendOpener = open_backend,
+    fast_path: bool = True,
 ) -> FastAPI:
     """Create the ASGI application. It opens no connection before its lifespan starts.
 
@@ -89,15 +95,18 @@ def create_app(
 
     Args:
         settings: Validated settings.
-        opener: Opens the backend.
+        resources: The declared resources, besides items.
+        opener: Opens the backend, which has the same resources.
         fast_path: Whether ordinary requests skip FastAPI's dependency solver. False is for tests, which
             compare both paths.
     """
     telemetry = _telemetry()
+    served: list[type[Resource]] = [Item, *resources]
+    specs = [cls.__resource__ for cls in served]
     app = _App(
         title="EitherDB",
         description=DESCRIPTION,
-        openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
+        openapi_tags=_tags(specs),
         openapi_url=f"{API_PREFIX}/openapi.json" if settings.shows_docs else None,
         docs_url=None,
         redoc_url=None,
@@ -121,13 +130,25 @@ def create_app(
     app.add_middleware(SecurityHeaders, strict_transport=not settings.is_local)
     app.add_middleware(NormalisedRequests, root_path=settings.root_path)
     # The most used routes come first: the router tries them in order.
-    modules = [utils, items, transfers, accounts, users, login]
+    routers = [
+        utils.router,
+        *(resource_router(cls, specs) for cls in served),
+        *(module.router for module in (transfers, accounts, users, login)),
+    ]
     if settings.is_local:
-        modules.append(private)
-    routes = [route for module in modules for route in module.router.routes]
+        routers.append(private.router)
+    routes = [route for router in routers for route in router.routes]
     # With telemetry, the fast path is off: FastAPI records spans on its own path only.
     app.router.routes.extend(on_fast_path(routes) if fast_path and not any(telemetry.values()) else routes)
     return app
+
+
+def _tags(specs: Sequence[ResourceSpec]) -> list[dict[str, str]]:
+    """Return the tags of the OpenAPI document. A resource is described by its docstring."""
+    tags = {**TAGS, **{spec.path: spec.title for spec in specs}}
+    order = ["login", "users", *(spec.path for spec in specs)]
+    names = [*order, *(name for name in TAGS if name not in order)]
+    return [{"name": name, "description": tags[name]} for name in names]
 
 
 def _telemetry() -> TelemetryConfig:

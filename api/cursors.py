@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any
 
 from fastapi import Response
 from fastapi.exceptions import RequestValidationError
@@ -20,8 +23,7 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 from api.schemas import (
     AccountListQuery,
     AccountPublic,
-    ItemListQuery,
-    ItemPublic,
+    ListQuery,
     TransferListQuery,
     TransferPublic,
     UserListQuery,
@@ -29,27 +31,40 @@ from api.schemas import (
 )
 from backends.errors import UnreadableRow
 from backends.ids import is_id
-from backends.models import AccountSort, ItemSort, Page, Position, TransferSort, UserSort
+from backends.models import Page, Position
+from backends.models.resources import FieldSpec, Kind
 from config import Settings
 
-ListName = Literal["users", "items", "accounts", "transfers"]
-ListQuery = UserListQuery | ItemListQuery | AccountListQuery | TransferListQuery
-Sort = UserSort | ItemSort | AccountSort | TransferSort
+_BuiltInQuery = UserListQuery | AccountListQuery | TransferListQuery
 
+_NO_FIELDS: Mapping[str, FieldSpec] = MappingProxyType({})
 _MAC_BYTES = 32
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def encode_cursor(position: Position | None, name: ListName, sort: Sort, settings: Settings) -> str | None:
+def encode_cursor(position: Position | None, name: str, sort: str, settings: Settings) -> str | None:
     """Return the cursor for a position in a list with this sort order; None at the end of the list."""
     if position is None:
         return None
     return sign_cursor(to_json([position.id, _encode_key(position.key)]), name, sort, settings)
 
 
-def decode_cursor(cursor: str | None, name: ListName, sort: Sort, settings: Settings) -> Position | None:
+def decode_cursor(
+    cursor: str | None,
+    name: str,
+    sort: str,
+    settings: Settings,
+    fields: Mapping[str, FieldSpec] = _NO_FIELDS,
+) -> Position | None:
     """Return the position that a cursor contains; None without a cursor.
+
+    Args:
+        cursor: The cursor.
+        name: The list.
+        sort: The sort order.
+        settings: They contain the key of the signature.
+        fields: The fields of the list by name. A field that is not among them has text for a sort key.
 
     Raises:
         RequestValidationError: The cursor is not signed by this service, or belongs to another list or
@@ -62,19 +77,19 @@ def decode_cursor(cursor: str | None, name: ListName, sort: Sort, settings: Sett
         if content is not None:
             id_, key = from_json(content)
             if is_id(id_):
-                return Position(_decode_key(key, sort), id_)
-    except (ValueError, TypeError, OverflowError):
+                return Position(_decode_key(key, sort, fields), id_)
+    except (ValueError, TypeError, ArithmeticError):
         pass
     message = f"Cursor should be the next_cursor of a page of {name} with sort={sort}"
     raise RequestValidationError([{"type": "cursor", "loc": ("query", "cursor"), "msg": message}])
 
 
-def sign_cursor(content: bytes, name: ListName, sort: Sort, settings: Settings) -> str:
+def sign_cursor(content: bytes, name: str, sort: str, settings: Settings) -> str:
     """Return a cursor with this content, signed with the current key for one list and sort order."""
     return _to_text(_mac(settings.secret_key, name, sort, content) + content)
 
 
-def _verified_content(cursor: str, name: ListName, sort: Sort, settings: Settings) -> bytes | None:
+def _verified_content(cursor: str, name: str, sort: str, settings: Settings) -> bytes | None:
     """Return the content of a cursor, or None if no key has signed it for this list and sort order.
 
     Raises:
@@ -95,7 +110,7 @@ def _to_text(signed: bytes) -> str:
     return urlsafe_b64encode(signed).rstrip(b"=").decode()
 
 
-def _mac(key: SecretStr, name: ListName, sort: Sort, content: bytes) -> bytes:
+def _mac(key: SecretStr, name: str, sort: str, content: bytes) -> bytes:
     """Return the signature. It covers the list and the sort order, which the cursor does not contain."""
     return hmac.digest(
         _cursor_key(key.get_secret_value()), f"{name}\0{sort}\0".encode() + content, "sha256"
@@ -108,29 +123,46 @@ def _cursor_key(secret: str) -> bytes:
     return hmac.digest(secret.encode(), b"eitherdb cursor", "sha256")
 
 
-def list_arguments(query: ListQuery, name: ListName, settings: Settings) -> dict[str, Any]:
-    """Return the keyword arguments for a repository's list method.
+def list_arguments(query: _BuiltInQuery, name: str, settings: Settings) -> dict[str, Any]:
+    """Return the keyword arguments for a repository's list method, except the owner.
+
+    Raises:
+        RequestValidationError: The cursor does not belong to this list and sort order.
+    """
+    return {"where": query.where, **page_arguments(query, name, settings)}
+
+
+def page_arguments(
+    query: ListQuery, name: str, settings: Settings, fields: Mapping[str, FieldSpec] = _NO_FIELDS
+) -> dict[str, Any]:
+    """Return the keyword arguments for a repository's list method, except the owner and the filters.
 
     Raises:
         RequestValidationError: The cursor does not belong to this list and sort order.
     """
     return {
-        "where": query.where,
         "sort": query.sort,
         "skip": query.skip,
         "limit": query.limit,
-        "after": decode_cursor(query.cursor, name, query.sort, settings),
+        "after": decode_cursor(query.cursor, name, query.sort, settings, fields),
         "count": query.count == "exact",
     }
 
 
-def page_response(page: Page[Any], query: ListQuery, name: ListName, settings: Settings) -> Response:
-    """Return the response for a page.
+def page_response(
+    page: Page[Any],
+    query: ListQuery,
+    name: str,
+    settings: Settings,
+    *,
+    public: tuple[str, ...] | None = None,
+) -> Response:
+    """Return the response for a page with the public fields of its rows.
 
     The rows contain JSON types only, so they are serialised directly. A response model would validate every
     value again.
     """
-    fields = _PUBLIC_FIELDS[name]
+    fields = public or _PUBLIC_FIELDS[name]
     rows = [{field: row[field] for field in fields} for row in page.rows]
     content = {
         "data": rows,
@@ -143,7 +175,7 @@ def page_response(page: Page[Any], query: ListQuery, name: ListName, settings: S
         raise _unserialisable(rows, name) from exc
 
 
-def _unserialisable(rows: list[dict[str, Any]], name: ListName) -> Exception:
+def _unserialisable(rows: list[dict[str, Any]], name: str) -> Exception:
     """Return an error that names the row and the field that can't be serialised."""
     for row in rows:
         for field, value in row.items():
@@ -154,21 +186,41 @@ def _unserialisable(rows: list[dict[str, Any]], name: ListName) -> Exception:
     raise AssertionError("each row can be serialised on its own")
 
 
-_PUBLIC_FIELDS: dict[ListName, tuple[str, ...]] = {
+_PUBLIC_FIELDS: dict[str, tuple[str, ...]] = {
     "users": tuple(UserPublic.model_fields),
-    "items": tuple(ItemPublic.model_fields),
     "accounts": tuple(AccountPublic.model_fields),
     "transfers": tuple(TransferPublic.model_fields),
 }
 
 
-def _encode_key(key: datetime | str) -> int | str:
-    return key if isinstance(key, str) else (key - _EPOCH) // _MILLISECOND
+def _encode_key(key: Any) -> int | float | str | None:
+    if isinstance(key, datetime):
+        return (key - _EPOCH) // _MILLISECOND
+    return str(key) if isinstance(key, date | Decimal) else key
 
 
-def _decode_key(key: Any, sort: Sort) -> datetime | str:
-    if sort.endswith("created_at"):
-        return _EPOCH + timedelta(milliseconds=key)
-    if not isinstance(key, str):
+def _decode_key(key: Any, sort: str, fields: Mapping[str, FieldSpec]) -> Any:
+    """Return the sort key in Python.
+
+    Raises:
+        TypeError: The field had another kind when the cursor was made. Also ValueError and OverflowError.
+    """
+    name = sort.removeprefix("-")
+    field = fields.get(name)
+    if key is None and field is not None and field.nullable:
+        return None
+    kind: Kind = "time" if name == "created_at" else field.kind if field else "text"
+    json_type, decode = _KEYS.get(kind, (str, str))
+    if type(key) is not json_type:
         raise TypeError
-    return key
+    return decode(key)
+
+
+_KEYS: Mapping[Kind, tuple[type, Callable[[Any], Any]]] = {
+    "integer": (int, int),
+    "float": (float, float),
+    "decimal": (str, Decimal),
+    "time": (int, lambda key: _EPOCH + timedelta(milliseconds=key)),
+    "date": (str, date.fromisoformat),
+}
+"""The JSON types of sort keys that are not text, and the functions from JSON to Python."""

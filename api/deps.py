@@ -14,7 +14,7 @@ from api.mailer import Mailer
 from api.security import Passwords, read_access_token
 from api.throttle import Throttle, client_key
 from backends.models import User
-from backends.protocols import AccountRepository, Backend, ItemRepository, UserRepository
+from backends.protocols import AccountRepository, Backend, UserRepository
 from config import Settings
 
 API_PREFIX = "/api/v1"
@@ -33,34 +33,31 @@ class Services:
     mail: Mailer
 
 
-def _services(request: Request) -> Services:
+def services_of(request: Request) -> Services:
+    """Return the services of the application."""
     return cast("Services", request.app.state.services)
 
 
 # Coroutines: FastAPI would run a plain function in a thread. They have no sub-dependencies, because FastAPI
 # solves each one on every request.
 async def _settings(request: Request) -> Settings:
-    return _services(request).settings
+    return services_of(request).settings
 
 
 async def _users(request: Request) -> UserRepository:
-    return _services(request).backend.users
-
-
-async def _items(request: Request) -> ItemRepository:
-    return _services(request).backend.items
+    return services_of(request).backend.users
 
 
 async def _accounts(request: Request) -> AccountRepository:
-    return _services(request).backend.accounts
+    return services_of(request).backend.accounts
 
 
 async def _passwords(request: Request) -> Passwords:
-    return _services(request).passwords
+    return services_of(request).passwords
 
 
 async def _throttle(request: Request) -> Throttle:
-    return _services(request).throttle
+    return services_of(request).throttle
 
 
 async def _client(request: Request) -> str:
@@ -68,12 +65,11 @@ async def _client(request: Request) -> str:
 
 
 async def _mail(request: Request) -> Mailer:
-    return _services(request).mail
+    return services_of(request).mail
 
 
 AppSettings = Annotated[Settings, Depends(_settings)]
 Users = Annotated[UserRepository, Depends(_users)]
-Items = Annotated[ItemRepository, Depends(_items)]
 Accounts = Annotated[AccountRepository, Depends(_accounts)]
 PasswordHashing = Annotated[Passwords, Depends(_passwords)]
 Throttling = Annotated[Throttle, Depends(_throttle)]
@@ -86,7 +82,7 @@ async def current_user(request: Request, token: Annotated[str, Depends(_bearer)]
 
     The look-up on each request makes a deletion or the end of a session effective at once.
     """
-    services = _services(request)
+    services = services_of(request)
     session = read_access_token(token, services.settings)
     user = await services.backend.users.get(session.user_id)
     if not user.is_active:

@@ -142,28 +142,35 @@ class _Parameter:
         self._field = field
         self._where = where
         self._is_model = _is_model(field)
+        self._sequences = frozenset(
+            name
+            for name, info in (_model_of(field).model_fields.items() if self._is_model else ())
+            if field_annotation_is_sequence(info.annotation)
+        )
 
     @staticmethod
     def supports(field: ModelField) -> bool:
-        """Return whether the field is a single value, or a model of single values without aliases."""
+        """Return whether the field is a single value, or a model without aliases."""
         if not _is_model(field):
             return not field_annotation_is_sequence(field.field_info.annotation)
-        model = cast("type[BaseModel]", field.field_info.annotation)
         return not any(
-            info.alias or info.validation_alias or field_annotation_is_sequence(info.annotation)
-            for info in model.model_fields.values()
+            info.alias or info.validation_alias for info in _model_of(field).model_fields.values()
         )
 
     def read(self, request: Request) -> Any:
         """Return the value.
 
         Raises:
-            Fallback: The value is invalid, or the query repeats a parameter.
+            Fallback: The value is invalid, or the query repeats a parameter of a single value.
         """
         source = getattr(request, self._where)
         if self._is_model:
             value = dict(source)
-            if len(value) != len(source.multi_items()):
+            pairs = len(value)
+            for name in self._sequences & value.keys():
+                value[name] = source.getlist(name)
+                pairs += len(value[name]) - 1
+            if pairs != len(source.multi_items()):
                 raise Fallback
         else:
             value = source.get(self._field.alias)
@@ -175,6 +182,10 @@ class _Parameter:
         if errors:
             raise Fallback
         return value
+
+
+def _model_of(field: ModelField) -> type[BaseModel]:
+    return cast("type[BaseModel]", field.field_info.annotation)
 
 
 def _is_model(field: ModelField) -> bool:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import fastapi
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
 from api.preconditions import IfMatch, IfNoneMatch
 from api.request_limits import BoundedRequest
 from api.routing import Fallback, Route
-from api.schemas import ItemListQuery, ItemUpdate
+from api.schemas import ListQuery
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -67,7 +68,7 @@ def _checked_fast_path() -> type[FastPath]:
         Exception: A private part of FastAPI is missing or behaves differently. Any class is possible.
     """
     fast_path: type[FastPath] = import_module("api.fast_path").FastPath
-    route = Route("/sample/{item_id}", _Sample(), methods=["POST"], response_model=ItemUpdate)
+    route = Route("/sample/{item_id}", _Sample(), methods=["POST"], response_model=_SampleBody)
     if not fast_path.supports(route):
         raise FastPathBroken("it supports no route")
     fast_route = route.with_fast_path(fast_path(route))
@@ -83,10 +84,21 @@ def _checked_fast_path() -> type[FastPath]:
 _SAMPLES = [
     (b"", b'{"title": "a"}', True),
     (b"limit=3&q=a", b'{"title": "b", "description": null, "unknown": 1}', True),
+    (b"tag=b&limit=3&tag=a", b'{"title": "a"}', True),
     (b"limit=1&limit=2", b'{"title": "a"}', False),
     (b"", b'{"title": 1}', False),
 ]
 """Query, body, and whether the fast path handles the request."""
+
+
+class _SampleQuery(ListQuery):
+    q: str | None = None
+    tag: list[str] | None = None
+
+
+class _SampleBody(BaseModel):
+    title: str | None = None
+    description: str | None = None
 
 
 async def _dependency(request: Request, if_none_match: IfNoneMatch) -> str:
@@ -103,9 +115,9 @@ class _Sample:
         self,
         item_id: str,
         dependency: Annotated[str, Depends(_dependency)],
-        query: Annotated[ItemListQuery, Query()],
+        query: Annotated[_SampleQuery, Query()],
         if_match: IfMatch,
-        body: ItemUpdate,
+        body: _SampleBody,
         response: Response,
     ) -> dict[str, Any]:
         response.headers["ETag"] = f"{item_id} {dependency} {if_match.header}"

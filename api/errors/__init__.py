@@ -30,7 +30,6 @@ from api.errors.problems import (
     INTERNAL_ERROR,
     INVALID_RESET_TOKEN,
     INVALID_TOKEN,
-    ITEM_NOT_FOUND,
     MAIL_RECIPIENT_NOT_FOUND,
     MAX_HEADER_BYTES,
     MAX_JSON_DEPTH,
@@ -56,6 +55,9 @@ from api.errors.problems import (
     VERSION_MISMATCH,
     ApiError,
     Problem,
+    already_exists,
+    not_found,
+    still_referenced,
     too_many_attempts,
 )
 
@@ -77,7 +79,6 @@ __all__ = [
     "INTERNAL_ERROR",
     "INVALID_RESET_TOKEN",
     "INVALID_TOKEN",
-    "ITEM_NOT_FOUND",
     "MAIL_RECIPIENT_NOT_FOUND",
     "MAX_HEADER_BYTES",
     "MAX_JSON_DEPTH",
@@ -107,9 +108,12 @@ __all__ = [
     "Problem",
     "UnexpectedErrors",
     "ValidationProblem",
+    "already_exists",
     "documented",
     "error_response",
     "install",
+    "not_found",
     "problem_of",
+    "still_referenced",
     "too_many_attempts",
 ]

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from api.errors.problems import (
     ACCOUNT_NOT_EMPTY,
-    ACCOUNT_NOT_FOUND,
     ALREADY_EXISTS,
     CONFLICT,
     EMAIL_TAKEN,
     INSUFFICIENT_FUNDS,
-    ITEM_NOT_FOUND,
     NOT_OWNER,
-    STILL_REFERENCED,
-    TRANSFER_NOT_FOUND,
     UNAVAILABLE,
     USER_HAS_MONEY,
-    USER_NOT_FOUND,
     VERSION_MISMATCH,
     Problem,
+    already_exists,
+    not_found,
     not_supported,
+    still_referenced,
 )
 from backends.errors import (
     AccountNotEmpty,
@@ -39,21 +39,6 @@ from backends.errors import (
     VersionMismatch,
 )
 from backends.models import MAX_MINOR
-
-_NOT_FOUND = {
-    "user": USER_NOT_FOUND,
-    "item": ITEM_NOT_FOUND,
-    "account": ACCOUNT_NOT_FOUND,
-    "transfer": TRANSFER_NOT_FOUND,
-}
-_NOT_EMPTY = {"account": ACCOUNT_NOT_EMPTY, "user": USER_HAS_MONEY}
-
-_PROBLEMS: dict[type[BackendError], Problem] = {
-    NotOwner: NOT_OWNER,
-    VersionMismatch: VERSION_MISMATCH,
-    InsufficientFunds: INSUFFICIENT_FUNDS,
-    StillReferenced: STILL_REFERENCED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +67,27 @@ VALIDATION_PROBLEMS: dict[type[BackendError], ValidationProblem] = {
 
 def problem_of(error: BackendError) -> Problem | None:
     """Return the problem that a backend error stands for; None if it is an internal error."""
-    if known := _PROBLEMS.get(type(error)):
-        return known
-    match error:
-        case NotFound() | AccountNotEmpty():
-            return (_NOT_FOUND if isinstance(error, NotFound) else _NOT_EMPTY)[error.entity]
-        case AlreadyExists():
-            return EMAIL_TAKEN if error.field == "email" else ALREADY_EXISTS
-        case NotSupported():
-            return not_supported(error.capability)
-        case Unavailable():
-            problem = CONFLICT if isinstance(error, Conflict) else UNAVAILABLE
-            return replace(problem, headers={"Retry-After": str(error.retry_after_seconds)})
+    if make := _PROBLEMS.get(type(error)):
+        return make(error)
+    if isinstance(error, Unavailable):
+        problem = CONFLICT if isinstance(error, Conflict) else UNAVAILABLE
+        return replace(problem, headers={"Retry-After": str(error.retry_after_seconds)})
     return None
+
+
+def _taken(error: AlreadyExists) -> Problem:
+    if error.field == "id":
+        return ALREADY_EXISTS
+    return EMAIL_TAKEN if error.entity == "user" else already_exists(error.entity, error.field)
+
+
+_PROBLEMS: dict[type[BackendError], Callable[[Any], Problem]] = {
+    NotFound: lambda error: not_found(error.entity),
+    NotOwner: lambda _: NOT_OWNER,
+    VersionMismatch: lambda _: VERSION_MISMATCH,
+    AlreadyExists: _taken,
+    StillReferenced: lambda error: still_referenced(error.by),
+    AccountNotEmpty: lambda error: ACCOUNT_NOT_EMPTY if error.entity == "account" else USER_HAS_MONEY,
+    InsufficientFunds: lambda _: INSUFFICIENT_FUNDS,
+    NotSupported: lambda error: not_supported(error.capability),
+}

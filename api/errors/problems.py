@@ -33,6 +33,24 @@ def not_supported(capability: Capability) -> Problem:
     )
 
 
+def not_found(entity: str) -> Problem:
+    """Return the problem of an id that no row of this entity has."""
+    return Problem(404, "not_found", f"{entity.replace('_', ' ').capitalize()} not found")
+
+
+def already_exists(entity: str, fields: str) -> Problem:
+    """Return the problem of a unique group of fields, joined by commas, that another row already has."""
+    # Within an owner's rows, the owner says nothing new.
+    names = [name for name in fields.split(",") if name != "owner_id"] or ["owner"]
+    detail = f"Another {entity.replace('_', ' ')} already has this {' and '.join(names)}"
+    return Problem(409, "already_exists", detail)
+
+
+def still_referenced(entity: str) -> Problem:
+    """Return the problem of a row to delete that a row of this entity refers to."""
+    return Problem(409, "still_referenced", f"At least one {entity.replace('_', ' ')} refers to it")
+
+
 MAX_HEADER_BYTES = 16 * 1024
 MAX_QUERY_BYTES = 8 * 1024
 MAX_JSON_DEPTH = 32
@@ -55,15 +73,13 @@ EMAIL_TAKEN_AT_CREATE = Problem(
 )
 EMAIL_TAKEN = Problem(409, "already_exists", "User with this email already exists")
 ALREADY_EXISTS = Problem(409, "already_exists", "The value is already taken")
-USER_NOT_FOUND = Problem(404, "not_found", "User not found")
+USER_NOT_FOUND = not_found("user")
 USER_TO_CHANGE_NOT_FOUND = Problem(404, "not_found", "The user with this id does not exist in the system")
-ITEM_NOT_FOUND = Problem(404, "not_found", "Item not found")
-ACCOUNT_NOT_FOUND = Problem(404, "not_found", "Account not found")
-TRANSFER_NOT_FOUND = Problem(404, "not_found", "Transfer not found")
+ACCOUNT_NOT_FOUND = not_found("account")
+TRANSFER_NOT_FOUND = not_found("transfer")
 ACCOUNT_NOT_EMPTY = Problem(409, "account_not_empty", "There is money in the account")
 USER_HAS_MONEY = Problem(409, "account_not_empty", "There is money in an account of the user")
 INSUFFICIENT_FUNDS = Problem(409, "insufficient_funds", "The account has less than that")
-STILL_REFERENCED = Problem(409, "still_referenced", "Something else refers to it")
 VERSION_MISMATCH = Problem(412, "version_mismatch", "It was changed meanwhile; read it again")
 INVALID_RESET_TOKEN = Problem(400, "invalid_token", "Invalid token")
 TOO_MANY_ATTEMPTS = Problem(429, "too_many_attempts", "Too many attempts; try again later")

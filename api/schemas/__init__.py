@@ -19,16 +19,7 @@ from api.schemas.fields import (
     SignedAmount,
     Timestamp,
 )
-from api.schemas.items import (
-    ItemCreate,
-    ItemListQuery,
-    ItemPublic,
-    ItemsCreate,
-    ItemsCreated,
-    ItemsPublic,
-    ItemUpdate,
-)
-from api.schemas.lists import MAX_SKIP
+from api.schemas.lists import MAX_SKIP, ListQuery
 from api.schemas.login import Message, NewPassword, Token
 from api.schemas.transfers import (
     EntryCreate,
@@ -58,13 +49,7 @@ __all__ = [
     "Amount",
     "Balance",
     "EntryCreate",
-    "ItemCreate",
-    "ItemListQuery",
-    "ItemPublic",
-    "ItemUpdate",
-    "ItemsCreate",
-    "ItemsCreated",
-    "ItemsPublic",
+    "ListQuery",
     "Message",
     "NewPassword",
     "PrivateUserCreate",

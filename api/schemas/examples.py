@@ -24,13 +24,6 @@ USER = {
     "created_at": "2026-11-22T18:59:18.492Z",
 }
 NEW_USER = {"email": "ada@example.com", "password": "correct horse", "full_name": "Ada Lovelace"}
-ITEM = {
-    "id": "6b033b863d1ef9f35065c8d1",
-    "title": "Analytical Engine",
-    "description": "Weaves algebraic patterns",
-    "owner_id": "6b033b863d1ef9f35065c8d0",
-    "created_at": "2026-11-22T18:59:18.697Z",
-}
 ACCOUNT = {
     "id": "6b033b863d1ef9f35065c8d2",
     "owner_id": "6b033b863d1ef9f35065c8d0",

@@ -32,6 +32,7 @@ class ListQuery(BaseModel):
     created_before: Annotated[TimeBefore | None, QueryTime] = Field(
         default=None, description="Created before this time."
     )
+    sort: str = Field(default="-created_at", description="`-` for descending order.")
 
     @model_validator(mode="before")
     @classmethod

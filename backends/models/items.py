@@ -12,10 +12,21 @@ from backends.models.resources.markers import Filterable, Searchable, Sortable
 
 
 class Item(Resource, path="items"):
-    """A titled object that one user owns. It is deleted with its owner."""
+    """Items: your own, or all for a superuser.
 
-    title: Annotated[str, Field(min_length=1, max_length=255), Sortable(), Filterable(), Searchable()]
-    description: Annotated[str | None, Field(max_length=255), Searchable()] = None
+    An item is a titled object that one user owns. It is deleted with its owner.
+    """
+
+    title: Annotated[
+        str,
+        Field(min_length=1, max_length=255, examples=["Analytical Engine"]),
+        Sortable(),
+        Filterable(),
+        Searchable(),
+    ]
+    description: Annotated[
+        str | None, Field(max_length=255, examples=["Weaves algebraic patterns"]), Searchable()
+    ] = None
 
 
 NewItem = Item

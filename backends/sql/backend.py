@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from backends.capabilities import Capability
 from backends.errors import SchemaMismatch
 from backends.ids import Clock, IdSource
-from backends.models import Item
-from backends.models.resources import Resource
 from backends.protocols import (
     AccountRepository,
     Backend,
     CounterRepository,
     ItemRepository,
-    ResourceRepository,
     ServerInfo,
     UserRepository,
 )
@@ -25,9 +22,8 @@ from backends.rows.stored import Place, RowKind, StoredRow
 from backends.sql.accounts import SqlAccountRepository
 from backends.sql.connections import Connections
 from backends.sql.counters import SqlCounterRepository
+from backends.sql.items import SqlItemRepository
 from backends.sql.ownership import READ_REVISIONS, catalog_query, has_revisions, occupancy
-from backends.sql.resource_statements import resource_statements
-from backends.sql.resources import SqlResourceRepository
 from backends.sql.rows import read_rows
 from backends.sql.schema import METADATA, REVISION
 from backends.sql.users import SqlUserRepository
@@ -47,7 +43,6 @@ class SqlBackend:
         *,
         clock: Clock,
         id_source: IdSource,
-        resources: Sequence[type[Resource]] = (),
     ) -> None:
         """Take ownership of the connections; `close` closes them."""
         self._connections = connections
@@ -60,21 +55,7 @@ class SqlBackend:
             clock=clock,
             id_source=id_source,
         )
-        declared: tuple[type[Resource], ...] = (Item, *resources)
-        classes = {cls.__resource__.name: cls for cls in declared}
-        statements = resource_statements([cls.__resource__ for cls in classes.values()])
-        self.resources: Mapping[str, ResourceRepository[Any]] = {
-            name: SqlResourceRepository(
-                self._connections,
-                cls,
-                statements[name],
-                retry_deadline_seconds=settings.db_command_timeout_seconds,
-                clock=clock,
-                id_source=id_source,
-            )
-            for name, cls in classes.items()
-        }
-        self.items: ItemRepository = self.resources["items"]
+        self.items: ItemRepository = SqlItemRepository(self._connections, clock=clock, id_source=id_source)
         self.accounts: AccountRepository = SqlAccountRepository(
             self._connections,
             capabilities=self.capabilities,
@@ -118,13 +99,7 @@ class SqlBackend:
         await self._connections.close()
 
 
-async def open_backend(
-    settings: Settings,
-    *,
-    clock: Clock,
-    id_source: IdSource,
-    resources: Sequence[type[Resource]] = (),
-) -> Backend:
+async def open_backend(settings: Settings, *, clock: Clock, id_source: IdSource) -> Backend:
     """See `backends.open_backend`."""
     connections = _connections(settings)
     try:
@@ -137,7 +112,7 @@ async def open_backend(
     else:
         driver = f"asyncpg {version('asyncpg')}"
         server = ServerInfo(product="PostgreSQL", version=server_version, driver=driver)
-    return SqlBackend(connections, settings, server, clock=clock, id_source=id_source, resources=resources)
+    return SqlBackend(connections, settings, server, clock=clock, id_source=id_source)
 
 
 def _connections(settings: Settings) -> Connections:

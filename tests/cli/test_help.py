@@ -35,7 +35,6 @@ LEAVES = [
     "check",
     "conformance",
     "openapi",
-    "resources",
     "migrate upgrade",
     "migrate downgrade",
     "migrate current",

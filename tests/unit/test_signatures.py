@@ -13,13 +13,12 @@ from backends.mongo.items import MongoItemRepository
 from backends.mongo.users import MongoUserRepository
 from backends.sql.accounts import SqlAccountRepository
 from backends.sql.counters import SqlCounterRepository
-from backends.sql.resources import SqlResourceRepository
+from backends.sql.items import SqlItemRepository
 from backends.sql.users import SqlUserRepository
 
 REPOSITORIES: dict[type, tuple[type, ...]] = {
     protocols.UserRepository: (SqlUserRepository, MongoUserRepository),
-    protocols.ItemRepository: (MongoItemRepository,),
-    protocols.ResourceRepository: (SqlResourceRepository,),
+    protocols.ItemRepository: (SqlItemRepository, MongoItemRepository),
     protocols.AccountRepository: (SqlAccountRepository, MongoAccountRepository),
     protocols.CounterRepository: (SqlCounterRepository, MongoCounterRepository),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from api.cursors import page_response
-from api.schemas import ItemListQuery
+from api.schemas import ListQuery
 from backends.errors import UnreadableRow
 from backends.models import Item, Page, Row
 from tests.provision import make_settings
@@ -26,4 +26,4 @@ def test_row_that_is_no_json_is_named(field: str) -> None:
     bad = {**GOOD, "id": "3" * 24, field: b"\xff"}
     page = Page(rows=[GOOD, bad, GOOD], record=Item, count=3, next=None)
     with pytest.raises(UnreadableRow, match=f'3{{24}}.*"{field}"'):
-        page_response(page, ItemListQuery(), "items", make_settings())
+        page_response(page, ListQuery(), "items", make_settings(), public=Item.__resource__.public)

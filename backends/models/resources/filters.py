@@ -15,11 +15,13 @@ from pydantic import (
     AwareDatetime,
     BeforeValidator,
     Field,
+    GetJsonSchemaHandler,
     PlainSerializer,
     TypeAdapter,
     WrapValidator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from backends.models.resources.kinds import KINDS, MAX_LONG
 from backends.models.resources.spec import FieldSpec, ResourceSpec
@@ -79,7 +81,10 @@ def filter_fields(spec: ResourceSpec) -> dict[str, Any]:
         if each.operator in {"any_of", "contains"}:
             many: Any = list.__class_getitem__(annotation)
             annotation = Annotated[
-                many, WrapValidator(_any_of(TypeAdapter(annotation))), PlainSerializer(_as_it_is)
+                many,
+                WrapValidator(_any_of(TypeAdapter(annotation))),
+                PlainSerializer(_as_it_is),
+                _OneOrMany(),
             ]
         fields[each.name] = (annotation | None, Field(default=None, description=_description(each)))
     if spec.searched:
@@ -120,6 +125,17 @@ def _any_of(adapter: TypeAdapter[Any]) -> Callable[[Any, Any], Any]:
         return adapter.validate_python(value)
 
     return check
+
+
+class _OneOrMany:
+    """Describes one value, or an array of them, in the JSON schema."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the schema of both. Clients that were written for one value go on as before."""
+        many = handler(schema)
+        return {"anyOf": [many["items"], many]}
 
 
 def _as_it_is(value: Any) -> Any:

@@ -1251,7 +1251,7 @@ export type ItemsReadItemsData = {
          *
          * The exact title.
          */
-        title?: string | null;
+        title?: string | Array<string> | null;
         /**
          * Q
          *

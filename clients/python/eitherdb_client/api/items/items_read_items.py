@@ -27,7 +27,7 @@ def _get_kwargs(
     created_after: datetime.datetime | None | Unset = UNSET,
     created_before: datetime.datetime | None | Unset = UNSET,
     sort: ItemsReadItemsSort | Unset = "-created_at",
-    title: None | str | Unset = UNSET,
+    title: list[str] | None | str | Unset = UNSET,
     q: None | str | Unset = UNSET,
     owner_id: None | str | Unset = UNSET,
 ) -> dict[str, Any]:
@@ -75,9 +75,12 @@ def _get_kwargs(
 
     params["sort"] = json_sort
 
-    json_title: None | str | Unset
+    json_title: list[str] | None | str | Unset
     if isinstance(title, Unset):
         json_title = UNSET
+    elif isinstance(title, list):
+        json_title = title
+
     else:
         json_title = title
     params["title"] = json_title
@@ -192,7 +195,7 @@ def sync_detailed(
     created_after: datetime.datetime | None | Unset = UNSET,
     created_before: datetime.datetime | None | Unset = UNSET,
     sort: ItemsReadItemsSort | Unset = "-created_at",
-    title: None | str | Unset = UNSET,
+    title: list[str] | None | str | Unset = UNSET,
     q: None | str | Unset = UNSET,
     owner_id: None | str | Unset = UNSET,
 ) -> Response[ErrorBody | HTTPValidationError | ItemsPublic]:
@@ -209,7 +212,7 @@ def sync_detailed(
         created_after (datetime.datetime | None | Unset): Created after this time.
         created_before (datetime.datetime | None | Unset): Created before this time.
         sort (ItemsReadItemsSort | Unset): `-` for descending order. Default: '-created_at'.
-        title (None | str | Unset): The exact title.
+        title (list[str] | None | str | Unset): The exact title.
         q (None | str | Unset): A part of the title or the description. Case is ignored.
         owner_id (None | str | Unset): The owner. Other owners than the caller are for superusers
             only.
@@ -252,7 +255,7 @@ def sync(
     created_after: datetime.datetime | None | Unset = UNSET,
     created_before: datetime.datetime | None | Unset = UNSET,
     sort: ItemsReadItemsSort | Unset = "-created_at",
-    title: None | str | Unset = UNSET,
+    title: list[str] | None | str | Unset = UNSET,
     q: None | str | Unset = UNSET,
     owner_id: None | str | Unset = UNSET,
 ) -> ErrorBody | HTTPValidationError | ItemsPublic | None:
@@ -269,7 +272,7 @@ def sync(
         created_after (datetime.datetime | None | Unset): Created after this time.
         created_before (datetime.datetime | None | Unset): Created before this time.
         sort (ItemsReadItemsSort | Unset): `-` for descending order. Default: '-created_at'.
-        title (None | str | Unset): The exact title.
+        title (list[str] | None | str | Unset): The exact title.
         q (None | str | Unset): A part of the title or the description. Case is ignored.
         owner_id (None | str | Unset): The owner. Other owners than the caller are for superusers
             only.
@@ -307,7 +310,7 @@ async def asyncio_detailed(
     created_after: datetime.datetime | None | Unset = UNSET,
     created_before: datetime.datetime | None | Unset = UNSET,
     sort: ItemsReadItemsSort | Unset = "-created_at",
-    title: None | str | Unset = UNSET,
+    title: list[str] | None | str | Unset = UNSET,
     q: None | str | Unset = UNSET,
     owner_id: None | str | Unset = UNSET,
 ) -> Response[ErrorBody | HTTPValidationError | ItemsPublic]:
@@ -324,7 +327,7 @@ async def asyncio_detailed(
         created_after (datetime.datetime | None | Unset): Created after this time.
         created_before (datetime.datetime | None | Unset): Created before this time.
         sort (ItemsReadItemsSort | Unset): `-` for descending order. Default: '-created_at'.
-        title (None | str | Unset): The exact title.
+        title (list[str] | None | str | Unset): The exact title.
         q (None | str | Unset): A part of the title or the description. Case is ignored.
         owner_id (None | str | Unset): The owner. Other owners than the caller are for superusers
             only.
@@ -365,7 +368,7 @@ async def asyncio(
     created_after: datetime.datetime | None | Unset = UNSET,
     created_before: datetime.datetime | None | Unset = UNSET,
     sort: ItemsReadItemsSort | Unset = "-created_at",
-    title: None | str | Unset = UNSET,
+    title: list[str] | None | str | Unset = UNSET,
     q: None | str | Unset = UNSET,
     owner_id: None | str | Unset = UNSET,
 ) -> ErrorBody | HTTPValidationError | ItemsPublic | None:
@@ -382,7 +385,7 @@ async def asyncio(
         created_after (datetime.datetime | None | Unset): Created after this time.
         created_before (datetime.datetime | None | Unset): Created before this time.
         sort (ItemsReadItemsSort | Unset): `-` for descending order. Default: '-created_at'.
-        title (None | str | Unset): The exact title.
+        title (list[str] | None | str | Unset): The exact title.
         q (None | str | Unset): A part of the title or the description. Case is ignored.
         owner_id (None | str | Unset): The owner. Other owners than the caller are for superusers
             only.

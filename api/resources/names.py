@@ -1,0 +1,59 @@
+"""The names that follow from a resource's specification. Clients depend on them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from backends.models.resources import ResourceSpec
+
+_AN = re.compile(r"[aeio]|hour|u(?!ni|s|t)")
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of a resource.
+
+    Attributes:
+        entity: One row in operation names: `line_item`.
+        entities: Several rows in operation names: `line_items`.
+        form: One row in the names of forms: `LineItem`.
+        forms: Several rows in the names of forms: `LineItems`.
+        one: One row in a sentence: `line item`.
+        a: One row in a sentence, with its article: `a line item`.
+        many: Several rows in a sentence: `line items`.
+    """
+
+    entity: str
+    entities: str
+    form: str
+    forms: str
+    one: str
+    a: str
+    many: str
+
+
+def names_of(spec: ResourceSpec) -> Names:
+    """Return the names of a resource."""
+    # If singular and plural are the same word, the names of rows and lists have to differ: `sheep_list`.
+    entities = spec.name if spec.name != spec.entity else f"{spec.name}_list"
+    one = words(spec.entity)
+    return Names(
+        entity=spec.entity,
+        entities=entities,
+        form=spec.class_name,
+        forms="".join(word[:1].upper() + word[1:] for word in entities.split("_")),
+        one=one,
+        a=with_article(one),
+        many=words(spec.name),
+    )
+
+
+def words(name: str) -> str:
+    """Return the words of a name: `line item`."""
+    return name.replace("_", " ")
+
+
+def with_article(noun: str) -> str:
+    """Return a noun with its indefinite article: `an item`."""
+    return f"{'an' if _AN.match(noun) else 'a'} {noun}"
