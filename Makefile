@@ -82,7 +82,7 @@ install-dev: $(STAMPS)/development $(STAMPS)/clients $(TYPESCRIPT)/dist/index.js
 NEEDS_SERVER = from config import DatabaseChoice; exit(not DatabaseChoice.load().needs_local_server)
 
 .PHONY: run
-run: $(STAMPS)/runtime ## Serve on http://127.0.0.1:8000 (PORT=8001, HOST=0.0.0.0, DB_BACKEND=sqlite|postgres|mongo)
+run: $(STAMPS)/runtime ## Serve on http://127.0.0.1:8000 (PORT=8001, DB_BACKEND=postgres, RESOURCES=library.py)
 	@if $(BIN)/python -c '$(NEEDS_SERVER)' 2>/dev/null; then $(MAKE) $(STAMPS)/servers; fi
 	@$(BIN)/eitherdb dev $(if $(PORT),--port $(PORT)) $(if $(filter command,$(origin HOST)),--host $(HOST))
 

@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 
 from backends.errors import BackendError
-from cli import check, migrate, openapi, serve, user
+from backends.models.resources import DeclarationError
+from cli import check, migrate, openapi, resources, serve, user
 from cli.conformance import command as conformance
 from cli.server_folder import LocalServerError
 from config import SettingsError
@@ -50,6 +51,7 @@ app.command("dev")(serve.dev)
 app.command("serve")(serve.serve)
 app.command("check")(check.check)
 app.command("conformance")(conformance.conformance)
+app.command("resources")(resources.resources)
 app.command("openapi")(openapi.openapi)
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(user.app, name="user")
@@ -59,7 +61,7 @@ def main() -> None:
     """Run the command; an error that the user can fix ends it without a traceback."""
     try:
         app()
-    except (SettingsError, MigrationError, LocalServerError, BackendError) as exc:
+    except (SettingsError, DeclarationError, MigrationError, LocalServerError, BackendError) as exc:
         for line in str(exc).splitlines():
             print(f"eitherdb: {line}", file=sys.stderr)  # noqa: T201 - a terminal program
         sys.exit(2)

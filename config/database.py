@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from config.errors import SettingsError, describe
 from config.installed import installed_backends, load_installed
+from config.origins import split
 from config.values import clean
 
 MongoDriver = Literal["motor", "pymongo"]
@@ -58,6 +59,8 @@ class DatabaseChoice(BaseSettings):
 
     db_backend: DbBackend = "sqlite"
     database_url: SecretStr | None = None
+    # NoDecode: this class splits at commas; pydantic-settings would parse JSON.
+    resources: Annotated[tuple[str, ...], NoDecode] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -65,6 +68,16 @@ class DatabaseChoice(BaseSettings):
         """Clean the values; a value that is empty afterwards counts as not set."""
         cleaned = {name: clean(name, value) for name, value in values.items()}
         return {name: value for name, value in cleaned.items() if value or not values[name]}
+
+    @field_validator("resources", mode="before")
+    @classmethod
+    def _split_resources(cls, value: object) -> object:
+        """Accept `a,b` and `["a", "b"]`."""
+        if isinstance(value, str):
+            value = split(value, "no JSON list; give files, packages or modules, comma-separated")
+        if not isinstance(value, (list, tuple)):
+            return value
+        return tuple(str(source).strip() for source in value if str(source).strip())
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:

@@ -47,6 +47,7 @@ from backends.protocols.backend import Backend, ServerInfo
 from backends.protocols.counters import CLOCK_TOLERANCE, COUNTER_SWEEP_INTERVAL, Count, CounterRepository
 from backends.protocols.items import ItemRepository
 from backends.protocols.limits import MAX_ADDED, MAX_LIMIT
+from backends.protocols.resources import ResourceRepository
 from backends.protocols.users import UserRepository
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "Count",
     "CounterRepository",
     "ItemRepository",
+    "ResourceRepository",
     "ServerInfo",
     "UserRepository",
 ]

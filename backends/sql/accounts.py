@@ -21,10 +21,11 @@ from backends.models import (
 from backends.retry import retry_conflicts
 from backends.sql.errors import ConstraintViolation
 from backends.sql.functions import is_one_of
+from backends.sql.outcomes import KEEP_OUTCOME
 from backends.sql.pages import Lists
 from backends.sql.schema import ACCOUNTS
 from backends.sql.statements import Statement
-from backends.sql.transfers import KEEP_OUTCOME, SqlLedger
+from backends.sql.transfers import SqlLedger
 
 if TYPE_CHECKING:
     from backends.sql.connections import Steps

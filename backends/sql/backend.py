@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backends.capabilities import Capability
 from backends.errors import SchemaMismatch
 from backends.ids import Clock, IdSource
+from backends.models import Item
+from backends.models.resources import Resource
 from backends.protocols import (
     AccountRepository,
     Backend,
     CounterRepository,
     ItemRepository,
+    ResourceRepository,
     ServerInfo,
     UserRepository,
 )
@@ -22,8 +25,9 @@ from backends.rows.stored import Place, RowKind, StoredRow
 from backends.sql.accounts import SqlAccountRepository
 from backends.sql.connections import Connections
 from backends.sql.counters import SqlCounterRepository
-from backends.sql.items import SqlItemRepository
 from backends.sql.ownership import READ_REVISIONS, catalog_query, has_revisions, occupancy
+from backends.sql.resource_statements import resource_statements
+from backends.sql.resources import SqlResourceRepository
 from backends.sql.rows import read_rows
 from backends.sql.schema import METADATA, REVISION
 from backends.sql.users import SqlUserRepository
@@ -43,6 +47,7 @@ class SqlBackend:
         *,
         clock: Clock,
         id_source: IdSource,
+        resources: Sequence[type[Resource]] = (),
     ) -> None:
         """Take ownership of the connections; `close` closes them."""
         self._connections = connections
@@ -55,7 +60,21 @@ class SqlBackend:
             clock=clock,
             id_source=id_source,
         )
-        self.items: ItemRepository = SqlItemRepository(self._connections, clock=clock, id_source=id_source)
+        declared: tuple[type[Resource], ...] = (Item, *resources)
+        classes = {cls.__resource__.name: cls for cls in declared}
+        statements = resource_statements([cls.__resource__ for cls in classes.values()])
+        self.resources: Mapping[str, ResourceRepository[Any]] = {
+            name: SqlResourceRepository(
+                self._connections,
+                cls,
+                statements[name],
+                retry_deadline_seconds=settings.db_command_timeout_seconds,
+                clock=clock,
+                id_source=id_source,
+            )
+            for name, cls in classes.items()
+        }
+        self.items: ItemRepository = self.resources["items"]
         self.accounts: AccountRepository = SqlAccountRepository(
             self._connections,
             capabilities=self.capabilities,
@@ -99,7 +118,13 @@ class SqlBackend:
         await self._connections.close()
 
 
-async def open_backend(settings: Settings, *, clock: Clock, id_source: IdSource) -> Backend:
+async def open_backend(
+    settings: Settings,
+    *,
+    clock: Clock,
+    id_source: IdSource,
+    resources: Sequence[type[Resource]] = (),
+) -> Backend:
     """See `backends.open_backend`."""
     connections = _connections(settings)
     try:
@@ -112,7 +137,7 @@ async def open_backend(settings: Settings, *, clock: Clock, id_source: IdSource)
     else:
         driver = f"asyncpg {version('asyncpg')}"
         server = ServerInfo(product="PostgreSQL", version=server_version, driver=driver)
-    return SqlBackend(connections, settings, server, clock=clock, id_source=id_source)
+    return SqlBackend(connections, settings, server, clock=clock, id_source=id_source, resources=resources)
 
 
 def _connections(settings: Settings) -> Connections:

@@ -18,7 +18,7 @@ from backends.sql.functions import id_text, nullable_time_text, time_text
 from backends.sql.types import ObjectIdBytes, UtcDateTime, text_type
 
 if TYPE_CHECKING:
-    from sqlalchemy import Column, ColumnElement, Dialect
+    from sqlalchemy import ColumnElement, Dialect
     from sqlalchemy.types import TypeEngine
 
     from backends.models.resources import FieldSpec
@@ -139,13 +139,14 @@ _TYPES: dict[str, type[TypeEngine[Any]]] = {
 }
 
 
-def in_row(column: Column[Any] | ColumnElement[Any], *, nullable: bool = True) -> ColumnElement[Any]:
+def in_row(column: ColumnElement[Any]) -> ColumnElement[Any]:
     """Return a column in the format of `backends.models.Row`."""
     kind = column.type
     if isinstance(kind, ObjectIdBytes):
         return id_text(column).label(column.key)
     if isinstance(kind, UtcDateTime):
-        return (nullable_time_text if nullable else time_text)(column).label(column.key)
+        write = time_text if column.key == "created_at" else nullable_time_text
+        return write(column).label(column.key)
     if isinstance(kind, ScaledDecimal):
         return type_coerce(column, _DecimalInRow(kind.places)).label(column.key)
     if isinstance(kind, Date):

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from itertools import product
 from operator import add
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
-from sqlalchemy import BigInteger, Select, bindparam, func, select, true, tuple_, union_all
+from sqlalchemy import BigInteger, Select, and_, bindparam, func, or_, select, true, tuple_, union_all
 
 from backends.ids import read_time
 from backends.models import Page, Position, Row, StoredObject
+from backends.sql.columns import in_row
 from backends.sql.connections import KEPT_STATEMENTS
-from backends.sql.functions import id_text, time_text
-from backends.sql.types import ObjectIdBytes, UtcDateTime
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, FromClause, Table
@@ -26,53 +26,68 @@ R = TypeVar("R", bound=StoredObject)
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """An order of rows: a column and then the id, both in the same direction.
+class SortKey:
+    """A column that lists can be sorted by.
 
-    A unique column is the only sort key, so that its index can be used.
+    Attributes:
+        unique: Whether the column is unique. Then it is the only sort key, so that its index can be used.
+        nullable: Whether it may be null. Null sorts before every value.
+        from_json: The conversion from the value in a row to Python; None if they are the same.
     """
+
+    unique: bool = False
+    nullable: bool = False
+    from_json: Callable[[Any], Any] | None = None
+
+
+_CREATED_AT = SortKey(from_json=read_time)
+_PLAIN = SortKey()
+
+After: TypeAlias = Literal["start", "null", "value"]
+"""Where a page starts: at the first row, or after a row whose sort key is null or has a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order of rows: a column and then the id, both in the same direction."""
 
     column: str
     descending: bool
-    unique: bool
-
-    @classmethod
-    def by(cls, sort: str, *, unique: Collection[str] = ()) -> Order:
-        """Parse a `sort` of the protocols, such as `title` or `-title`."""
-        column = sort.removeprefix("-")
-        return cls(column, descending=sort.startswith("-"), unique=column in unique)
+    key: SortKey
 
     def keys(self, table: FromClause) -> list[ColumnElement[Any]]:
         """Return the columns of the sort key."""
-        return [table.c[self.column]] if self.unique else [table.c[self.column], table.c.id]
+        return [table.c[self.column]] if self.key.unique else [table.c[self.column], table.c.id]
 
     def clauses(self, table: FromClause) -> list[ColumnElement[Any]]:
         """Return the clauses of ORDER BY."""
-        return [key.desc() if self.descending else key.asc() for key in self.keys(table)]
+        first, *rest = [key.desc() if self.descending else key.asc() for key in self.keys(table)]
+        if self.key.nullable:  # PostgreSQL's default is the reverse.
+            first = first.nulls_last() if self.descending else first.nulls_first()
+        return [first, *rest]
 
     def position(self, row: Row) -> Position:
         """Return the position right after a row."""
-        key = row[self.column]
-        return Position(read_time(key) if self.column == "created_at" else key, row["id"])
+        key, from_json = row[self.column], self.key.from_json
+        return Position(key if from_json is None or key is None else from_json(key), row["id"])
 
-    def behind(self, table: FromClause) -> ColumnElement[bool]:
+    def behind(self, table: FromClause, after: After) -> ColumnElement[bool]:
         """Return the condition for rows after the position `after_key`, `after_id`."""
-        keys = self.keys(table)
+        column, keys = table.c[self.column], self.keys(table)
+        if after == "null":
+            id_ = bindparam("after_id", type_=table.c.id.type)
+            if self.descending:
+                return and_(column.is_(None), table.c.id < id_)
+            return or_(and_(column.is_(None), table.c.id > id_), column.is_not(None))
         place = [
             bindparam(name, type_=key.type)
             for key, name in zip(keys, ("after_key", "after_id"), strict=False)
         ]
         # A row value comparison, because both databases seek to it in the index.
-        return tuple_(*keys) < tuple_(*place) if self.descending else tuple_(*keys) > tuple_(*place)
-
-
-def _as_row_has_it(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return a column in the format of `backends.models.Row`."""
-    if isinstance(column.type, ObjectIdBytes):
-        return id_text(column).label(column.key)
-    if isinstance(column.type, UtcDateTime):
-        return time_text(column).label(column.key)
-    return column
+        if not self.descending:
+            return tuple_(*keys) > tuple_(*place)
+        less = tuple_(*keys) < tuple_(*place)
+        return or_(less, column.is_(None)) if self.key.nullable else less
 
 
 class Lists(Generic[R]):
@@ -85,7 +100,7 @@ class Lists(Generic[R]):
         *,
         columns: Sequence[str],
         conditions: Mapping[str, ColumnElement[bool] | tuple[ColumnElement[bool], ...]],
-        unique: Collection[str] = (),
+        sorts: Mapping[str, SortKey] = MappingProxyType({}),
     ) -> None:
         """Define the lists.
 
@@ -96,13 +111,13 @@ class Lists(Generic[R]):
             conditions: The condition of each filter, with a parameter of the filter's name. A tuple has
                 mutually exclusive alternatives. Each alternative is a separate index scan, limited to the
                 page, because neither database merges two indexes in order.
-            unique: The unique columns.
+            sorts: The sort keys by column, where they are not plain: neither null nor unique.
         """
         self._table = table
         self._columns = [table.c[name] for name in columns]
         self._record = record
         self._conditions = conditions
-        self._unique = unique
+        self._sorts = {"created_at": _CREATED_AT, **sorts}
         self._statement = lru_cache(KEPT_STATEMENTS)(self._build)
 
     async def page(
@@ -128,12 +143,38 @@ class Lists(Generic[R]):
             filters: The values of the filters; None disables a filter.
         """
         given = {name: value for name, value in filters.items() if value is not None}
-        order = Order.by(sort, unique=self._unique)
+        return await self.page_of(
+            connections,
+            tuple(given),
+            given,
+            sort=sort,
+            skip=skip,
+            limit=limit,
+            after=after,
+            count=count,
+        )
+
+    async def page_of(
+        self,
+        connections: Connections,
+        filters: tuple[str, ...],
+        parameters: Mapping[str, Any],
+        *,
+        sort: str,
+        skip: int,
+        limit: int,
+        after: Position | None,
+        count: bool,
+    ) -> Page[R]:
+        """Return a page. `filters` are the names of conditions, `parameters` the values in them."""
+        column = sort.removeprefix("-")
+        order = Order(column, sort.startswith("-"), self._sorts.get(column, _PLAIN))
         # One additional row shows whether another page follows.
-        values = {**given, "rows_to_skip": skip, "rows_wanted": limit + 1 if limit else 0}
+        values = {**parameters, "rows_to_skip": skip, "rows_wanted": limit + 1 if limit else 0}
         if after is not None:
             values |= {"after_key": after.key, "after_id": after.id}
-        statement = self._statement(tuple(given), order, after=after is not None, count=count)
+        start: After = "start" if after is None else "null" if after.key is None else "value"
+        statement = self._statement(filters, order, after=start, count=count)
         rows = await connections.run(statement, values)
         total = rows[0]["total"] if count else None
         if count and rows[0]["id"] is None:
@@ -144,14 +185,14 @@ class Lists(Generic[R]):
         next_ = order.position(rows[limit - 1]) if len(rows) > limit > 0 else None
         return Page(rows=rows[:limit], record=self._record, count=total, next=next_)
 
-    def _build(self, filters: tuple[str, ...], order: Order, *, after: bool, count: bool) -> Select[Any]:
+    def _build(self, filters: tuple[str, ...], order: Order, *, after: After, count: bool) -> Select[Any]:
         """Build the query of a page.
 
         With `count`, every row has the total. An outer join returns one row of nulls with the total if the
         page is empty.
         """
         table = self._table
-        behind = (order.behind(table),) if after else ()
+        behind = () if after == "start" else (order.behind(table, after),)
         asked = [self._conditions[name] for name in filters]
         either = list(product(*(each if isinstance(each, tuple) else (each,) for each in asked)))
         skip, wanted = (
@@ -169,12 +210,12 @@ class Lists(Generic[R]):
             merged = union_all(*parts).subquery("merged")
             rows = select(merged).order_by(*order.clauses(merged)).offset(skip).limit(wanted)
         if not count:
-            return rows.with_only_columns(*map(_as_row_has_it, rows.selected_columns))
+            return rows.with_only_columns(*map(in_row, rows.selected_columns))
         page = rows.subquery("page")
         counts = [select(func.count()).select_from(table).where(*fit).scalar_subquery() for fit in either]
         total = select(reduce(add, counts).label("total")).subquery("whole")
         return (
-            select(*map(_as_row_has_it, page.c), total.c.total)
+            select(*map(in_row, page.c), total.c.total)
             .select_from(total.outerjoin(page, true()))
             .order_by(*order.clauses(page))
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BigInteger, and_, bindparam, insert, literal, or_, select, true, union_all, update
 
 from backends.capabilities import Capability
-from backends.idempotency import EntryId, Outcome, Success, read_outcome, write_outcome
+from backends.idempotency import EntryId, Outcome, Success
 from backends.ids import Clock, IdSource
 from backends.ledger import (
     Ledger,
@@ -32,6 +32,7 @@ from backends.models import (
 )
 from backends.sql.errors import ConstraintViolation
 from backends.sql.lookups import ById
+from backends.sql.outcomes import KEEP_OUTCOME, find_outcome, outcome_row
 from backends.sql.pages import Lists
 from backends.sql.schema import ACCOUNTS, IDEMPOTENCY_KEYS, TRANSFERS
 from backends.sql.statements import Statement
@@ -44,10 +45,6 @@ if TYPE_CHECKING:
 
 
 _ADD_TRANSFER = insert(TRANSFERS)
-KEEP_OUTCOME = insert(IDEMPOTENCY_KEYS)
-_OUTCOME = select(IDEMPOTENCY_KEYS).where(
-    IDEMPOTENCY_KEYS.c.owner_id == bindparam("owner_id"), IDEMPOTENCY_KEYS.c.key == bindparam("key")
-)
 _ACCOUNTS = select(ACCOUNTS).where(
     or_(ACCOUNTS.c.id == bindparam("first"), ACCOUNTS.c.id == bindparam("last"))
 )
@@ -240,13 +237,7 @@ class SqlLedger(Ledger):
 
     def _kept(self, outcome: Outcome, owner_id: str, idempotency: Idempotency) -> dict[str, Any]:
         """Return the row of the outcome. If the key has one already, the primary key is violated."""
-        return {
-            "owner_id": owner_id,
-            "key": idempotency.key,
-            "fingerprint": idempotency.fingerprint,
-            "outcome": write_outcome(outcome),
-            "created_at": self._clock(),
-        }
+        return outcome_row(outcome, owner_id, idempotency, now=self._clock())
 
     async def _keep(self, outcome: Outcome, owner_id: str, idempotency: Idempotency) -> None:
         try:
@@ -255,8 +246,7 @@ class SqlLedger(Ledger):
             raise Taken from violation
 
     async def _find_outcome(self, owner_id: str, idempotency: Idempotency) -> Success | None:
-        rows = await self._connections.look_up(_OUTCOME, {"owner_id": owner_id, "key": idempotency.key})
-        return read_outcome(rows[0]["outcome"], rows[0]["fingerprint"], idempotency) if rows else None
+        return await find_outcome(self._connections, owner_id, idempotency)
 
     async def _find_accounts(self, ids: Sequence[str]) -> list[Account]:
         rows = await self._connections.run(_ACCOUNTS, {"first": ids[0], "last": ids[-1]})

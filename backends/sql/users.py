@@ -25,7 +25,7 @@ from backends.retry import retry_conflicts
 from backends.sql.errors import ConstraintViolation
 from backends.sql.functions import is_one_of
 from backends.sql.lookups import ById
-from backends.sql.pages import Lists
+from backends.sql.pages import Lists, SortKey
 from backends.sql.schema import ACCOUNTS, USERS
 from backends.sql.statements import Statement
 
@@ -45,7 +45,7 @@ _LISTS = Lists(
         "created_after": USERS.c.created_at > bindparam("created_after"),
         "created_before": USERS.c.created_at < bindparam("created_before"),
     },
-    unique=("email",),
+    sorts={"email": SortKey(unique=True)},
 )
 _ADD = insert(USERS)
 _FIND = select(USERS).where(USERS.c.email == bindparam("email"))

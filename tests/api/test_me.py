@@ -219,4 +219,10 @@ def test_shown_fields_are_all_fields_but_the_hash_and_the_versions() -> None:
         "full_name",
         "created_at",
     }
-    assert {*Item.__resource__.columns} - {"version"} == {"id", "title", "description", "owner_id", "created_at"}
+    assert {*Item.__resource__.columns} - {"version"} == {
+        "id",
+        "title",
+        "description",
+        "owner_id",
+        "created_at",
+    }

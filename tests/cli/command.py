@@ -32,7 +32,7 @@ from tests.provision import SECRET_KEY, Provision
 
 ROOT = Path(__file__).parents[2]
 EITHERDB = Path(sys.executable).with_name("eitherdb")
-PACKAGES = ("api", "backends", "cli", "config", "migrations")
+PACKAGES = ("api", "backends", "cli", "config", "eitherdb", "migrations")
 HEALTH = "/api/v1/utils/health-check/"
 
 TIMEOUT_SECONDS = 60

@@ -35,6 +35,7 @@ LEAVES = [
     "check",
     "conformance",
     "openapi",
+    "resources",
     "migrate upgrade",
     "migrate downgrade",
     "migrate current",

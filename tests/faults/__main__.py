@@ -30,7 +30,7 @@ CATALOGUE = [
     fault for module in (connections, migrations, mongo, neutral, passwords, sql) for fault in module.FAULTS
 ]
 PARTS = (
-    *("api", "backends", "cli", "config", "docs", "eitherdb_contract", "migrations", "tests"),
+    *("api", "backends", "cli", "config", "docs", "eitherdb", "eitherdb_contract", "migrations", "tests"),
     *("pyproject.toml", "README.md"),
 )
 SUITES = ("tests/contract", DIFFERENTIAL)

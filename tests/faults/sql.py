@@ -10,7 +10,8 @@ def _in(file: str, what: str, *edits: tuple[str, str], first: str, backends: str
     return Fault(what, file, edits, first, backends)
 
 
-_PAGES, _ITEMS, _USERS = (f"backends/sql/{name}.py" for name in ("pages", "items", "users"))
+_PAGES, _RESOURCES, _USERS = (f"backends/sql/{name}.py" for name in ("pages", "resources", "users"))
+_STATEMENTS, _CONDITIONS = (f"backends/sql/{name}.py" for name in ("resource_statements", "conditions"))
 _MONEY, _ACCOUNTS, _ERRORS = (f"backends/sql/{name}.py" for name in ("transfers", "accounts", "errors"))
 _COUNTERS = "backends/sql/counters.py"
 _POSTGRES_FAILURES = "backends/sql/postgres_failures.py"
@@ -21,7 +22,7 @@ FAULTS = [
         _PAGES,
         "sql: a sort without its tie-breaker",
         (
-            "return [table.c[self.column]] if self.unique else [table.c[self.column], table.c.id]",
+            "return [table.c[self.column]] if self.key.unique else [table.c[self.column], table.c.id]",
             "return [table.c[self.column]]",
         ),
         first="pages",
@@ -60,61 +61,64 @@ FAULTS = [
         first="pages",
     ),
     _in(
-        _ITEMS,
+        _CONDITIONS,
         "sql: search that leaves out descriptions",
-        (
-            "searched = (ITEMS.c.title_folded, ITEMS.c.description_folded)",
-            "searched = (ITEMS.c.title_folded,)",
-        ),
+        ("for name in spec.searched]", "for name in spec.searched[:1]]"),
         first="search",
     ),
     _in(
-        _ITEMS,
+        _CONDITIONS,
         "sql: search that does not fold case",
-        ("q=fold_case(where.q) if", "q=where.q if"),
+        ('values["q"] = fold_case(given["q"])', 'values["q"] = given["q"]'),
         first="search",
     ),
     _in(
-        _ITEMS,
+        _CONDITIONS,
         "sql: an inclusive bound of time",
         (
-            'ITEMS.c.created_at > bindparam("created_after")',
-            'ITEMS.c.created_at >= bindparam("created_after")',
+            'table.c.created_at > bindparam("created_after")',
+            'table.c.created_at >= bindparam("created_after")',
         ),
         first="filters",
     ),
     _in(
-        _ITEMS,
+        _STATEMENTS,
         "sql: a change of an item that is no new version",
-        ('values["version"] = ITEMS.c.version + 1', 'values["version"] = ITEMS.c.version'),
+        (
+            "values[self.table.c.version] = self.table.c.version + 1",
+            "values[self.table.c.version] = self.table.c.version",
+        ),
         first="versions",
     ),
     _in(
-        _ITEMS,
+        _STATEMENTS,
         "sql: items that a stranger changes",
-        ('matches.append(ITEMS.c.owner_id == bindparam("of_owner_id"))', "pass"),
+        ('matches.append(self.table.c.owner_id == bindparam("of_owner_id"))', "pass"),
         first="owners",
     ),
     _in(
-        _ITEMS,
+        _RESOURCES,
         "sql: many items whose ids do not ascend",
         ("ids = sorted(self._id_source() for _ in new)", "ids = [self._id_source() for _ in new]"),
         first="bulk",
     ),
     _in(
-        _ITEMS,
+        _RESOURCES,
         "sql: many items in a statement each",
         (
-            'await self._insert(_ADD_MANY, {**common, "ids": bytes.fromhex("".join(ids)), "rows": rows})',
-            """for id_, row in zip(map(bytes.fromhex, ids), rows, strict=True):
-            await self._insert(_ADD_MANY, {**common, "ids": id_, "rows": [[1, *row[1:]]]})""",
+            "await self._connections.write(bulk.statement, bulk.parameters(values))",
+            """for each in values:
+                    await self._connections.write(bulk.statement, bulk.parameters([each]))""",
         ),
         first="bulk",
     ),
     _in(
-        _ITEMS,
+        "backends/sql/violations.py",
         "sql: an item of nobody is reported as one that exists",
-        ('if violation.kind == "foreign_key":', 'if violation.kind == "check":'),
+        (
+            'return NotFound("user", rows[0]["owner_id"])',
+            'return AlreadyExists(self._spec.entity, "id")',
+        ),
         first="items",
     ),
     _in(

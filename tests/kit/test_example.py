@@ -204,6 +204,15 @@ def test_unknown_backend_names_the_example(installation: Installation) -> None:
 
 def test_project_does_not_depend_on_the_example() -> None:
     """No file of the project mentions the example: it uses only the protocols and the kit."""
-    for folder in ("api", "backends", "cli", "config", "eitherdb_contract", "migrations", "tests/contract"):
+    for folder in (
+        "api",
+        "backends",
+        "cli",
+        "config",
+        "eitherdb",
+        "eitherdb_contract",
+        "migrations",
+        "tests/contract",
+    ):
         files = [path for path in (ROOT / folder).rglob("*.py") if "lmdb" in path.read_text().lower()]
         assert files == []

@@ -18,7 +18,7 @@ from tests.provision import Servers
 
 ROOT = Path(__file__).parents[2]
 PARTS = [
-    *("api", "backends", "cli", "config", "eitherdb_contract", "migrations", "tests"),
+    *("api", "backends", "cli", "config", "eitherdb", "eitherdb_contract", "migrations", "tests"),
     *("pyproject.toml", "README.md"),
 ]
 

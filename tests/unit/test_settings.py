@@ -119,6 +119,7 @@ def test_load_reads_every_variable(load: Load) -> None:
         DB_BACKEND="postgres",
         DATABASE_URL=POSTGRES,
         MONGO_DRIVER="pymongo",
+        RESOURCES="library.py, ./shop/ ,",
         DB_POOL_SIZE="1000",
         DB_POOL_TIMEOUT_SECONDS="0.5",
         DB_CONNECT_TIMEOUT_SECONDS="300",
@@ -164,6 +165,7 @@ def test_load_reads_every_variable(load: Load) -> None:
     assert plain == {
         "db_backend": "postgres",
         "mongo_driver": "pymongo",
+        "resources": ("library.py", "./shop/"),
         "db_pool_size": 1000,
         "db_pool_timeout_seconds": 0.5,
         "db_connect_timeout_seconds": 300.0,

@@ -13,12 +13,13 @@ from backends.mongo.items import MongoItemRepository
 from backends.mongo.users import MongoUserRepository
 from backends.sql.accounts import SqlAccountRepository
 from backends.sql.counters import SqlCounterRepository
-from backends.sql.items import SqlItemRepository
+from backends.sql.resources import SqlResourceRepository
 from backends.sql.users import SqlUserRepository
 
 REPOSITORIES: dict[type, tuple[type, ...]] = {
     protocols.UserRepository: (SqlUserRepository, MongoUserRepository),
-    protocols.ItemRepository: (SqlItemRepository, MongoItemRepository),
+    protocols.ItemRepository: (MongoItemRepository,),
+    protocols.ResourceRepository: (SqlResourceRepository,),
     protocols.AccountRepository: (SqlAccountRepository, MongoAccountRepository),
     protocols.CounterRepository: (SqlCounterRepository, MongoCounterRepository),
 }

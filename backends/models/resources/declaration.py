@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -27,6 +29,19 @@ from backends.models.resources.values import FROM_JSON, to_json
 
 SERVED = ("id", "owner_id", "created_at", "version")
 """The fields that the server sets. A resource without owners has no `owner_id`."""
+
+_COLLECTED: ContextVar[list[type[Resource]] | None] = ContextVar("_COLLECTED", default=None)
+
+
+@contextmanager
+def declared_meanwhile() -> Iterator[list[type[Resource]]]:
+    """Collect the classes that are declared in the body, in their order, also those that nothing names."""
+    found: list[type[Resource]] = []
+    token = _COLLECTED.set(found)
+    try:
+        yield found
+    finally:
+        _COLLECTED.reset(token)
 
 
 class Resource(InputModel):
@@ -116,6 +131,8 @@ class Resource(InputModel):
         cls.__resource__ = spec
         cls.model_config["defer_build"] = False
         cls.model_rebuild(force=True)
+        if (collected := _COLLECTED.get()) is not None:
+            collected.append(cls)
 
     @classmethod
     def of_fields(cls, fields: Mapping[str, Any]) -> Self:

@@ -1,0 +1,172 @@
+"""The statements of a resource's repository. Each is built once and compiled once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import MetaData, bindparam, delete, insert, select, update
+
+from backends.models.resources.values import FROM_JSON
+from backends.sql.bulk import BulkInsert
+from backends.sql.conditions import Conditions
+from backends.sql.connections import KEPT_STATEMENTS
+from backends.sql.functions import is_one_of
+from backends.sql.pages import Lists, SortKey
+from backends.sql.schema import ITEMS, METADATA, USERS
+from backends.sql.tables import table_of
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Table
+
+    from backends.models.resources import FieldSpec, OnDelete, Resource, ResourceSpec
+    from backends.sql.statements import Statement
+
+R = TypeVar("R", bound="Resource")
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A reference of another resource's rows to rows of this one.
+
+    Attributes:
+        entity: The entity of the rows that refer.
+        on_delete: What happens to them when the row is deleted.
+        find: Finds one of them.
+        empty: Sets the reference to null, as a new version.
+    """
+
+    entity: str
+    on_delete: OnDelete
+    find: Statement
+    empty: Statement
+
+
+class ResourceStatements:
+    """The statements on the table of a resource.
+
+    Attributes:
+        spec: The specification.
+        table: The table.
+        conditions: The conditions of lists.
+        inbound: The references of other resources to this one; `connect` sets them.
+    """
+
+    def __init__(self, spec: ResourceSpec, table: Table) -> None:
+        """Build what every resource needs; the rest is built on first use."""
+        self.table = table
+        self.conditions = Conditions(table, spec)
+        self.inbound: tuple[Inbound, ...] = ()
+        self.add: Statement = insert(table)
+        self.has_floats = any(field.kind == "float" for field in spec.fields)
+        self.spec = spec
+        self._targets: dict[str, Table] = {}
+        self._entities: dict[str, str] = {}
+        self._row = [table.c[name] for name in spec.columns]
+        self.update = lru_cache(KEPT_STATEMENTS)(self._update)
+        self.delete = lru_cache(4)(self._delete)
+        self.lock = lru_cache(4)(self._lock)
+        self.find_by = lru_cache(KEPT_STATEMENTS)(self._find_by)
+        self.find_target = lru_cache(KEPT_STATEMENTS)(self._find_target)
+
+    @cached_property
+    def add_many(self) -> BulkInsert:
+        """The insert of many rows."""
+        return BulkInsert(self.table)
+
+    @property
+    def emptied(self) -> list[Statement]:
+        """The updates that set references to null before a row is deleted."""
+        return [each.empty for each in self.inbound if each.on_delete == "set_null"]
+
+    def lists(self, cls: type[R]) -> Lists[R]:
+        """Return the lists of the rows."""
+        spec = self.spec
+        sorts = {
+            field.name: SortKey(nullable=field.nullable, from_json=FROM_JSON.get(field.kind))
+            for field in spec.fields
+            if field.sortable
+        }
+        return Lists(self.table, cls, columns=spec.columns, conditions=self.conditions, sorts=sorts)
+
+    def _matches(self, *, of_owner: bool, of_versions: bool) -> list[ColumnElement[bool]]:
+        matches = [self.table.c.id == bindparam("of_id")]
+        if of_owner:
+            matches.append(self.table.c.owner_id == bindparam("of_owner_id"))
+        if of_versions:
+            matches.append(is_one_of(self.table.c.version, "of_versions"))
+        return matches
+
+    def _update(self, changed: frozenset[str], *, of_owner: bool, of_versions: bool) -> Statement:
+        values: dict[Any, Any] = {
+            self.table.c[name]: bindparam(f"new_{name}", type_=self.table.c[name].type)
+            for name in sorted(changed)
+        }
+        values[self.table.c.version] = self.table.c.version + 1
+        matches = self._matches(of_owner=of_owner, of_versions=of_versions)
+        return update(self.table).where(*matches).values(values).returning(*self._row)
+
+    def _delete(self, *, of_owner: bool, of_versions: bool) -> Statement:
+        matches = self._matches(of_owner=of_owner, of_versions=of_versions)
+        return delete(self.table).where(*matches).returning(self.table.c.id)
+
+    def _lock(self, *, of_owner: bool, of_versions: bool) -> Statement:
+        matches = self._matches(of_owner=of_owner, of_versions=of_versions)
+        return select(self.table.c.id).where(*matches).with_for_update()
+
+    def _find_by(self, names: frozenset[str]) -> Statement:
+        if names not in map(frozenset, self.spec.unique):
+            raise ValueError(f"{', '.join(sorted(names))} is no unique group of {self.spec.name}")
+        fits = [self.table.c[name] == bindparam(name) for name in sorted(names)]
+        return select(*self._row).where(*fits)
+
+    def _find_target(self, target: str) -> Statement:
+        table = self._targets[target]
+        return select(table.c.id).where(table.c.id == bindparam("of_id"))
+
+    def entity_of(self, target: str) -> str:
+        """Return the entity of the rows of a table that this resource refers to."""
+        return self._entities[target]
+
+    def connect(self, all_of_them: Mapping[str, ResourceStatements]) -> None:
+        """Learn of the tables of all resources, to which this one refers and which refer to it."""
+        self._targets = {"users": USERS, **{name: each.table for name, each in all_of_them.items()}}
+        self._entities = {name: each.spec.entity for name, each in all_of_them.items()}
+        self._entities["users"] = "user"
+        self.inbound = tuple(
+            _inbound(each, field)
+            for each in all_of_them.values()
+            for field in each.spec.references
+            if field.target == self.spec.name
+        )
+
+
+def _inbound(child: ResourceStatements, field: FieldSpec) -> Inbound:
+    spec, table = child.spec, child.table
+    refers = table.c[field.name] == bindparam("of_id", type_=table.c[field.name].type)
+    emptied = {table.c[field.name]: None, table.c.version: table.c.version + 1}
+    return Inbound(
+        entity=spec.entity,
+        on_delete=field.on_delete or "restrict",
+        find=select(table.c.id).where(refers).limit(1),
+        empty=update(table).where(refers).values(emptied).returning(table.c.id),
+    )
+
+
+def resource_tables(specs: Sequence[ResourceSpec]) -> dict[str, Table]:
+    """Return the tables of declared resources, in metadata of their own, and that of items."""
+    metadata = MetaData(naming_convention=METADATA.naming_convention)
+    declared = [spec for spec in specs if spec.name != ITEMS.name]
+    targets = {"users": USERS, "items": ITEMS}
+    return {ITEMS.name: ITEMS, **{spec.name: table_of(spec, metadata, targets) for spec in declared}}
+
+
+def resource_statements(specs: Sequence[ResourceSpec]) -> dict[str, ResourceStatements]:
+    """Return the statements of each resource by name."""
+    tables = resource_tables(specs)
+    found = {spec.name: ResourceStatements(spec, tables[spec.name]) for spec in specs}
+    for each in found.values():
+        each.connect(found)
+    return found

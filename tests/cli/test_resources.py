@@ -1,0 +1,90 @@
+"""`eitherdb resources`, and the modules of a user beside EitherDB's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import TypeAdapter
+
+from backends.models.resources import ResourceSpec
+from tests.cli.command import call, run
+
+pytestmark = pytest.mark.one_backend
+
+LIBRARY = '''
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field
+from eitherdb import Filterable, Reference, Resource, Searchable, Sortable
+
+
+class Author(Resource, path="authors", owned=False):
+    """Who writes books."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100), Sortable(), Searchable()]
+
+
+class Book(Resource, path="books", unique=[("owner_id", "isbn")], public_when={"state": "published"}):
+    """A book of one's own."""
+
+    isbn: Annotated[str, Field(pattern=r"^[0-9]{13}$"), Filterable()]
+    author_id: Annotated[str, Reference("authors", on_delete="restrict"), Filterable()]
+    price: Annotated[Decimal, Field(max_digits=12, decimal_places=2, ge=0)]
+    state: Annotated[Literal["draft", "published"], Filterable()] = "draft"
+    published_on: date | None = None
+    tags: Annotated[list[Annotated[str, Field(max_length=30)]], Field(max_length=20)] = []
+'''
+
+LISTED = """\
+/authors/  Author: Who writes books.
+  name  text of 1 to 100  required, sortable, searchable
+  access: read signed_in, create superuser, change superuser, delete superuser
+
+/books/  Book: A book of one's own.
+  isbn          text of 0 to 13                 required, filterable
+  author_id     reference to authors, restrict  required, filterable
+  price         decimal(12, 2)                  required
+  state         draft | published               filterable
+  published_on  date, or null
+  tags          list of text
+  unique together: owner_id, isbn
+  access: read owner, create signed_in, change owner, delete owner
+  public when state is "published"
+"""
+
+
+def test_resources_lists_the_declarations(tmp_path: Path) -> None:
+    """People read a list; `--json` prints the specifications."""
+    (tmp_path / "library.py").write_text(LIBRARY)
+    assert call(tmp_path, "resources", RESOURCES="library.py").out == LISTED
+    printed = call(tmp_path, "resources", "--json", RESOURCES="library.py").out
+    specs = TypeAdapter(list[ResourceSpec]).validate_json(printed)
+    assert [(spec.name, len(spec.fields)) for spec in specs] == [("authors", 1), ("books", 6)]
+    assert json.loads(printed)[1]["unique"] == [["owner_id", "isbn"]]
+
+
+def test_resources_without_declarations(tmp_path: Path) -> None:
+    """Nothing declared is no error."""
+    assert call(tmp_path, "resources").out.startswith("No resource is declared. Set RESOURCES to ")
+    assert call(tmp_path, "resources", "--json").out == "[]\n"
+
+
+def test_resources_refuses_a_declaration_in_one_line(tmp_path: Path) -> None:
+    """The exit code is 2, and the line names class, field and what would be right."""
+    (tmp_path / "library.py").write_text(LIBRARY.replace("max_length=100", ""))
+    refused = call(tmp_path, "resources", RESOURCES="library.py").refusal()
+    assert refused == "Author.name: a text needs a bound; write Annotated[str, Field(max_length=255)]"
+
+
+def test_a_user_module_in_place_of_an_own_one_is_named(tmp_path: Path) -> None:
+    """`PYTHONPATH=.` beside a `config.py` is refused in one line, before anything is imported from it."""
+    (tmp_path / "config.py").write_text("1 / 0")
+    refused = run(tmp_path, "resources", PYTHONPATH=".").refusal()
+    assert refused.startswith(
+        f"`import config` finds {tmp_path / 'config.py'} instead of EitherDB's config: "
+    )
+    assert run(tmp_path, "resources").exit_code == 0
