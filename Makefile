@@ -170,7 +170,7 @@ lock: $(STAMPS)/development ## Renew the lock files (LOCK_ARGS=--upgrade for new
 
 .PHONY: openapi
 openapi: $(STAMPS)/runtime ## Write docs/openapi.json
-	@$(BIN)/eitherdb openapi > $(STAMPS)/openapi.json
+	@RESOURCES= $(BIN)/eitherdb openapi > $(STAMPS)/openapi.json
 	@cp $(STAMPS)/openapi.json docs/openapi.json
 
 .PHONY: clients

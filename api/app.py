@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -28,6 +29,7 @@ from backends import open_backend
 from backends.capabilities import Capability
 from backends.models import Item
 from backends.models.resources import Resource, ResourceSpec
+from backends.models.resources.loading import load_resources
 from backends.protocols import Backend
 from backends.requirements import Purpose, require
 from config import Settings
@@ -84,7 +86,7 @@ def create_app(
     settings: Settings,
     *,
     resources: Sequence[type[Resource]] = (),
-    opener: BackendOpener = open_backend,
+    opener: BackendOpener | None = None,
     fast_path: bool = True,
 ) -> FastAPI:
     """Create the ASGI application. It opens no connection before its lifespan starts.
@@ -96,7 +98,7 @@ def create_app(
     Args:
         settings: Validated settings.
         resources: The declared resources, besides items.
-        opener: Opens the backend, which has the same resources.
+        opener: Opens the backend, which has the same resources. Default: `open_backend`.
         fast_path: Whether ordinary requests skip FastAPI's dependency solver. False is for tests, which
             compare both paths.
     """
@@ -112,7 +114,7 @@ def create_app(
         redoc_url=None,
         servers=[{"url": settings.root_path}] if settings.root_path else None,
         root_path_in_servers=False,
-        lifespan=_lifespan(settings, opener),
+        lifespan=_lifespan(settings, opener or partial(open_backend, resources=resources)),
         telemetry=telemetry,
     )
     if settings.shows_docs:
@@ -162,7 +164,8 @@ def _telemetry() -> TelemetryConfig:
 
 def create_app_from_environment() -> FastAPI:
     """Create the application from environment variables. Each worker process calls it."""
-    app = create_app(Settings.load())
+    settings = Settings.load()
+    app = create_app(settings, resources=load_resources(settings.resources))
     # The objects that exist now live as long as the process. Frozen objects are not scanned by the garbage
     # collector; a scan takes 50 ms.
     gc.freeze()

@@ -10,8 +10,9 @@ from backends.ids import Clock, IdSource, new_id, utc_now
 from config.installed import load_installed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from backends.models.resources import Resource
     from backends.protocols import Backend
     from backends.scratch import Scratch
     from config import Settings
@@ -25,7 +26,11 @@ _PACKAGES = {
 
 
 async def open_backend(
-    settings: Settings, *, clock: Clock = utc_now, id_source: IdSource = new_id
+    settings: Settings,
+    *,
+    clock: Clock = utc_now,
+    id_source: IdSource = new_id,
+    resources: Sequence[type[Resource]] = (),
 ) -> Backend:
     """Connect to the configured database in the running event loop, and probe its capabilities.
 
@@ -35,6 +40,7 @@ async def open_backend(
         settings: `db_backend` selects the implementation.
         clock: The source of `created_at`: aware UTC, whole milliseconds.
         id_source: The source of ids: 24 lower-case hex digits, each one new.
+        resources: The declared resources, besides items.
 
     Raises:
         Unavailable: The database can't be reached.
@@ -42,7 +48,9 @@ async def open_backend(
     """
     module = _load(settings.db_backend, "backend")
     opener = cast("Callable[..., Awaitable[Backend]]", module.open_backend)
-    return await opener(settings, clock=clock, id_source=id_source)
+    # A backend that knows no declared resources can be opened without any.
+    declared = {"resources": resources} if resources else {}
+    return await opener(settings, clock=clock, id_source=id_source, **declared)
 
 
 async def open_scratch(settings: Settings) -> Scratch:

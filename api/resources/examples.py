@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -27,14 +28,15 @@ def public_example(cls: type[Resource]) -> dict[str, Any]:
 
 
 def new_example(cls: type[Resource]) -> dict[str, Any] | None:
-    """Return an example of a new row; None if the class would refuse what its fields suggest."""
+    """Return an example of a new row: all fields or the required ones, as far as the class accepts them."""
     values = _values(cls)
-    given = {field.name: values[field.name] for field in cls.__resource__.fields if not field.read_only}
-    try:
-        cls.model_validate(given)
-    except ValidationError:
-        return None
-    return given
+    fields = _fields(cls.__resource__)
+    for chosen in (fields, [field for field in fields if field.required]):
+        given = {field.name: values[field.name] for field in chosen}
+        with suppress(ValidationError):
+            cls.model_validate(given)
+            return given
+    return None
 
 
 def changes_example(cls: type[Resource]) -> dict[str, Any]:

@@ -117,11 +117,12 @@ _Examples: TypeAlias = Callable[[], list[Any]]
 _Describe: TypeAlias = Callable[[dict[str, Any]], None]
 
 
-def _model(name: str, doc: str, examples: _Examples, **fields: Any) -> Model:
+def _model(name: str, doc: str, examples: _Examples, /, **fields: Any) -> Model:
     """Return a model with examples, which are made only for the OpenAPI document."""
 
     def describe(schema: dict[str, Any]) -> None:
-        schema["examples"] = examples()
+        if made := examples():
+            schema["examples"] = made
 
     # Attributes: the input of a response is an instance of the resource.
     config = ConfigDict(json_schema_extra=describe, from_attributes=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -68,7 +68,7 @@ class FieldSpec:
     kind: Kind
     nullable: bool = False
     required: bool = True
-    default: Any = None
+    default: Any = field(default=None, hash=False)  # a list has no hash
     min_length: int = 0
     max_length: int | None = None
     pattern: str | None = None

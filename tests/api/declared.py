@@ -1,0 +1,86 @@
+"""Resources that the HTTP tests declare: every kind of field, every marker, every kind of access."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, Field, JsonValue, model_validator
+
+from eitherdb import Filterable, Immutable, ReadOnly, Reference, Resource, Searchable, Sortable, Unique
+
+
+class Author(Resource, path="authors", owned=False):
+    """Who writes books: everybody who is signed in reads them, superusers change them."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100), Unique(), Sortable(), Searchable()]
+
+
+class Size(BaseModel):
+    """The size of a book in millimetres."""
+
+    width: int
+    height: int
+
+
+class Book(
+    Resource, path="books", unique=[("owner_id", "isbn")], public_when={"state": "published", "rank": 1}
+):
+    """A book of one's own."""
+
+    title: Annotated[
+        str, Field(min_length=1, max_length=255, description="As on the cover."), Sortable(), Searchable()
+    ]
+    isbn: Annotated[str, Field(pattern=r"^[0-9]{13}$"), Filterable(), Immutable()]
+    author_id: Annotated[str | None, Reference("authors", on_delete="restrict"), Filterable()] = None
+    editor_id: Annotated[str | None, Reference("users", on_delete="set_null")] = None
+    price: Annotated[
+        Decimal | None, Field(max_digits=12, decimal_places=2, ge=0), Sortable(), Filterable()
+    ] = None
+    state: Annotated[Literal["draft", "published"], Sortable(), Filterable()] = "draft"
+    rank: Annotated[int, Sortable(), Filterable()] = 1
+    weight: Annotated[float | None, Sortable(), Filterable()] = None
+    is_lent: Annotated[bool, Filterable()] = False
+    published_on: Annotated[date | None, Sortable(), Filterable()] = None
+    printed_at: Annotated[datetime | None, Sortable(), Filterable()] = None
+    tags: Annotated[list[Annotated[str, Field(max_length=30)]], Field(max_length=20), Filterable()] = []  # noqa: RUF012 - pydantic copies it
+    size: Size | None = None
+    notes: dict[str, JsonValue] = {}  # noqa: RUF012 - pydantic copies it
+    reviews: Annotated[int, ReadOnly()] = 0
+
+    @model_validator(mode="after")
+    def _published_on(self) -> Self:
+        if self.state == "published" and self.published_on is None:
+            raise ValueError("a published book has a date")
+        return self
+
+
+class LineItem(Resource, path="line-items", access={"read": "signed_in", "change": "signed_in"}):
+    """A line that everybody who is signed in reads and changes."""
+
+    label: Annotated[str, Field(max_length=50)]
+
+
+class Notice(
+    Resource,
+    path="notices",
+    owned=False,
+    access={"read": "anyone", "create": "anyone", "change": "signed_in", "delete": "anyone"},
+):
+    """A notice on a public board."""
+
+    text: Annotated[str, Field(max_length=200), Sortable()]
+
+
+class AuditEntry(
+    Resource,
+    path="audit-entries",
+    access=dict.fromkeys(("read", "create", "change", "delete"), "superuser"),
+):
+    """What only superusers see."""
+
+    text: Annotated[str, Field(max_length=200)]
+
+
+DECLARED: tuple[type[Resource], ...] = (Author, Book, LineItem, Notice, AuditEntry)
