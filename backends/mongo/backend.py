@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from backends.capabilities import Capability
 from backends.errors import SchemaMismatch
 from backends.ids import Clock, IdSource
+from backends.models import Item
+from backends.models.resources import Resource
 from backends.mongo import requirements
 from backends.mongo.accounts import MongoAccountRepository
 from backends.mongo.counters import MongoCounterRepository
 from backends.mongo.driver import open_driver
 from backends.mongo.errors import connect_errors, translate_errors
-from backends.mongo.items import MongoItemRepository
 from backends.mongo.ownership import read_occupancy
+from backends.mongo.references import References
+from backends.mongo.resources import MongoResourceRepository
 from backends.mongo.rows import read_rows
 from backends.mongo.schema import REVISION
 from backends.mongo.users import MongoUserRepository
@@ -26,6 +29,7 @@ from backends.protocols import (
     ServerInfo,
     UserRepository,
 )
+from backends.protocols.resources import ResourceRepository
 from backends.requirements import Purpose, UnmetRequirement
 from backends.rows.stored import Place, RowKind, StoredRow
 
@@ -48,27 +52,43 @@ class MongoBackend:
         majority_wait_seconds: float,
         clock: Clock,
         id_source: IdSource,
+        resources: Sequence[type[Resource]] = (),
     ) -> None:
         """Take ownership of the driver: `close` closes it."""
         self._driver = driver
         self._majority_wait_seconds = majority_wait_seconds
         self.server = server
         self.capabilities = capabilities
+        declared: tuple[type[Resource], ...] = (Item, *resources)
+        classes = {cls.__resource__.name: cls for cls in declared}
+        references = References(
+            driver,
+            [cls.__resource__ for cls in classes.values()],
+            wait_timeout_seconds=wait_timeout_seconds,
+            retry_deadline_seconds=retry_deadline_seconds,
+        )
         self._users = MongoUserRepository(
             driver,
+            references=references,
             capabilities=capabilities,
             retry_deadline_seconds=retry_deadline_seconds,
             clock=clock,
             id_source=id_source,
         )
         self.users: UserRepository = self._users
-        self.items: ItemRepository = MongoItemRepository(
-            driver,
-            capabilities=capabilities,
-            retry_deadline_seconds=retry_deadline_seconds,
-            clock=clock,
-            id_source=id_source,
-        )
+        self.resources: Mapping[str, ResourceRepository[Any]] = {
+            name: MongoResourceRepository(
+                driver,
+                cls,
+                references=references,
+                capabilities=capabilities,
+                retry_deadline_seconds=retry_deadline_seconds,
+                clock=clock,
+                id_source=id_source,
+            )
+            for name, cls in classes.items()
+        }
+        self.items: ItemRepository = self.resources["items"]
         self.accounts: AccountRepository = MongoAccountRepository(
             driver,
             capabilities=capabilities,
@@ -113,7 +133,9 @@ class MongoBackend:
         await self._driver.close()
 
 
-async def open_backend(settings: Settings, *, clock: Clock, id_source: IdSource) -> Backend:
+async def open_backend(
+    settings: Settings, *, clock: Clock, id_source: IdSource, resources: Sequence[type[Resource]] = ()
+) -> Backend:
     """See `backends.open_backend`."""
     with connect_errors():
         driver = open_driver(settings)
@@ -131,6 +153,7 @@ async def open_backend(settings: Settings, *, clock: Clock, id_source: IdSource)
         majority_wait_seconds=settings.db_connect_timeout_seconds,
         clock=clock,
         id_source=id_source,
+        resources=resources,
     )
 
 

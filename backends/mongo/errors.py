@@ -36,11 +36,15 @@ DUPLICATE_KEY = 11000
 
 
 class DuplicateKey(Exception):
-    """A unique index rejected a write; the repository knows the entity."""
+    """A unique index rejected a write; the repository knows the entity.
 
-    def __init__(self, field: str) -> None:
-        super().__init__(field)
-        self.field = field
+    Attributes:
+        fields: The fields of the index in documents; `id` stands for `_id`.
+    """
+
+    def __init__(self, *fields: str) -> None:
+        super().__init__(*fields)
+        self.fields = fields
 
 
 @contextmanager
@@ -83,8 +87,8 @@ def connect_errors() -> Iterator[None]:
 
 
 def _duplicate_key(details: Mapping[str, Any]) -> DuplicateKey:
-    field = next(iter(details.get("keyPattern", {"_id": 1})))
-    return DuplicateKey("id" if field == "_id" else field)
+    fields = details.get("keyPattern", {"_id": 1})
+    return DuplicateKey(*("id" if field == "_id" else field for field in fields))
 
 
 def _translated(exc: PyMongoError) -> BackendError:

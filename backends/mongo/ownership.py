@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from backends.errors import ForeignSchema
-from backends.mongo.schema import COLLECTIONS, MIGRATIONS, MIGRATIONS_LOCK, CollectionSpec
+from backends.mongo.collections import CollectionSpec
+from backends.mongo.schema import COLLECTIONS, MIGRATIONS, MIGRATIONS_LOCK
 
 if TYPE_CHECKING:
     from backends.mongo.driver import Database, Document

@@ -24,11 +24,22 @@ class Order:
     """A sort order: a field and then the id as tie-breaker, both in the same direction.
 
     A unique field needs no tie-breaker, and its own index serves the order.
+
+    Attributes:
+        field: The field in documents.
+        descending: Whether the order is descending.
+        unique: Whether the field is unique and never null.
+        nullable: Whether the field may be null. Null comes first in ascending order, as in BSON.
+        encode: The function from the key of a position, other than null, to the stored value.
+        decode: The function from the stored value, other than null, to the key of a position.
     """
 
     field: str
     descending: bool
-    unique: bool
+    unique: bool = False
+    nullable: bool = False
+    encode: Callable[[Any], Any] | None = None
+    decode: Callable[[Any], Any] | None = None
 
     @classmethod
     def by(cls, sort: str, *, unique: Names[str] = ()) -> Order:
@@ -47,16 +58,38 @@ class Order:
         """Return the keyset condition: it matches the documents after a position."""
         operator = "$lt" if self.descending else "$gt"
         key = _stored(position.key)
+        if self.encode is not None and key is not None:
+            key = self.encode(key)
         if self.unique:
             return {self.field: {operator: key}}
+        if self.nullable and (key is None or self.descending):
+            return self._behind_nullable(key, {"_id": {operator: object_id(position.id)}})
         # The first condition bounds the index scan; the second is the tie-breaker among equal keys.
         tie_break = [{self.field: {operator: key}}, {"_id": {operator: object_id(position.id)}}]
         return {self.field: {f"{operator}e": key}, "$or": tie_break}
 
+    def _behind_nullable(self, key: Any, has_later_id: Document) -> Document:
+        """Return the keyset condition where nulls follow, or the position is among them.
+
+        A comparison with `$gt` or `$lt` never matches null, because it matches values of one type.
+        """
+        if key is not None:
+            return {
+                self.field: {"$not": {"$gt": key}},
+                "$or": [{self.field: {"$ne": key}}, has_later_id],
+            }
+        if self.descending:
+            return {self.field: None, **has_later_id}
+        return {"$or": [{self.field: {"$ne": None}}, has_later_id]}
+
     def position(self, document: Document) -> Position:
         """Return the keyset position of a document."""
         key = document[self.field]
-        return Position(key.replace(tzinfo=UTC) if isinstance(key, datetime) else key, str(document["_id"]))
+        if self.decode is not None:
+            key = None if key is None else self.decode(key)
+        elif isinstance(key, datetime):
+            key = key.replace(tzinfo=UTC)
+        return Position(key, str(document["_id"]))
 
 
 def created_between(after: datetime | None, before: datetime | None) -> list[Document]:
@@ -124,5 +157,5 @@ def _all_of(conditions: list[Document]) -> Document:
     return {"$and": conditions} if conditions else {}
 
 
-def _stored(key: datetime | str) -> Any:
+def _stored(key: Any) -> Any:
     return key.replace(tzinfo=None) if isinstance(key, datetime) else key

@@ -33,7 +33,7 @@ from backends.mongo.errors import DuplicateKey, translate_errors
 from backends.mongo.lookups import ById
 from backends.mongo.pages import Order, created_between, fetch_page
 from backends.mongo.rows import stored_fields
-from backends.mongo.schema import ACCOUNTS, DELETED_USERS, ITEMS, USERS, object_id
+from backends.mongo.schema import ACCOUNTS, DELETED_USERS, USERS, object_id
 from backends.mongo.transactions import in_transaction
 from backends.rows import unreadable
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from bson import ObjectId
 
     from backends.mongo.driver import Driver, Session
+    from backends.mongo.references import References
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +84,7 @@ class MongoUserRepository:
         self,
         driver: Driver,
         *,
+        references: References,
         capabilities: frozenset[Capability],
         retry_deadline_seconds: float,
         clock: Clock,
@@ -91,9 +93,9 @@ class MongoUserRepository:
         """Use this driver, clock and source of ids."""
         self._driver = driver
         self._users = driver.database[USERS.name]
-        self._items = driver.database[ITEMS.name]
         self._accounts = driver.database[ACCOUNTS.name]
         self._deleted_users = driver.database[DELETED_USERS.name]
+        self._references = references
         self._capabilities = capabilities
         self._retry_deadline_seconds = retry_deadline_seconds
         self._clock = clock
@@ -108,7 +110,7 @@ class MongoUserRepository:
             with translate_errors():
                 await self._users.insert_one({"_id": object_id(id_), "accounts_opened": 0, **values})
         except DuplicateKey as duplicate:
-            raise AlreadyExists("user", duplicate.field) from duplicate
+            raise AlreadyExists("user", duplicate.fields[0]) from duplicate
         return User(id=id_, **values)
 
     async def get(self, id: str) -> User:
@@ -176,7 +178,7 @@ class MongoUserRepository:
                     _matches(id, versions), change, return_document=True
                 )
         except DuplicateKey as duplicate:
-            raise AlreadyExists("user", duplicate.field) from duplicate
+            raise AlreadyExists("user", duplicate.fields[0]) from duplicate
         if document is None:
             raise await self._refusal(id)
         return _to_user(document)
@@ -192,14 +194,18 @@ class MongoUserRepository:
     async def delete(self, id: str, *, versions: Collection[int] | None = None) -> None:
         """See the protocol; `docs/adr/0005-references-on-mongodb.md` shows why no orphan remains.
 
-        A transaction deletes the user and its items. It can't see the concurrent insert of
-        `ItemRepository.add`. Items inserted before the commit are deleted by a sweep after it. Later
-        items are deleted by `add`, which checks the owner after the insert. If a process dies in
-        between, the next start finishes the work from the record in `deleted_users`.
+        A transaction deletes the user and its rows. It can't see the concurrent insert of
+        `Inserts.insert` into a collection without other references. Documents inserted before the commit
+        are deleted by a sweep after it. Later ones are deleted by `insert`, which checks the owner after
+        the insert. If a process dies in between, the next start finishes the work from the record in
+        `deleted_users`.
         """
         if Capability.TRANSACTIONS not in self._capabilities:
             raise NotSupported("users.delete", Capability.TRANSACTIONS)
-        if not await run_to_completion(self._delete_with_items(object_id(id), _matches(id, versions))):
+        user_id = object_id(id)
+        if user_id is None:
+            raise NotFound("user", id)
+        if not await run_to_completion(self._delete_with_rows(user_id, _matches(id, versions))):
             raise await self._refusal(id)
 
     async def _refusal(self, id: str) -> NotFound | VersionMismatch:
@@ -208,7 +214,7 @@ class MongoUserRepository:
             document = await self._users.find_one({"_id": object_id(id)}, {"_id": 1})
         return VersionMismatch("user", id) if document else NotFound("user", id)
 
-    async def _delete_with_items(self, user_id: ObjectId | None, matches: Document) -> bool:
+    async def _delete_with_rows(self, user_id: ObjectId, matches: Document) -> bool:
         """Delete in a transaction and sweep after it; return False if no user matches."""
 
         async def delete(session: Session) -> bool:
@@ -219,7 +225,7 @@ class MongoUserRepository:
                 if await self._accounts.find_one(money, {"_id": 1}, session=session) is not None:
                     raise AccountNotEmpty("user", str(user_id))
                 await self._accounts.delete_many({"owner_id": user_id}, session=session)
-                await self._items.delete_many({"owner_id": user_id}, session=session)
+                await self._references.delete_referring(USERS.name, user_id, session)
                 await self._deleted_users.insert_one(
                     {"_id": user_id, "deleted_at": self._clock()}, session=session
                 )
@@ -229,16 +235,20 @@ class MongoUserRepository:
             return False
         try:
             with translate_errors():
-                await self._items.delete_many({"owner_id": user_id})
+                await self._sweep({"owner_id": user_id})
         except BackendError:
             # The user is deleted, so the call succeeds; the next start sweeps again.
-            logger.warning("could not sweep the items of the deleted user %s", user_id, exc_info=True)
+            logger.warning("could not sweep the rows of the deleted user %s", user_id, exc_info=True)
         return True
 
     async def sweep_deleted(self) -> None:
-        """Delete the items of deleted users that a dead process left."""
+        """Delete the rows of deleted users that a dead process left."""
         with translate_errors():
             recent = self._deleted_users.find({}).sort([("deleted_at", -1)]).limit(10_000)
             ids = [document["_id"] for document in await recent.to_list(10_000)]
             if ids:
-                await self._items.delete_many({"owner_id": {"$in": ids}})
+                await self._sweep({"owner_id": {"$in": ids}})
+
+    async def _sweep(self, is_owned: Document) -> None:
+        for name in self._references.swept:
+            await self._driver.database[name].delete_many(is_owned)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from backends.errors import ForeignSchema, SchemaMismatch
 from backends.ids import utc_now
+from backends.mongo.collections import CollectionSpec
 from backends.mongo.driver import open_driver
 from backends.mongo.errors import connect_errors, translate_errors
 from backends.mongo.ownership import NAMES, UNDOING, Occupancy, read_occupancy
-from backends.mongo.schema import COLLECTIONS, MIGRATIONS, CollectionSpec
+from backends.mongo.schema import COLLECTIONS, MIGRATIONS
 from migrations import Revision, resolve_target
 from migrations.mongo.lock import migration_lock
 from migrations.waiting import LOCK_WAIT_SECONDS

@@ -6,8 +6,8 @@ from typing import Any
 
 from pymongo.errors import OperationFailure
 
+from backends.mongo.collections import IndexSpec
 from backends.mongo.driver import Database
-from backends.mongo.schema import IndexSpec
 
 NAMESPACE_EXISTS = 48
 NAMESPACE_NOT_FOUND = 26

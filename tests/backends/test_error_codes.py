@@ -202,10 +202,18 @@ def test_mongo_label_of_a_transaction_says_more_than_the_error(error: pymongo.Py
 
 
 @pytest.mark.parametrize(
-    ("key_pattern", "field"), [({"_id": 1}, "id"), ({"email": 1}, "email"), (None, "id")]
+    ("key_pattern", "fields"),
+    [
+        ({"_id": 1}, ("id",)),
+        ({"email": 1}, ("email",)),
+        ({"owner_id": 1, "isbn": 1}, ("owner_id", "isbn")),
+        (None, ("id",)),
+    ],
 )
-def test_mongo_duplicate_key_names_the_field(key_pattern: dict[str, int] | None, field: str) -> None:
-    """The duplicate field is found for one insert, and for the first refused insert of many."""
+def test_mongo_duplicate_key_names_the_fields(
+    key_pattern: dict[str, int] | None, fields: tuple[str, ...]
+) -> None:
+    """The fields of the unique index are found for one insert, and for the first refused insert of many."""
     details = {"code": mongo.DUPLICATE_KEY} | ({"keyPattern": key_pattern} if key_pattern else {})
     for error in (
         pymongo.DuplicateKeyError("x", mongo.DUPLICATE_KEY, details),
@@ -213,7 +221,7 @@ def test_mongo_duplicate_key_names_the_field(key_pattern: dict[str, int] | None,
     ):
         with pytest.raises(mongo.DuplicateKey) as caught, mongo.translate_errors():
             raise error
-        assert caught.value.field == field
+        assert caught.value.fields == fields
 
 
 def test_every_row_has_an_expectation() -> None:

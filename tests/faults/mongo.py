@@ -10,7 +10,10 @@ def _in(file: str, what: str, *edits: tuple[str, str], first: str, backends: str
     return Fault(what, file, edits, first, backends)
 
 
-_PAGES, _ITEMS, _USERS = (f"backends/mongo/{name}.py" for name in ("pages", "items", "users"))
+_PAGES, _ITEMS, _USERS = (f"backends/mongo/{name}.py" for name in ("pages", "resources", "users"))
+_INSERTS, _FILTERS, _DOCUMENTS, _REFERENCES = (
+    f"backends/mongo/{name}.py" for name in ("inserts", "resource_filters", "documents", "references")
+)
 _MONEY, _ACCOUNTS, _COUNTERS = (
     f"backends/mongo/{name}.py" for name in ("transfers", "accounts", "counters")
 )
@@ -78,11 +81,11 @@ FAULTS = [
     ),
     _in(_PAGES, "mongo: skip is forgotten", ('{"$skip": skip}', '{"$skip": 0}'), first="pages"),
     _in(
-        _ITEMS,
+        _DOCUMENTS,
         "mongo: null is left out of what is stored",
         (
-            "**with_folded(values)}",
-            "**{name: value for name, value in with_folded(values).items() if value is not None}}",
+            "column, encode = self._encoders[name]\n",
+            "column, encode = self._encoders[name]\n            if value is None: continue\n",
         ),
         first="items",
     ),
@@ -90,8 +93,8 @@ FAULTS = [
         _ITEMS,
         "mongo: an update of an item that upserts",
         (
-            '{"$set": values, "$inc": {"version": 1}},\n',
-            '{"$set": values, "$inc": {"version": 1}},\n                upsert=True,\n',
+            "find_one_and_update(matches, change, return_document=True)",
+            "find_one_and_update(matches, change, return_document=True, upsert=True)",
         ),
         first="items",
     ),
@@ -110,7 +113,7 @@ FAULTS = [
     _in(
         _ITEMS,
         "mongo: a stranger's item is reported as not found",
-        ('return NotOwner("item", id)', 'return NotFound("item", id)'),
+        ("return NotOwner(self._entity, id)", "return NotFound(self._entity, id)"),
         first="owners",
     ),
     _in(
@@ -120,71 +123,71 @@ FAULTS = [
         first="owners",
     ),
     _in(
-        _ITEMS,
+        _FILTERS,
         "mongo: search takes text for a pattern",
-        ("re.escape(fold_case(where.q))", "fold_case(where.q)"),
+        ("re.escape(fold_case(text))", "fold_case(text)"),
         first="search",
     ),
     _in(
-        _ITEMS,
+        _FILTERS,
         "mongo: search by the server's idea of case",
         (
-            'part = {"$regex": re.escape(fold_case(where.q))}',
-            'part = {"$regex": re.escape(where.q), "$options": "i"}',
+            'part = {"$regex": re.escape(fold_case(text))}',
+            'part = {"$regex": re.escape(text), "$options": "i"}',
         ),
         first="search",
     ),
     _in(
-        _ITEMS,
+        _FILTERS,
         "mongo: search that leaves out descriptions",
-        ('[{"title_folded": part}, {"description_folded": part}]', '[{"title_folded": part}]'),
+        ("for column in self._folded]", "for column in self._folded[:1]]"),
         first="search",
     ),
     _in(
         _ITEMS,
         "mongo: search that does not follow an update",
         (
-            "values = with_folded(changes.model_dump(exclude_unset=True))",
-            "values = changes.model_dump(exclude_unset=True)",
+            '{"$set": self._map.to_stored(values),',
+            '{"$set": {k: v for k, v in self._map.to_stored(values).items() if k[-7:] != "_folded"},',
         ),
         first="search",
     ),
     _in(
-        _ITEMS,
+        _INSERTS,
         "mongo: items of nobody",
-        ("if await self._has_owner(document):", "if True:"),
+        ("if await self._has_owner(documents[0]):", "if True:"),
         first="items",
     ),
     _in(
-        _ITEMS,
+        _INSERTS,
         "mongo: many items of nobody",
         ("if await self._has_owner(documents[0]):", "if True:"),
         first="bulk",
     ),
     _in(
-        _ITEMS,
+        _INSERTS,
         "mongo: many items whose owner is looked for before they are there",
         (
-            "await in_transaction(self._driver, insert,",
-            "had = await self._has_owner(documents[0])\n        await in_transaction(self._driver, insert,",
+            "await self._insert(documents)\n        if",
+            "had = await self._has_owner(documents[0])\n        await self._insert(documents)\n        if",
         ),
         ("if await self._has_owner(documents[0]):", "if had:"),
         first="bulk",
     ),
     _in(
-        _ITEMS,
+        _INSERTS,
         "mongo: many items beside their transaction",
         (
-            "await self._items.insert_many(documents, session=session)",
-            "await self._items.insert_many(documents)",
+            "_documents.insert_many(documents, session=session)\n\n        await in_transaction",
+            "_documents.insert_many(documents)\n\n        await in_transaction",
         ),
         first="bulk",
     ),
     _in(
         _USERS,
         "mongo: a deleted user's items stay",
-        ('await self._items.delete_many({"owner_id": user_id}, session=session)', "pass"),
-        ('await self._items.delete_many({"owner_id": user_id})', "pass"),
+        ("await self._references.delete_referring(USERS.name, user_id, session)", "pass"),
+        ('await self._sweep({"owner_id": user_id})', "pass"),
         first="integrity",
     ),
     _in(
@@ -209,7 +212,7 @@ FAULTS = [
         _USERS,
         "mongo: a taken address overwritten without a word",
         (
-            'raise AlreadyExists("user", duplicate.field) from duplicate\n        if document is None:',
+            'raise AlreadyExists("user", duplicate.fields[0]) from duplicate\n        if document is None:',
             "return await self.get(id)\n        if document is None:",
         ),
         first="users_update",
@@ -238,7 +241,7 @@ FAULTS = [
     _in(
         "backends/mongo/errors.py",
         "mongo: every duplicate is one of the id",
-        ('DuplicateKey("id" if field == "_id" else field)', 'DuplicateKey("id")'),
+        ('"id" if field == "_id" else field for', '"id" for'),
         first="users",
     ),
     _in(

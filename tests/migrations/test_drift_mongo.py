@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from backends.mongo.schema import DELETED_USERS, ITEMS, USERS, CollectionSpec
+from backends.mongo.collections import CollectionSpec
+from backends.mongo.schema import DELETED_USERS, ITEMS, USERS
 from migrations import open_migrator
 from tests.backends.raw import MongoDatabase, mongo_database
 from tests.provision import Provision

@@ -9,7 +9,7 @@ import pytest
 from backends import protocols
 from backends.mongo.accounts import MongoAccountRepository
 from backends.mongo.counters import MongoCounterRepository
-from backends.mongo.items import MongoItemRepository
+from backends.mongo.resources import MongoResourceRepository
 from backends.mongo.users import MongoUserRepository
 from backends.sql.accounts import SqlAccountRepository
 from backends.sql.counters import SqlCounterRepository
@@ -18,8 +18,7 @@ from backends.sql.users import SqlUserRepository
 
 REPOSITORIES: dict[type, tuple[type, ...]] = {
     protocols.UserRepository: (SqlUserRepository, MongoUserRepository),
-    protocols.ItemRepository: (MongoItemRepository,),
-    protocols.ResourceRepository: (SqlResourceRepository,),
+    protocols.ResourceRepository: (SqlResourceRepository, MongoResourceRepository),
     protocols.AccountRepository: (SqlAccountRepository, MongoAccountRepository),
     protocols.CounterRepository: (SqlCounterRepository, MongoCounterRepository),
 }

@@ -119,8 +119,10 @@ class Collection(Protocol):
     ) -> UpdateResult:
         """Update a document."""
 
-    async def update_many(self, where: Filter, update: Filter | Sequence[Filter]) -> UpdateResult:
-        """Update documents, each atomically."""
+    async def update_many(
+        self, where: Filter, update: Filter | Sequence[Filter], /, *, session: Session | None = None
+    ) -> UpdateResult:
+        """Update documents; without a transaction, each update is atomic."""
 
     async def bulk_write(self, changes: Sequence[UpdateOne]) -> object:
         """Run several updates in one command."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from backends.mongo.collections import IndexSpec
 from backends.mongo.driver import Database
-from backends.mongo.schema import IndexSpec
 from migrations.mongo.operations import (
     document_validator,
     drop_collection,

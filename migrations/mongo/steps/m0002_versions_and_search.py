@@ -7,8 +7,8 @@ from unicodedata import normalize
 
 from pymongo import UpdateOne
 
+from backends.mongo.collections import IndexSpec
 from backends.mongo.driver import Database, Document
-from backends.mongo.schema import IndexSpec
 from migrations.mongo.operations import (
     document_validator,
     drop_collection,

@@ -6,8 +6,8 @@ from typing import Any
 
 from bson import ObjectId
 
+from backends.mongo.collections import IndexSpec
 from backends.mongo.driver import Database, Document
-from backends.mongo.schema import IndexSpec
 from migrations.mongo.operations import document_validator, drop_collection, ensure_collection, ensure_index
 from migrations.mongo.steps import m0001_users_and_items as first
 from migrations.mongo.steps import m0002_versions_and_search as before

@@ -1,0 +1,165 @@
+"""Maps the rows of a resource to documents and back. The mapping is compiled once per resource."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from bson import Int64
+
+from backends.errors import UnreadableRow
+from backends.ids import write_time
+from backends.models import Row, fold_case
+from backends.models.resources import Resource
+from backends.models.resources.values import write_json
+from backends.mongo.resource_collections import scaled
+from backends.mongo.rows import stored_fields
+from backends.mongo.schema import object_id
+from backends.rows import unreadable
+
+if TYPE_CHECKING:
+    from backends.models.resources import FieldSpec
+    from backends.mongo.driver import Document
+
+R = TypeVar("R", bound=Resource)
+Convert = Callable[[Any], Any]
+
+
+def encoder_of(field: FieldSpec) -> Convert | None:
+    """Return the function from Python's values to stored ones; None if they are the same."""
+    match field.kind:
+        case "decimal":
+            places = field.decimal_places or 0
+            return lambda value: Int64(scaled(value, places))
+        case "list":
+            encode = encoder_of(field.item) if field.item else None
+            return list if encode is None else lambda values: [encode(each) for each in values]
+        case kind:
+            return _ENCODERS.get(kind)
+
+
+def decoder_of(field: FieldSpec) -> Convert | None:
+    """Return the function from stored values to Python's; None if they are the same."""
+    if field.kind == "decimal":
+        places = field.decimal_places or 0
+        return lambda value: Decimal(value).scaleb(-places)
+    return _DECODERS.get(field.kind)
+
+
+class DocumentMap(Generic[R]):
+    """The mapping of one resource.
+
+    Attributes:
+        to_row: Maps a document to the row of a list.
+    """
+
+    def __init__(self, cls: type[R]) -> None:
+        """Compile the mapping of the class."""
+        self._cls = cls
+        self._spec = spec = cls.__resource__
+        encoders = {field.name: (field.column, encoder_of(field)) for field in spec.fields}
+        self._encoders: Mapping[str, tuple[str, Convert | None]] = encoders
+        self._folded = tuple((name, f"{spec.by_name[name].column}_folded") for name in spec.searched)
+        read = _compile_reader(spec.fields, owned=spec.owned)
+
+        def to_row(document: Document) -> Row:
+            try:
+                return read(document)
+            except (KeyError, TypeError, ValueError, AttributeError) as exc:
+                raise self._unreadable(document) from exc
+
+        self.to_row: Callable[[Document], Row] = to_row
+
+    def to_model(self, document: Document) -> R:
+        """Map a document to an instance of the class."""
+        return self._cls.from_row(self.to_row(document))
+
+    def to_stored(self, values: Mapping[str, Any]) -> Document:
+        """Map values of declared fields by name to stored values by column, with the folded texts."""
+        stored: Document = {}
+        for name, value in values.items():
+            column, encode = self._encoders[name]
+            stored[column] = value if encode is None or value is None else encode(value)
+        for name, column in self._folded:
+            if name in values:
+                text = values[name]
+                stored[column] = text and fold_case(text)
+        return stored
+
+    def _unreadable(self, document: Document) -> UnreadableRow:
+        spec = self._spec
+        if spec.name == "items":
+            return unreadable("items", stored_fields("items", document))
+        columns = [field.column for field in spec.fields] + ["owner_id"] * spec.owned
+        missing = [name for name in (*columns, "created_at", "version") if name not in document]
+        problem = f'field "{missing[0]}" is missing' if missing else "can't be read"
+        return UnreadableRow(spec.name, str(document.get("_id")), problem)
+
+
+def _compile_reader(fields: tuple[FieldSpec, ...], *, owned: bool) -> Callable[[Document], Row]:
+    """Return a function that builds a row in one dict display, as a function written by hand does."""
+    converters: dict[str, Any] = {"str": str, "write_time": write_time}
+    entries = ['"id": str(document["_id"])']
+    for number, field in enumerate(fields):
+        value = f'document["{field.column}"]'
+        convert = _row_converter(field)
+        if convert is not None:
+            converters[f"convert{number}"] = convert
+            call = f"convert{number}({value})"
+            value = f"(None if {value} is None else {call})" if field.nullable else call
+        entries.append(f'"{field.name}": {value}')
+    if owned:
+        entries.append('"owner_id": str(document["owner_id"])')
+    entries += ['"created_at": write_time(document["created_at"])', '"version": document["version"]']
+    # The names are identifiers: `resources.fields` checks them.
+    source = f"lambda document: {{{', '.join(entries)}}}"
+    return cast("Callable[[Document], Row]", eval(source, converters))  # noqa: S307
+
+
+def _row_converter(field: FieldSpec) -> Convert | None:
+    """Return the function from stored values to JSON types; None if they are the same."""
+    match field.kind:
+        case "decimal":
+            places = field.decimal_places or 0
+            return lambda value: format(Decimal(value).scaleb(-places), "f")
+        case "list":
+            convert = _row_converter(field.item) if field.item else None
+            return None if convert is None else lambda values: [convert(each) for each in values]
+        case kind:
+            return _ROW_CONVERTERS.get(kind)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day)  # noqa: DTZ001 - UTC, as the driver takes it
+
+
+def _without_zone(time: datetime) -> datetime:
+    return time.astimezone(UTC).replace(tzinfo=None)
+
+
+_ENCODERS: Mapping[str, Convert] = {
+    "choice": str,
+    "float": float,
+    "integer": Int64,
+    "time": _without_zone,
+    "date": _midnight,
+    "reference": object_id,
+    "json": write_json,
+}
+
+_DECODERS: Mapping[str, Convert] = {
+    "integer": int,
+    "time": lambda time: time.replace(tzinfo=UTC),
+    "date": lambda time: time.date(),
+}
+
+_ROW_CONVERTERS: Mapping[str, Convert] = {
+    "integer": int,
+    "time": write_time,
+    "date": lambda time: time.date().isoformat(),
+    "reference": str,
+    "json": json.loads,
+}

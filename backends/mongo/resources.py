@@ -1,0 +1,266 @@
+"""The rows of a resource in MongoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from backends.capabilities import Capability
+from backends.errors import AlreadyExists, NotFound, NotOwner, NotSupported, VersionMismatch
+from backends.ids import Clock, IdSource
+from backends.models import Idempotency, Page, Position
+from backends.models.resources import Resource, ResourceSpec
+from backends.mongo.documents import DocumentMap, decoder_of, encoder_of
+from backends.mongo.errors import DuplicateKey, translate_errors
+from backends.mongo.inserts import Inserts
+from backends.mongo.lookups import ById
+from backends.mongo.pages import Order, fetch_page
+from backends.mongo.references import Parent, References
+from backends.mongo.resource_filters import Conditions
+from backends.mongo.schema import USERS, object_id
+from backends.protocols.resources import NO_FILTERS
+
+if TYPE_CHECKING:
+    from backends.mongo.driver import Document, Driver
+
+R = TypeVar("R", bound=Resource)
+
+
+def _orders_of(spec: ResourceSpec) -> Mapping[str, Order]:
+    """Return the orders of lists by `sort`."""
+    orders: dict[str, Order] = {}
+    for sign in ("", "-"):
+        orders[f"{sign}created_at"] = Order("created_at", descending=bool(sign))
+        for field in spec.fields:
+            if field.sortable:
+                orders[sign + field.name] = Order(
+                    field.column,
+                    descending=bool(sign),
+                    nullable=field.nullable,
+                    encode=encoder_of(field),
+                    decode=decoder_of(field),
+                )
+    return orders
+
+
+class MongoResourceRepository(Generic[R]):
+    """`backends.protocols.ResourceRepository`.
+
+    Each method is one command, except `add` and `add_many`, and writes that change references.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        cls: type[R],
+        *,
+        references: References,
+        capabilities: frozenset[Capability],
+        retry_deadline_seconds: float,
+        clock: Clock,
+        id_source: IdSource,
+    ) -> None:
+        """Use this driver, clock and source of ids for the rows of a class."""
+        self.spec: ResourceSpec = cls.__resource__
+        self._cls = cls
+        self._driver = driver
+        self._capabilities = capabilities
+        self._clock = clock
+        self._id_source = id_source
+        self._entity = self.spec.entity
+        self._documents = driver.database[self.spec.name]
+        self._map = DocumentMap(cls)
+        self._conditions = Conditions(self.spec)
+        self._orders = _orders_of(self.spec)
+        self._groups = {frozenset(group) for group in self.spec.unique}
+        self._names = {field.column: field.name for field in self.spec.fields}
+        self._by_id = ById(driver, self._documents, self._map.to_model)
+        self._inserts = Inserts(
+            driver,
+            self.spec,
+            references=references,
+            capabilities=capabilities,
+            retry_deadline_seconds=retry_deadline_seconds,
+        )
+
+    async def add(
+        self,
+        new: BaseModel,
+        *,
+        owner_id: str | None = None,
+        idempotency: Idempotency | None = None,
+        ordered_by: str | None = None,
+    ) -> R:
+        """See the protocol."""
+        if idempotency is not None and Capability.TRANSACTIONS not in self._capabilities:
+            raise NotSupported(f"{self.spec.name}.add with an idempotency key", Capability.TRANSACTIONS)
+        (row,), documents, parents = self._new_rows([new], owner_id)
+        try:
+            if idempotency is None:
+                await self._inserts.insert(documents, parents)
+                return row
+            added = await self._inserts.insert_once(
+                documents[0],
+                parents,
+                row.to_row(),
+                ordered_by=ordered_by or owner_id or "",
+                idempotency=idempotency,
+                now=row.created_at,
+            )
+        except DuplicateKey as duplicate:
+            raise self._collision(duplicate) from duplicate
+        return self._cls.from_row(added)
+
+    async def add_many(self, new: Sequence[BaseModel], *, owner_id: str | None = None) -> list[R]:
+        """See the protocol."""
+        if Capability.TRANSACTIONS not in self._capabilities:
+            raise NotSupported(f"{self.spec.name}.add_many", Capability.TRANSACTIONS)
+        rows, documents, parents = self._new_rows(new, owner_id)
+        try:
+            await self._inserts.insert(documents, parents)
+        except DuplicateKey as duplicate:
+            raise self._collision(duplicate) from duplicate
+        return rows
+
+    def _new_rows(
+        self, new: Sequence[BaseModel], owner_id: str | None
+    ) -> tuple[list[R], list[Document], list[Parent]]:
+        """Return new rows, their documents, and the documents that they refer to."""
+        common: dict[str, Any] = {"created_at": self._clock(), "version": 1}
+        served, stored = dict(common), dict(common)
+        parents: dict[Parent, None] = {}
+        if self.spec.owned:
+            served["owner_id"], stored["owner_id"] = owner_id, object_id(owner_id or "")
+            parents[Parent(USERS.name, owner_id or "")] = None
+        rows: list[R] = []
+        documents: list[Document] = []
+        for id_, form in zip(sorted(self._id_source() for _ in new), new, strict=True):
+            values = {name: getattr(form, name) for name in self.spec.by_name}
+            rows.append(self._cls.of_fields({"id": id_, **values, **served}))
+            documents.append({"_id": object_id(id_), **self._map.to_stored(values), **stored})
+            parents |= dict.fromkeys(self._parents_of(values))
+        return rows, documents, list(parents)
+
+    def _parents_of(self, values: Mapping[str, Any]) -> list[Parent]:
+        """Return the documents that these values of declared references name."""
+        return [
+            Parent(field.target or "", values[field.name])
+            for field in self.spec.references
+            if values.get(field.name) is not None
+        ]
+
+    def _collision(self, duplicate: DuplicateKey) -> AlreadyExists:
+        fields = (self._names.get(column, column) for column in duplicate.fields)
+        return AlreadyExists(self._entity, ",".join(fields))
+
+    async def get(self, id: str, *, owner_id: str | None = None, public: bool = False) -> R:
+        """See the protocol."""
+        row = await self._by_id.get(id)
+        if row is None:
+            raise NotFound(self._entity, id)
+        if owner_id is not None and row.owner_id != owner_id and not (public and self._is_public(row)):
+            raise NotOwner(self._entity, id)
+        return row
+
+    def _is_public(self, row: R) -> bool:
+        condition = self.spec.public_when
+        return bool(condition) and all(getattr(row, name) == value for name, value in condition)
+
+    async def find_by(self, **values: Any) -> R | None:
+        """See the protocol."""
+        if frozenset(values) not in self._groups:
+            raise ValueError(f"{', '.join(values)} is no unique group of the {self.spec.name}")
+        owner = {"owner_id": object_id(values.pop("owner_id"))} if "owner_id" in values else {}
+        where: Document = owner | self._map.to_stored(values)
+        for name in self.spec.searched:
+            where.pop(f"{name}_folded", None)
+        if None in where.values():
+            return None  # a malformed id
+        with translate_errors():
+            document = await self._documents.find_one(where)
+        return None if document is None else self._map.to_model(document)
+
+    async def list(
+        self,
+        *,
+        owner_id: str | None = None,
+        public: bool = False,
+        where: BaseModel | Mapping[str, Any] = NO_FILTERS,
+        sort: str = "-created_at",
+        skip: int = 0,
+        limit: int = 100,
+        after: Position | None = None,
+        count: bool = True,
+    ) -> Page[R]:
+        """See the protocol."""
+        return await fetch_page(
+            self._driver,
+            self._documents,
+            self._conditions.of(where, owner_id=owner_id, public=public),
+            self._map.to_row,
+            self._cls,
+            order=self._orders[sort],
+            skip=skip,
+            limit=limit,
+            after=after,
+            count=count,
+        )
+
+    async def update(
+        self,
+        id: str,
+        changes: BaseModel | Mapping[str, Any],
+        *,
+        owner_id: str | None = None,
+        versions: Collection[int] | None = None,
+    ) -> R:
+        """See the protocol."""
+        if isinstance(changes, BaseModel):
+            changes = {name: getattr(changes, name) for name in changes.model_fields_set}
+        values = {name: value for name, value in changes.items() if name in self.spec.by_name}
+        if not values:
+            row = await self.get(id, owner_id=owner_id)
+            if versions is not None and row.version not in versions:
+                raise VersionMismatch(self._entity, id)
+            return row
+        return await self._write(id, values, owner_id, versions)
+
+    async def _write(
+        self, id: str, values: Mapping[str, Any], owner_id: str | None, versions: Collection[int] | None
+    ) -> R:
+        matches = self._matches(id, owner_id, versions)
+        change = {"$set": self._map.to_stored(values), "$inc": {"version": 1}}
+        with translate_errors():
+            document = await self._documents.find_one_and_update(matches, change, return_document=True)
+        if document is None:
+            raise await self._refusal(id, owner_id)
+        return self._map.to_model(document)
+
+    async def delete(
+        self, id: str, *, owner_id: str | None = None, versions: Collection[int] | None = None
+    ) -> None:
+        """See the protocol."""
+        with translate_errors():
+            deleted = await self._documents.delete_one(self._matches(id, owner_id, versions))
+        if not deleted.deleted_count:
+            raise await self._refusal(id, owner_id)
+
+    def _matches(self, id: str, owner_id: str | None, versions: Collection[int] | None) -> Document:
+        matches: Document = {"_id": object_id(id)}
+        if owner_id is not None:
+            matches["owner_id"] = object_id(owner_id)
+        if versions is not None:
+            matches["version"] = {"$in": list(versions)}
+        return matches
+
+    async def _refusal(self, id: str, owner_id: str | None) -> NotFound | NotOwner | VersionMismatch:
+        """Return why a guarded write matched nothing; reads again, on the error path only."""
+        with translate_errors():
+            document = await self._documents.find_one({"_id": object_id(id)}, {"owner_id": 1})
+        if document is None:
+            return NotFound(self._entity, id)
+        if owner_id is not None and str(document["owner_id"]) != owner_id:
+            return NotOwner(self._entity, id)
+        return VersionMismatch(self._entity, id)
