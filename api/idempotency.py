@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
 from backends.models import Idempotency
+from backends.models.resources import Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,13 @@ class KeyedRequest:
         """Return the key and a fingerprint of the whole request; None without a key.
 
         The fingerprint is of the parsed body: white space, the order of fields and unknown fields make no
-        difference.
+        difference. In the body of a resource, absent fields are absent: a default may be another one each
+        time.
         """
         if self.key is None:
             return None
-        request = f"{self.target}\n{body.model_dump_json()}"
+        given_only = isinstance(body, Resource)
+        request = f"{self.target}\n{body.model_dump_json(exclude_unset=given_only)}"
         return Idempotency(self.key, hashlib.sha256(request.encode()).hexdigest())
 
 

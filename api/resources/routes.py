@@ -18,6 +18,7 @@ from api.errors import (
     documented,
     not_found,
 )
+from api.idempotency import IdempotencyKey
 from api.preconditions import ETAG, NOT_MODIFIED, IfMatch, IfNoneMatch, conditional_response, with_etag
 from api.resources.access import CALLER_PROBLEMS, CALLERS, list_scope, row_scope
 from api.resources.forms import Forms, forms_of
@@ -25,7 +26,6 @@ from api.resources.names import Names, names_of
 from api.resources.problems import is_referenced, referenced, references_of, taken
 from api.routing import make_router
 from api.schemas import Message
-from backends.models import ItemFilter
 from backends.models.resources import Resource, ResourceSpec
 
 Endpoint = Callable[..., Awaitable[Any]]
@@ -72,10 +72,7 @@ class _Routes:
             if has_public:
                 # Who asks for an owner gets the rows of this owner only.
                 arguments["public"] = query.owner_id is None
-            where: Any = forms.where(query)
-            if spec.name == "items":  # until repositories take a mapping
-                where = ItemFilter.model_construct(**where)
-            page = await rows.list(owner_id=owner_id, where=where, **arguments)
+            page = await rows.list(owner_id=owner_id, where=forms.where(query), **arguments)
             return page_response(page, query, spec.name, settings, public=spec.public)
 
         many = self.names.many
@@ -100,22 +97,39 @@ class _Routes:
     def _add_create(self) -> None:
         spec = self.spec
         owned = spec.owned
+        problems = (*CALLER_PROBLEMS[spec.access.create], *taken(spec))
 
-        async def create_row(user: Any, body: Any, rows: Any, response: Response) -> Any:
+        async def create_row(
+            user: Any, body: Any, rows: Any, idempotency_key: IdempotencyKey, response: Response
+        ) -> Any:
             with references_of(spec, [body]):
-                row = await rows.add(body, owner_id=user.id if owned else None)
+                row = await rows.add(
+                    body,
+                    owner_id=user.id if owned else None,
+                    idempotency=idempotency_key.with_body(body),
+                    ordered_by=user.id,
+                )
             return with_etag(row, response)
+
+        async def create_row_of_nobody(body: Any, rows: Any, response: Response) -> Any:
+            """Take no idempotency key: a key belongs to a user."""
+            with references_of(spec, [body]):
+                row = await rows.add(body)
+            return with_etag(row, response)
+
+        is_open = spec.access.create == "anyone"
+        caller = {} if is_open else {"user": CALLERS[spec.access.create]}
 
         self._add(
             "POST",
             "/",
-            create_row,
+            create_row_of_nobody if is_open else create_row,
             f"create_{self.names.entity}",
             f"Create {self.names.a}{self._of_your_own}.",
             self.forms.public,
-            {**ETAG, **documented(*CALLER_PROBLEMS[spec.access.create], *taken(spec))},
-            user=CALLERS[spec.access.create],
+            {**ETAG, **documented(*problems, *(() if is_open else (NO_TRANSACTIONS,)))},
             body=self.forms.create,
+            **caller,
         )
 
     def _add_create_many(self) -> None:
@@ -253,8 +267,6 @@ class _Routes:
 
 def _repository_of(name: str) -> Callable[[Request], Awaitable[Any]]:
     async def repository(request: Request) -> Any:
-        backend = services_of(request).backend
-        # Until every backend has `resources`.
-        return backend.items if name == "items" else getattr(backend, "resources")[name]  # noqa: B009
+        return services_of(request).backend.resources[name]
 
     return repository

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from backends.capabilities import Capability
 from backends.protocols.accounts import AccountRepository
 from backends.protocols.counters import CounterRepository
 from backends.protocols.items import ItemRepository
+from backends.protocols.resources import ResourceRepository
 from backends.protocols.users import UserRepository
 from backends.requirements import Purpose, UnmetRequirement
 from backends.rows.stored import Place, RowKind, StoredRow
@@ -33,8 +34,13 @@ class Backend(Protocol):
         ...
 
     @property
+    def resources(self) -> Mapping[str, ResourceRepository[Any]]:
+        """The rows of each resource, by the `name` of its specification: of items and the declared ones."""
+        ...
+
+    @property
     def items(self) -> ItemRepository:
-        """The items."""
+        """The items: `resources["items"]`."""
         ...
 
     @property

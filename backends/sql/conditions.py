@@ -73,7 +73,7 @@ class Conditions(Mapping[str, Any]):
         several = _SEVERAL.fullmatch(name)
         each = self._filters[several[1] if several else name]
         column = self._table.c[each.field.name]
-        parameters = [f"{each.name}_{place}" for place in range(int(several[2]))] if several else [name]
+        parameters = [f"{each.name}__{place}" for place in range(int(several[2]))] if several else [name]
         if each.operator == "contains":
             return or_(*(has_element(column, bindparam(part, type_=JsonList())) for part in parameters))
         if several:
@@ -100,7 +100,11 @@ def _fixed(
     table: Table, spec: ResourceSpec
 ) -> dict[str, ColumnElement[bool] | tuple[ColumnElement[bool], ...]]:
     """Return the conditions that are no filters of declared fields."""
-    fits = [table.c[name] == value for name, value in spec.public_when]
+    # With names that no other parameter has: SQLAlchemy's own, such as state_1, may be those of a filter.
+    fits = [
+        table.c[name] == bindparam(f"public__{name}", value, type_=table.c[name].type)
+        for name, value in spec.public_when
+    ]
     public = and_(*fits) if fits else false()
     # The folded columns and the searched text are folded, so the comparison is case-sensitive.
     searched = [table.c[f"{name}_folded"] for name in spec.searched]
@@ -136,5 +140,5 @@ def _add_values(each: Filter, given: Any, values: dict[str, Any]) -> str:
         return each.name
     number = 1 << (len(several) - 1).bit_length()
     several += several[-1:] * (number - len(several))
-    values |= {f"{each.name}_{place}": value for place, value in enumerate(several)}
+    values |= {f"{each.name}__{place}": value for place, value in enumerate(several)}
     return f"{each.name}*{number}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 
 from backends.capabilities import Capability
 from backends.protocols import (
@@ -16,6 +16,7 @@ from backends.protocols import (
     ServerInfo,
     UserRepository,
 )
+from backends.protocols.resources import ResourceRepository
 from backends.requirements import Purpose, UnmetRequirement
 from backends.rows import Place, RowKind, StoredRow
 from tests.api.service import Account, Service, serve
@@ -46,6 +47,11 @@ class HalfBroken:
     items: ItemRepository
     schema_error: Exception | None = None
     closed: int = 0
+
+    @property
+    def resources(self) -> Mapping[str, ResourceRepository[Any]]:
+        """See the protocol."""
+        return {**self.backend.resources, "items": cast("Any", self.items)}
 
     @property
     def accounts(self) -> AccountRepository:

@@ -99,7 +99,7 @@ ERRORS: dict[str, set[Refusal]] = {
         NO_TRANSACTIONS,
     },
     "items-read_items": TOKEN | {NOT_PRIVILEGED},
-    "items-create_item": TOKEN,
+    "items-create_item": TOKEN | {NO_TRANSACTIONS},
     "items-create_items": TOKEN | {NO_TRANSACTIONS},
     "items-read_item": ONE_ITEM,
     "items-patch_item": CHANGE_OF_ITEM,

@@ -244,7 +244,7 @@ FAULTS = [
     _in(
         _IDEMPOTENCY,
         "a key that is good for any body",
-        ('f"{self.target}\\n{body.model_dump_json()}"', "self.target"),
+        ('f"{self.target}\\n{body.model_dump_json(exclude_unset=given_only)}"', "self.target"),
     ),
     _in(_IDEMPOTENCY, "a key that is good for any path", ('f"{self.target}\\n{body', 'f"{body')),
     _in(

@@ -1324,6 +1324,14 @@ export type ItemsReadItemsResponse = ItemsReadItemsResponses[keyof ItemsReadItem
 
 export type ItemsCreateItemData = {
     body: ItemCreate;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * A unique key for this request, such as a UUID. A retry with the same key and body gets the first response and has no further effect.
+         */
+        'idempotency-key'?: string | null;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/items/';
@@ -1366,6 +1374,10 @@ export type ItemsCreateItemErrors = {
      * Internal server error (id 0123456789abcdef)
      */
     500: ErrorBody;
+    /**
+     * This server can't do that: it needs transactions: use a server with transactions; MongoDB has them as a replica set, of which one node is enough (start mongod with --replSet rs0 and run rs.initiate() once)
+     */
+    501: ErrorBody;
     /**
      * The database is not available; try again later; Too many changes at the same time; try again; Too many are signing in; try again later
      */

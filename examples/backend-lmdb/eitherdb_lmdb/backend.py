@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from typing import Any, cast
 
 import lmdb
 
@@ -18,6 +19,7 @@ from backends.protocols import (
     ServerInfo,
     UserRepository,
 )
+from backends.protocols.resources import ResourceRepository
 from backends.requirements import Purpose, UnmetRequirement
 from backends.rows import Place, RowKind, StoredRow
 from config import Settings
@@ -44,6 +46,7 @@ class LmdbBackend:
         )
         self.users: UserRepository = LmdbUserRepository(store, clock=clock, id_source=id_source)
         self.items: ItemRepository = LmdbItemRepository(store, clock=clock, id_source=id_source)
+        self.resources: Mapping[str, ResourceRepository[Any]] = {"items": cast("Any", self.items)}
         self.accounts: AccountRepository = LmdbAccountRepository(
             store,
             capabilities=self.capabilities,

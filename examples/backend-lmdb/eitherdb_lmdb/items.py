@@ -7,9 +7,10 @@ from typing import Any
 
 import lmdb
 
-from backends.errors import AlreadyExists, NotFound, NotOwner
+from backends.capabilities import Capability
+from backends.errors import AlreadyExists, NotFound, NotOwner, NotSupported
 from backends.ids import Clock, IdSource
-from backends.models import Item, ItemFilter, NewItem, Page, Position, fold_case
+from backends.models import Idempotency, Item, ItemFilter, NewItem, Page, Position, fold_case
 from eitherdb_lmdb.rows import ITEMS, USERS, check_version, fits_times
 from eitherdb_lmdb.store import Store
 
@@ -23,8 +24,18 @@ class LmdbItemRepository:
         self._clock = clock
         self._id_source = id_source
 
-    async def add(self, new: NewItem, *, owner_id: str) -> Item:
-        """See the protocol."""
+    async def add(
+        self,
+        new: NewItem,
+        *,
+        owner_id: str,
+        idempotency: Idempotency | None = None,
+        ordered_by: str | None = None,
+    ) -> Item:
+        """See the protocol. Keys are not supported yet."""
+        del ordered_by
+        if idempotency is not None:
+            raise NotSupported("items.add with an idempotency key", Capability.TRANSACTIONS)
         (item,) = await self.add_many([new], owner_id=owner_id)
         return item
 
@@ -66,6 +77,7 @@ class LmdbItemRepository:
         count: bool = True,
     ) -> Page[Item]:
         """See the protocol."""
+        where = ItemFilter.model_construct(**dict(where))
         folded = None if where.q is None else fold_case(where.q)
 
         def fits(item: Item) -> bool:

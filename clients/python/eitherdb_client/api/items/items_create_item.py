@@ -9,14 +9,17 @@ from ...models.error_body import ErrorBody
 from ...models.http_validation_error import HTTPValidationError
 from ...models.item_create import ItemCreate
 from ...models.item_public import ItemPublic
-from ...types import Response
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     *,
     body: ItemCreate,
+    idempotency_key: None | str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
+    if not isinstance(idempotency_key, Unset):
+        headers["idempotency-key"] = idempotency_key
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -84,6 +87,11 @@ def _parse_response(
 
         return response_500
 
+    if response.status_code == 501:
+        response_501 = ErrorBody.from_dict(response.json())
+
+        return response_501
+
     if response.status_code == 503:
         response_503 = ErrorBody.from_dict(response.json())
 
@@ -110,12 +118,15 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     body: ItemCreate,
+    idempotency_key: None | str | Unset = UNSET,
 ) -> Response[ErrorBody | HTTPValidationError | ItemPublic]:
     """Create Item
 
      Create an item of your own.
 
     Args:
+        idempotency_key (None | str | Unset): A unique key for this request, such as a UUID. A
+            retry with the same key and body gets the first response and has no further effect.
         body (ItemCreate): A new item of the caller.
 
     Raises:
@@ -128,6 +139,7 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         body=body,
+        idempotency_key=idempotency_key,
     )
 
     response = client.get_httpx_client().request(
@@ -141,12 +153,15 @@ def sync(
     *,
     client: AuthenticatedClient,
     body: ItemCreate,
+    idempotency_key: None | str | Unset = UNSET,
 ) -> ErrorBody | HTTPValidationError | ItemPublic | None:
     """Create Item
 
      Create an item of your own.
 
     Args:
+        idempotency_key (None | str | Unset): A unique key for this request, such as a UUID. A
+            retry with the same key and body gets the first response and has no further effect.
         body (ItemCreate): A new item of the caller.
 
     Raises:
@@ -160,6 +175,7 @@ def sync(
     return sync_detailed(
         client=client,
         body=body,
+        idempotency_key=idempotency_key,
     ).parsed
 
 
@@ -167,12 +183,15 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     body: ItemCreate,
+    idempotency_key: None | str | Unset = UNSET,
 ) -> Response[ErrorBody | HTTPValidationError | ItemPublic]:
     """Create Item
 
      Create an item of your own.
 
     Args:
+        idempotency_key (None | str | Unset): A unique key for this request, such as a UUID. A
+            retry with the same key and body gets the first response and has no further effect.
         body (ItemCreate): A new item of the caller.
 
     Raises:
@@ -185,6 +204,7 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         body=body,
+        idempotency_key=idempotency_key,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -196,12 +216,15 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     body: ItemCreate,
+    idempotency_key: None | str | Unset = UNSET,
 ) -> ErrorBody | HTTPValidationError | ItemPublic | None:
     """Create Item
 
      Create an item of your own.
 
     Args:
+        idempotency_key (None | str | Unset): A unique key for this request, such as a UUID. A
+            retry with the same key and body gets the first response and has no further effect.
         body (ItemCreate): A new item of the caller.
 
     Raises:
@@ -216,5 +239,6 @@ async def asyncio(
         await asyncio_detailed(
             client=client,
             body=body,
+            idempotency_key=idempotency_key,
         )
     ).parsed
