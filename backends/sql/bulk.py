@@ -51,9 +51,10 @@ class _Rows(TypeDecorator[Sequence[Sequence[Any]]]):
 
 
 def _moment(value: date) -> str:
-    """Return a time or date as PostgreSQL reads it. asyncpg stores the first one as -infinity."""
-    is_first = value in {date.min, datetime.min.replace(tzinfo=UTC)}
-    return "-infinity" if is_first else value.isoformat()
+    """Return a time or date as PostgreSQL reads it. asyncpg stores the first and the last as infinite."""
+    if value in {date.min, datetime.min.replace(tzinfo=UTC)}:
+        return "-infinity"
+    return "infinity" if value == date.max else value.isoformat()
 
 
 class _typed(FunctionElement[Any]):  # noqa: N801 - reads like the functions of SQL

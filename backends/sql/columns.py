@@ -46,6 +46,17 @@ class ScaledDecimal(TypeDecorator[Decimal]):
         return None if value is None else Decimal(value).scaleb(-self.places)
 
 
+class Float(TypeDecorator[float]):
+    """A double. Both drivers return Python's; SQLAlchemy would look at the type of the driver's cursor."""
+
+    impl = Double
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> None:
+        """Return no conversion."""
+        del dialect, coltype
+
+
 class JsonList(TypeDecorator[list[Any]]):
     """A list: `JSONB` in PostgreSQL, whose indexes find its elements; text in SQLite."""
 
@@ -130,7 +141,7 @@ def type_of(field: FieldSpec) -> TypeEngine[Any]:
 _TYPES: dict[str, type[TypeEngine[Any]]] = {
     "boolean": Boolean,
     "integer": BigInteger,
-    "float": Double,
+    "float": Float,
     "time": UtcDateTime,
     "date": Date,
     "reference": ObjectIdBytes,

@@ -6,7 +6,16 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Table, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Table,
+    UniqueConstraint,
+    column,
+)
 
 from backends.sql.columns import type_of
 from backends.sql.types import LONG_TEXT, ObjectIdBytes, UtcDateTime
@@ -60,17 +69,12 @@ def _key_of(table: str, targets: Mapping[str, Table]) -> str | Column[Any]:
 def _checks(spec: ResourceSpec) -> Iterator[SchemaItem]:
     """Yield the constraints on choices and on exact numbers."""
     for field in spec.fields:
+        name = column(field.column)
         if field.kind == "choice":
-            choices = ", ".join(_quoted(choice) for choice in field.choices)
-            yield CheckConstraint(f'"{field.column}" IN ({choices})', name=field.column)
+            yield CheckConstraint(name.in_(field.choices), name=field.column)
         elif field.kind in {"integer", "decimal"}:
             least, most = (_stored(field, bound) for bound in (field.minimum, field.maximum))
-            yield CheckConstraint(f'"{field.column}" BETWEEN {least} AND {most}', name=field.column)
-
-
-def _quoted(text: str) -> str:
-    # The colon would be a parameter of SQLAlchemy's text.
-    return "'" + text.replace("'", "''").replace("\\", "\\\\").replace(":", "\\:") + "'"
+            yield CheckConstraint(name.between(least, most), name=field.column)
 
 
 def _stored(field: FieldSpec, bound: float | str | None) -> int:
@@ -87,8 +91,8 @@ def _indexes(spec: ResourceSpec) -> Iterator[Index]:
     """Yield the indexes that serve lists, in both directions, and the deletion of what is referred to."""
     sorts = ["created_at", *(field.name for field in spec.fields if field.sortable)]
     for owner in ((), ("owner_id",)) if spec.owned else ((),):
-        for column in sorts:
-            yield Index(None, *owner, column, "id")
+        for name in sorts:
+            yield Index(None, *owner, name, "id")
     for field in spec.fields:
         owner = ("owner_id",) if spec.owned else ()
         if field.filterable and not field.sortable and field.kind != "list":

@@ -1,0 +1,1 @@
+"""Repositories of declared resources on every backend."""

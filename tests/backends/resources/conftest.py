@@ -1,0 +1,33 @@
+"""A backend with the declared resources, on a database of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from backends import open_backend
+from backends.models import NewUser, User
+from backends.protocols import Backend
+from migrations import open_migrator
+from tests.backends.raw import opened
+from tests.backends.resources.declared import DECLARED
+from tests.backends.resources.tables import create_tables
+from tests.provision import Provision
+
+
+@pytest.fixture(scope="session")
+async def library(migrated: Provision) -> AsyncIterator[Backend]:
+    """Return a backend with the resources of `declared`. Each test has owners of its own."""
+    async with migrated.empty_database() as settings:
+        await open_migrator(settings).upgrade()
+        await create_tables(settings, [cls.__resource__ for cls in DECLARED])
+        async with opened(open_backend(settings, resources=DECLARED)) as backend:
+            yield backend
+
+
+@pytest.fixture
+async def owner(library: Backend) -> User:
+    """Return a new user."""
+    number = (await library.users.list(limit=0)).count
+    return await library.users.add(NewUser(email=f"u{number}@example.com", hashed_password="x"))

@@ -1,0 +1,79 @@
+"""Declared resources: every kind of field, references of every kind, and a rule over two fields."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, EmailStr, Field, JsonValue, model_validator
+
+from eitherdb import Filterable, Reference, Resource, Searchable, Sortable, Unique
+
+
+class Size(BaseModel):
+    """A nested model."""
+
+    width: int
+    height: float = 1.0
+
+
+class Sample(Resource, path="samples", public_when={"state": "open"}):
+    """A row with every kind of field."""
+
+    text: Annotated[str, Field(max_length=100), Sortable(), Filterable(), Searchable()]
+    note: Annotated[str | None, Field(max_length=300), Sortable(), Filterable(), Searchable()] = None
+    address: Annotated[EmailStr | None, Filterable()] = None
+    flag: Annotated[bool | None, Filterable()] = None
+    state: Annotated[Literal["open", "it's: \\ closed"] | None, Sortable(), Filterable()] = None
+    number: Annotated[int | None, Sortable(), Filterable()] = None
+    price: Annotated[Decimal | None, Field(max_digits=18, decimal_places=4), Sortable(), Filterable()] = (
+        None
+    )
+    weight: Annotated[float | None, Sortable(), Filterable()] = None
+    at: Annotated[datetime | None, Sortable(), Filterable()] = None
+    day: Annotated[date | None, Sortable(), Filterable()] = None
+    tags: Annotated[
+        list[Annotated[str, Field(max_length=30)]] | None, Field(max_length=20), Filterable()
+    ] = None
+    counts: Annotated[list[int], Field(max_length=20), Filterable()] = []  # noqa: RUF012 - pydantic copies it
+    size: Size | None = None
+    extra: dict[str, JsonValue] | None = None
+
+
+class Author(Resource, path="authors", owned=False):
+    """Somebody who writes books."""
+
+    name: Annotated[str, Field(max_length=100), Sortable()]
+    code: Annotated[str | None, Field(max_length=10), Unique()] = None
+
+
+class Book(Resource, path="books", unique=[("owner_id", "isbn")]):
+    """A book. Its author can't be deleted."""
+
+    isbn: Annotated[str, Field(pattern=r"^[0-9]{3}$"), Filterable()]
+    author_id: Annotated[str, Reference("authors", on_delete="restrict"), Filterable()]
+    editor_id: Annotated[str | None, Reference("authors", on_delete="set_null")] = None
+
+
+class Chapter(Resource, path="chapters", owned=False):
+    """A chapter, which is deleted with its book."""
+
+    book_id: Annotated[str, Reference("books", on_delete="cascade"), Filterable()]
+    title: Annotated[str, Field(max_length=100)] = "untitled"
+
+
+class Period(Resource, path="periods"):
+    """A rule over two fields."""
+
+    first: int
+    last: int
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.first > self.last:
+            raise ValueError("first should not be after last")
+        return self
+
+
+DECLARED: tuple[type[Resource], ...] = (Sample, Author, Book, Chapter, Period)
