@@ -12,6 +12,7 @@ from backends.errors import AlreadyExists, NotFound, NotOwner, NotSupported, Ver
 from backends.ids import Clock, IdSource
 from backends.models import Idempotency, Page, Position
 from backends.models.resources import Resource, ResourceSpec
+from backends.models.resources.forms import changed_values
 from backends.mongo.documents import DocumentMap, decoder_of, encoder_of
 from backends.mongo.errors import DuplicateKey, translate_errors
 from backends.mongo.inserts import Inserts
@@ -217,9 +218,7 @@ class MongoResourceRepository(Generic[R]):
         versions: Collection[int] | None = None,
     ) -> R:
         """See the protocol."""
-        if isinstance(changes, BaseModel):
-            changes = {name: getattr(changes, name) for name in changes.model_fields_set}
-        values = {name: value for name, value in changes.items() if name in self.spec.by_name}
+        values = changed_values(self._cls, changes)
         if not values:
             row = await self.get(id, owner_id=owner_id)
             if versions is not None and row.version not in versions:

@@ -21,7 +21,7 @@ from backends.sql.columns import type_of
 from backends.sql.types import LONG_TEXT, ObjectIdBytes, UtcDateTime
 
 if TYPE_CHECKING:
-    from sqlalchemy import MetaData
+    from sqlalchemy import ColumnClause, MetaData
     from sqlalchemy.sql.schema import SchemaItem
 
     from backends.models.resources import FieldSpec, ResourceSpec
@@ -69,7 +69,7 @@ def _key_of(table: str, targets: Mapping[str, Table]) -> str | Column[Any]:
 def _checks(spec: ResourceSpec) -> Iterator[SchemaItem]:
     """Yield the constraints on choices and on exact numbers."""
     for field in spec.fields:
-        name = column(field.column)
+        name: ColumnClause[Any] = column(field.column)
         if field.kind == "choice":
             yield CheckConstraint(name.in_(field.choices), name=field.column)
         elif field.kind in {"integer", "decimal"}:

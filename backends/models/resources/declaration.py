@@ -173,7 +173,8 @@ class Resource(InputModel):
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """Show the server's fields too."""
-        return list(self.__dict__.items())
+        values = self.__dict__
+        return [(name, values[name]) for name in self.__resource__.columns if name in values]
 
 
 def _read_fields(cls: type[Resource]) -> tuple[FieldSpec, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -16,14 +17,28 @@ from tests.backends.resources.tables import create_tables
 from tests.provision import Provision
 
 
-@pytest.fixture(scope="session")
-async def library(migrated: Provision) -> AsyncIterator[Backend]:
-    """Return a backend with the resources of `declared`. Each test has owners of its own."""
-    async with migrated.empty_database() as settings:
+@asynccontextmanager
+async def opened_library(provision: Provision) -> AsyncIterator[Backend]:
+    """Open a database with the tables of the declared resources."""
+    async with provision.empty_database() as settings:
         await open_migrator(settings).upgrade()
         await create_tables(settings, [cls.__resource__ for cls in DECLARED])
         async with opened(open_backend(settings, resources=DECLARED)) as backend:
             yield backend
+
+
+@pytest.fixture(scope="session")
+async def library(migrated: Provision) -> AsyncIterator[Backend]:
+    """Return a backend with the resources of `declared`. Each test has owners of its own."""
+    async with opened_library(migrated) as backend:
+        yield backend
+
+
+@pytest.fixture(scope="session")
+async def sql_library(sql: Provision) -> AsyncIterator[Backend]:
+    """Return the same on SQL: MongoDB's references are not complete yet."""
+    async with opened_library(sql) as backend:
+        yield backend
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -35,7 +35,7 @@ NUMBER = len(VALUES["text"])
 @pytest.fixture
 def samples(library: Backend) -> ResourceRepository[Sample]:
     """Return the repository of samples."""
-    return library.resources["samples"]
+    return cast("ResourceRepository[Sample]", vars(library)["resources"]["samples"])
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -55,7 +55,7 @@ SAMPLES = [FULL, EXTREMES, OTHER_EXTREMES, {"text": "only"}]
 @pytest.fixture
 def samples(library: Backend) -> ResourceRepository[Sample]:
     """Return the repository of samples."""
-    return library.resources["samples"]
+    return cast("ResourceRepository[Sample]", vars(library)["resources"]["samples"])
 
 
 async def rows_of(samples: ResourceRepository[Sample], owner: User) -> list[dict[str, Any]]:

@@ -1,0 +1,240 @@
+"""Unique groups, references, idempotency keys and rules over several fields."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from backends.capabilities import Capability
+from backends.errors import (
+    AlreadyExists,
+    IdempotencyKeyReused,
+    NotFound,
+    NotOwner,
+    RuleBroken,
+    StillReferenced,
+    VersionMismatch,
+)
+from backends.models import Idempotency, NewUser, User
+from backends.protocols import Backend, ResourceRepository
+from tests.backends.resources.declared import Author, Book, Chapter, Period
+
+UNKNOWN = "0123456789abcdef01234567"
+
+
+class Library:
+    """The repositories of the declared resources."""
+
+    def __init__(self, backend: Backend) -> None:
+        resources: dict[str, Any] = vars(backend)["resources"]
+        self.backend = backend
+        self.authors = cast("ResourceRepository[Author]", resources["authors"])
+        self.books = cast("ResourceRepository[Book]", resources["books"])
+        self.chapters = cast("ResourceRepository[Chapter]", resources["chapters"])
+        self.periods = cast("ResourceRepository[Period]", resources["periods"])
+
+    async def book(self, owner: User, isbn: str = "001") -> Book:
+        """Store a book of a new author."""
+        author = await self.authors.add(Author(name="Ada"))
+        return await self.books.add(Book(isbn=isbn, author_id=author.id), owner_id=owner.id)
+
+
+@pytest.fixture
+def shelf(sql_library: Backend) -> Library:
+    """Return the repositories."""
+    return Library(sql_library)
+
+
+@pytest.fixture
+async def owner(sql_library: Backend) -> User:
+    """Return a new user."""
+    number = (await sql_library.users.list(limit=0)).count
+    return await sql_library.users.add(NewUser(email=f"u{number}@example.com", hashed_password="x"))
+
+
+async def outcomes(*calls: Any) -> tuple[list[Any], list[BaseException]]:
+    """Await the calls at once; return results and errors."""
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    errors = [each for each in found if isinstance(each, BaseException)]
+    return [each for each in found if not isinstance(each, BaseException)], errors
+
+
+async def test_unique_group_is_unique_and_named(shelf: Library, owner: User) -> None:
+    """Of the same owner only, by adding one, adding many and changing."""
+    book = await shelf.book(owner)
+    again = Book(isbn="001", author_id=book.author_id)
+    other = await shelf.books.add(again.model_copy(update={"isbn": "002"}), owner_id=owner.id)
+    for call in (
+        shelf.books.add(again, owner_id=owner.id),
+        shelf.books.add_many([again.model_copy(update={"isbn": "003"}), again], owner_id=owner.id),
+        shelf.books.add_many([Book(isbn="004", author_id=book.author_id)] * 2, owner_id=owner.id),
+        shelf.books.update(other.id, {"isbn": "001"}),
+    ):
+        with pytest.raises(AlreadyExists) as caught:
+            await call
+        assert (caught.value.entity, caught.value.field) == ("book", "owner_id,isbn")
+    assert (await shelf.books.list(owner_id=owner.id)).count == 2
+    found = await shelf.books.find_by(owner_id=owner.id, isbn="001")
+    assert found == book
+    assert await shelf.books.find_by(owner_id=UNKNOWN, isbn="001") is None
+    with pytest.raises(ValueError, match="no unique group"):
+        await shelf.books.find_by(isbn="001")
+
+
+async def test_rows_with_null_are_exempt_from_uniqueness(shelf: Library, owner: User) -> None:
+    """Any number of rows may have null."""
+    code = owner.id[-10:]
+    await shelf.authors.add_many([Author(name="a"), Author(name="b"), Author(name="c", code=code)])
+    author = await shelf.authors.add(Author(name="d"))
+    with pytest.raises(AlreadyExists) as caught:
+        await shelf.authors.update(author.id, {"code": code})
+    assert (caught.value.entity, caught.value.field) == ("author", "code")
+
+
+async def test_of_many_adds_of_one_value_one_succeeds(shelf: Library, owner: User) -> None:
+    """The database decides, and each of the others is told the reason."""
+    author = await shelf.authors.add(Author(name="Ada"))
+    book = Book(isbn="777", author_id=author.id)
+    results, errors = await outcomes(*(shelf.books.add(book, owner_id=owner.id) for _ in range(20)))
+    assert len(results) == 1
+    assert {type(error) for error in errors} == {AlreadyExists}
+
+
+async def test_reference_to_nothing_is_refused(shelf: Library, owner: User) -> None:
+    """Malformed ids are unknown ids; the owner is looked for first."""
+    book = await shelf.book(owner)
+    for unknown in (UNKNOWN, "x" * 24, book.author_id.upper()):
+        if unknown == book.author_id:
+            continue
+        new = Book(isbn="009", author_id=unknown)
+        for call in (
+            shelf.books.add(new, owner_id=owner.id),
+            shelf.books.add_many([Book(isbn="008", author_id=book.author_id), new], owner_id=owner.id),
+            shelf.books.update(book.id, {"author_id": unknown}),
+        ):
+            with pytest.raises(NotFound) as caught:
+                await call
+            assert (caught.value.entity, caught.value.id) == ("author", unknown)
+    with pytest.raises(NotFound) as caught:
+        await shelf.books.add(Book(isbn="009", author_id=UNKNOWN), owner_id=UNKNOWN)
+    assert caught.value.entity == "user"
+    assert (await shelf.books.list(owner_id=owner.id)).count == 1
+    assert await shelf.books.get(book.id) == book
+
+
+async def test_row_that_is_referred_to_stays(shelf: Library, owner: User) -> None:
+    """With restrict, until nothing refers to it."""
+    book = await shelf.book(owner)
+    with pytest.raises(StillReferenced) as caught:
+        await shelf.authors.delete(book.author_id)
+    refused = caught.value
+    assert (refused.entity, refused.id, refused.by) == ("author", book.author_id, "book")
+    assert (await shelf.authors.get(book.author_id)).version == 1
+    with pytest.raises(VersionMismatch):
+        await shelf.authors.delete(book.author_id, versions=[2])
+    await shelf.books.delete(book.id)
+    await shelf.authors.delete(book.author_id)
+    with pytest.raises(NotFound):
+        await shelf.authors.get(book.author_id)
+
+
+async def test_reference_becomes_null_as_a_new_version(shelf: Library, owner: User) -> None:
+    """With set_null, together with the deletion."""
+    book = await shelf.book(owner)
+    editor = await shelf.authors.add(Author(name="Eve"))
+    await shelf.books.update(book.id, {"editor_id": editor.id})
+    await shelf.authors.delete(editor.id, versions=[1])
+    expected = book.model_copy(update={"version": 3})
+    assert await shelf.books.get(book.id) == expected
+    with pytest.raises(NotFound):
+        await shelf.authors.delete(editor.id)
+
+
+async def test_rows_are_deleted_with_what_they_refer_to(shelf: Library, owner: User) -> None:
+    """With cascade, through any number of resources: users, their books, and chapters of these."""
+    book, other = await shelf.book(owner), await shelf.book(owner, "002")
+    chapters = [await shelf.chapters.add(Chapter(book_id=each.id)) for each in (book, other)]
+    await shelf.books.delete(book.id)
+    assert [row.id for row in (await shelf.chapters.list(where={"book_id": (book.id, other.id)})).data] == [
+        chapters[1].id
+    ]
+    if Capability.TRANSACTIONS in shelf.backend.capabilities:
+        await shelf.backend.users.delete(owner.id)
+        assert (await shelf.books.list(owner_id=owner.id)).count == 0
+        assert (await shelf.chapters.list(where={"book_id": other.id})).count == 0
+
+
+async def test_deletions_racing_references_leave_no_orphan(shelf: Library, owner: User) -> None:
+    """Whichever is first: the author is gone and no book refers to it, or stays with its books."""
+    for attempt in range(8):
+        author = await shelf.authors.add(Author(name="Ada"))
+        results, errors = await outcomes(
+            *(
+                shelf.books.add(
+                    Book(isbn=f"{attempt}{n:02}", author_id=author.id, editor_id=author.id),
+                    owner_id=owner.id,
+                )
+                for n in range(6)
+            ),
+            shelf.authors.delete(author.id),
+            shelf.authors.delete(author.id),
+        )
+        books = (await shelf.books.list(owner_id=owner.id, where={"author_id": author.id})).data
+        try:
+            await shelf.authors.get(author.id)
+        except NotFound:
+            assert books == []
+        else:
+            assert len(books) == len([each for each in results if each is not None])
+        assert {type(error) for error in errors} <= {NotFound, StillReferenced}
+
+
+async def test_call_with_a_key_is_executed_once(shelf: Library, owner: User) -> None:
+    """A repetition gets the first row, whatever became of it; another request is refused."""
+    if Capability.TRANSACTIONS not in shelf.backend.capabilities:
+        return
+    author = await shelf.authors.add(Author(name="Ada"))
+    key = Idempotency("key", "a" * 64)
+    book = Book(isbn="001", author_id=author.id)
+    results, errors = await outcomes(
+        *(shelf.books.add(book, owner_id=owner.id, idempotency=key) for _ in range(8))
+    )
+    assert errors == []
+    assert len({row.id for row in results}) == 1
+    await shelf.books.update(results[0].id, {"isbn": "002"})
+    assert await shelf.books.add(book, owner_id=owner.id, idempotency=key) == results[0]
+    await shelf.books.delete(results[0].id)
+    assert await shelf.books.add(book, owner_id=owner.id, idempotency=key) == results[0]
+    with pytest.raises(IdempotencyKeyReused):
+        await shelf.books.add(book, owner_id=owner.id, idempotency=Idempotency("key", "b" * 64))
+    shared = await shelf.authors.add(Author(name="Bob"), idempotency=key, ordered_by=UNKNOWN)
+    assert await shelf.authors.add(Author(name="Bob"), idempotency=key, ordered_by=UNKNOWN) == shared
+    assert (await shelf.books.list(owner_id=owner.id)).count == 0
+
+
+async def test_rule_over_two_fields_holds_under_concurrency(shelf: Library, owner: User) -> None:
+    """A change is validated as the whole row that it makes, also if others change the row meanwhile."""
+    period = await shelf.periods.add(Period(first=0, last=10), owner_id=owner.id)
+    with pytest.raises(RuleBroken) as caught:
+        await shelf.periods.update(period.id, {"first": 11})
+    assert [each["msg"] for each in caught.value.problems] == [
+        "Value error, first should not be after last"
+    ]
+    assert await shelf.periods.get(period.id) == period
+    with pytest.raises(NotOwner):
+        await shelf.periods.update(period.id, {"first": 1}, owner_id=UNKNOWN)
+    with pytest.raises(VersionMismatch):
+        await shelf.periods.update(period.id, {"first": 1}, versions=[2])
+    results, errors = await outcomes(
+        *(
+            shelf.periods.update(period.id, {name: 5 + n})
+            for n in range(-5, 6)
+            for name in ("first", "last")
+        )
+    )
+    assert {type(error) for error in errors} <= {RuleBroken}
+    found = await shelf.periods.get(period.id)
+    assert found.first <= found.last
+    assert found.version == 1 + len(results)
