@@ -54,15 +54,16 @@ class SqlBackend:
         self._on_sqlite = settings.db_backend == "sqlite"
         self.server = server
         self.capabilities = frozenset({Capability.TRANSACTIONS, Capability.SCHEMA_VALIDATION})
+        declared: tuple[type[Resource], ...] = (Item, *resources)
+        classes = {cls.__resource__.name: cls for cls in declared}
+        statements = resource_statements([cls.__resource__ for cls in classes.values()])
         self.users: UserRepository = SqlUserRepository(
             self._connections,
             retry_deadline_seconds=settings.db_command_timeout_seconds,
             clock=clock,
             id_source=id_source,
+            resources=tuple(statements.values()),
         )
-        declared: tuple[type[Resource], ...] = (Item, *resources)
-        classes = {cls.__resource__.name: cls for cls in declared}
-        statements = resource_statements([cls.__resource__ for cls in classes.values()])
         self.resources: Mapping[str, ResourceRepository[Any]] = {
             name: SqlResourceRepository(
                 self._connections,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import MetaData, bindparam, delete, insert, select, update
 
+from backends.models.resources import FieldSpec
 from backends.models.resources.values import FROM_JSON
 from backends.sql.bulk import BulkInsert
 from backends.sql.conditions import Conditions
@@ -19,9 +20,9 @@ from backends.sql.schema import ITEMS, METADATA, USERS
 from backends.sql.tables import table_of
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Table
+    from sqlalchemy import ColumnElement, Select, Table
 
-    from backends.models.resources import FieldSpec, OnDelete, Resource, ResourceSpec
+    from backends.models.resources import OnDelete, Resource, ResourceSpec
     from backends.sql.statements import Statement
 
 R = TypeVar("R", bound="Resource")
@@ -35,13 +36,11 @@ class Inbound:
         entity: The entity of the rows that refer.
         on_delete: What happens to them when the row is deleted.
         find: Finds one of them.
-        empty: Sets the reference to null, as a new version.
     """
 
     entity: str
     on_delete: OnDelete
     find: Statement
-    empty: Statement
 
 
 class ResourceStatements:
@@ -51,7 +50,8 @@ class ResourceStatements:
         spec: The specification.
         table: The table.
         conditions: The conditions of lists.
-        inbound: The references of other resources to this one; `connect` sets them.
+        inbound: The references of other resources to this one; `connect` sets them, like the next.
+        emptying: What precedes the deletion of a row: see `emptying`.
     """
 
     def __init__(self, spec: ResourceSpec, table: Table) -> None:
@@ -59,6 +59,7 @@ class ResourceStatements:
         self.table = table
         self.conditions = Conditions(table, spec)
         self.inbound: tuple[Inbound, ...] = ()
+        self.emptying: list[Statement] = []
         self.add: Statement = insert(table)
         self.has_floats = any(field.kind == "float" for field in spec.fields)
         self.spec = spec
@@ -75,11 +76,6 @@ class ResourceStatements:
     def add_many(self) -> BulkInsert:
         """The insert of many rows."""
         return BulkInsert(self.table)
-
-    @property
-    def emptied(self) -> list[Statement]:
-        """The updates that set references to null before a row is deleted."""
-        return [each.empty for each in self.inbound if each.on_delete == "set_null"]
 
     def lists(self, cls: type[R]) -> Lists[R]:
         """Return the lists of the rows."""
@@ -135,24 +131,68 @@ class ResourceStatements:
         self._targets = {"users": USERS, **{name: each.table for name, each in all_of_them.items()}}
         self._entities = {name: each.spec.entity for name, each in all_of_them.items()}
         self._entities["users"] = "user"
-        self.inbound = tuple(
-            _inbound(each, field)
-            for each in all_of_them.values()
-            for field in each.spec.references
-            if field.target == self.spec.name
-        )
+        self.inbound = inbound(self.spec.name, all_of_them.values())
+        self.emptying = emptying(self.spec.name, all_of_them.values())
 
 
-def _inbound(child: ResourceStatements, field: FieldSpec) -> Inbound:
-    spec, table = child.spec, child.table
-    refers = table.c[field.name] == bindparam("of_id", type_=table.c[field.name].type)
-    emptied = {table.c[field.name]: None, table.c.version: table.c.version + 1}
-    return Inbound(
-        entity=spec.entity,
-        on_delete=field.on_delete or "restrict",
-        find=select(table.c.id).where(refers).limit(1),
-        empty=update(table).where(refers).values(emptied).returning(table.c.id),
-    )
+def inbound(target: str, all_of_them: Iterable[ResourceStatements]) -> tuple[Inbound, ...]:
+    """Return the declared references to the rows of a table."""
+    found = []
+    for each, field in _references(target, all_of_them):
+        refers = each.table.c[field.name] == bindparam("of_id", type_=each.table.c.id.type)
+        find = select(each.table.c.id).where(refers).limit(1)
+        found.append(Inbound(each.spec.entity, field.on_delete or "restrict", find))
+    return tuple(found)
+
+
+def emptying(
+    target: str,
+    all_of_them: Iterable[ResourceStatements],
+    ids: Select[Any] | None = None,
+    path: tuple[str, ...] = (),
+) -> list[Statement]:
+    """Return the statements that set references to null before a row of a table is deleted.
+
+    The foreign keys would do so, but without a new version of the rows. Rows that are deleted with the row
+    are locked first, so that no other row can refer to them meanwhile.
+
+    Args:
+        target: The table of the row `of_id`.
+        all_of_them: All resources.
+        ids: The ids of the rows of `target` that are deleted; None for `of_id` alone.
+        path: The tables from which the deletion came. A table is not visited twice.
+    """
+    all_of_them = list(all_of_them)
+    found: list[Statement] = []
+    for each, field in _references(target, all_of_them):
+        table, name = each.table, field.name
+        of_id = bindparam("of_id", type_=table.c.id.type)
+        refers = table.c[name] == of_id if ids is None else table.c[name].in_(ids)
+        if field.on_delete == "set_null":
+            values = {table.c[name]: None, table.c.version: table.c.version + 1}
+            found.append(update(table).where(refers).values(values).returning(table.c.id))
+        elif field.on_delete == "cascade" and table.name not in path:
+            rows = select(table.c.id).where(refers)
+            deeper = emptying(table.name, all_of_them, rows, (*path, target))
+            found += [rows.with_for_update(), *deeper] if deeper else []
+    return found
+
+
+def _references(
+    target: str, all_of_them: Iterable[ResourceStatements]
+) -> Iterator[tuple[ResourceStatements, FieldSpec]]:
+    """Yield the references to the rows of a table, with those to the owner."""
+    for each in all_of_them:
+        if target == "users" and each.spec.owned:
+            yield each, _OWNER
+        for field in each.spec.references:
+            if field.target == target:
+                yield each, field
+
+
+_OWNER = FieldSpec(
+    name="owner_id", column="owner_id", kind="reference", target="users", on_delete="cascade"
+)
 
 
 def resource_tables(specs: Sequence[ResourceSpec]) -> dict[str, Table]:

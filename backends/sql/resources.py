@@ -220,13 +220,13 @@ class SqlResourceRepository(Generic[R]):
         of_owner, of_versions = owner_id is not None, versions is not None
         statement = self._statements.delete(of_owner=of_owner, of_versions=of_versions)
         values = {"of_id": id, "of_owner_id": owner_id, "of_versions": versions}
-        emptied = self._statements.emptied
+        emptying = self._statements.emptying
         try:
-            if emptied:
+            if emptying:
                 lock = self._statements.lock(of_owner=of_owner, of_versions=of_versions)
                 deleted = await retry_conflicts(
                     lambda: self._connections.transact(
-                        lambda: _empty_and_delete(lock, [*emptied, statement], values)
+                        lambda: _empty_and_delete(lock, [*emptying, statement], values)
                     ),
                     deadline_seconds=self._retry_deadline_seconds,
                 )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from backends.errors import AccountNotEmpty, AlreadyExists, NotFound, VersionMismatch
+from backends.errors import AccountNotEmpty, AlreadyExists, NotFound, StillReferenced, VersionMismatch
 from backends.ids import Clock, IdSource
 from backends.ledger import Refused
 from backends.models import (
@@ -26,6 +26,7 @@ from backends.sql.errors import ConstraintViolation
 from backends.sql.functions import is_one_of
 from backends.sql.lookups import ById
 from backends.sql.pages import Lists, SortKey
+from backends.sql.resource_statements import emptying, inbound
 from backends.sql.schema import ACCOUNTS, USERS
 from backends.sql.statements import Statement
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
     from backends.sql.connections import Connections, Steps
+    from backends.sql.resource_statements import ResourceStatements
 
 
 _OF_ID = USERS.c.id == bindparam("of_id")
@@ -57,6 +59,7 @@ _REPLACE_HASH = (
     .returning(USERS.c.id)
 )
 _DELETE = delete(USERS).where(_OF_ID)
+_MONEY = select(ACCOUNTS.c.id).where(ACCOUNTS.c.owner_id == bindparam("of_id")).limit(1)
 _DELETE_EMPTY_ACCOUNTS = delete(ACCOUNTS).where(
     ACCOUNTS.c.owner_id == bindparam("of_id"), ACCOUNTS.c.balance_minor == 0
 )
@@ -94,8 +97,14 @@ class SqlUserRepository:
         retry_deadline_seconds: float,
         clock: Clock,
         id_source: IdSource,
+        resources: Sequence[ResourceStatements] = (),
     ) -> None:
-        """Use these connections, this clock and this source of ids."""
+        """Use these connections, this clock and this source of ids.
+
+        The rows of `resources` may be deleted or changed with a user.
+        """
+        self._inbound = inbound("users", resources)
+        self._emptying = emptying("users", resources)
         self._connections = connections
         self._retry_deadline_seconds = retry_deadline_seconds
         self._clock = clock
@@ -189,6 +198,8 @@ class SqlUserRepository:
                 raise Refused
             # If this waits for the lock of an account, it sees the new balance: no money is deleted.
             yield _DELETE_EMPTY_ACCOUNTS, values
+            for statement in self._emptying:
+                yield statement, values
             yield _DELETE, values
 
         try:
@@ -198,7 +209,16 @@ class SqlUserRepository:
         except Refused:
             raise await self._refusal(id) from None
         except ConstraintViolation as violation:
-            raise AccountNotEmpty("user", id) from violation
+            if await self._connections.run(_MONEY, {"of_id": id}):
+                raise AccountNotEmpty("user", id) from violation
+            raise StillReferenced("user", id, await self._referring(id)) from violation
+
+    async def _referring(self, id: str) -> str:
+        """Return the entity of a row that refers to the user, or to a row deleted with the user."""
+        for each in self._inbound:
+            if each.on_delete == "restrict" and await self._connections.run(each.find, {"of_id": id}):
+                return each.entity
+        return "row"
 
     async def _refusal(self, id: str) -> NotFound | VersionMismatch:
         """Return the reason why a conditional write matched no row. This query runs for errors only."""

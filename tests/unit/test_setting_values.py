@@ -36,6 +36,7 @@ VALUES = {
     "cors_origins": "https://app.example.com,https://admin.example.com",
     "project_name": "Shop",
     "root_path": "/shop",
+    "resources": "library.py,shop.resources",
     "frontend_host": "https://app.example.com",
     "smtp_host": "smtp.example.com",
     "smtp_port": "465",

@@ -76,4 +76,11 @@ class Period(Resource, path="periods"):
         return self
 
 
-DECLARED: tuple[type[Resource], ...] = (Sample, Author, Book, Chapter, Period)
+class Loan(Resource, path="loans", owned=False):
+    """A loan of a book, which keeps its reader's user."""
+
+    user_id: Annotated[str, Reference("users", on_delete="restrict"), Filterable()]
+    chapter_id: Annotated[str | None, Reference("chapters", on_delete="set_null")] = None
+
+
+DECLARED: tuple[type[Resource], ...] = (Sample, Author, Book, Chapter, Period, Loan)

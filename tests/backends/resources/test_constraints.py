@@ -19,7 +19,7 @@ from backends.errors import (
 )
 from backends.models import Idempotency, NewUser, User
 from backends.protocols import Backend, ResourceRepository
-from tests.backends.resources.declared import Author, Book, Chapter, Period
+from tests.backends.resources.declared import Author, Book, Chapter, Loan, Period
 
 UNKNOWN = "0123456789abcdef01234567"
 
@@ -33,6 +33,7 @@ class Library:
         self.authors = cast("ResourceRepository[Author]", resources["authors"])
         self.books = cast("ResourceRepository[Book]", resources["books"])
         self.chapters = cast("ResourceRepository[Chapter]", resources["chapters"])
+        self.loans = cast("ResourceRepository[Loan]", resources["loans"])
         self.periods = cast("ResourceRepository[Period]", resources["periods"])
 
     async def book(self, owner: User, isbn: str = "001") -> Book:
@@ -164,6 +165,23 @@ async def test_rows_are_deleted_with_what_they_refer_to(shelf: Library, owner: U
         await shelf.backend.users.delete(owner.id)
         assert (await shelf.books.list(owner_id=owner.id)).count == 0
         assert (await shelf.chapters.list(where={"book_id": other.id})).count == 0
+
+
+async def test_user_who_is_referred_to_stays(shelf: Library, owner: User) -> None:
+    """With restrict; a reference further on becomes null with the user's rows."""
+    reader = await shelf.backend.users.add(NewUser(email=f"r{owner.email}", hashed_password="x"))
+    book = await shelf.book(owner)
+    chapter = await shelf.chapters.add(Chapter(book_id=book.id))
+    loan = await shelf.loans.add(Loan(user_id=reader.id, chapter_id=chapter.id))
+    with pytest.raises(StillReferenced) as caught:
+        await shelf.backend.users.delete(reader.id)
+    assert (caught.value.entity, caught.value.id, caught.value.by) == ("user", reader.id, "loan")
+    assert await shelf.backend.users.get(reader.id) == reader
+    await shelf.backend.users.delete(owner.id)
+    found = await shelf.loans.get(loan.id)
+    assert (found.chapter_id, found.version) == (None, 2)
+    await shelf.loans.delete(loan.id)
+    await shelf.backend.users.delete(reader.id)
 
 
 async def test_deletions_racing_references_leave_no_orphan(shelf: Library, owner: User) -> None:
