@@ -22,12 +22,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults import connections, migrations, mongo, neutral, passwords, sql
+from tests.faults import connections, migrations, mongo, neutral, passwords, resources, sql
 from tests.faults.fault import DIFFERENTIAL, ROOT, Fault
 from tests.provision import Servers
 
 CATALOGUE = [
-    fault for module in (connections, migrations, mongo, neutral, passwords, sql) for fault in module.FAULTS
+    fault
+    for module in (connections, migrations, mongo, neutral, passwords, resources, sql)
+    for fault in module.FAULTS
 ]
 PARTS = (
     *("api", "backends", "cli", "config", "docs", "eitherdb", "eitherdb_contract", "migrations", "tests"),

@@ -1,0 +1,145 @@
+"""Faults of declared resources."""
+
+from __future__ import annotations
+
+from tests.faults.fault import Fault
+
+_VALUES, _LISTS, _CONSTRAINTS = (
+    f"tests/backends/resources/test_{name}.py" for name in ("values", "lists", "constraints")
+)
+_COLUMNS, _CONDITIONS, _BULK = (f"backends/sql/{name}.py" for name in ("columns", "conditions", "bulk"))
+_STATEMENTS, _PAGES = "backends/sql/resource_statements.py", "backends/sql/pages.py"
+_SQL, _BOTH = "sqlite", "sqlite,postgres"
+
+
+def _in(
+    file: str, what: str, *edits: tuple[str, str], first: str = _CONSTRAINTS, backends: str = _SQL
+) -> Fault:
+    return Fault(f"resources: {what}", file, edits, first, backends)
+
+
+FAULTS = [
+    _in(
+        _COLUMNS,
+        "a scaled decimal that is off by a digit in lists",
+        ('f"{Decimal(value).scaleb(-places):.{places}f}"', 'f"{Decimal(value).scaleb(-places):.2f}"'),
+        first=_VALUES,
+    ),
+    _in(
+        _COLUMNS,
+        "a decimal that went through a float",
+        ("int(value.scaleb(self.places))", "int(float(value) * 10**self.places)"),
+        first=_VALUES,
+    ),
+    _in(
+        "backends/models/resources/values.py",
+        "an opaque object whose keys are sorted",
+        ("ensure_ascii=False, separators=", "ensure_ascii=False, sort_keys=True, separators="),
+        first=_VALUES,
+    ),
+    _in(
+        _BULK,
+        "the last date in a bulk insert is another one than alone",
+        ('return "infinity" if value == date.max else value.isoformat()', "return value.isoformat()"),
+        first=_VALUES,
+        backends="postgres",
+    ),
+    _in(
+        _CONDITIONS,
+        "a filter that forgets null",
+        (
+            'column.is_(None) if is_null == "True" else column.is_not(None)',
+            'column.is_(None) if is_null == "True" else column == column',
+        ),
+        ("column <= value", "or_(column <= value, column.is_(None))"),
+        first=_LISTS,
+    ),
+    _in(
+        _CONDITIONS,
+        "a filter with several values that takes the first alone",
+        ("several += several[-1:] *", "several[1:] = several[:1] * (len(several) - 1) + several[:1] *"),
+        first=_LISTS,
+    ),
+    _in(
+        _CONDITIONS,
+        "public rows without those of the owner",
+        ("(mine, and_(not_(mine), public))", "(and_(not_(mine), public))"),
+        first=_LISTS,
+    ),
+    _in(
+        _CONDITIONS,
+        "public rows that are listed twice",
+        ("(mine, and_(not_(mine), public))", "(mine, public)"),
+        first=_LISTS,
+    ),
+    _in(
+        _PAGES,
+        "null as the last of an ascending order",
+        ("first.nulls_last() if self.descending else first.nulls_first()", "first.nulls_last()"),
+        first=_LISTS,
+        backends=_BOTH,
+    ),
+    _in(
+        _PAGES,
+        "pages that end before the rows with null",
+        ("return or_(less, column.is_(None)) if self.key.nullable else less", "return less"),
+        first=_LISTS,
+    ),
+    _in(
+        _PAGES,
+        "pages that end after the rows with null",
+        (
+            "return or_(and_(column.is_(None), table.c.id > id_), column.is_not(None))",
+            "return and_(column.is_(None), table.c.id > id_)",
+        ),
+        first=_LISTS,
+    ),
+    _in(
+        "backends/sql/tables.py",
+        "a unique group that is not unique",
+        ("yield UniqueConstraint(*group)", "yield Index(None, *group)"),
+    ),
+    _in(
+        "backends/sql/tables.py",
+        "a reference without its foreign key",
+        ("references.append(ForeignKey(key, ondelete=ON_DELETE[field.on_delete]))", "_ = key"),
+    ),
+    _in(
+        _STATEMENTS,
+        "a reference that becomes null without a new version",
+        (
+            "values = {table.c[name]: None, table.c.version: table.c.version + 1}",
+            "values = {table.c[name]: None}",
+        ),
+    ),
+    _in(
+        _STATEMENTS,
+        "references further on that become null without a new version",
+        ("found += [rows.with_for_update(), *deeper] if deeper else []", "del deeper"),
+    ),
+    _in(
+        "backends/sql/violations.py",
+        "a value in use is reported before a reference to nothing",
+        ("        if missing := await self._missing(rows):\n            return missing\n", ""),
+    ),
+    _in(
+        "backends/sql/resources.py",
+        "a repeated call that adds another row",
+        ("            if idempotency is None:", "            if idempotency or idempotency is None:"),
+    ),
+    _in(
+        "backends/sql/resources.py",
+        "a rule that is not asked on changes",
+        ("if self.spec.has_rules:", "if not self.spec:"),
+    ),
+    _in(
+        "backends/changes.py",
+        "a rule that is asked of a row that others have changed",
+        ("merge(row, changes), [row.version])", "merge(row, changes), versions)"),
+    ),
+    _in(
+        "backends/sql/users.py",
+        "a user who is referred to is said to have money",
+        ('if await self._connections.run(_MONEY, {"of_id": id}):', "if id:"),
+    ),
+]
