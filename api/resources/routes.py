@@ -70,8 +70,8 @@ class _Routes:
             owner_id = owner_of(user, query)
             arguments = page_arguments(query, spec.name, settings, spec.by_name)
             if has_public:
-                # Who asks for an owner gets the rows of this owner only.
-                arguments["public"] = query.owner_id is None
+                # A list of one owner has the rows of this owner only. A superuser's list has all rows.
+                arguments["public"] = query.owner_id is None and owner_id is not None
             page = await rows.list(owner_id=owner_id, where=forms.where(query), **arguments)
             return page_response(page, query, spec.name, settings, public=spec.public)
 

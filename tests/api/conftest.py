@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from functools import partial
 
 import pytest
 
 from api import hashes
+from api.app import create_app
+from backends import open_backend
 from eitherdb_contract.clock import ManualClock
+from migrations import open_migrator
+from tests.api.declared import DECLARED
+from tests.api.declared_tables import create_tables
 from tests.api.routes import Scene
 from tests.api.service import CHEAP_HASHER, COSTLY_HASHER, Account, Service, serve
 from tests.provision import Provision
@@ -36,6 +42,25 @@ async def running(provision: Provision) -> AsyncIterator[Service]:
             patch.setattr(hashes, "_hasher", CHEAP_HASHER)
             service = await stack.enter_async_context(serve(provision, clock=ManualClock()))
         yield service
+
+
+@pytest.fixture(scope="session")
+async def declared(migrated: Provision) -> AsyncIterator[Service]:
+    """Return an application with the resources of `declared`, for all tests of one backend.
+
+    Its database is not emptied between tests. Each test makes its own users.
+    """
+    specs = [cls.__resource__ for cls in DECLARED]
+    async with migrated.empty_database() as settings:
+        await open_migrator(settings).upgrade()
+        await create_tables(settings, specs)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(hashes, "_hasher", CHEAP_HASHER)
+            clock = ManualClock()
+            opener = partial(open_backend, clock=clock, resources=DECLARED)
+            app = create_app(settings, resources=DECLARED, opener=opener)
+            async with app.router.lifespan_context(app):
+                yield Service(app, settings, app.state.services.backend, clock)
 
 
 @pytest.fixture
