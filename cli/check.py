@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cli.database import opened_backend, shown_url
+from cli.revisions import read_declared
 from cli.rows import as_json as rows_as_json
 from cli.rows import as_text, summary, walk_rows
 from config import Settings, SettingsError
@@ -153,7 +154,7 @@ async def _schema(backend: Backend, settings: Settings) -> Finding:
     except ForeignSchema as exc:
         return Finding("schema", "failed", exc.detail, exc.remedy)
     try:
-        differences = await open_migrator(settings).check()
+        differences = await open_migrator(settings, read_declared(settings)).check()
     except PermissionDenied as exc:
         detail = f"has this code's revision, but could not be compared with its declarations: {exc}"
         remedy = "this user can serve; run `eitherdb migrate check` as a user who may read the schema"

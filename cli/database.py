@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 from backends import open_backend
 from backends.errors import BackendError, ForeignSchema, SchemaMismatch, ServerUnfit, Unavailable
+from backends.models.resources.loading import load_resources
 from backends.protocols import Backend
 from backends.requirements import Purpose, require
 from backends.url_parts import split_url
@@ -32,7 +33,7 @@ async def opened_backend(
         SchemaMismatch: The schema is not the code's.
     """
     with naming_the_url(settings):
-        backend = await open_backend(settings)
+        backend = await open_backend(settings, resources=load_resources(settings.resources))
     try:
         if purpose is not None:
             await require_fit(backend, settings, purpose)

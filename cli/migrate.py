@@ -11,19 +11,25 @@ import typer
 
 from backends.requirements import Purpose
 from cli.database import naming_the_url, opened_backend, require_fit, require_fit_to_upgrade
-from config import Settings
+from cli.revisions import read_declared, write_revisions
+from config import DatabaseChoice, Settings
 
 if TYPE_CHECKING:
     from migrations import Migrator
 
 app = typer.Typer(
     help="Change or show the database's schema. SQLite and PostgreSQL share one history of revisions, "
-    "MongoDB has another; DB_BACKEND selects it.",
+    "MongoDB has another; DB_BACKEND selects it. Declared resources have a history beside their "
+    "declaration, which is the same for every database.",
     no_args_is_help=True,
 )
 
 Target = Annotated[
-    str, typer.Argument(metavar="REVISION", help="A number, `head`, `base`, or `-1` for one back.")
+    str,
+    typer.Argument(
+        metavar="REVISION",
+        help="A number, `head`, `base`, or `-1` for one back; `library:0001` of RESOURCES.",
+    ),
 ]
 
 
@@ -42,7 +48,7 @@ async def _migrator(
         elif attempt == "downgrade":
             await require_fit(backend, settings, Purpose.MIGRATE)
     with naming_the_url(settings, attempt):
-        yield open_migrator(settings)
+        yield open_migrator(settings, read_declared(settings))
 
 
 @app.command()
@@ -70,6 +76,8 @@ def downgrade(
 
     async def resolve() -> str:
         async with _migrator("read the revision of") as migrator:
+            if ":" in revision:
+                return revision  # of declared resources
             numbers = [known.number for known in migrator.history()]
             return resolve_target(revision, numbers, await migrator.current())
 
@@ -87,19 +95,24 @@ def downgrade(
 def current() -> None:
     """Show the revision that the database has."""
 
-    async def run() -> str | None:
+    async def run() -> list[str]:
         async with _migrator("read the revision of") as migrator:
-            return await migrator.current()
+            own = await migrator.current()
+            declared = await migrator.applied()
+        return [own or "base (nothing applied)", *(f"{name}:{each}" for name, each in declared.items())]
 
-    typer.echo(asyncio.run(run()) or "base (nothing applied)")
+    typer.echo("\n".join(asyncio.run(run())))
 
 
 @app.command()
 def history() -> None:
-    """List the revisions that this code knows, oldest first. Needs no database."""
+    """List the revisions, oldest first: EitherDB's, then those of RESOURCES. Needs no database."""
     from migrations import open_migrator
 
-    for revision in open_migrator(Settings.load()).history():
+    settings = Settings.load()
+    histories = read_declared(settings)
+    declared = [revision for each in histories for revision in each.listed()]
+    for revision in [*open_migrator(settings).history(), *declared]:
         typer.echo(f"{revision.number}  {revision.summary}")
 
 
@@ -123,7 +136,15 @@ def check() -> None:
 def revision(
     message: Annotated[str, typer.Option("--message", "-m", help="A short summary of the change.")],
 ) -> None:
-    """Write a new revision: from a comparison with the database on SQL, from a template on MongoDB."""
+    """Write a new revision of the declared resources, beside the declaration. Needs no database.
+
+    Without RESOURCES, write one of EitherDB's own schema: from a comparison with the database on SQL, from
+    a template on MongoDB.
+    """
+    if paths := write_revisions(DatabaseChoice.load(), message):
+        for path in paths:
+            typer.echo(f"Wrote {path}; read it, then run `eitherdb migrate upgrade`.")
+        return
 
     async def run() -> str:
         async with _migrator("compare the schema of") as migrator:

@@ -19,6 +19,7 @@ import typer
 from backends.requirements import Purpose
 from cli.database import naming_the_url, opened_backend, require_fit_to_upgrade, shown_url
 from cli.local_servers import LocalServer, start_mongo, start_postgres
+from cli.revisions import read_declared, require_applied, write_revisions
 from cli.usage_error import refusal
 from config import DatabaseChoice, Settings
 from config.settings import INSECURE_SECRET_KEY, SCHEMES
@@ -84,6 +85,8 @@ def dev(host: Host = "127.0.0.1", port: Port = 8000) -> None:
             typer.echo(f"Started {local.origin}, with its data under {DATA}")
             os.environ["DATABASE_URL"] = local.url
         settings = Settings.load()
+        for path in write_revisions(settings):
+            typer.echo(f"Wrote {path}, because the declaration has no revision yet")
         server = asyncio.run(_prepare(settings, migrate=True))
         # A local server's URL has no secret. It is shown whole, so that other commands can use it.
         _announce(settings, server, host, port, url=local.url if local else shown_url(settings))
@@ -118,15 +121,18 @@ def _check_port(host: str, port: int, example: str = "") -> None:
 
 async def _prepare(settings: Settings, *, migrate: bool) -> ServerInfo:
     """Migrate if asked to, and check the database, so that errors are one line before the server starts."""
+    histories = read_declared(settings)
     if migrate:
         from migrations import open_migrator
 
         async with opened_backend(settings, purpose=Purpose.READ) as backend:
             await require_fit_to_upgrade(backend, settings)
         with naming_the_url(settings, "upgrade"):
-            applied = await open_migrator(settings).upgrade()
+            applied = await open_migrator(settings, histories).upgrade()
         for revision in applied:
             typer.echo(f"Applied migration {revision}")
+    with naming_the_url(settings):
+        await require_applied(settings, histories)
     async with opened_backend(settings) as backend:
         return backend.server
 

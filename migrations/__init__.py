@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from config import Settings
+    from migrations.resources.history import History
 
 _MODULES = {
     "sqlite": "migrations.sql.migrator",
@@ -71,6 +72,9 @@ class Migrator(Protocol):
     async def upgrade(self, target: str = "head") -> list[str]:
         """Apply the missing revisions up to and including `target`, and return their numbers.
 
+        `head` also applies all revisions of declared resources. The target `library:0001` is one of theirs,
+        and first applies all of EitherDB's own.
+
         Concurrent calls of several instances are serialised by a lock in the database: the first applies
         the revisions, the others find nothing to do. An interrupted run can be repeated. The lock does
         not outlive its holder, even behind a connection pooler. `migrations.waiting.wait_for_lock` waits
@@ -87,6 +91,9 @@ class Migrator(Protocol):
     async def downgrade(self, target: str) -> list[str]:
         """Revert the applied revisions after `target` (`base` for all), newest first; return their numbers.
 
+        `base` first reverts all revisions of declared resources; `library:base` reverts those of one
+        history only.
+
         Data that the older schema can't hold is lost. Other applications' tables and collections stay.
 
         Raises:
@@ -101,8 +108,12 @@ class Migrator(Protocol):
         """Return the newest applied revision, which may be a newer EitherDB's; None if none is applied."""
         ...
 
+    async def applied(self) -> dict[str, str]:
+        """Return the newest recorded revision of each history of declared resources."""
+        ...
+
     def history(self) -> list[Revision]:
-        """Return every known revision, oldest first."""
+        """Return every known revision of EitherDB's own, oldest first."""
         ...
 
     async def check(self) -> list[str]:
@@ -123,11 +134,26 @@ class Migrator(Protocol):
         ...
 
 
-def open_migrator(settings: Settings) -> Migrator:
-    """Return the migrator of the backend that the settings select; it connects on first use."""
+def open_migrator(settings: Settings, histories: Sequence[History] = ()) -> Migrator:
+    """Return the migrator of the backend that the settings select; it connects on first use.
+
+    Args:
+        settings: The settings.
+        histories: The revisions of declared resources. An installed backend has no such history: it makes
+            what it needs when it is opened with the resources.
+    """
     name = settings.db_backend
-    module = import_module(_MODULES[name]) if name in _MODULES else load_installed(name)
-    return cast("Callable[[Settings], Migrator]", module.open_migrator)(settings)
+    if name not in _MODULES:
+        return cast("Callable[[Settings], Migrator]", load_installed(name).open_migrator)(settings)
+    module = import_module(_MODULES[name])
+    return cast("Callable[[Settings, Sequence[History]], Migrator]", module.open_migrator)(
+        settings, histories
+    )
+
+
+def keeps_histories(settings: Settings) -> bool:
+    """Return whether the selected backend records the revisions of declared resources."""
+    return settings.db_backend in _MODULES
 
 
 def resolve_target(target: str, numbers: list[str], current: str | None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from backends.capabilities import Capability
-from backends.errors import SchemaMismatch
+from backends.errors import ResourcesMissing, SchemaMismatch
 from backends.ids import Clock, IdSource
 from backends.models import Item
 from backends.models.resources import Resource
@@ -17,6 +17,7 @@ from backends.mongo.driver import open_driver
 from backends.mongo.errors import connect_errors, translate_errors
 from backends.mongo.ownership import read_occupancy
 from backends.mongo.references import References
+from backends.mongo.resource_collections import collection_of
 from backends.mongo.resources import MongoResourceRepository
 from backends.mongo.rows import read_rows
 from backends.mongo.schema import REVISION
@@ -60,6 +61,7 @@ class MongoBackend:
         self.server = server
         self.capabilities = capabilities
         declared: tuple[type[Resource], ...] = (Item, *resources)
+        self._collections = [collection_of(cls.__resource__) for cls in declared]
         classes = {cls.__resource__.name: cls for cls in declared}
         references = References(
             driver,
@@ -119,13 +121,15 @@ class MongoBackend:
     async def check_schema(self) -> None:
         """See the protocol. If the schema matches, finish deletions that a dead process left."""
         with translate_errors():
-            found = await read_occupancy(self._driver.database)
+            found = await read_occupancy(self._driver.database, self._collections)
         applied = found.applied
         if applied is None or applied <= REVISION:
             found.refuse_foreign()
             applied = found.intact  # An interrupted downgrade may have dropped collections.
         if applied != REVISION:
             raise SchemaMismatch(applied, REVISION)
+        if missing := [name for name in self.resources if name not in found.recognised]:
+            raise ResourcesMissing(missing)
         await self._users.sweep_deleted()
 
     async def close(self) -> None:

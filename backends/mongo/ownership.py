@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from backends.errors import ForeignSchema
-from backends.mongo.collections import CollectionSpec
+from backends.mongo.collections import CollectionSpec, documents, text
 from backends.mongo.schema import COLLECTIONS, MIGRATIONS, MIGRATIONS_LOCK
 
 if TYPE_CHECKING:
@@ -29,6 +29,22 @@ MOST_RECORDS = 10_000
 _NUMBER = re.compile(r"(?!0000)[0-9]{4}")
 NAMES = frozenset(spec.name for spec in COLLECTIONS)
 """The collections after the newest step."""
+
+RESOURCE_MIGRATIONS = CollectionSpec(
+    name="resource_migrations",
+    validator=documents(
+        {
+            "_id": text(105, min_length=1),
+            "history": text(100, min_length=1),
+            "number": text(4, min_length=4),
+            "name": text(1_000),
+            "applied_at": {"bsonType": "date"},
+        },
+        optional={UNDOING: {"bsonType": "bool"}},
+    ),
+    indexes=(),
+)
+"""The collection that records the revisions of declared resources. It exists once there are some."""
 
 
 class Occupancy:
@@ -73,30 +89,32 @@ class Occupancy:
         whole = [str(record["_id"]) for record in self._records if UNDOING not in record]
         return max(whole, default=None) if self.applied else None
 
-    def refuse_foreign(self, *, among: Iterable[str] = NAMES) -> None:
+    def refuse_foreign(self, *, among: Iterable[str] | None = None) -> None:
         """Raise if another application uses one of EitherDB's names.
 
         Args:
-            among: The names to check; the lock's is always checked too.
+            among: The names to check, None for all; the lock's is always checked too.
 
         Raises:
             ForeignSchema: Names the collections and views.
         """
-        names = {*among, MIGRATIONS_LOCK} - self.recognised
+        checked = self._kinds.keys() - {MIGRATIONS} if among is None else {*among, MIGRATIONS_LOCK}
+        names = checked - self.recognised
         foreign = [f"{kind} {name}" for name, kind in self._kinds.items() if name in names]
         if foreign:
             raise ForeignSchema.occupied(foreign)
 
 
-async def read_occupancy(database: Database) -> Occupancy:
-    """Read which of EitherDB's names are in use, and by what."""
-    names = [*NAMES, MIGRATIONS, MIGRATIONS_LOCK]
+async def read_occupancy(database: Database, declared: Iterable[CollectionSpec] = ()) -> Occupancy:
+    """Read which of EitherDB's names, and of those of declared resources, are in use, and by what."""
+    specs = {spec.name: spec for spec in (*COLLECTIONS, *declared, RESOURCE_MIGRATIONS)}
+    names = [*specs, MIGRATIONS, MIGRATIONS_LOCK]
     reply = await database.command({"listCollections": 1, "filter": {"name": {"$in": names}}})
     options = {found["name"]: found.get("options", {}) for found in reply["cursor"]["firstBatch"]}
     kinds = {found["name"]: _kind(found) for found in reply["cursor"]["firstBatch"]}
     recognised = {
         spec.name
-        for spec in COLLECTIONS
+        for spec in specs.values()
         if kinds.get(spec.name) == "collection" and await _is_ours(database, spec, options[spec.name])
     }
     if kinds.get(MIGRATIONS_LOCK) == "collection" and "validator" not in options[MIGRATIONS_LOCK]:

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from backends.capabilities import Capability
-from backends.errors import SchemaMismatch
+from backends.errors import ResourcesMissing, SchemaMismatch
 from backends.ids import Clock, IdSource
 from backends.models import Item
 from backends.models.resources import Resource
@@ -64,6 +64,7 @@ class SqlBackend:
             id_source=id_source,
             resources=tuple(statements.values()),
         )
+        self._tables = {**METADATA.tables, **{name: each.table for name, each in statements.items()}}
         self.resources: Mapping[str, ResourceRepository[Any]] = {
             name: SqlResourceRepository(
                 self._connections,
@@ -105,14 +106,16 @@ class SqlBackend:
 
     async def check_schema(self) -> None:
         """See the protocol. Alembic records the revision."""
-        rows = await self._connections.query(catalog_query(on_sqlite=self._on_sqlite))
+        rows = await self._connections.query(catalog_query(self._tables, on_sqlite=self._on_sqlite))
         revisions = await self._connections.query(READ_REVISIONS) if has_revisions(rows) else []
-        found = occupancy(rows, revisions, on_sqlite=self._on_sqlite)
+        found = occupancy(rows, revisions, self._tables, on_sqlite=self._on_sqlite)
         applied = found.applied
         if applied is None or applied <= REVISION:
-            found.refuse_foreign(made=METADATA.tables if applied else ())
+            found.refuse_foreign(made=self._tables if applied else ())
         if applied != REVISION:
             raise SchemaMismatch(applied, REVISION)
+        if missing := [name for name in self.resources if name not in found.recognised]:
+            raise ResourcesMissing(missing)
 
     async def close(self) -> None:
         """See the protocol."""

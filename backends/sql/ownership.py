@@ -8,7 +8,7 @@ of revisions are read, and nothing is written.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,21 +75,28 @@ class Occupancy:
         recognised: The tables that belong to EitherDB.
     """
 
-    def __init__(self, found: Mapping[str, _Found], revisions: list[str], *, has_schemas: bool) -> None:
+    def __init__(
+        self,
+        found: Mapping[str, _Found],
+        revisions: list[str],
+        tables: Mapping[str, Table],
+        *,
+        has_schemas: bool,
+    ) -> None:
         """Classify the objects.
 
         Args:
             found: The objects by name.
             revisions: The revisions that `alembic_version` records.
+            tables: EitherDB's tables, with those of declared resources.
             has_schemas: Whether the operator can choose another schema of the same database.
         """
         self._found = found
         self._revisions = revisions
         self._has_schemas = has_schemas
+        self._owners = _owners(tables)
         self.recognised = {
-            name
-            for name, table in METADATA.tables.items()
-            if name in found and _is_ours(table, found[name])
+            name for name, table in tables.items() if name in found and _is_ours(table, found[name])
         }
 
     @property
@@ -102,28 +109,33 @@ class Occupancy:
         versions = self._found.get(REVISIONS)
         if versions is None or (not self._revisions and "version_num" in versions.columns):
             return None
-        is_ours = self.recognised and len(self._revisions) == 1 and _NUMBER.fullmatch(self._revisions[0])
+        is_ours = (
+            self.recognised & METADATA.tables.keys()
+            and len(self._revisions) == 1
+            and _NUMBER.fullmatch(self._revisions[0])
+        )
         if not is_ours:
             revisions = sorted(self._revisions)[:3] or [versions.kind]
             raise ForeignSchema.history(REVISIONS, revisions, has_schemas=self._has_schemas)
         return self._revisions[0]
 
-    def refuse_foreign(self, *, made: Iterable[str], among: Iterable[str] = METADATA.tables) -> None:
+    def refuse_foreign(self, *, made: Iterable[str], among: Iterable[str] | None = None) -> None:
         """Raise an error if an object with one of EitherDB's names was not created by its migrations.
 
         Args:
             made: The tables that the applied revisions created.
-            among: The tables to check, with their indexes.
+            among: The tables to check, with their indexes; None for all.
 
         Raises:
             ForeignSchema: There are such objects; the message names them.
         """
-        ours, looked_at = self.recognised & set(made), set(among)
+        ours = self.recognised & set(made)
+        looked_at = set(self._owners.values()) if among is None else set(among)
         foreign = [
             f"{found.kind} {name}"
             for name, found in self._found.items()
             if name != REVISIONS
-            and _OWNERS[name] in looked_at
+            and self._owners[name] in looked_at
             and found.table not in ours
             # The indexes of a listed table are not listed.
             and (found.kind != "index" or found.table not in self._found)
@@ -132,20 +144,23 @@ class Occupancy:
             raise ForeignSchema.occupied(foreign, has_schemas=self._has_schemas)
 
 
-def catalog_query(*, on_sqlite: bool) -> str:
-    """Return the query for objects with EitherDB's names; `occupancy` reads its rows."""
-    tables = [*METADATA.tables, REVISIONS]
-    names = [name for name in _OWNERS if not on_sqlite or name not in _CONSTRAINTS]
+def catalog_query(tables: Mapping[str, Table] = METADATA.tables, *, on_sqlite: bool) -> str:
+    """Return the query for objects with the names of these tables; `occupancy` reads its rows."""
+    constraints = dict(_constraints(tables))
+    names = [name for name in _owners(tables) if not on_sqlite or name not in constraints]
     template = _SQLITE if on_sqlite else _POSTGRES
-    return template.format(names=_quoted([*names, REVISIONS]), tables=_quoted(tables))
+    return template.format(names=_quoted([*names, REVISIONS]), tables=_quoted([*tables, REVISIONS]))
 
 
-def occupancy(rows: Rows, revisions: Rows, *, on_sqlite: bool) -> Occupancy:
+def occupancy(
+    rows: Rows, revisions: Rows, tables: Mapping[str, Table] = METADATA.tables, *, on_sqlite: bool
+) -> Occupancy:
     """Return the objects in the database with EitherDB's names.
 
     Args:
         rows: The rows of `catalog_query`, one for each column of a table.
         revisions: The rows of `READ_REVISIONS`.
+        tables: The tables of the query.
         on_sqlite: Whether the database is SQLite.
     """
     found: dict[str, _Found] = {}
@@ -155,7 +170,8 @@ def occupancy(rows: Rows, revisions: Rows, *, on_sqlite: bool) -> Occupancy:
             each.columns.add(column)
             if is_key:
                 each.key[column] = column_type
-    return Occupancy(found, [str(revision) for (revision,) in revisions], has_schemas=not on_sqlite)
+    numbers = [str(revision) for (revision,) in revisions]
+    return Occupancy(found, numbers, tables, has_schemas=not on_sqlite)
 
 
 def has_revisions(rows: Rows) -> bool:
@@ -182,17 +198,19 @@ def _quoted(names: Iterable[str]) -> str:
 _TYPES = {True: ("bytea", "blob"), False: ("character varying", "varchar")}
 """Prefixes of the types of ids, and of the other primary key columns, on PostgreSQL and SQLite."""
 
-_CONSTRAINTS = {
-    str(constraint.name): table.name
-    for table in METADATA.tables.values()
-    for constraint in table.constraints
-    if isinstance(constraint, (PrimaryKeyConstraint, UniqueConstraint))
-}
-"""The constraints that have an index of the same name on PostgreSQL, and their tables."""
 
-_OWNERS = {
-    **{name: name for name in METADATA.tables},
-    **_CONSTRAINTS,
-    **{str(index.name): table.name for table in METADATA.tables.values() for index in table.indexes},
-}
-"""Every name that EitherDB uses in the catalog, and its table."""
+def _constraints(tables: Mapping[str, Table]) -> Iterator[tuple[str, str]]:
+    """Yield the constraints that have an index of the same name on PostgreSQL, and their tables."""
+    for table in tables.values():
+        for constraint in table.constraints:
+            if isinstance(constraint, (PrimaryKeyConstraint, UniqueConstraint)):
+                yield str(constraint.name), table.name
+
+
+def _owners(tables: Mapping[str, Table]) -> dict[str, str]:
+    """Return every name in the catalog that these tables use, and its table."""
+    return {
+        **{name: name for name in tables},
+        **dict(_constraints(tables)),
+        **{str(index.name): table.name for table in tables.values() for index in table.indexes},
+    }

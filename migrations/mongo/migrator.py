@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
@@ -14,15 +14,18 @@ from backends.ids import utc_now
 from backends.mongo.collections import CollectionSpec
 from backends.mongo.driver import open_driver
 from backends.mongo.errors import connect_errors, translate_errors
-from backends.mongo.ownership import NAMES, UNDOING, Occupancy, read_occupancy
+from backends.mongo.ownership import UNDOING, Occupancy, read_occupancy
 from backends.mongo.schema import COLLECTIONS, MIGRATIONS
 from migrations import Revision, resolve_target
+from migrations.mongo import resources
 from migrations.mongo.lock import migration_lock
+from migrations.resources.plan import behind, split_target, to_apply, to_revert
 from migrations.waiting import LOCK_WAIT_SECONDS
 
 if TYPE_CHECKING:
     from backends.mongo.driver import Database
     from config import Settings
+    from migrations.resources.history import History
 
 STEPS = Path(__file__).parent / "steps"
 
@@ -62,16 +65,20 @@ class Step(Protocol):
 class MongoMigrator:
     """`migrations.Migrator` with one record per step in `schema_migrations`."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Store the settings; the methods connect."""
+    def __init__(self, settings: Settings, histories: Sequence[History] = ()) -> None:
+        """Store the settings and the revisions of declared resources; the methods connect."""
         self._settings = settings
+        self._histories = histories
 
     async def upgrade(self, target: str = "head") -> list[str]:
         """See `migrations.Migrator`. A step is recorded when it finishes; until then it runs again."""
         applied = []
-        async with self._locked(lambda _: NAMES) as (database, found):
+        async with self._locked(lambda _: None) as (database, found):
             numbers = list(_steps())
-            number = resolve_target(target, numbers, found.intact)
+            declared = await resources.read_applied(database, intact=True)
+            missing = to_apply(target, self._histories, declared)
+            own = "head" if split_target(target, self._histories)[0] else target
+            number = resolve_target(own, numbers, found.intact)
             for step in numbers:
                 if number != "base" and (found.intact or "") < step <= number:
                     module = _load(step)
@@ -81,6 +88,10 @@ class MongoMigrator:
                     change = {"$set": record, "$unset": {UNDOING: ""}}
                     await database[MIGRATIONS].update_one({"_id": step}, change, upsert=True)
                     applied.append(step)
+            for history, each in missing:
+                await resources.apply(database, self._histories, declared, history, each)
+                declared[history.name] = each
+                applied.append(f"{history.name}:{each}")
         return applied
 
     async def downgrade(self, target: str) -> list[str]:
@@ -91,12 +102,19 @@ class MongoMigrator:
         """
         reverted = []
 
-        def names(current: str | None) -> Iterable[str]:
+        def names(current: str | None) -> Iterable[str] | None:
             """Return the collections of the current step; later steps' names don't matter."""
-            return NAMES if current is None else _load(current).FIELDS
+            return None if current is None else _load(current).FIELDS
 
         async with self._locked(names) as (database, found):
             numbers, current = list(_steps()), found.applied
+            declared = await resources.read_applied(database)
+            for history, each in to_revert(target, self._histories, declared):
+                await resources.revert(database, self._histories, declared, history, each)
+                declared = await resources.read_applied(database)
+                reverted.append(f"{history.name}:{each}")
+            if split_target(target, self._histories)[0]:
+                return reverted
             number = resolve_target(target, numbers, current)
             for step in reversed(numbers):
                 if step <= (current or "") and (number == "base" or step > number):
@@ -110,10 +128,15 @@ class MongoMigrator:
     async def current(self) -> str | None:
         """See `migrations.Migrator`."""
         async with self._database() as database:
-            found = await read_occupancy(database)
+            found = await self._occupancy(database)
             if found.applied is None:
                 found.refuse_foreign()
             return found.applied
+
+    async def applied(self) -> dict[str, str]:
+        """See `migrations.Migrator`."""
+        async with self._database() as database:
+            return await resources.read_applied(database, intact=True)
 
     def history(self) -> list[Revision]:
         """See `migrations.Migrator`."""
@@ -130,7 +153,11 @@ class MongoMigrator:
                 return [str(exc)]
             if found.intact != newest:
                 return [str(SchemaMismatch(found.intact, newest))]
-            return [difference for spec in COLLECTIONS for difference in await _compare(database, spec)]
+            late = behind(self._histories, await resources.read_applied(database, intact=True))
+            if late:
+                return late
+            specs = {**{spec.name: spec for spec in COLLECTIONS}, **resources.newest(self._histories)}
+            return [difference for spec in specs.values() for difference in await _compare(database, spec)]
 
     async def revision(self, message: str) -> Path:
         """See `migrations.Migrator`. The file is a template: MongoDB's steps are written by hand."""
@@ -143,6 +170,9 @@ class MongoMigrator:
         path.write_text(_TEMPLATE.format(message=summary, before=before))
         return path
 
+    async def _occupancy(self, database: Database) -> Occupancy:
+        return await read_occupancy(database, resources.newest(self._histories).values())
+
     async def _known(self, database: Database) -> Occupancy:
         """Return the occupied names, with the recorded steps.
 
@@ -150,7 +180,7 @@ class MongoMigrator:
             ForeignSchema: The database has another application's history.
             SchemaMismatch: The database has steps of a newer EitherDB.
         """
-        found, numbers = await read_occupancy(database), list(_steps())
+        found, numbers = await self._occupancy(database), list(_steps())
         if found.applied is not None and found.applied not in numbers:
             raise SchemaMismatch(found.applied, numbers[-1])
         return found
@@ -167,12 +197,13 @@ class MongoMigrator:
 
     @asynccontextmanager
     async def _locked(
-        self, names: Callable[[str | None], Iterable[str]]
+        self, names: Callable[[str | None], Iterable[str] | None]
     ) -> AsyncIterator[tuple[Database, Occupancy]]:
         """Hold the lock; yield the database and its occupied names.
 
         Args:
-            names: Returns the names that another application must not use, given the newest applied step.
+            names: Returns the names that another application must not use, given the newest applied step;
+                None for all.
                 If another application uses one, nothing is written, not even the lock.
         """
 
@@ -238,6 +269,6 @@ def _as_information(keys: tuple[tuple[str, int], ...], options: dict[str, object
     return {"key": list(keys)} | {name: value for name, value in options.items() if name != "name"}
 
 
-def open_migrator(settings: Settings) -> MongoMigrator:
+def open_migrator(settings: Settings, histories: Sequence[History] = ()) -> MongoMigrator:
     """See `migrations.open_migrator`."""
-    return MongoMigrator(settings)
+    return MongoMigrator(settings, histories)

@@ -9,6 +9,7 @@ from alembic import context
 
 from backends.sql.schema import METADATA
 from backends.sql.types import ObjectIdBytes, UtcDateTime
+from migrations.sql.types import compare_type
 
 if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
@@ -26,17 +27,6 @@ def render_item(kind: str, item: Any, _autogen: AutogenContext) -> str | Literal
     if kind == "type" and isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"
     return False
-
-
-def compare_type(
-    _context: object, _inspected: object, _declared: object, inspected_type: Any, metadata_type: Any
-) -> bool | None:
-    """Compare collations too, which decide the order of text and which Alembic ignores."""
-    impl = metadata_type.dialect_impl(context.get_context().dialect)
-    expected = getattr(impl, "collation", None)
-    if getattr(inspected_type, "collation", None) != expected:
-        return True
-    return None  # use Alembic's comparison
 
 
 connection = context.config.attributes["connection"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -17,8 +17,11 @@ from backends.errors import BackendError, ForeignSchema, SchemaMismatch
 from backends.sql.engine import create_engine, first_connection
 from backends.sql.errors import connect_errors, translate_errors
 from backends.sql.ownership import READ_REVISIONS, Occupancy, catalog_query, has_revisions, occupancy
+from backends.sql.resource_migrations import RESOURCE_MIGRATIONS
 from backends.sql.schema import METADATA
 from migrations import MigrationError, Revision, resolve_target
+from migrations.resources.plan import behind, split_target, to_apply, to_revert
+from migrations.sql import resources
 from migrations.sql.lock import migration_transaction
 from migrations.waiting import LOCK_WAIT_SECONDS
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from config import Settings
+    from migrations.resources.history import History
 
 T = TypeVar("T")
 
@@ -35,9 +39,10 @@ T = TypeVar("T")
 class SqlMigrator:
     """`migrations.Migrator` through Alembic."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Store the settings; the methods connect."""
+    def __init__(self, settings: Settings, histories: Sequence[History] = ()) -> None:
+        """Store the settings and the revisions of declared resources; the methods connect."""
         self._settings = settings
+        self._histories = histories
         self._applied: list[str] = []
         self._config = Config(stdout=io.StringIO())
         self._config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
@@ -50,10 +55,18 @@ class SqlMigrator:
 
         def run(connection: Connection) -> list[str]:
             found, current = self._known_revision(connection)
-            found.refuse_foreign(made=self._tables(current))
-            number = resolve_target(target, self._numbers(), current)
+            declared = self._read_declared(connection, found)
+            found.refuse_foreign(
+                made=self._tables(current) | resources.tables_made(self._histories, declared)
+            )
+            missing = to_apply(target, self._histories, declared)
+            own = "head" if split_target(target, self._histories)[0] else target
+            number = resolve_target(own, self._numbers(), current)
             if number != "base" and (current is None or number > current):
                 command.upgrade(self._config, number)
+            for history, each in missing:
+                resources.apply(connection, self._histories, history, each)
+                self._applied.append(f"{history.name}:{each}")
             return self._applied
 
         return await self._locked(run)
@@ -63,9 +76,17 @@ class SqlMigrator:
 
         def run(connection: Connection) -> list[str]:
             found, current = self._known_revision(connection)
+            declared = self._read_declared(connection, found)
             made = self._tables(current)
+            if declared:
+                made |= resources.tables_made(self._histories, declared)
             # Names that only later revisions use don't matter.
             found.refuse_foreign(made=made, among=made or METADATA.tables)
+            for history, each in to_revert(target, self._histories, declared):
+                resources.revert(connection, self._histories, history, each)
+                self._applied.append(f"{history.name}:{each}")
+            if split_target(target, self._histories)[0]:
+                return self._applied
             number = resolve_target(target, self._numbers(), current)
             if current is not None and (number == "base" or number < current):
                 command.downgrade(self._config, number)
@@ -77,10 +98,18 @@ class SqlMigrator:
         """See `migrations.Migrator`."""
 
         def run(connection: Connection) -> str | None:
-            found = _read_occupancy(connection)
+            found = self._read_occupancy(connection)
             if found.applied is None:
                 found.refuse_foreign(made=())
             return found.applied
+
+        return await self._with_alembic(run)
+
+    async def applied(self) -> dict[str, str]:
+        """See `migrations.Migrator`."""
+
+        def run(connection: Connection) -> dict[str, str]:
+            return self._read_declared(connection, self._read_occupancy(connection))
 
         return await self._with_alembic(run)
 
@@ -96,7 +125,10 @@ class SqlMigrator:
             newest = self._numbers()[-1]
             try:
                 found, current = self._known_revision(connection)
-                found.refuse_foreign(made=self._tables(current))
+                declared = self._read_declared(connection, found)
+                made = self._tables(current) | resources.tables_made(self._histories, declared)
+                found.refuse_foreign(made=made)
+                late = behind(self._histories, declared)
             except (ForeignSchema, SchemaMismatch) as exc:
                 return [str(exc)]
             if current != newest:
@@ -105,7 +137,7 @@ class SqlMigrator:
                 command.check(self._config)
             except AutogenerateDiffsDetected as exc:
                 return [f"the database differs from the models: {difference}" for difference in exc.diffs]
-            return []
+            return late or resources.differences(connection, self._histories)
 
         return await self._with_alembic(run)
 
@@ -145,10 +177,21 @@ class SqlMigrator:
             ForeignSchema: The database has another application's history.
             SchemaMismatch: The database has revisions of a newer EitherDB.
         """
-        found, numbers = _read_occupancy(connection), self._numbers()
+        found, numbers = self._read_occupancy(connection), self._numbers()
         if found.applied is not None and found.applied not in numbers:
             raise SchemaMismatch(found.applied, numbers[-1])
         return found, found.applied
+
+    def _read_occupancy(self, connection: Connection) -> Occupancy:
+        on_sqlite = connection.dialect.name == "sqlite"
+        tables = {**METADATA.tables, **resources.tables_of(self._histories)}
+        rows = connection.exec_driver_sql(catalog_query(tables, on_sqlite=on_sqlite)).all()
+        revisions = connection.exec_driver_sql(READ_REVISIONS).all() if has_revisions(rows) else []
+        return occupancy(rows, revisions, tables, on_sqlite=on_sqlite)
+
+    def _read_declared(self, connection: Connection, found: Occupancy) -> dict[str, str]:
+        """Return the newest recorded revision of each history of declared resources."""
+        return resources.read_applied(connection) if RESOURCE_MIGRATIONS.name in found.recognised else {}
 
     def _record(self, *, step: MigrationInfo, **_: object) -> None:
         """Record a revision that Alembic has applied or reverted."""
@@ -199,19 +242,12 @@ class SqlMigrator:
         return await connection.run_sync(with_connection)
 
 
-def _read_occupancy(connection: Connection) -> Occupancy:
-    on_sqlite = connection.dialect.name == "sqlite"
-    rows = connection.exec_driver_sql(catalog_query(on_sqlite=on_sqlite)).all()
-    revisions = connection.exec_driver_sql(READ_REVISIONS).all() if has_revisions(rows) else []
-    return occupancy(rows, revisions, on_sqlite=on_sqlite)
-
-
 def _check_references(connection: Connection) -> None:
     """Check the foreign keys, which SQLite does not enforce during a migration."""
     if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all():
         raise BackendError(f"the migration would leave {len(broken)} broken references")
 
 
-def open_migrator(settings: Settings) -> SqlMigrator:
+def open_migrator(settings: Settings, histories: Sequence[History] = ()) -> SqlMigrator:
     """See `migrations.open_migrator`."""
-    return SqlMigrator(settings)
+    return SqlMigrator(settings, histories)

@@ -15,7 +15,7 @@ from tests.provision import Provision, Servers, make_settings
 
 SQLITE = make_settings()
 VALID = f"base, {', '.join(every_number(SQLITE))}, head, -1"
-MODEL = '    _column("full_name", _text(255), nullable=True),\n'
+MODEL = '    _column("full_name", text_type(255), nullable=True),\n'
 
 
 def report(numbers: list[str], done: str) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
+import httpx2
 import pytest
 from pydantic import TypeAdapter
 
 from backends.models.resources import ResourceSpec
-from tests.cli.command import call, run
+from tests.cli.command import Result, call, run, serving
 
 pytestmark = pytest.mark.one_backend
 
@@ -88,3 +90,46 @@ def test_a_user_module_in_place_of_an_own_one_is_named(tmp_path: Path) -> None:
         f"`import config` finds {tmp_path / 'config.py'} instead of EitherDB's config: "
     )
     assert run(tmp_path, "resources").exit_code == 0
+
+
+def test_revision_needs_no_database(tmp_path: Path) -> None:
+    """The file is written beside the declaration; a second run has nothing to write."""
+    (tmp_path / "library.py").write_text(LIBRARY)
+
+    def revision(summary: str) -> Result:
+        arguments = ("migrate", "revision", "-m", summary)
+        return call(tmp_path, *arguments, DB_BACKEND="mongo", RESOURCES="library.py")
+
+    written = revision("Books")
+    assert written.out == "Wrote migrations/0001_books.py; read it, then run `eitherdb migrate upgrade`.\n"
+    again = revision("More").refusal()
+    assert again == "the revisions add up to what is declared: there is nothing to write"
+    history = call(tmp_path, "migrate", "history", RESOURCES="library.py")
+    assert history.out.endswith("library:0001  Books\n")
+
+
+async def test_serve_refuses_what_has_no_revision_and_dev_writes_it(tmp_path: Path) -> None:
+    """`serve` names the command at each step; `dev` writes the revision, applies it and says so."""
+    (tmp_path / "library.py").write_text(LIBRARY)
+
+    async def run(*arguments: str) -> Result:
+        return await asyncio.to_thread(lambda: call(tmp_path, *arguments, RESOURCES="library.py"))
+
+    await asyncio.to_thread(call, tmp_path, "migrate", "upgrade")
+    refused = (await run("serve")).refusal()
+    assert refused.startswith(
+        "no revision in migrations adds authors, books: run `eitherdb migrate revision "
+    )
+    assert (await run("migrate", "revision", "-m", "Books")).exit_code == 0
+    refused = (await run("serve")).refusal()
+    assert (
+        "(library:base) are older than their revisions (library:0001): run `eitherdb migrate up" in refused
+    )
+    (tmp_path / "migrations" / "0001_books.py").unlink()
+    async with serving(tmp_path, "dev", RESOURCES="library.py") as server:
+        assert "Wrote migrations/0001_add_authors_books.py, because" in server.output
+        assert "Applied migration library:0001" in server.output
+        assert httpx2.get(f"{server.url}/api/v1/books/").json()["code"] == "not_authenticated"
+    assert (await run("migrate", "current")).out.endswith("library:0001\n")
+    assert (await run("migrate", "check")).out == "The database has the declared schema.\n"
+    assert (await run("migrate", "downgrade", "library:-1", "--yes")).out == "library:0001 undone\n"

@@ -29,14 +29,14 @@ FAULTS = [
     _fault(
         _SQL_OWNERSHIP,
         "a history that is recognised by its number",
-        ("is_ours = self.recognised and len", "is_ours = len"),
+        ("self.recognised & METADATA.tables.keys()", "self._revisions"),
         first=_FOREIGN,
         backends="sqlite",
     ),
     _fault(
         _SQL_OWNERSHIP,
         "indexes of others that nobody looks for",
-        ("names = [name for name in _OWNERS if", "names = [name for name in METADATA.tables if"),
+        ("names = [name for name in _owners(tables) if", "names = [name for name in tables if"),
         first=_FOREIGN,
         backends="sqlite",
     ),

@@ -44,6 +44,10 @@ class LmdbMigrator:
         async with self._store() as store:
             return await store.read(applied_revision)
 
+    async def applied(self) -> dict[str, str]:
+        """See `migrations.Migrator`. A database without a schema records no declared resources."""
+        return {}
+
     def history(self) -> list[Revision]:
         """See the protocol."""
         return [Revision(REVISION, "mark the database")]

@@ -1,0 +1,106 @@
+"""Which revisions of declared resources an upgrade or a downgrade concerns, on every database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from backends.errors import SchemaMismatch
+from migrations import MigrationError, resolve_target
+from migrations.resources.history import History
+
+
+def split_target(target: str, histories: Sequence[History]) -> tuple[History | None, str]:
+    """Return the history and the revision of `library:0001`; None is EitherDB's own history.
+
+    Raises:
+        MigrationError: There is no such history.
+    """
+    name, separator, revision = target.partition(":")
+    if not separator:
+        return None, target
+    found = next((each for each in histories if each.name == name), None)
+    if found is None:
+        valid = ", ".join(each.name for each in histories) or "none, because RESOURCES names none"
+        raise MigrationError(f"there is no history {name!r} of declared resources; there are: {valid}")
+    return found, revision
+
+
+def to_apply(
+    target: str, histories: Sequence[History], applied: Mapping[str, str]
+) -> list[tuple[History, str]]:
+    """Return the revisions that `upgrade` applies after EitherDB's own, in order.
+
+    Args:
+        target: `head` for all histories, or `library:0001`. A revision of EitherDB's own needs none.
+        histories: The histories, those that others refer to first.
+        applied: The newest recorded revision of each history.
+
+    Raises:
+        MigrationError: There is no such revision.
+        SchemaMismatch: The database has a revision without a file.
+    """
+    chosen, revision = split_target(target, histories)
+    if chosen is None and target != "head":
+        return []
+    found = []
+    for history in histories if chosen is None else [chosen]:
+        current = _known(history, applied)
+        if not history.revisions and revision == "head":
+            continue
+        number = resolve_target(revision, history.numbers, current)
+        found += [(history, each) for each in history.numbers if (current or "") < each <= number != "base"]
+    return found
+
+
+def to_revert(
+    target: str, histories: Sequence[History], applied: Mapping[str, str]
+) -> list[tuple[History, str]]:
+    """Return the revisions that `downgrade` reverts before EitherDB's own, newest first.
+
+    `base` reverts every history, because declared resources refer to users.
+
+    Raises:
+        MigrationError: There is no such revision, or RESOURCES does not name a history of the database.
+        SchemaMismatch: The database has a revision without a file.
+    """
+    chosen, revision = split_target(target, histories)
+    if chosen is None and target != "base":
+        return []
+    if unknown := sorted(set(applied) - {each.name for each in histories}):
+        raise MigrationError(
+            f"the database also has declared resources of {', '.join(unknown)}: name the modules that "
+            "declare them in RESOURCES"
+        )
+    found = []
+    for history in reversed(histories) if chosen is None else [chosen]:
+        current = _known(history, applied)
+        number = resolve_target(revision, history.numbers or ["0000"], current)
+        floor = "" if number == "base" else number
+        found += [(history, each) for each in reversed(history.numbers) if floor < each <= (current or "")]
+    return found
+
+
+def behind(histories: Sequence[History], applied: Mapping[str, str]) -> list[str]:
+    """Return one sentence for each history whose newest revision the database lacks.
+
+    Raises:
+        SchemaMismatch: The database has a revision without a file.
+    """
+    found = []
+    for history in histories:
+        current, newest = _known(history, applied), next(reversed(history.numbers), None)
+        if current != newest:
+            found.append(
+                f"the database's declared resources ({history.name}:{current or 'base'}) are older than "
+                f"their revisions ({history.name}:{newest}): run `eitherdb migrate upgrade`"
+            )
+    return found
+
+
+def _known(history: History, applied: Mapping[str, str]) -> str | None:
+    current = applied.get(history.name)
+    if current is not None and current not in history.numbers:
+        raise SchemaMismatch(
+            f"{history.name}:{current}", f"{history.name}:{(history.numbers or ['base'])[-1]}"
+        )
+    return current

@@ -1,0 +1,76 @@
+"""Writes the file of a revision: the operations as Python that a person reads and reviews."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from migrations.resources.history import History
+from migrations.resources.operations import Operation
+
+_TEMPLATE = '''"""{summary}."""
+
+from eitherdb.migrations import {names}
+
+HISTORY = "{history}"
+
+OPERATIONS = {operations}
+'''
+_WIDTH = 100
+
+
+def write_revision(history: History, message: str, operations: Sequence[Operation]) -> Path:
+    """Write the next revision of a history and return its path."""
+    number = len(history.revisions) + 1
+    slug = re.sub(r"\W+", "_", message.lower()).strip("_") or "changes"
+    text = _source(tuple(operations), 0)
+    summary = " ".join(message.split()).rstrip(".").replace("\\", r"\\").replace('"""', r"\"\"\"") or slug
+    names = sorted(set(re.findall(r"\b(AddResource|ResourceSpec|FieldSpec|Access)\(", text)))
+    history.folder.mkdir(exist_ok=True)
+    path = history.folder / f"{number:04}_{slug}.py"
+    path.write_text(
+        _TEMPLATE.format(summary=summary, names=", ".join(names), history=history.name, operations=text),
+        encoding="utf-8",
+    )
+    return path
+
+
+def _source(value: Any, depth: int) -> str:
+    """Return an expression for a value, in the format of ruff and black."""
+    if is_dataclass(value) and not isinstance(value, type):
+        given = {each.name: getattr(value, each.name) for each in fields(value)}
+        defaults = {each.name: each.default for each in fields(value)}
+        parts = [
+            # The only argument of an operation needs no name.
+            (f"{name}=" if len(given) > 1 else "", each)
+            for name, each in given.items()
+            if defaults[name] is MISSING or each != defaults[name]
+        ]
+        return _call(type(value).__name__, parts, depth)
+    if isinstance(value, tuple | list):
+        opening, closing = "()" if isinstance(value, tuple) else "[]"
+        return _enclosed(opening, [("", each) for each in value], closing, depth)
+    return _text(value) if isinstance(value, str) else repr(value)
+
+
+def _call(name: str, parts: Sequence[tuple[str, Any]], depth: int) -> str:
+    return _enclosed(f"{name}(", parts, ")", depth)
+
+
+def _enclosed(opening: str, parts: Sequence[tuple[str, Any]], closing: str, depth: int) -> str:
+    flat = [f"{prefix}{_source(each, depth)}" for prefix, each in parts]
+    comma = "," if opening == "(" and len(parts) == 1 else ""
+    line = f"{opening}{', '.join(flat)}{comma}{closing}"
+    if "\n" not in line and len(line) + 4 * depth <= _WIDTH - 12:
+        return line
+    indent = "    " * (depth + 1)
+    lines = [f"{indent}{prefix}{_source(each, depth + 1)},\n" for prefix, each in parts]
+    return f"{opening}\n{''.join(lines)}{'    ' * depth}{closing}"
+
+
+def _text(value: str) -> str:
+    """Return a literal in double quotes where that needs no escape."""
+    return repr(value) if '"' in value or "\\" in value or not value.isprintable() else f'"{value}"'

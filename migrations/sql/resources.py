@@ -1,0 +1,132 @@
+"""Applies the revisions of declared resources on PostgreSQL and SQLite, in the migration's transaction."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import delete, insert, select
+from sqlalchemy.exc import SAWarning
+
+from backends.ids import utc_now
+from backends.sql.resource_migrations import RESOURCE_MIGRATIONS
+from backends.sql.resource_statements import resource_tables
+from migrations.resources.operations import AddResource
+from migrations.sql.types import compare_type
+
+if TYPE_CHECKING:
+    from sqlalchemy import Table
+    from sqlalchemy.engine import Connection
+
+    from migrations.resources.history import History, ResourceRevision
+    from migrations.resources.operations import State
+
+
+def tables_of(histories: Sequence[History]) -> dict[str, Table]:
+    """Return the tables of the newest revisions, and the table of records."""
+    tables = {**_tables(_state(histories)), RESOURCE_MIGRATIONS.name: RESOURCE_MIGRATIONS}
+    return {name: table for name, table in tables.items() if name != "items"}
+
+
+def tables_made(histories: Sequence[History], applied: Mapping[str, str]) -> set[str]:
+    """Return the names of the tables that the applied revisions created, and that of the records."""
+    names = {name for history in histories for name in history.after(applied.get(history.name))}
+    return {*names, RESOURCE_MIGRATIONS.name}
+
+
+def read_applied(connection: Connection) -> dict[str, str]:
+    """Return the newest recorded revision of each history."""
+    columns = RESOURCE_MIGRATIONS.c
+    query = select(columns.history, columns.number).order_by(columns.history, columns.number)
+    return {str(history): str(number) for history, number in connection.execute(query)}
+
+
+def apply(connection: Connection, histories: Sequence[History], history: History, number: str) -> None:
+    """Apply a revision and record it."""
+    RESOURCE_MIGRATIONS.create(connection, checkfirst=True)
+    revision = _revision(history, number)
+    if added := _added(revision):
+        tables = _tables({**_state(histories), **revision.after})
+        # Creates tables before those that refer to them, and adds the foreign keys of a cycle at the end.
+        metadata = tables[added[0]].metadata
+        metadata.create_all(connection, [tables[name] for name in added], checkfirst=False)
+    connection.execute(
+        insert(RESOURCE_MIGRATIONS).values(
+            history=history.name, number=number, summary=revision.summary[:255], applied_at=utc_now()
+        )
+    )
+
+
+def revert(connection: Connection, histories: Sequence[History], history: History, number: str) -> None:
+    """Revert a revision and delete its record."""
+    revision = _revision(history, number)
+    if added := _added(revision):
+        tables = _tables({**_state(histories), **revision.after})
+        metadata = tables[added[0]].metadata
+        with _cycles_allowed():
+            metadata.drop_all(connection, [tables[name] for name in added], checkfirst=False)
+    columns = RESOURCE_MIGRATIONS.c
+    connection.execute(
+        delete(RESOURCE_MIGRATIONS).where(columns.history == history.name, columns.number == number)
+    )
+    if not read_applied(connection):
+        RESOURCE_MIGRATIONS.drop(connection)
+
+
+def differences(connection: Connection, histories: Sequence[History]) -> list[str]:
+    """Compare the tables of declared resources with their specifications; one sentence per difference."""
+    tables = {name: table for name, table in _tables(_state(histories)).items() if name != "items"}
+    if not tables:
+        return []
+
+    def include_name(name: str | None, kind: str, _parents: object) -> bool:
+        return kind != "table" or name in tables
+
+    def include_object(
+        each: Any,
+        _name: str | None,
+        kind: str,
+        is_reflected: bool,  # noqa: FBT001 - Alembic's signature
+        _compared: object,
+    ) -> bool:
+        # Alembic does not know that `ddl_if` leaves these indexes out on SQLite.
+        is_gin = kind == "index" and each.dialect_options["postgresql"]["using"] == "gin"
+        return is_reflected or not is_gin or connection.dialect.name == "postgresql"
+
+    options = {
+        "include_name": include_name,
+        "include_object": include_object,
+        "compare_type": compare_type,
+    }
+    context = MigrationContext.configure(connection, opts=options)
+    with _cycles_allowed():
+        found = compare_metadata(context, next(iter(tables.values())).metadata)
+    return [f"the database differs from the declaration: {difference}" for difference in found]
+
+
+@contextmanager
+def _cycles_allowed() -> Iterator[None]:
+    """Ignore the warning about tables that refer to each other, whose order does not matter here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*sort tables", SAWarning)
+        yield
+
+
+def _revision(history: History, number: str) -> ResourceRevision:
+    return next(each for each in history.revisions if each.number == number)
+
+
+def _added(revision: ResourceRevision) -> list[str]:
+    return [each.spec.name for each in revision.operations if isinstance(each, AddResource)]
+
+
+def _state(histories: Sequence[History]) -> State:
+    return {name: spec for history in histories for name, spec in history.state.items()}
+
+
+def _tables(state: State) -> dict[str, Table]:
+    return resource_tables(list(state.values()))
