@@ -103,6 +103,7 @@ class SqlUserRepository:
 
         The rows of `resources` may be deleted or changed with a user.
         """
+        self._has_references = any(each.spec.references for each in resources)
         self._inbound = inbound("users", resources)
         self._emptying = emptying("users", resources)
         self._connections = connections
@@ -209,7 +210,7 @@ class SqlUserRepository:
         except Refused:
             raise await self._refusal(id) from None
         except ConstraintViolation as violation:
-            if await self._connections.run(_MONEY, {"of_id": id}):
+            if not self._has_references or await self._connections.run(_MONEY, {"of_id": id}):
                 raise AccountNotEmpty("user", id) from violation
             raise StillReferenced("user", id, await self._referring(id)) from violation
 

@@ -140,6 +140,6 @@ FAULTS = [
     _in(
         "backends/sql/users.py",
         "a user who is referred to is said to have money",
-        ('if await self._connections.run(_MONEY, {"of_id": id}):', "if id:"),
+        ('await self._connections.run(_MONEY, {"of_id": id}):', "id:"),
     ),
 ]
