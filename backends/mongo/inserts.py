@@ -71,8 +71,13 @@ class Inserts:
             owner = parents[0]
             if object_id(owner.id) is None:
                 raise NotFound("user", owner.id)
-            with translate_errors():
-                has_owner = await run_to_completion(self._insert_owned(documents))
+            try:
+                with translate_errors():
+                    has_owner = await run_to_completion(self._insert_owned(documents))
+            except DuplicateKey as duplicate:
+                if duplicate.fields != ("id",):
+                    await self._references.check(parents)
+                raise
             if not has_owner:
                 raise NotFound("user", owner.id)
 
@@ -105,9 +110,10 @@ class Inserts:
         }
 
         async def write(session: Session) -> None:
+            # The key comes first: a repeated call fails there and writes to no parent.
+            await self._keys.insert_one(kept, session=session)
             await self._references.touch(parents, session)
             await self._documents.insert_one(document, session=session)
-            await self._keys.insert_one(kept, session=session)
 
         try:
             ids = [*(parent.id for parent in parents), ordered_by]

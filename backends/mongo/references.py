@@ -1,4 +1,4 @@
-"""References between documents: `docs/adr/0025-restrict-cascade-and-set-null-on-mongodb.md`.
+"""References between documents: `docs/adr/0025-declared-references-on-mongodb.md`.
 
 A transaction that adds a reference also writes to the document that it refers to. So it conflicts with the
 transaction that deletes that document, and one of the two sees the other's result.

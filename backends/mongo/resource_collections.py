@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,12 @@ def collection_of(spec: ResourceSpec, *, is_referenced: bool = False) -> Collect
         fields[f"{field.column}_folded"] = {"bsonType": ["string", "null"] if field.nullable else "string"}
     optional = {REFERENCES: INTEGER} if is_referenced else None
     return CollectionSpec(spec.name, documents(fields, optional=optional), tuple(_indexes_of(spec)))
+
+
+def collections_of(specs: Sequence[ResourceSpec]) -> tuple[CollectionSpec, ...]:
+    """Return the collections of all resources of a backend."""
+    targets = {field.target for spec in specs for field in spec.references}
+    return tuple(collection_of(spec, is_referenced=spec.name in targets) for spec in specs)
 
 
 def _indexes_of(spec: ResourceSpec) -> Iterator[IndexSpec]:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from backends.capabilities import Capability
+from backends.changes import change_by_rules
 from backends.errors import AlreadyExists, NotFound, NotOwner, NotSupported, VersionMismatch
 from backends.ids import Clock, IdSource
 from backends.models import Idempotency, Page, Position
 from backends.models.resources import Resource, ResourceSpec
-from backends.models.resources.forms import changed_values
+from backends.models.resources.forms import changed_values, values_of
 from backends.mongo.documents import DocumentMap, decoder_of, encoder_of
 from backends.mongo.errors import DuplicateKey, translate_errors
 from backends.mongo.inserts import Inserts
@@ -21,6 +22,7 @@ from backends.mongo.pages import Order, fetch_page
 from backends.mongo.references import Parent, References
 from backends.mongo.resource_filters import Conditions
 from backends.mongo.schema import USERS, object_id
+from backends.mongo.writes import Writes
 from backends.protocols.resources import NO_FILTERS
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class MongoResourceRepository(Generic[R]):
         self.spec: ResourceSpec = cls.__resource__
         self._cls = cls
         self._driver = driver
+        self._references = references
         self._capabilities = capabilities
         self._clock = clock
         self._id_source = id_source
@@ -78,6 +81,7 @@ class MongoResourceRepository(Generic[R]):
         self._groups = {frozenset(group) for group in self.spec.unique}
         self._names = {field.column: field.name for field in self.spec.fields}
         self._by_id = ById(driver, self._documents, self._map.to_model)
+        self._writes = Writes(driver, self.spec, references=references, capabilities=capabilities)
         self._inserts = Inserts(
             driver,
             self.spec,
@@ -129,16 +133,20 @@ class MongoResourceRepository(Generic[R]):
         self, new: Sequence[BaseModel], owner_id: str | None
     ) -> tuple[list[R], list[Document], list[Parent]]:
         """Return new rows, their documents, and the documents that they refer to."""
-        common: dict[str, Any] = {"created_at": self._clock(), "version": 1}
-        served, stored = dict(common), dict(common)
+        served: dict[str, Any] = {}
+        stored: Document = {}
         parents: dict[Parent, None] = {}
         if self.spec.owned:
-            served["owner_id"], stored["owner_id"] = owner_id, object_id(owner_id or "")
-            parents[Parent(USERS.name, owner_id or "")] = None
+            owner = owner_id or ""
+            served["owner_id"], stored["owner_id"] = owner, object_id(owner)
+            parents[Parent(USERS.name, owner)] = None
+        common: dict[str, Any] = {"created_at": self._clock(), "version": 1}
+        served |= common
+        stored |= common
         rows: list[R] = []
         documents: list[Document] = []
         for id_, form in zip(sorted(self._id_source() for _ in new), new, strict=True):
-            values = {name: getattr(form, name) for name in self.spec.by_name}
+            values = values_of(self._cls, form)
             rows.append(self._cls.of_fields({"id": id_, **values, **served}))
             documents.append({"_id": object_id(id_), **self._map.to_stored(values), **stored})
             parents |= dict.fromkeys(self._parents_of(values))
@@ -224,15 +232,29 @@ class MongoResourceRepository(Generic[R]):
             if versions is not None and row.version not in versions:
                 raise VersionMismatch(self._entity, id)
             return row
+        if self.spec.has_rules:
+            return await change_by_rules(
+                lambda: self.get(id, owner_id=owner_id),
+                lambda merged, of_versions: self._write(id, merged, owner_id, of_versions),
+                values,
+                versions,
+            )
         return await self._write(id, values, owner_id, versions)
 
     async def _write(
         self, id: str, values: Mapping[str, Any], owner_id: str | None, versions: Collection[int] | None
     ) -> R:
+        parents = self._parents_of(values)
+        if parents and not all(object_id(parent.id) for parent in parents):
+            await self.get(id, owner_id=owner_id)
+            await self._references.check(parents)
         matches = self._matches(id, owner_id, versions)
-        change = {"$set": self._map.to_stored(values), "$inc": {"version": 1}}
-        with translate_errors():
-            document = await self._documents.find_one_and_update(matches, change, return_document=True)
+        change: Document = {"$set": self._map.to_stored(values), "$inc": {"version": 1}}
+        try:
+            document = await self._writes.change(matches, change, parents)
+        except DuplicateKey as duplicate:
+            await self._references.check(parents)
+            raise self._collision(duplicate) from duplicate
         if document is None:
             raise await self._refusal(id, owner_id)
         return self._map.to_model(document)
@@ -240,10 +262,8 @@ class MongoResourceRepository(Generic[R]):
     async def delete(
         self, id: str, *, owner_id: str | None = None, versions: Collection[int] | None = None
     ) -> None:
-        """See the protocol."""
-        with translate_errors():
-            deleted = await self._documents.delete_one(self._matches(id, owner_id, versions))
-        if not deleted.deleted_count:
+        """See the protocol. One transaction if other resources refer to this one."""
+        if not await self._writes.delete(id, self._matches(id, owner_id, versions)):
             raise await self._refusal(id, owner_id)
 
     def _matches(self, id: str, owner_id: str | None, versions: Collection[int] | None) -> Document:

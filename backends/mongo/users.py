@@ -34,7 +34,6 @@ from backends.mongo.lookups import ById
 from backends.mongo.pages import Order, created_between, fetch_page
 from backends.mongo.rows import stored_fields
 from backends.mongo.schema import ACCOUNTS, DELETED_USERS, USERS, object_id
-from backends.mongo.transactions import in_transaction
 from backends.rows import unreadable
 
 if TYPE_CHECKING:
@@ -231,7 +230,7 @@ class MongoUserRepository:
                 )
             return bool(deleted.deleted_count)
 
-        if not await in_transaction(self._driver, delete, deadline_seconds=self._retry_deadline_seconds):
+        if not await self._references.run(delete, ids=[str(user_id)]):
             return False
         try:
             with translate_errors():

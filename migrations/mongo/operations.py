@@ -6,7 +6,7 @@ from typing import Any
 
 from pymongo.errors import OperationFailure
 
-from backends.mongo.collections import IndexSpec
+from backends.mongo.collections import CollectionSpec, IndexSpec
 from backends.mongo.driver import Database
 
 NAMESPACE_EXISTS = 48
@@ -40,6 +40,13 @@ async def ensure_collection(database: Database, name: str, *, validator: dict[st
 async def ensure_index(database: Database, collection: str, index: IndexSpec) -> None:
     """Create the index unless it exists."""
     await database[collection].create_index(index.keys, **index.options)
+
+
+async def ensure_collection_of(database: Database, spec: CollectionSpec) -> None:
+    """Create a collection with its validator and its indexes; see the operations above."""
+    await ensure_collection(database, spec.name, validator=spec.validator)
+    for index in spec.indexes:
+        await ensure_index(database, spec.name, index)
 
 
 async def drop_index(database: Database, collection: str, index: IndexSpec) -> None:

@@ -11,9 +11,11 @@ def _in(file: str, what: str, *edits: tuple[str, str], first: str, backends: str
 
 
 _PAGES, _ITEMS, _USERS = (f"backends/mongo/{name}.py" for name in ("pages", "resources", "users"))
-_INSERTS, _FILTERS, _DOCUMENTS, _REFERENCES = (
-    f"backends/mongo/{name}.py" for name in ("inserts", "resource_filters", "documents", "references")
+_INSERTS, _WRITES, _FILTERS, _DOCUMENTS, _REFERENCES = (
+    f"backends/mongo/{name}.py"
+    for name in ("inserts", "writes", "resource_filters", "documents", "references")
 )
+_REFERENCE_TESTS = "tests/backends/test_mongo_references.py"
 _MONEY, _ACCOUNTS, _COUNTERS = (
     f"backends/mongo/{name}.py" for name in ("transfers", "accounts", "counters")
 )
@@ -90,13 +92,79 @@ FAULTS = [
         first="items",
     ),
     _in(
-        _ITEMS,
+        _WRITES,
         "mongo: an update of an item that upserts",
         (
-            "find_one_and_update(matches, change, return_document=True)",
-            "find_one_and_update(matches, change, return_document=True, upsert=True)",
+            "matches, change, return_document=True, session=session\n",
+            "matches, change, return_document=True, session=session, upsert=True\n",
         ),
         first="items",
+    ),
+    _in(
+        _REFERENCES,
+        "mongo: a reference that does not conflict with a deletion",
+        (
+            '].update_many(\n                {"_id": {"$in": list(wanted)}},',
+            '].update_many(\n                {"_id": {"$in": []}},',
+        ),
+        first=_REFERENCE_TESTS,
+    ),
+    _in(
+        _REFERENCES,
+        "mongo: a row that is deleted with another one keeps it",
+        ('where["$nor"] = doomed[spec.name].conditions', "pass"),
+        first=_REFERENCE_TESTS,
+    ),
+    _in(
+        _REFERENCES,
+        "mongo: a cascade of one level",
+        ("found.append((spec.name, sorted(new)))", "pass"),
+        first=_REFERENCE_TESTS,
+    ),
+    _in(
+        _REFERENCES,
+        "mongo: a reference that is set to null without a new version",
+        ('"$inc": {"version": 1}}', '"$inc": {"version": 0}}'),
+        first=_REFERENCE_TESTS,
+    ),
+    _in(
+        _WRITES,
+        "mongo: a changed reference that nobody looks up",
+        ("await self._references.touch(parents, session)", "pass"),
+        first=_REFERENCE_TESTS,
+    ),
+    _in(
+        _INSERTS,
+        "mongo: an added row is not kept under its key",
+        ("await self._keys.insert_one(kept, session=session)", "del kept"),
+        first="tests/backends/resources/test_constraints.py",
+    ),
+    _in(
+        _PAGES,
+        "mongo: a descending cursor that forgets nulls",
+        ('self.field: {"$not": {"$gt": key}}', 'self.field: {"$lte": key}'),
+        first="tests/backends/resources/test_lists.py",
+    ),
+    _in(
+        _DOCUMENTS,
+        "mongo: a decimal with its point in another place",
+        (
+            "return lambda value: Int64(scaled(value, places))",
+            "return lambda value: Int64(scaled(value, 0))",
+        ),
+        first="tests/backends/resources/test_values.py",
+    ),
+    _in(
+        _FILTERS,
+        "mongo: a public condition that forgets the owner",
+        ('{"$or": [is_owned, self.is_public]} if public', "self.is_public if public"),
+        first="tests/backends/resources/test_lists.py",
+    ),
+    _in(
+        "backends/mongo/resource_collections.py",
+        "mongo: null is a value of a unique group",
+        ("unique=True, only=only or None", "unique=True"),
+        first="tests/backends/resources/test_constraints.py",
     ),
     _in(
         _ITEMS,

@@ -34,13 +34,6 @@ async def library(migrated: Provision) -> AsyncIterator[Backend]:
         yield backend
 
 
-@pytest.fixture(scope="session")
-async def sql_library(sql: Provision) -> AsyncIterator[Backend]:
-    """Return the same on SQL: MongoDB's references are not complete yet."""
-    async with opened_library(sql) as backend:
-        yield backend
-
-
 @pytest.fixture
 async def owner(library: Backend) -> User:
     """Return a new user."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backends.models.resources import ResourceSpec
-from backends.mongo.resource_collections import collection_of
+from backends.mongo.driver import open_driver
+from backends.mongo.resource_collections import collections_of
 from backends.sql.resource_statements import resource_tables
 from config import Settings
-from tests.backends.raw import mongo_database, sql_connection
+from migrations.mongo.operations import ensure_collection_of
+from tests.backends.raw import sql_connection
 
 
 async def create_tables(settings: Settings, specs: Sequence[ResourceSpec]) -> None:
@@ -22,10 +24,7 @@ async def create_tables(settings: Settings, specs: Sequence[ResourceSpec]) -> No
 
 
 async def _create_collections(settings: Settings, specs: Sequence[ResourceSpec]) -> None:
-    targets = {field.target for spec in specs for field in spec.references}
-    async with mongo_database(settings) as database:
-        for spec in specs:
-            collection = collection_of(spec, is_referenced=spec.name in targets)
-            await database.create_collection(spec.name, validator=collection.validator)
-            for index in collection.indexes:
-                await database[spec.name].create_index(list(index.keys), **index.options)
+    driver = open_driver(settings)
+    for each in collections_of(specs):
+        await ensure_collection_of(driver.database, each)
+    await driver.close()

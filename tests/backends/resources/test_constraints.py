@@ -43,16 +43,9 @@ class Library:
 
 
 @pytest.fixture
-def shelf(sql_library: Backend) -> Library:
+def shelf(library: Backend) -> Library:
     """Return the repositories."""
-    return Library(sql_library)
-
-
-@pytest.fixture
-async def owner(sql_library: Backend) -> User:
-    """Return a new user."""
-    number = (await sql_library.users.list(limit=0)).count
-    return await sql_library.users.add(NewUser(email=f"u{number}@example.com", hashed_password="x"))
+    return Library(library)
 
 
 async def outcomes(*calls: Any) -> tuple[list[Any], list[BaseException]]:
