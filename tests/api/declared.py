@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, JsonValue, model_validator
 
+from backends.ids import new_id
 from eitherdb import Filterable, Immutable, ReadOnly, Reference, Resource, Searchable, Sortable, Unique
 
 
@@ -60,6 +61,7 @@ class LineItem(Resource, path="line-items", access={"read": "signed_in", "change
     """A line that everybody who is signed in reads and changes."""
 
     label: Annotated[str, Field(max_length=50)]
+    code: Annotated[str, Field(max_length=24), ReadOnly()] = Field(default_factory=new_id)
 
 
 class Notice(

@@ -171,6 +171,16 @@ async def test_key_makes_a_retry_safe(owner: Account) -> None:
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
 
 
+async def test_key_disregards_defaults(owner: Account) -> None:
+    """A default may be another one at each request, as the code of a line item is."""
+    headers = {"Idempotency-Key": new_id(), "Content-Type": "application/json"}
+    first, again = [
+        await owner.http.post("/line-items/", content='{"label": "One"}', headers=headers) for _ in range(2)
+    ]
+    assert (first.status_code, len(first.json()["code"])) == (200, 24)
+    assert again.text == first.text
+
+
 async def fill(owner: Account) -> None:
     """Store four books that differ in every filterable field."""
     for number in range(4):
