@@ -145,6 +145,51 @@ async def test_body_is_validated_as_the_class_says(owner: Account, field: str, v
         assert_invalid(changed, ("body", *place))
 
 
+async def test_rule_over_several_fields_holds_for_new_rows_and_changes(owner: Account) -> None:
+    """A change is validated as the row that results; it is refused as a new row is."""
+    refused = await owner.http.post("/books/", **as_json(book(state="published")))
+    assert_invalid(refused, ("body",))
+    made = await stored(owner)
+    change = await owner.http.patch(f"/books/{made['id']}", **as_json({"state": "published"}))
+    assert_invalid(change, ("body",))
+    assert change.json() == refused.json()
+    both = {"state": "published", "published_on": "2026-01-02"}
+    assert (await owner.http.put(f"/books/{made['id']}", **as_json(both))).status_code == 200
+    emptied = await owner.http.patch(f"/books/{made['id']}", **as_json({"published_on": None}))
+    assert_invalid(emptied, ("body",))
+
+
+async def test_reference_to_nothing_names_the_field(owner: Account) -> None:
+    """A 422, in a new row, in one of many, and in a change."""
+    nothing = new_id()
+    new = await owner.http.post("/books/", **as_json(book(author_id=nothing)))
+    assert_invalid(new, ("body", "author_id"))
+    assert new.json()["detail"][0] == {
+        "loc": ["body", "author_id"],
+        "msg": "No author has this id",
+        "type": "reference_not_found",
+    }
+    many = {"data": [book(1), book(2, editor_id=nothing)]}
+    assert_invalid(await owner.http.post("/books/bulk", **as_json(many)), ("body", "data", 1, "editor_id"))
+    made = await stored(owner)
+    change = await owner.http.patch(f"/books/{made['id']}", **as_json({"editor_id": nothing}))
+    assert_invalid(change, ("body", "editor_id"))
+    assert await titles(owner) == ["Book 0"]
+
+
+async def test_row_in_use_is_not_deleted(author: dict[str, Any], owner: Account) -> None:
+    """Until the last row that refers to it is gone."""
+    made = await stored(owner, author_id=author["id"])
+    superuser = author["by"]
+    assert_refused(await superuser.http.delete(f"/authors/{author['id']}"), IN_USE)
+    assert_ok(await owner.http.delete(f"/books/{made['id']}"), {"message": "Book deleted successfully"})
+    assert_refused(await owner.http.get(f"/books/{made['id']}"), BOOK_NOT_FOUND)
+    assert_ok(
+        await superuser.http.delete(f"/authors/{author['id']}"),
+        {"message": "Author deleted successfully"},
+    )
+
+
 async def test_unique_value_that_is_taken_is_a_conflict(author: dict[str, Any], owner: Account) -> None:
     """It names the fields; the owner is not among them."""
     await stored(owner)
