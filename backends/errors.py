@@ -81,8 +81,6 @@ class StillReferenced(BackendError):
     """A row refers to the row to delete, or to a row that would be deleted with it.
 
     Attributes:
-        entity: The entity of the row to delete.
-        id: Its id.
         by: The entity of the row that refers.
     """
 
@@ -97,7 +95,7 @@ class RuleBroken(BackendError):
     """A rule of the class refuses the row that a change would make. Nothing was changed.
 
     Attributes:
-        problems: pydantic's errors: `ValidationError.errors()`.
+        problems: `ValidationError.errors()`.
     """
 
     def __init__(self, entity: Entity, problems: Sequence[Any]) -> None:
