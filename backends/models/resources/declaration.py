@@ -118,7 +118,7 @@ class Resource(InputModel):
             path=path or "",
             entity=snake_case(name),
             class_name=name,
-            title=(inspect.getdoc(cls) or "").partition("\n")[0] or f"{name}.",
+            title=inspect.cleandoc(cls.__dict__.get("__doc__") or f"{name}.").partition("\n")[0],
             fields=fields,
             unique=unique_groups(name, fields, unique, owned=owned),
             owned=owned,
