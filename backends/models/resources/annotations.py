@@ -74,7 +74,7 @@ def _text(place: str, name: str, _annotation: Any, constraints: Constraints) -> 
         most = _longest_match(pattern)
     if most is None:
         raise DeclarationError(place, "a text needs a bound", "write Annotated[str, Field(max_length=255)]")
-    if not 1 <= most <= MAX_TEXT or least > most:
+    if not 1 <= most <= MAX_TEXT or not 0 <= least <= most:
         raise DeclarationError(
             place, f"{least} to {most} code points can't be", f"let max_length be 1 to {MAX_TEXT}"
         )
@@ -102,7 +102,7 @@ def _choice(place: str, name: str, annotation: Any, _constraints: Constraints) -
             place, "a choice is one of several texts", 'write Literal["draft", "published"]'
         )
     texts = tuple(map(str, choices))
-    if len(texts) > MAX_CHOICES or not all(1 <= len(text) <= MAX_CHOICE_LENGTH for text in texts):
+    if not 1 <= len(texts) <= MAX_CHOICES or not all(1 <= len(text) <= MAX_CHOICE_LENGTH for text in texts):
         raise DeclarationError(
             place,
             "the choices are too many, too long or empty",
@@ -115,6 +115,8 @@ def _choice(place: str, name: str, annotation: Any, _constraints: Constraints) -
 
 def _integer(place: str, name: str, _annotation: Any, constraints: Constraints) -> FieldSpec:
     least, most = bounds_of(constraints, step=1)
+    least = None if least is None else int(least) if least == int(least) else least
+    most = None if most is None else int(most) if most == int(most) else most
     least = -MAX_INTEGER if least is None else least
     most = MAX_INTEGER if most is None else most
     if (
@@ -124,13 +126,17 @@ def _integer(place: str, name: str, _annotation: Any, constraints: Constraints) 
         raise DeclarationError(
             place, f"the bounds {least} to {most} can't be", "give integers of 64 bits, the least one first"
         )
+    factor = constraints.take("multiple_of")
+    if factor is not None and (
+        not isinstance(factor, int) or factor < 1 or most // factor * factor < least
+    ):
+        raise DeclarationError(
+            place,
+            f"no value is a multiple of {factor}",
+            "give a positive integer with one within the bounds",
+        )
     return FieldSpec(
-        name=name,
-        column=name,
-        kind="integer",
-        minimum=least,
-        maximum=most,
-        multiple_of=constraints.take("multiple_of"),
+        name=name, column=name, kind="integer", minimum=least, maximum=most, multiple_of=factor
     )
 
 
@@ -142,6 +148,7 @@ def _decimal(place: str, name: str, _annotation: Any, constraints: Constraints) 
             "a Decimal needs its digits",
             f"write Field(max_digits=12, decimal_places=2), with at most {MAX_DIGITS} digits",
         )
+    constraints.convert(lambda bound: Decimal(str(bound)))
     unit = Decimal(1).scaleb(-places)
     largest = (10**digits - 1) * unit
     least, most = bounds_of(constraints, step=unit)
@@ -165,13 +172,16 @@ def _ceiling(value: Decimal, unit: Decimal) -> Decimal:
 
 
 def _float(place: str, name: str, _annotation: Any, constraints: Constraints) -> FieldSpec:
+    constraints.convert(float)
     least, most = constraints.take("ge"), constraints.take("le")
     above, below = constraints.take("gt"), constraints.take("lt")
     if above is not None:
         least = max(math.nextafter(above, math.inf), -math.inf if least is None else least)
     if below is not None:
         most = min(math.nextafter(below, -math.inf), math.inf if most is None else most)
-    if least is not None and most is not None and least > most:
+    bounds = [-math.inf if least is None else least, math.inf if most is None else most]
+    given = [bound for bound in (least, most) if bound is not None]
+    if not all(map(math.isfinite, given)) or bounds[0] > bounds[1]:
         raise DeclarationError(place, f"no value is {least} to {most}", "give bounds, the least one first")
     return FieldSpec(
         name=name,
@@ -186,6 +196,10 @@ def _moment(place: str, name: str, annotation: Any, constraints: Constraints) ->
     is_date = annotation is date
     least, most = bounds_of(constraints, step=_DAY if is_date else _MILLISECOND)
     for bound in (least, most):
+        if bound is not None and not isinstance(bound, date):
+            raise DeclarationError(
+                place, f"the bound {bound!r} is of another type", "give a date or datetime"
+            )
         if isinstance(bound, datetime) is is_date and bound is not None:
             raise DeclarationError(
                 place,
@@ -194,6 +208,8 @@ def _moment(place: str, name: str, annotation: Any, constraints: Constraints) ->
             )
         if isinstance(bound, datetime) and bound.tzinfo is None:
             raise DeclarationError(place, f"the bound {bound} has no time zone", "add tzinfo=UTC")
+    if least is not None and most is not None and least > most:
+        raise DeclarationError(place, f"no value is {least} to {most}", "give bounds, the least one first")
     return FieldSpec(
         name=name,
         column=name,
@@ -207,6 +223,10 @@ def _reference(place: str, name: str, annotation: Any, reference: Reference) -> 
     if annotation is not str:
         raise DeclarationError(
             place, "a reference is the id of a row", 'write Annotated[str, Reference("users")]'
+        )
+    if not isinstance(reference.target, str):
+        raise DeclarationError(
+            place, f"the target {reference.target!r} is no path", 'write Reference("users"), with the path'
         )
     if reference.on_delete not in ON_DELETE:
         raise DeclarationError(
@@ -224,8 +244,8 @@ def _reference(place: str, name: str, annotation: Any, reference: Reference) -> 
 
 
 def _list(place: str, name: str, annotation: Any, constraints: Constraints) -> FieldSpec:
-    most = constraints.take("max_length")
-    if most is None or not 1 <= most <= MAX_ELEMENTS:
+    most, least = constraints.take("max_length"), constraints.take("min_length", 0)
+    if most is None or not 1 <= most <= MAX_ELEMENTS or not 0 <= least <= most:
         raise DeclarationError(
             place, "a list needs a bound", f"write Field(max_length=20), of at most {MAX_ELEMENTS}"
         )
@@ -242,7 +262,7 @@ def _list(place: str, name: str, annotation: Any, constraints: Constraints) -> F
         name=name,
         column=name,
         kind="list",
-        min_length=constraints.take("min_length", 0),
+        min_length=least,
         max_length=most,
         item=item,
     )

@@ -29,6 +29,9 @@ RESERVED_PATHS = frozenset(
 )
 """The paths and tables that EitherDB has itself."""
 
+_RESERVED_PREFIXES = ("sqlite-", "pg-", "pk-", "uq-", "ix-", "fk-", "ck-")
+"""The prefixes of the databases' own tables, and of the names of indexes and constraints."""
+
 _OWNED: Mapping[str, Who] = {"read": "owner", "create": "signed_in", "change": "owner", "delete": "owner"}
 _SHARED: Mapping[str, Who] = {
     "read": "signed_in",
@@ -49,13 +52,13 @@ def checked_path(name: str, path: str | None) -> str:
         raise DeclarationError(name, "is no name of a resource", "write it in ASCII as LineItem")
     if path is None:
         raise DeclarationError(name, "it has no path", example)
-    if not _PATH.fullmatch(path) or len(path) > _MAX_PATH:
+    if not isinstance(path, str) or not _PATH.fullmatch(path) or len(path) > _MAX_PATH:
         raise DeclarationError(
             name,
             f"the path {path!r} can't be",
             f"use at most {_MAX_PATH} lower-case letters, digits and single hyphens, such as line-items",
         )
-    if path in RESERVED_PATHS:
+    if path in RESERVED_PATHS or path.startswith(_RESERVED_PREFIXES):
         raise DeclarationError(name, f"the path {path!r} is EitherDB's own", "choose another one")
     return path
 
@@ -76,8 +79,8 @@ def unique_groups(
     by_name = {field.name: field for field in fields}
     found: list[tuple[str, ...]] = [(field.name,) for field in fields if field.unique]
     for group in groups:
-        names = tuple(group)
-        if isinstance(group, str) or not names or len(set(names)) < len(names):
+        names = tuple(group) if isinstance(group, list | tuple) else ()
+        if not names or not all(isinstance(each, str) for each in names) or len(set(names)) < len(names):
             raise DeclarationError(
                 name, f"unique={group!r} is no group of fields", 'write unique=[("owner_id", "isbn")]'
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from annotated_types import BaseMetadata, Ge, GroupedMetadata, Gt, Le, Lt, MaxLen, MinLen, MultipleOf
@@ -63,6 +63,11 @@ class Constraints:
     def take(self, name: str, default: Any = None) -> Any:
         """Return a constraint's value."""
         return self._values.pop(name, default)
+
+    def convert(self, to_number: Callable[[Any], Any]) -> None:
+        """Convert the bounds to the type of the field."""
+        for name in self._values.keys() & {"ge", "gt", "le", "lt"}:
+            self._values[name] = to_number(self._values[name])
 
     def check_empty(self, kind: Kind) -> None:
         """Raise for a constraint that the kind does not have."""

@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import SchemaError
 
 from backends.models.input_models import InputModel
 from backends.models.records import Row
@@ -29,6 +30,9 @@ from backends.models.resources.values import FROM_JSON, to_json
 
 SERVED = ("id", "owner_id", "created_at", "version")
 """The fields that the server sets. A resource without owners has no `owner_id`."""
+
+MAX_FIELDS = 200
+"""The most fields of a resource. PostgreSQL's tables have at most 1,600 columns."""
 
 _COLLECTED: ContextVar[list[type[Resource]] | None] = ContextVar("_COLLECTED", default=None)
 
@@ -112,6 +116,14 @@ class Resource(InputModel):
                 f"{next(iter(others))} is no argument of a resource",
                 "see Resource for those that are",
             )
+        for argument, value, kinds, example in (
+            ("owned", owned, bool, "owned=False"),
+            ("access", access or {}, Mapping, 'access={"read": "anyone"}'),
+            ("public_when", public_when or {}, Mapping, 'public_when={"state": "published"}'),
+            ("unique", unique, (list, tuple), 'unique=[("owner_id", "isbn")]'),
+        ):
+            if not isinstance(value, kinds):
+                raise DeclarationError(name, f"{argument}={value!r} can't be", f"write {example}")
         fields = _read_fields(cls)
         spec = ResourceSpec(
             name=checked_path(name, path).replace("-", "_"),
@@ -130,7 +142,10 @@ class Resource(InputModel):
         )
         cls.__resource__ = spec
         cls.model_config["defer_build"] = False
-        cls.model_rebuild(force=True)
+        try:
+            cls.model_rebuild(force=True)
+        except (SchemaError, TypeError) as exc:
+            raise DeclarationError(*_unbuildable(cls, exc)) from exc
         if (collected := _COLLECTED.get()) is not None:
             collected.append(cls)
 
@@ -177,6 +192,20 @@ class Resource(InputModel):
         return [(name, values[name]) for name in self.__resource__.columns if name in values]
 
 
+def _unbuildable(cls: type[Resource], exc: Exception) -> tuple[str, str, str]:
+    """Return the place, problem and remedy of a class whose schema pydantic can't build."""
+    place = cls.__name__
+    for name, info in cls.__pydantic_fields__.items():
+        annotation: Any = info.annotation
+        try:
+            TypeAdapter(annotation)
+        except (SchemaError, TypeError) as error:
+            place, exc = f"{place}.{name}", error
+            break
+    reason = " ".join(str(exc).split()).rpartition("SchemaError: ")[2]
+    return place, f"pydantic can't validate it: {reason}", "correct its constraints, such as the pattern"
+
+
 def _read_fields(cls: type[Resource]) -> tuple[FieldSpec, ...]:
     """Read the declared fields, and complete their validation by what their kinds need."""
     name, decorators = cls.__name__, cls.__pydantic_decorators__
@@ -191,6 +220,8 @@ def _read_fields(cls: type[Resource]) -> tuple[FieldSpec, ...]:
             )
     if not cls.__pydantic_fields_complete__:
         raise DeclarationError(name, "an annotation names what is not defined", "define or import it above")
+    if len(cls.__pydantic_fields__) > MAX_FIELDS:
+        raise DeclarationError(name, "it has too many fields", f"declare at most {MAX_FIELDS}")
     if not cls.__pydantic_fields__:
         raise DeclarationError(
             name, "it has no field", "declare one: title: Annotated[str, Field(max_length=255)]"

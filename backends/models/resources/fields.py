@@ -27,6 +27,8 @@ from backends.models.resources.values import metadata_of
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _MAX_NAME = 40
+_SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
+"""The columns that every table of PostgreSQL has."""
 _PARAMETERS = ("skip", "limit", "cursor", "count", "sort", "q", "created_after", "created_before")
 
 
@@ -55,7 +57,15 @@ def read_field(place: str, name: str, info: FieldInfo, *, taken: Iterable[str]) 
     annotation, metadata, nullable = flatten(annotated(info.annotation, info.metadata))
     markers = [each for each in metadata if isinstance(each, Marker)]
     others = [each for each in metadata if not isinstance(each, Marker)]
-    spec = read_kind(place, name, annotation, Constraints(place, others), markers)
+    for each in others:
+        if isinstance(each, type) and issubclass(each, Marker):
+            raise DeclarationError(place, f"{each.__name__} is no marker", f"write {each.__name__}()")
+    try:
+        spec = read_kind(place, name, annotation, Constraints(place, others), markers)
+    except (TypeError, ValueError, ArithmeticError) as exc:
+        raise DeclarationError(
+            place, f"a constraint can't be: {exc}", "give bounds of the field's type"
+        ) from exc
     spec = replace(spec, nullable=nullable, required=info.is_required())
     spec = _read_markers(place, spec, markers)
     if spec.read_only and spec.required:
@@ -67,9 +77,9 @@ def read_field(place: str, name: str, info: FieldInfo, *, taken: Iterable[str]) 
 
 
 def _check_name(place: str, name: str, info: FieldInfo, taken: Iterable[str]) -> None:
-    if name in taken:
+    if name in taken or name in _SYSTEM_COLUMNS:
         raise DeclarationError(
-            place, "the name is taken by every resource", f"write {name}_ or another name"
+            place, "the name is taken by every resource", f"write my_{name} or another name"
         )
     if not _NAME.fullmatch(name) or len(name) > _MAX_NAME or name.endswith("_folded"):
         raise DeclarationError(
@@ -101,7 +111,7 @@ def _read_markers(place: str, spec: FieldSpec, markers: Sequence[Marker]) -> Fie
         raise DeclarationError(
             place,
             "the query parameter of this name is taken",
-            f"call it {spec.name}_ or leave Filterable() out",
+            f"call it my_{spec.name} or leave Filterable() out",
         )
     if (
         has & {Sortable, Filterable, Unique}
