@@ -160,6 +160,7 @@ def _run_uvicorn(host: str, port: int, workers: int) -> None:
         host=host,
         port=port,
         workers=workers,
+        loop="auto" if sys.platform == "win32" else "cli.event_loop:EventLoop",
         access_log=False,
         # Longer than the keep-alive of proxies (a minute): a request may arrive while the server closes.
         timeout_keep_alive=75,
