@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 from pydantic import AwareDatetime, BaseModel, EmailStr, JsonValue
 
-from backends.models.resources.constraints import Constraints, annotated, bounds_of, flatten
+from backends.models.resources.constraints import Constraints, bounds_of, flatten
 from backends.models.resources.errors import DeclarationError
 from backends.models.resources.kinds import (
     KINDS,
@@ -26,7 +26,7 @@ from backends.models.resources.kinds import (
 )
 from backends.models.resources.markers import Marker, Reference
 from backends.models.resources.spec import ON_DELETE, FieldSpec, Kind
-from backends.models.resources.values import metadata_of, to_json
+from backends.models.resources.values import to_json
 from backends.models.text import EMAIL_MAX_LENGTH
 
 _KINDS_FOR_PEOPLE = (
@@ -266,15 +266,6 @@ def _list(place: str, name: str, annotation: Any, constraints: Constraints) -> F
         max_length=most,
         item=item,
     )
-
-
-def element_annotation(annotation: Any, spec: FieldSpec) -> Any:
-    """Return the annotation of a list with what its elements need."""
-    if spec.item is None:
-        return annotation
-    inner, metadata, _ = flatten(get_args(annotation)[0])
-    element: Any = annotated(inner, [*metadata, *metadata_of(spec.item)])
-    return list[element]
 
 
 def _is_choice(annotation: Any) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
-from backends.models.resources.annotations import element_annotation, read_kind
+from backends.models.resources.annotations import read_kind
 from backends.models.resources.constraints import Constraints, annotated, flatten
 from backends.models.resources.errors import DeclarationError
 from backends.models.resources.kinds import KINDS, MAX_INDEXED_TEXT
@@ -72,8 +72,17 @@ def read_field(place: str, name: str, info: FieldInfo, *, taken: Iterable[str]) 
         raise DeclarationError(
             place, "is read-only and has no default", "give it one, such as `| None = None`"
         )
-    validated = annotated(element_annotation(annotation, spec), [*others, *metadata_of(spec)])
+    validated = annotated(_element_annotation(annotation, spec), [*others, *metadata_of(spec)])
     return DeclaredField(spec, validated | None if nullable else validated)
+
+
+def _element_annotation(annotation: Any, spec: FieldSpec) -> Any:
+    """Return the annotation of a list with what its elements need."""
+    if spec.item is None:
+        return annotation
+    inner, metadata, _ = flatten(get_args(annotation)[0])
+    element: Any = annotated(inner, [*metadata, *metadata_of(spec.item)])
+    return list[element]
 
 
 def _check_name(place: str, name: str, info: FieldInfo, taken: Iterable[str]) -> None:
