@@ -21,12 +21,22 @@ MAX_ACCEPTED = 64
 class EventLoop(uvloop.Loop):
     """uvloop with a faster `create_server`."""
 
+    def __init__(self) -> None:
+        self._servers: list[Server] = []
+
+    def close(self) -> None:
+        """Close the loop. It would wait for listeners that are still open, so they are closed first."""
+        for server in self._servers:
+            server.close()
+        super().close()
+
     async def create_server(  # type: ignore[override] # a server with the methods that uvicorn needs
         self, protocol_factory: Callable[[], asyncio.BaseProtocol], *args: Any, **options: Any
     ) -> Server:
         """Listen as uvloop does, without TLS."""
         server = await super().create_server(protocol_factory, *args, **options)
-        return Server(self, cast("asyncio.Server", server), protocol_factory)
+        self._servers.append(Server(self, cast("asyncio.Server", server), protocol_factory))
+        return self._servers[-1]
 
 
 class Server:

@@ -57,7 +57,7 @@ def test_burst_of_connections_is_accepted_in_a_few_iterations(made: list[asyncio
             while len(made) < CLIENTS:
                 await asyncio.sleep(0)
                 iterations += 1
-            server.close()  # before a failure: the loop can't close otherwise
+            server.close()
             assert iterations < CLIENTS / 8
             for transport in made:
                 accepted = transport.get_extra_info("socket")
@@ -85,5 +85,14 @@ def test_closed_server_accepts_nobody(made: list[asyncio.BaseTransport]) -> None
             await asyncio.sleep(0.01)
             assert client.recv(5) == b"hello"
         await server.wait_closed()
+
+    run(test)
+
+
+def test_loop_ends_with_an_open_server() -> None:
+    """As after an error of the server, which closes nothing."""
+
+    async def test() -> None:
+        await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", 0)
 
     run(test)
