@@ -22,8 +22,8 @@ class ResourceRepository(Protocol[R]):
     `entity` in errors is `spec.entity`. A method that takes `owner_id` is limited to the rows of that user;
     None allows every owner. A resource that is not owned is always called without it.
 
-    `public` widens a method that is limited to an owner: it also finds the rows that fit `spec.public_when`,
-    whoever owns them. Without `owner_id`, a list with `public` has those rows only.
+    `public` widens a method that is limited to an owner: it also finds the rows that fit
+    `spec.public_when`, whoever owns them. Without `owner_id`, a list with `public` has those rows only.
 
     *References*: a row refers to a row that exists, at every moment that a read can see. If the other row
     is deleted concurrently, one of the two calls fails, or this row is deleted or changed with it. No
