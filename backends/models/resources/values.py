@@ -42,7 +42,8 @@ def to_json(value: Any) -> Any:
         case date():
             return value.isoformat()
         case Decimal() | str():
-            return str(value)  # A member of a StrEnum is a plain text in JSON.
+            # `str` writes 0.00000001 as 1E-8. A member of a StrEnum is a plain text in JSON.
+            return format(value, "f") if isinstance(value, Decimal) else str(value)
         case BaseModel():
             return value.model_dump(mode="json")
         case list():

@@ -139,7 +139,7 @@ async def test_public_rows_of_others_are_found_if_asked_for(
     from backends.models import NewUser  # noqa: PLC0415
 
     stranger = await library.users.add(NewUser(email=f"s{number}@example.com", hashed_password="x"))
-    own = await samples.add(Sample(text="own", state="open"), owner_id=stranger.id)
+    own = await samples.add(Sample(text="own"), owner_id=stranger.id)
     public = {row.id for row in rows if row.state == "open"}
     for sort in ("text", "-state", "created_at"):
         page = await samples.list(owner_id=stranger.id, public=True, sort=sort, limit=1000)
