@@ -128,6 +128,8 @@ class References:
                 await self._abandoned.end()
                 raise
 
+        if not self._to:  # Nothing refers to anything: the transaction has few others to conflict with.
+            return await in_transaction(self._driver, body, deadline_seconds=self._retry_deadline_seconds)
         async with self._locks.hold(sorted(set(ids))):
             # Each attempt retries itself: other processes may add references to the same documents.
             return await retry_conflicts(
