@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from api import docs, errors
 from api.cors import Cors
@@ -27,7 +27,7 @@ from api.superuser import ensure_first_superuser
 from api.throttle import Throttle
 from backends import open_backend
 from backends.capabilities import Capability
-from backends.models import Item
+from backends.models import with_items
 from backends.models.resources import Resource, ResourceSpec
 from backends.models.resources.loading import load_resources
 from backends.protocols import Backend
@@ -103,12 +103,11 @@ def create_app(
             compare both paths.
     """
     telemetry = _telemetry()
-    served: list[type[Resource]] = [Item, *resources]
-    specs = [cls.__resource__ for cls in served]
+    served = list(with_items(resources).values())
     app = _App(
         title="EitherDB",
         description=DESCRIPTION,
-        openapi_tags=_tags(specs),
+        openapi_tags=_tags([cls.__resource__ for cls in served]),
         openapi_url=f"{API_PREFIX}/openapi.json" if settings.shows_docs else None,
         docs_url=None,
         redoc_url=None,
@@ -131,18 +130,18 @@ def create_app(
     )
     app.add_middleware(SecurityHeaders, strict_transport=not settings.is_local)
     app.add_middleware(NormalisedRequests, root_path=settings.root_path)
-    # The most used routes come first: the router tries them in order.
-    routers = [
-        utils.router,
-        *(resource_router(cls, specs) for cls in served),
-        *(module.router for module in (transfers, accounts, users, login)),
-    ]
-    if settings.is_local:
-        routers.append(private.router)
-    routes = [route for router in routers for route in router.routes]
+    routes = [route for router in _routers(settings, served) for route in router.routes]
     # With telemetry, the fast path is off: FastAPI records spans on its own path only.
     app.router.routes.extend(on_fast_path(routes) if fast_path and not any(telemetry.values()) else routes)
     return app
+
+
+def _routers(settings: Settings, served: Sequence[type[Resource]]) -> list[APIRouter]:
+    """Return the routers of the application. The most used come first: routes are tried in order."""
+    specs = [cls.__resource__ for cls in served]
+    resources = [resource_router(cls, specs) for cls in served]
+    modules = [transfers, accounts, users, login, *([private] if settings.is_local else [])]
+    return [utils.router, *resources, *(module.router for module in modules)]
 
 
 def _tags(specs: Sequence[ResourceSpec]) -> list[dict[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from inspect import signature
 from typing import TYPE_CHECKING, Any, cast
 
 from backends.errors import BackendError
@@ -44,13 +45,23 @@ async def open_backend(
 
     Raises:
         Unavailable: The database can't be reached.
-        BackendError: The database responds but can't be used (version too old, wrong password, …).
+        BackendError: The database responds but can't be used (version too old, wrong password, …), or an
+            installed backend does not serve declared resources.
     """
     module = _load(settings.db_backend, "backend")
     opener = cast("Callable[..., Awaitable[Backend]]", module.open_backend)
-    # A backend that knows no declared resources can be opened without any.
-    declared = {"resources": resources} if resources else {}
-    return await opener(settings, clock=clock, id_source=id_source, **declared)
+    given: dict[str, Any] = {"clock": clock, "id_source": id_source}
+    if resources:
+        given["resources"] = resources
+        try:
+            signature(opener).bind(settings, **given)
+        except TypeError:
+            names = ", ".join(cls.__resource__.class_name for cls in resources)
+            raise BackendError(
+                f"the backend {settings.db_backend} serves no declared resources ({names}): leave them out "
+                "of RESOURCES, or choose another DB_BACKEND"
+            ) from None
+    return await opener(settings, **given)
 
 
 async def open_scratch(settings: Settings) -> Scratch:

@@ -15,7 +15,7 @@
     ├── NotSupported             the server lacks a capability that the operation needs
     ├── UnreadableRow            a stored row violates the contract
     ├── SchemaMismatch           the database's schema is older or newer than the code's
-    │   └── ResourcesMissing     it lacks the tables or collections of declared resources
+    ├── ResourcesMissing         the database lacks the tables or collections of declared resources
     ├── ForeignSchema            objects of another application have names that EitherDB uses
     ├── ServerUnfit              the server or its user does not meet the requirements
     └── Unavailable              the database can't be reached, or does not respond in time
@@ -179,7 +179,7 @@ class SchemaMismatch(BackendError):
         self.expected = expected
 
 
-class ResourcesMissing(SchemaMismatch):
+class ResourcesMissing(BackendError):
     """The database lacks the tables or collections of declared resources.
 
     Attributes:
@@ -187,8 +187,7 @@ class ResourcesMissing(SchemaMismatch):
     """
 
     def __init__(self, names: Sequence[str]) -> None:
-        BackendError.__init__(
-            self,
+        super().__init__(
             f"the database lacks the declared {', '.join(names)}: run `eitherdb migrate upgrade`, after "
             "`eitherdb migrate revision` if no revision adds them",
         )

@@ -35,14 +35,12 @@ class Names:
 
 def names_of(spec: ResourceSpec) -> Names:
     """Return the names of a resource."""
-    # If singular and plural are the same word, the names of rows and lists have to differ: `sheep_list`.
-    entities = spec.name if spec.name != spec.entity else f"{spec.name}_list"
     one = words(spec.entity)
     return Names(
         entity=spec.entity,
-        entities=entities,
+        entities=spec.entities,
         form=spec.class_name,
-        forms="".join(word[:1].upper() + word[1:] for word in entities.split("_")),
+        forms=spec.plural,
         one=one,
         a=with_article(one),
         many=words(spec.name),

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.schemas.fields import QueryInt, QueryTime
 from backends.models import TimeAfter, TimeBefore
+from backends.models.queries import QueryInt, QueryTime
 from backends.protocols import MAX_LIMIT
 
 MAX_SKIP = 2**31 - 1

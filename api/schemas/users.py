@@ -7,9 +7,10 @@ from typing import Annotated
 from pydantic import BaseModel, Field, StrictBool
 
 from api.schemas.examples import NEW_USER, USER, with_example
-from api.schemas.fields import QueryBool, Secret, Timestamp
+from api.schemas.fields import Secret, Timestamp
 from api.schemas.lists import ListQuery
 from backends.models import CurrentPassword, Email, Name, NotNull, Password, UserFilter, UserSort
+from backends.models.queries import QueryBool
 
 
 class UserPublic(BaseModel):

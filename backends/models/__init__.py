@@ -9,7 +9,7 @@ None clears it; `changes.model_dump(exclude_unset=True)` returns the changes.
 from backends.models.accounts import Account, AccountFilter, AccountSort, NewAccount
 from backends.models.idempotency import Idempotency
 from backends.models.input_models import NotNull
-from backends.models.items import Item, ItemChanges, ItemFilter, ItemSort, NewItem
+from backends.models.items import Item, ItemChanges, ItemFilter, ItemSort, NewItem, with_items
 from backends.models.money import MAX_MINOR, AmountMinor, Currency
 from backends.models.pages import Page, Position
 from backends.models.passwords import CurrentPassword, Password, has_password_length, normalise_password
@@ -98,4 +98,5 @@ __all__ = [
     "normalise_password",
     "trim_email",
     "with_folded",
+    "with_items",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -39,3 +40,9 @@ ItemChanges: type[Any] = changes_form(Item, "ItemChanges")
 
 ItemFilter: type[Any] = filter_form(Item, "ItemFilter")
 """A filter for items: `title`, `q`, `created_after` and `created_before`."""
+
+
+def with_items(declared: Iterable[type[Resource]]) -> dict[str, type[Resource]]:
+    """Return the classes of all resources by name: items, and the declared ones."""
+    classes: tuple[type[Resource], ...] = (Item, *declared)
+    return {cls.__resource__.name: cls for cls in classes}

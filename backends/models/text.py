@@ -112,15 +112,20 @@ def _email(text: str) -> str:
         raise PydanticCustomError("value_error", "{reason}", {"reason": str(exc)}) from None
 
 
+EMAIL_RULES = (
+    BeforeValidator(lambda value: trim_email(value) if isinstance(value, str) else value),
+    AfterValidator(storable),
+    AfterValidator(_email),
+)
+"""The metadata of a text that is a new email address."""
+
 # The length constraint precedes the validator, so pydantic counts code points, reports an error about text
 # and rejects lone surrogates. It notices these only when it examines the characters.
 Email = Annotated[
     str,
     Field(max_length=EMAIL_MAX_LENGTH),
     # After the length, which so stays a constraint of the string; pydantic runs it first all the same.
-    BeforeValidator(lambda value: trim_email(value) if isinstance(value, str) else value),
-    AfterValidator(storable),
-    AfterValidator(_email),
+    *EMAIL_RULES,
     # An address has at most 254 characters: the 256 of RFC 5321, section 4.5.3.1.3, include two brackets.
     WithJsonSchema({"type": "string", "format": "email", "maxLength": 254}),
 ]

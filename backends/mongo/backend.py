@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from backends.capabilities import Capability
 from backends.errors import ResourcesMissing, SchemaMismatch
 from backends.ids import Clock, IdSource
-from backends.models import Item
+from backends.models import with_items
 from backends.models.resources import Resource
 from backends.mongo import requirements
 from backends.mongo.accounts import MongoAccountRepository
@@ -17,7 +17,7 @@ from backends.mongo.driver import open_driver
 from backends.mongo.errors import connect_errors, translate_errors
 from backends.mongo.ownership import read_occupancy
 from backends.mongo.references import References
-from backends.mongo.resource_collections import collection_of
+from backends.mongo.resource_collections import collections_of
 from backends.mongo.resources import MongoResourceRepository
 from backends.mongo.rows import read_rows
 from backends.mongo.schema import REVISION
@@ -60,12 +60,12 @@ class MongoBackend:
         self._majority_wait_seconds = majority_wait_seconds
         self.server = server
         self.capabilities = capabilities
-        declared: tuple[type[Resource], ...] = (Item, *resources)
-        self._collections = [collection_of(cls.__resource__) for cls in declared]
-        classes = {cls.__resource__.name: cls for cls in declared}
+        classes = with_items(resources)
+        specs = [cls.__resource__ for cls in classes.values()]
+        self._collections = collections_of(specs)
         references = References(
             driver,
-            [cls.__resource__ for cls in classes.values()],
+            specs,
             wait_timeout_seconds=wait_timeout_seconds,
             retry_deadline_seconds=retry_deadline_seconds,
         )

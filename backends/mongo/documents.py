@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bson import Int64
 
@@ -21,7 +21,7 @@ from backends.mongo.schema import object_id
 from backends.rows import unreadable
 
 if TYPE_CHECKING:
-    from backends.models.resources import FieldSpec
+    from backends.models.resources import FieldSpec, ResourceSpec
     from backends.mongo.driver import Document
 
 R = TypeVar("R", bound=Resource)
@@ -63,7 +63,7 @@ class DocumentMap(Generic[R]):
         encoders = {field.name: (field.column, encoder_of(field)) for field in spec.fields}
         self._encoders: Mapping[str, tuple[str, Convert | None]] = encoders
         self._folded = tuple((name, f"{spec.by_name[name].column}_folded") for name in spec.searched)
-        read = _compile_reader(spec.fields, owned=spec.owned)
+        read = _compile_reader(spec)
 
         def to_row(document: Document) -> Row:
             try:
@@ -99,37 +99,34 @@ class DocumentMap(Generic[R]):
         return UnreadableRow(spec.name, str(document.get("_id")), problem)
 
 
-def _compile_reader(fields: tuple[FieldSpec, ...], *, owned: bool) -> Callable[[Document], Row]:
-    """Return a function that builds a row in one dict display, as a function written by hand does."""
-    converters: dict[str, Any] = {"str": str, "write_time": write_time}
-    entries = ['"id": str(document["_id"])']
-    for number, field in enumerate(fields):
-        value = f'document["{field.column}"]'
-        convert = _row_converter(field)
-        if convert is not None:
-            converters[f"convert{number}"] = convert
-            call = f"convert{number}({value})"
-            value = f"(None if {value} is None else {call})" if field.nullable else call
-        entries.append(f'"{field.name}": {value}')
-    if owned:
-        entries.append('"owner_id": str(document["owner_id"])')
-    entries += ['"created_at": write_time(document["created_at"])', '"version": document["version"]']
-    # The names are identifiers: `resources.fields` checks them.
-    source = f"lambda document: {{{', '.join(entries)}}}"
-    return cast("Callable[[Document], Row]", eval(source, converters))  # noqa: S307
+def _compile_reader(spec: ResourceSpec) -> Callable[[Document], Row]:
+    """Return the function from a document to a row, with the columns and conversions looked up."""
+    fields = [(field.name, field.column, _row_converter(field)) for field in spec.fields]
+    owner: list[tuple[str, str, Convert | None]] = [("owner_id", "owner_id", str)] * spec.owned
+    served = [("created_at", "created_at", write_time), ("version", "version", None)]
+    entries = [("id", "_id", str), *fields, *owner, *served]
+
+    def read(document: Document) -> Row:
+        return {
+            name: document[column] if convert is None else convert(document[column])
+            for name, column, convert in entries
+        }
+
+    return read
 
 
 def _row_converter(field: FieldSpec) -> Convert | None:
     """Return the function from stored values to JSON types; None if they are the same."""
-    match field.kind:
-        case "decimal":
-            places = field.decimal_places or 0
-            return lambda value: format(Decimal(value).scaleb(-places), "f")
-        case "list":
-            convert = _row_converter(field.item) if field.item else None
-            return None if convert is None else lambda values: [convert(each) for each in values]
-        case kind:
-            return _ROW_CONVERTERS.get(kind)
+    convert = _ROW_CONVERTERS.get(field.kind)
+    if field.kind == "decimal":
+        places = field.decimal_places or 0
+        convert = lambda value: format(Decimal(value).scaleb(-places), "f")  # noqa: E731
+    elif field.kind == "list":
+        of_item = _row_converter(field.item) if field.item else None
+        convert = None if of_item is None else lambda values: [of_item(each) for each in values]
+    if convert is None or not field.nullable:
+        return convert
+    return lambda value: None if value is None else convert(value)
 
 
 def _midnight(day: date) -> datetime:

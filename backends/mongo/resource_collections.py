@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -44,7 +44,7 @@ def collection_of(spec: ResourceSpec, *, is_referenced: bool = False) -> Collect
     return CollectionSpec(spec.name, documents(fields, optional=optional), tuple(_indexes_of(spec)))
 
 
-def collections_of(specs: Sequence[ResourceSpec]) -> tuple[CollectionSpec, ...]:
+def collections_of(specs: Collection[ResourceSpec]) -> tuple[CollectionSpec, ...]:
     """Return the collections of all resources of a backend."""
     targets = {field.target for spec in specs for field in spec.references}
     return tuple(collection_of(spec, is_referenced=spec.name in targets) for spec in specs)

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from backends.capabilities import Capability
-from backends.changes import change_by_rules
-from backends.errors import AlreadyExists, NotFound, NotOwner, NotSupported, VersionMismatch
+from backends.errors import AlreadyExists, NotSupported
 from backends.ids import Clock, IdSource
 from backends.models import Idempotency, Page, Position
 from backends.models.resources import Resource, ResourceSpec
-from backends.models.resources.forms import changed_values, values_of
+from backends.models.resources.forms import values_of
+from backends.mongo.conditions import Conditions
 from backends.mongo.documents import DocumentMap, decoder_of, encoder_of
 from backends.mongo.errors import DuplicateKey, translate_errors
 from backends.mongo.inserts import Inserts
 from backends.mongo.lookups import ById
 from backends.mongo.pages import Order, fetch_page
 from backends.mongo.references import Parent, References
-from backends.mongo.resource_filters import Conditions
 from backends.mongo.schema import USERS, object_id
 from backends.mongo.writes import Writes
 from backends.protocols.resources import NO_FILTERS
+from backends.resource_rows import accessible, change_row, refusal
 
 if TYPE_CHECKING:
     from backends.mongo.driver import Document, Driver
@@ -167,15 +167,7 @@ class MongoResourceRepository(Generic[R]):
     async def get(self, id: str, *, owner_id: str | None = None, public: bool = False) -> R:
         """See the protocol."""
         row = await self._by_id.get(id)
-        if row is None:
-            raise NotFound(self._entity, id)
-        if owner_id is not None and row.owner_id != owner_id and not (public and self._is_public(row)):
-            raise NotOwner(self._entity, id)
-        return row
-
-    def _is_public(self, row: R) -> bool:
-        condition = self.spec.public_when
-        return bool(condition) and all(getattr(row, name) == value for name, value in condition)
+        return accessible(row, self.spec, id, owner_id=owner_id, public=public)
 
     async def find_by(self, **values: Any) -> R | None:
         """See the protocol."""
@@ -226,20 +218,13 @@ class MongoResourceRepository(Generic[R]):
         versions: Collection[int] | None = None,
     ) -> R:
         """See the protocol."""
-        values = changed_values(self._cls, changes)
-        if not values:
-            row = await self.get(id, owner_id=owner_id)
-            if versions is not None and row.version not in versions:
-                raise VersionMismatch(self._entity, id)
-            return row
-        if self.spec.has_rules:
-            return await change_by_rules(
-                lambda: self.get(id, owner_id=owner_id),
-                lambda merged, of_versions: self._write(id, merged, owner_id, of_versions),
-                values,
-                versions,
-            )
-        return await self._write(id, values, owner_id, versions)
+        return await change_row(
+            self._cls,
+            changes,
+            versions,
+            read=lambda: self.get(id, owner_id=owner_id),
+            write=lambda values, of_versions: self._write(id, values, owner_id, of_versions),
+        )
 
     async def _write(
         self, id: str, values: Mapping[str, Any], owner_id: str | None, versions: Collection[int] | None
@@ -256,7 +241,7 @@ class MongoResourceRepository(Generic[R]):
             await self._references.check(parents)
             raise self._collision(duplicate) from duplicate
         if document is None:
-            raise await self._refusal(id, owner_id)
+            raise refusal(await self._by_id.get(id), self.spec, id, owner_id=owner_id)
         return self._map.to_model(document)
 
     async def delete(
@@ -264,7 +249,7 @@ class MongoResourceRepository(Generic[R]):
     ) -> None:
         """See the protocol. One transaction if other resources refer to this one."""
         if not await self._writes.delete(id, self._matches(id, owner_id, versions)):
-            raise await self._refusal(id, owner_id)
+            raise refusal(await self._by_id.get(id), self.spec, id, owner_id=owner_id)
 
     def _matches(self, id: str, owner_id: str | None, versions: Collection[int] | None) -> Document:
         matches: Document = {"_id": object_id(id)}
@@ -273,13 +258,3 @@ class MongoResourceRepository(Generic[R]):
         if versions is not None:
             matches["version"] = {"$in": list(versions)}
         return matches
-
-    async def _refusal(self, id: str, owner_id: str | None) -> NotFound | NotOwner | VersionMismatch:
-        """Return why a guarded write matched nothing; reads again, on the error path only."""
-        with translate_errors():
-            document = await self._documents.find_one({"_id": object_id(id)}, {"owner_id": 1})
-        if document is None:
-            return NotFound(self._entity, id)
-        if owner_id is not None and str(document["owner_id"]) != owner_id:
-            return NotOwner(self._entity, id)
-        return VersionMismatch(self._entity, id)

@@ -17,7 +17,7 @@ NO_FILTERS: Mapping[str, Any] = MappingProxyType({})
 
 
 class ResourceRepository(Protocol[R]):
-    """The rows of a resource: `backend.resources[Book]`.
+    """The rows of a resource: `backend.resources["books"]`.
 
     `entity` in errors is `spec.entity`. A method that takes `owner_id` is limited to the rows of that user;
     None allows every owner. A resource that is not owned is always called without it.
@@ -25,10 +25,10 @@ class ResourceRepository(Protocol[R]):
     `public` widens a method that is limited to an owner: it also finds the rows that fit
     `spec.public_when`, whoever owns them. Without `owner_id`, a list with `public` has those rows only.
 
-    *References*: a row refers to a row that exists, at every moment that a read can see. If the other row
-    is deleted concurrently, one of the two calls fails, or this row is deleted or changed with it. No
-    interleaving, and no crash, leaves a reference to nothing, or deletes a row that is referred to with
-    `on_delete="restrict"`.
+    *References*: a row refers to a row that exists. If the other row is deleted concurrently, one of the
+    two calls fails, or this row is deleted or changed with it. No interleaving, and no crash, leaves a
+    reference to nothing, or deletes a row that is referred to with `on_delete="restrict"`. While `add`
+    runs, a row of an owner who does not exist may be visible.
     """
 
     @property

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from backends.capabilities import Capability
 from backends.errors import ResourcesMissing, SchemaMismatch
 from backends.ids import Clock, IdSource
-from backends.models import Item
+from backends.models import with_items
 from backends.models.resources import Resource
 from backends.protocols import (
     AccountRepository,
@@ -54,8 +54,7 @@ class SqlBackend:
         self._on_sqlite = settings.db_backend == "sqlite"
         self.server = server
         self.capabilities = frozenset({Capability.TRANSACTIONS, Capability.SCHEMA_VALIDATION})
-        declared: tuple[type[Resource], ...] = (Item, *resources)
-        classes = {cls.__resource__.name: cls for cls in declared}
+        classes = with_items(resources)
         statements = resource_statements([cls.__resource__ for cls in classes.values()])
         self.users: UserRepository = SqlUserRepository(
             self._connections,

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from backends.changes import change_by_rules
-from backends.errors import NotFound, NotOwner, StillReferenced, VersionMismatch
+from backends.errors import StillReferenced
 from backends.idempotency import AddedRow
 from backends.ids import Clock, IdSource
 from backends.models import Idempotency, Page, Position, with_folded
 from backends.models.resources import Resource, ResourceSpec
-from backends.models.resources.forms import changed_values, values_of
+from backends.models.resources.forms import values_of
 from backends.protocols.resources import NO_FILTERS
+from backends.resource_rows import accessible, change_row, refusal
 from backends.retry import retry_conflicts
 from backends.sql.errors import ConstraintViolation
 from backends.sql.lookups import ById
@@ -137,15 +137,7 @@ class SqlResourceRepository(Generic[R]):
     async def get(self, id: str, *, owner_id: str | None = None, public: bool = False) -> R:
         """See the protocol."""
         row = await self._by_id.get(id)
-        if row is None:
-            raise NotFound(self.spec.entity, id)
-        if owner_id is not None and row.owner_id != owner_id and not (public and self._is_public(row)):
-            raise NotOwner(self.spec.entity, id)
-        return row
-
-    def _is_public(self, row: R) -> bool:
-        fits = self.spec.public_when
-        return bool(fits) and all(getattr(row, name) == value for name, value in fits)
+        return accessible(row, self.spec, id, owner_id=owner_id, public=public)
 
     async def find_by(self, **values: Any) -> R | None:
         """See the protocol."""
@@ -180,20 +172,13 @@ class SqlResourceRepository(Generic[R]):
         versions: Collection[int] | None = None,
     ) -> R:
         """See the protocol."""
-        new = changed_values(self._cls, changes)
-        if not new:
-            row = await self.get(id, owner_id=owner_id)
-            if versions is not None and row.version not in versions:
-                raise VersionMismatch(self.spec.entity, id)
-            return row
-        if self.spec.has_rules:
-            return await change_by_rules(
-                lambda: self.get(id, owner_id=owner_id),
-                lambda values, of_versions: self._write(id, values, owner_id, of_versions),
-                new,
-                versions,
-            )
-        return await self._write(id, new, owner_id, versions)
+        return await change_row(
+            self._cls,
+            changes,
+            versions,
+            read=lambda: self.get(id, owner_id=owner_id),
+            write=lambda values, of_versions: self._write(id, values, owner_id, of_versions),
+        )
 
     async def _write(
         self, id: str, new: Mapping[str, Any], owner_id: str | None, versions: Collection[int] | None
@@ -210,7 +195,7 @@ class SqlResourceRepository(Generic[R]):
             row = await self.get(id)
             raise await self._violations.explain(violation, row.fields() | dict(new)) from violation
         if not rows:
-            raise await self._refusal(id, owner_id)
+            raise refusal(await self._by_id.get(id), self.spec, id, owner_id=owner_id)
         return self._cls.of_fields(rows[0])
 
     async def delete(
@@ -235,7 +220,7 @@ class SqlResourceRepository(Generic[R]):
         except ConstraintViolation as violation:
             raise StillReferenced(self.spec.entity, id, await self._referring(id)) from violation
         if not deleted:
-            raise await self._refusal(id, owner_id)
+            raise refusal(await self._by_id.get(id), self.spec, id, owner_id=owner_id)
 
     async def _referring(self, id: str) -> str:
         """Return the entity of a row that refers to this one, directly or through rows deleted with it."""
@@ -243,15 +228,6 @@ class SqlResourceRepository(Generic[R]):
             if each.on_delete == "restrict" and await self._connections.run(each.find, {"of_id": id}):
                 return each.entity
         return next((each.entity for each in self._statements.inbound), self.spec.entity)
-
-    async def _refusal(self, id: str, owner_id: str | None) -> NotFound | NotOwner | VersionMismatch:
-        """Return the reason why a conditional write matched no row. This query runs for errors only."""
-        row = await self._by_id.get(id)
-        if row is None:
-            return NotFound(self.spec.entity, id)
-        if owner_id is not None and row.owner_id != owner_id:
-            return NotOwner(self.spec.entity, id)
-        return VersionMismatch(self.spec.entity, id)
 
 
 def _empty_and_delete(

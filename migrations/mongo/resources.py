@@ -8,27 +8,24 @@ from typing import TYPE_CHECKING
 from backends.ids import utc_now
 from backends.models import Item
 from backends.mongo.ownership import MOST_RECORDS, RESOURCE_MIGRATIONS, UNDOING
-from backends.mongo.resource_collections import collection_of
-from migrations.mongo.operations import drop_collection, ensure_collection, ensure_index
-from migrations.resources.operations import AddResource
+from backends.mongo.resource_collections import collections_of
+from migrations.mongo.operations import drop_collection, ensure_collection, ensure_collection_of
+from migrations.resources.history import newest_state
 
 if TYPE_CHECKING:
     from backends.mongo.collections import CollectionSpec
     from backends.mongo.driver import Database
-    from migrations.resources.history import History, ResourceRevision
+    from migrations.resources.history import History
     from migrations.resources.operations import State
 
 
-def collections_of(state: State) -> dict[str, CollectionSpec]:
-    """Return the collections of a state, and that of items, which a resource may refer to."""
-    specs = {"items": Item.__resource__, **state}
-    targets = {field.target for spec in specs.values() for field in spec.references}
-    return {name: collection_of(spec, is_referenced=name in targets) for name, spec in specs.items()}
-
-
 def newest(histories: Sequence[History]) -> dict[str, CollectionSpec]:
-    """Return the collections of the newest revisions."""
-    return collections_of({name: spec for history in histories for name, spec in history.state.items()})
+    """Return the collections of the newest revisions, and that of items, which a resource may refer to."""
+    return _collections(newest_state(histories))
+
+
+def _collections(state: State) -> dict[str, CollectionSpec]:
+    return {each.name: each for each in collections_of({"items": Item.__resource__, **state}.values())}
 
 
 async def read_applied(database: Database, *, intact: bool = False) -> dict[str, str]:
@@ -51,9 +48,9 @@ async def apply(
     number: str,
 ) -> None:
     """Apply a revision and record it."""
-    revision = _revision(history, number)
+    revision = history.revision(number)
     await ensure_collection(database, RESOURCE_MIGRATIONS.name, validator=RESOURCE_MIGRATIONS.validator)
-    await _ensure(database, histories, {**applied, history.name: number}, _added(revision))
+    await _ensure(database, histories, {**applied, history.name: number}, revision.added)
     record = {"history": history.name, "number": number, "name": revision.summary, "applied_at": utc_now()}
     change = {"$set": record, "$unset": {UNDOING: ""}}
     await database[RESOURCE_MIGRATIONS.name].update_one(
@@ -69,10 +66,10 @@ async def revert(
     number: str,
 ) -> None:
     """Revert a revision and delete its record, which is marked meanwhile."""
-    revision, records = _revision(history, number), database[RESOURCE_MIGRATIONS.name]
+    revision, records = history.revision(number), database[RESOURCE_MIGRATIONS.name]
     key = {"_id": f"{history.name}:{number}"}
     await records.update_one(key, {"$set": {UNDOING: True}})
-    for name in reversed(_added(revision)):
+    for name in reversed(revision.added):
         await drop_collection(database, name)
     index = history.numbers.index(number)
     before = {**applied, history.name: history.numbers[index - 1] if index else "base"}
@@ -91,17 +88,8 @@ async def _ensure(
         for history in histories
         for name, spec in history.after(applied.get(history.name)).items()
     }
-    collections = collections_of(state)
-    for name in dict.fromkeys([*added, *collections]):
-        await ensure_collection(database, name, validator=collections[name].validator)
+    for name, collection in _collections(state).items():
         if name in added:
-            for index in collections[name].indexes:
-                await ensure_index(database, name, index)
-
-
-def _revision(history: History, number: str) -> ResourceRevision:
-    return next(each for each in history.revisions if each.number == number)
-
-
-def _added(revision: ResourceRevision) -> list[str]:
-    return [each.spec.name for each in revision.operations if isinstance(each, AddResource)]
+            await ensure_collection_of(database, collection)
+        else:
+            await ensure_collection(database, name, validator=collection.validator)

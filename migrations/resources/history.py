@@ -39,6 +39,11 @@ class ResourceRevision:
     before: State
     after: State
 
+    @property
+    def added(self) -> list[str]:
+        """The names of the resources that it adds."""
+        return [each.spec.name for each in self.operations if isinstance(each, AddResource)]
+
 
 @dataclass(frozen=True, slots=True)
 class History:
@@ -66,6 +71,10 @@ class History:
         """The numbers of the revisions, oldest first."""
         return [revision.number for revision in self.revisions]
 
+    def revision(self, number: str) -> ResourceRevision:
+        """Return the revision with this number, which exists."""
+        return next(each for each in self.revisions if each.number == number)
+
     def after(self, number: str | None) -> State:
         """Return the state after a revision; None and `base` stand for none."""
         return next((each.after for each in self.revisions if each.number == number), {})
@@ -73,6 +82,11 @@ class History:
     def listed(self) -> list[Revision]:
         """Return the revisions for `eitherdb migrate history`."""
         return [Revision(f"{self.name}:{each.number}", each.summary) for each in self.revisions]
+
+
+def newest_state(histories: Iterable[History]) -> State:
+    """Return the specifications that all revisions of all histories add up to."""
+    return {name: spec for history in histories for name, spec in history.state.items()}
 
 
 def history_of(name: str, specs: Sequence[ResourceSpec]) -> History:

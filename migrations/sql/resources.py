@@ -15,20 +15,20 @@ from sqlalchemy.exc import SAWarning
 from backends.ids import utc_now
 from backends.sql.resource_migrations import RESOURCE_MIGRATIONS
 from backends.sql.resource_statements import resource_tables
-from migrations.resources.operations import AddResource
+from migrations.resources.history import newest_state
 from migrations.sql.types import compare_type
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
     from sqlalchemy.engine import Connection
 
-    from migrations.resources.history import History, ResourceRevision
+    from migrations.resources.history import History
     from migrations.resources.operations import State
 
 
 def tables_of(histories: Sequence[History]) -> dict[str, Table]:
     """Return the tables of the newest revisions, and the table of records."""
-    tables = {**_tables(_state(histories)), RESOURCE_MIGRATIONS.name: RESOURCE_MIGRATIONS}
+    tables = {**_tables(newest_state(histories)), RESOURCE_MIGRATIONS.name: RESOURCE_MIGRATIONS}
     return {name: table for name, table in tables.items() if name != "items"}
 
 
@@ -48,9 +48,9 @@ def read_applied(connection: Connection) -> dict[str, str]:
 def apply(connection: Connection, histories: Sequence[History], history: History, number: str) -> None:
     """Apply a revision and record it."""
     RESOURCE_MIGRATIONS.create(connection, checkfirst=True)
-    revision = _revision(history, number)
-    if added := _added(revision):
-        tables = _tables({**_state(histories), **revision.after})
+    revision = history.revision(number)
+    if added := revision.added:
+        tables = _tables({**newest_state(histories), **revision.after})
         # Creates tables before those that refer to them, and adds the foreign keys of a cycle at the end.
         metadata = tables[added[0]].metadata
         metadata.create_all(connection, [tables[name] for name in added], checkfirst=False)
@@ -63,9 +63,9 @@ def apply(connection: Connection, histories: Sequence[History], history: History
 
 def revert(connection: Connection, histories: Sequence[History], history: History, number: str) -> None:
     """Revert a revision and delete its record."""
-    revision = _revision(history, number)
-    if added := _added(revision):
-        tables = _tables({**_state(histories), **revision.after})
+    revision = history.revision(number)
+    if added := revision.added:
+        tables = _tables({**newest_state(histories), **revision.after})
         metadata = tables[added[0]].metadata
         with _cycles_allowed():
             metadata.drop_all(connection, [tables[name] for name in added], checkfirst=False)
@@ -79,7 +79,7 @@ def revert(connection: Connection, histories: Sequence[History], history: Histor
 
 def differences(connection: Connection, histories: Sequence[History]) -> list[str]:
     """Compare the tables of declared resources with their specifications; one sentence per difference."""
-    tables = {name: table for name, table in _tables(_state(histories)).items() if name != "items"}
+    tables = {name: table for name, table in _tables(newest_state(histories)).items() if name != "items"}
     if not tables:
         return []
 
@@ -114,18 +114,6 @@ def _cycles_allowed() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*sort tables", SAWarning)
         yield
-
-
-def _revision(history: History, number: str) -> ResourceRevision:
-    return next(each for each in history.revisions if each.number == number)
-
-
-def _added(revision: ResourceRevision) -> list[str]:
-    return [each.spec.name for each in revision.operations if isinstance(each, AddResource)]
-
-
-def _state(histories: Sequence[History]) -> State:
-    return {name: spec for history in histories for name, spec in history.state.items()}
 
 
 def _tables(state: State) -> dict[str, Table]:

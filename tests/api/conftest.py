@@ -13,8 +13,8 @@ from api.app import create_app
 from backends import open_backend
 from eitherdb_contract.clock import ManualClock
 from migrations import open_migrator
+from migrations.resources.history import history_of
 from tests.api.declared import DECLARED
-from tests.api.declared_tables import create_tables
 from tests.api.routes import Scene
 from tests.api.service import CHEAP_HASHER, COSTLY_HASHER, Account, Service, serve
 from tests.provision import Provision
@@ -51,16 +51,16 @@ async def declared(migrated: Provision) -> AsyncIterator[Service]:
     Its database is not emptied between tests. Each test makes its own users.
     """
     specs = [cls.__resource__ for cls in DECLARED]
-    async with migrated.empty_database() as settings:
-        await open_migrator(settings).upgrade()
-        await create_tables(settings, specs)
+    clock = ManualClock()
+    async with migrated.empty_database() as settings, AsyncExitStack() as stack:
+        await open_migrator(settings, [history_of("declared", specs)]).upgrade()
+        opener = partial(open_backend, clock=clock, resources=DECLARED)
+        app = create_app(settings, resources=DECLARED, opener=opener)
         with pytest.MonkeyPatch.context() as patch:
+            # As in `running`, and not for as long as the application lives: other tests share the process.
             patch.setattr(hashes, "_hasher", CHEAP_HASHER)
-            clock = ManualClock()
-            opener = partial(open_backend, clock=clock, resources=DECLARED)
-            app = create_app(settings, resources=DECLARED, opener=opener)
-            async with app.router.lifespan_context(app):
-                yield Service(app, settings, app.state.services.backend, clock)
+            await stack.enter_async_context(app.router.lifespan_context(app))
+        yield Service(app, settings, app.state.services.backend, clock)
 
 
 @pytest.fixture

@@ -42,6 +42,7 @@ class Book(
     state: Annotated[Literal["draft", "published"], Sortable(), Filterable()] = "draft"
     rank: Annotated[int, Sortable(), Filterable()] = 1
     weight: Annotated[float | None, Sortable(), Filterable()] = None
+    share: Annotated[Decimal | None, Field(max_digits=10, decimal_places=9)] = None
     is_lent: Annotated[bool, Filterable()] = False
     published_on: Annotated[date | None, Sortable(), Filterable()] = None
     printed_at: Annotated[datetime | None, Sortable(), Filterable()] = None

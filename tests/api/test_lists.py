@@ -214,8 +214,8 @@ async def test_cursor_that_is_none_of_the_lists_is_refused(
     claims = {"list": name, "sort": "-created_at", "key": 1, "id": superuser.id, "iss": "eitherdb"}
     secret = service.settings.secret_key.get_secret_value()
     token = jwt.encode({**claims, "aud": "cursor"}, secret, algorithm="HS256")  # was a cursor once
-    other = "B" if cursor.startswith("A") else "A"
-    forged = [cursor[:-5] + "AAAAA", cursor[:43], f"{other}{cursor[1:]}", cursor[:-1]]
+    letter = "B" if cursor.startswith("A") else "A"
+    forged = [cursor[:-5] + "AAAAA", cursor[:43], f"{letter}{cursor[1:]}", cursor[:-1]]
     garbage = ["", " ", "x", "a.b.c", "\x00", "é", "x" * 8_000, "=", "A" * 43, "A" * 60]
     respelled = [f"{cursor}x", f" {cursor}", f"{cursor}=", f"{cursor}==", f"{cursor[:9]}!{cursor[9:]}"]
     for refused in (of_other_list, token, superuser.token, *forged, *garbage, *respelled):

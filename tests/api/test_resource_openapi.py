@@ -12,7 +12,8 @@ from tests.api.declared import DECLARED, Book
 from tests.provision import make_settings
 
 WRITABLE = {
-    *("title", "isbn", "author_id", "editor_id", "price", "state", "rank", "weight", "is_lent"),
+    *("title", "isbn", "author_id", "editor_id", "price", "state", "rank", "weight"),
+    *("share", "is_lent"),
     *("published_on", "printed_at", "tags", "size", "notes"),
 }
 

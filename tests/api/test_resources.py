@@ -71,6 +71,7 @@ async def test_row_comes_back_as_it_was_given(
         "state": "published",
         "rank": 2**53 - 1,
         "weight": 1.0,
+        "share": "0.000000001",
         "is_lent": True,
         "published_on": "2026-01-02",
         "printed_at": "2026-01-02T03:04:05.678Z",
@@ -111,7 +112,7 @@ async def test_defaults_fill_what_is_absent(owner: Account) -> None:
     made = await stored(owner)
     defaults = {"state": "draft", "rank": 1, "is_lent": False, "tags": [], "notes": {}, "reviews": 0}
     assert {name: made[name] for name in defaults} == defaults
-    nulls = {"author_id", "editor_id", "price", "weight", "published_on", "printed_at", "size"}
+    nulls = {"author_id", "editor_id", "price", "weight", "share", "published_on", "printed_at", "size"}
     assert {name for name, value in made.items() if value is None} == nulls
 
 

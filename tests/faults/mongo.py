@@ -12,8 +12,7 @@ def _in(file: str, what: str, *edits: tuple[str, str], first: str, backends: str
 
 _PAGES, _ITEMS, _USERS = (f"backends/mongo/{name}.py" for name in ("pages", "resources", "users"))
 _INSERTS, _WRITES, _FILTERS, _DOCUMENTS, _REFERENCES = (
-    f"backends/mongo/{name}.py"
-    for name in ("inserts", "writes", "resource_filters", "documents", "references")
+    f"backends/mongo/{name}.py" for name in ("inserts", "writes", "conditions", "documents", "references")
 )
 _REFERENCE_TESTS = "tests/backends/test_mongo_references.py"
 _MONEY, _ACCOUNTS, _COUNTERS = (
@@ -177,12 +176,6 @@ FAULTS = [
         "mongo: an item that another version changes",
         ('matches["version"] = {"$in": list(versions)}', "pass"),
         first="versions",
-    ),
-    _in(
-        _ITEMS,
-        "mongo: a stranger's item is reported as not found",
-        ("return NotOwner(self._entity, id)", "return NotFound(self._entity, id)"),
-        first="owners",
     ),
     _in(
         _ITEMS,

@@ -8,8 +8,17 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, Field, JsonValue, StringConstraints, TypeAdapter, create_model
+from pydantic import (
+    BaseModel,
+    Field,
+    JsonValue,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 
+from backends.models import Item
 from eitherdb import (
     DeclarationError,
     Filterable,
@@ -235,3 +244,18 @@ def test_specification_survives_json(cls: type[Resource]) -> None:
     """A specification is the same after a round trip through JSON."""
     adapter = TypeAdapter(ResourceSpec)
     assert adapter.validate_json(adapter.dump_json(cls.__resource__)) == cls.__resource__
+
+
+def test_instances_are_compared_and_hashed_by_all_values() -> None:
+    """Whatever the order in which a database returned them; a new row differs from a stored one."""
+    values = {"id": "1" * 24, "title": "a", "description": None, "owner_id": "2" * 24}
+    served = {"created_at": datetime(2026, 1, 1, tzinfo=UTC), "version": 1}
+    item, other = Item.of_fields(values | served), Item.of_fields(served | values)
+    assert item == other
+    assert hash(item) == hash(other)
+    assert repr(item) == repr(other)
+    assert Item.from_row(item.to_row()) == item
+    assert item != Item.of_fields(values | served | {"version": 2})
+    assert Item(title="a") != item
+    with pytest.raises(ValidationError, match="frozen"):
+        item.title = "b"  # type: ignore[misc]

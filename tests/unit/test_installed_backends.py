@@ -9,6 +9,8 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from backends import open_backend
+from backends.errors import BackendError
+from backends.models import Item
 from config import DatabaseChoice, Settings, SettingsError, installed
 from migrations import open_migrator
 
@@ -57,6 +59,24 @@ async def test_installed_backend_is_opened_and_migrated_by_its_own_module() -> N
     migrator: object = open_migrator(settings)
     assert opened == ("oracles://somewhere", ["clock", "id_source"])
     assert migrator == "oracles://somewhere"
+
+
+async def test_backend_without_declared_resources_refuses_them(module: ModuleType) -> None:
+    """In one line, before anything is opened; a backend that knows them gets them."""
+    settings = load(db_backend="oracle", database_url="oracles://somewhere")
+    opened: object = await open_backend(settings, resources=[Item])
+    assert opened == ("oracles://somewhere", ["clock", "id_source", "resources"])
+
+    async def opened_without(settings: Settings, *, clock: object, id_source: object) -> None:
+        raise AssertionError
+
+    vars(module).update(open_backend=opened_without)
+    with pytest.raises(BackendError) as caught:
+        await open_backend(settings, resources=[Item])
+    assert str(caught.value) == (
+        "the backend oracle serves no declared resources (Item): leave them out of RESOURCES, or choose "
+        "another DB_BACKEND"
+    )
 
 
 @pytest.mark.usefixtures("module")

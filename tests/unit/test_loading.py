@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.models.resources import DeclarationError
+from backends.models.resources import DeclarationError, loading
 from backends.models.resources.loading import load_declarations, load_resources
 
 IMPORTS = """
@@ -115,8 +115,12 @@ def test_load_installed_distributions(folder: Path, monkeypatch: pytest.MonkeyPa
         }
     )
     monkeypatch.syspath_prepend(folder / "site")
-    assert names() == ["Book", "Author"]
-    assert names("zoo_14") == ["Author", "Book"]
+    loading._installed.cache_clear()
+    try:
+        assert names() == ["Book", "Author"]
+        assert names("zoo_14") == ["Author", "Book"]
+    finally:
+        loading._installed.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -91,10 +91,7 @@ def _check_names(classes: Sequence[type[Resource]]) -> None:
                 "give one of them another path",
             )
         tables[spec.name] = spec.class_name
-        # As the API names its schemas: a word without a plural becomes `SheepList`.
-        many = spec.name if spec.name != spec.entity else f"{spec.name}_list"
-        plural = "".join(part.capitalize() for part in many.split("_"))
-        for name in _schemas(spec.class_name, plural):
+        for name in _schemas(spec.class_name, spec.plural):
             if name in taken:
                 raise DeclarationError(
                     spec.class_name,

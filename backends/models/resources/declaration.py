@@ -183,8 +183,8 @@ class Resource(InputModel):
         return type(self) is type(other) and self.__dict__ == other.__dict__
 
     def __hash__(self) -> int:
-        """Hash the declared values."""
-        return hash((type(self), *(str(value) for value in self.__dict__.values())))
+        """Hash the values, in an order that does not depend on how the instance was made."""
+        return hash((type(self), *(f"{name}={value}" for name, value in sorted(self.__dict__.items()))))
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """Show the server's fields too."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -13,7 +12,6 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import (
     AfterValidator,
     AwareDatetime,
-    BeforeValidator,
     Field,
     GetJsonSchemaHandler,
     PlainSerializer,
@@ -23,6 +21,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from backends.models.queries import QueryBool, QueryFloat, QueryInt, QueryTime
 from backends.models.resources.kinds import KINDS, MAX_LONG
 from backends.models.resources.spec import FieldSpec, ResourceSpec
 from backends.models.resources.values import metadata_of
@@ -97,7 +96,7 @@ def filter_fields(spec: ResourceSpec) -> dict[str, Any]:
 def value_of(field: FieldSpec, operator: Operator) -> Any:
     """Return the annotation of one value of a filter. A value that no row has may be valid."""
     if operator == "is_null":
-        return Annotated[bool, QUERY_BOOL]
+        return Annotated[bool, QueryBool]
     field = field.item or field
     if field.kind in {"text", "email"}:
         return Annotated[str, Field(max_length=field.max_length), AfterValidator(storable)]
@@ -107,7 +106,7 @@ def value_of(field: FieldSpec, operator: Operator) -> Any:
     if field.kind == "time":
         rounded = {"any_of": _whole, "gte": whole_milliseconds_up, "lt": whole_milliseconds_up}
         to_milliseconds = AfterValidator(rounded.get(operator, whole_milliseconds))
-        return Annotated[AwareDatetime, to_milliseconds, QUERY_TIME]
+        return Annotated[AwareDatetime, to_milliseconds, QueryTime]
     return Literal[field.choices] if field.kind == "choice" else _VALUES[field.kind]
 
 
@@ -155,42 +154,10 @@ def _description(each: Filter) -> str:
     }[each.operator]
 
 
-def _query_text(pattern: str, error_type: str, message: str) -> BeforeValidator:
-    """Reject undocumented forms of a value in a query, such as `yes` for true, which pydantic accepts."""
-
-    def check(value: object) -> object:
-        if isinstance(value, str) and not re.fullmatch(pattern, value):
-            raise PydanticCustomError(error_type, message)
-        return value
-
-    return BeforeValidator(check)
-
-
-PLUS_HINT = "in a query a + stands for a blank; write it as %2B"
-
-
-def _check_query_time(value: object) -> object:
-    """Reject numbers, which pydantic would parse as Unix time in seconds or milliseconds."""
-    if isinstance(value, str) and not re.match(r"[0-9]{4}-", value):
-        raise PydanticCustomError("datetime_parsing", "Input should be a time such as 2026-11-22T16:25:25Z")
-    if isinstance(value, str) and re.search(r":.* [0-9]{2}:?[0-9]{2}$", value):
-        raise PydanticCustomError(
-            "datetime_parsing", f"Input should have the sign of its zone: {PLUS_HINT}"
-        )
-    return value
-
-
-QUERY_BOOL = _query_text("true|false", "bool_parsing", "Input should be true or false")
-QUERY_INT = _query_text("-?[0-9]+", "int_parsing", "Input should be an integer in digits such as 100")
-QUERY_TIME = BeforeValidator(_check_query_time)
-_QUERY_FLOAT = _query_text(
-    r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", "float_parsing", "Input should be a number such as 1.5"
-)
-
 _VALUES: dict[str, Any] = {
-    "integer": Annotated[int, Field(ge=-MAX_LONG, le=MAX_LONG), QUERY_INT],
-    "boolean": Annotated[bool, QUERY_BOOL],
-    "float": Annotated[float, Field(allow_inf_nan=False), _QUERY_FLOAT],
+    "integer": Annotated[int, Field(ge=-MAX_LONG, le=MAX_LONG), QueryInt],
+    "boolean": Annotated[bool, QueryBool],
+    "float": Annotated[float, Field(allow_inf_nan=False), QueryFloat],
     "date": Annotated[date, *metadata_of(FieldSpec(name="", column="", kind="date"))],
     "reference": IdText,
 }

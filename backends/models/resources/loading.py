@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -72,12 +73,18 @@ def load_declarations(sources: Sequence[str] = ()) -> tuple[Declarations, ...]:
         else:
             found = _of_module(source, source)
         loaded.setdefault(found.path, found)
-    for name, value in sorted((point.name, point.value) for point in entry_points(group=GROUP)):
+    for name, value in _installed():
         found = _of_module(f"the entry point {name} = {value}", value)
         loaded.setdefault(found.path, found)
     declarations = tuple(loaded.values())
     check_together([each for module in declarations for each in module.resources])
     return declarations
+
+
+@cache
+def _installed() -> list[tuple[str, str]]:
+    """Return the entry points. The look-up reads the metadata of all distributions, which takes 10 ms."""
+    return sorted((point.name, point.value) for point in entry_points(group=GROUP))
 
 
 def _of_path(source: str, path: Path) -> Declarations:

@@ -138,6 +138,19 @@ class ResourceSpec:
         return {field.name: field for field in self.fields}
 
     @cached_property
+    def entities(self) -> str:
+        """Several rows in the names of operations: `line_items`.
+
+        If singular and plural are one word, the names of rows and lists have to differ: `sheep_list`.
+        """
+        return self.name if self.name != self.entity else f"{self.name}_list"
+
+    @cached_property
+    def plural(self) -> str:
+        """Several rows in the names of forms: `LineItems`."""
+        return "".join(word.capitalize() for word in self.entities.split("_"))
+
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """Every field of a row by its name in the API, in the order of the table's columns."""
         owner = ("owner_id",) if self.owned else ()

@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 from backends.ids import read_time, write_time
 from backends.models.resources.kinds import MAX_JSON_BYTES, MAX_JSON_DEPTH
 from backends.models.resources.spec import FieldSpec, Kind
-from backends.models.text import normalise_new_email, storable, trim_email
+from backends.models.text import EMAIL_RULES, storable
 from backends.models.times import whole_milliseconds
 
 _DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
@@ -58,17 +58,6 @@ FROM_JSON: Mapping[str, Callable[[Any], Any]] = {
     "decimal": Decimal,
 }
 """The functions from the JSON values of a kind to Python; a kind without one has the same value in both."""
-
-
-def _trimmed(value: object) -> object:
-    return trim_email(value) if isinstance(value, str) else value
-
-
-def _email(text: str) -> str:
-    try:
-        return normalise_new_email(text)
-    except ValueError as exc:
-        raise PydanticCustomError("value_error", "{reason}", {"reason": str(exc)}) from None
 
 
 def _without_negative_zero(number: float) -> float:
@@ -156,7 +145,7 @@ def _depth(value: Any) -> int:
 _METADATA: Mapping[Kind, list[Any]] = {
     "text": [AfterValidator(storable)],
     "reference": [AfterValidator(storable)],
-    "email": [BeforeValidator(_trimmed), AfterValidator(storable), AfterValidator(_email)],
+    "email": [*EMAIL_RULES],
     "boolean": [Strict()],
     "float": [Strict(), AllowInfNan(allow_inf_nan=False), AfterValidator(_without_negative_zero)],
     "time": [AfterValidator(_aware), AfterValidator(whole_milliseconds), BeforeValidator(_time_text)],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import Any, cast
+from typing import Any
 
 import lmdb
 
@@ -46,7 +46,7 @@ class LmdbBackend:
         )
         self.users: UserRepository = LmdbUserRepository(store, clock=clock, id_source=id_source)
         self.items: ItemRepository = LmdbItemRepository(store, clock=clock, id_source=id_source)
-        self.resources: Mapping[str, ResourceRepository[Any]] = {"items": cast("Any", self.items)}
+        self.resources: Mapping[str, ResourceRepository[Any]] = {"items": self.items}
         self.accounts: AccountRepository = LmdbAccountRepository(
             store,
             capabilities=self.capabilities,

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import lmdb
+from pydantic import BaseModel
 
-from backends.capabilities import Capability
-from backends.errors import AlreadyExists, NotFound, NotOwner, NotSupported
+from backends.errors import AlreadyExists, NotFound
+from backends.idempotency import AddedRow
 from backends.ids import Clock, IdSource
-from backends.models import Idempotency, Item, ItemFilter, NewItem, Page, Position, fold_case
+from backends.models import Idempotency, Item, ItemFilter, Page, Position, fold_case
+from backends.models.resources.forms import changed_values, values_of
+from backends.protocols.resources import NO_FILTERS
+from backends.resource_rows import accessible
 from eitherdb_lmdb.rows import ITEMS, USERS, check_version, fits_times
 from eitherdb_lmdb.store import Store
+from eitherdb_lmdb.transfers import find_outcome, keep
 
 
 class LmdbItemRepository:
     """`backends.protocols.ItemRepository`."""
+
+    spec = Item.__resource__
 
     def __init__(self, store: Store, *, clock: Clock, id_source: IdSource) -> None:
         """Use this store, clock and id source."""
@@ -26,64 +33,72 @@ class LmdbItemRepository:
 
     async def add(
         self,
-        new: NewItem,
+        new: BaseModel,
         *,
-        owner_id: str,
+        owner_id: str | None = None,
         idempotency: Idempotency | None = None,
         ordered_by: str | None = None,
     ) -> Item:
-        """See the protocol. Keys are not supported yet."""
-        del ordered_by
-        if idempotency is not None:
-            raise NotSupported("items.add with an idempotency key", Capability.TRANSACTIONS)
-        (item,) = await self.add_many([new], owner_id=owner_id)
-        return item
-
-    async def add_many(self, new: Sequence[NewItem], *, owner_id: str) -> list[Item]:
         """See the protocol."""
-        ids = sorted(self._id_source() for _ in new)
-        now = self._clock()
-        items = [
-            Item.of_fields(
-                {"id": id_, "created_at": now, "owner_id": owner_id, "version": 1, **form.model_dump()}
-            )
-            for id_, form in zip(ids, new, strict=True)
-        ]
+        items, caller_id = self._new([new], owner_id), ordered_by or owner_id or ""
 
-        def work(transaction: lmdb.Transaction) -> list[Item]:
-            if USERS.get(transaction, owner_id) is None:
-                raise NotFound("user", owner_id)
-            for item in items:
-                if ITEMS.get(transaction, item.id) is not None:
-                    raise AlreadyExists("item", "id")
-                ITEMS.put(transaction, item)
-            return items
+        def work(transaction: lmdb.Transaction) -> Item:
+            if idempotency is not None:
+                kept = find_outcome(transaction, caller_id, idempotency)
+                if isinstance(kept, AddedRow):
+                    return Item.from_row(kept)
+            (item,) = _put_new(transaction, items)
+            if idempotency is not None:
+                outcome = AddedRow(item.to_row())
+                keep(transaction, outcome, caller_id, idempotency, created_at=item.created_at)
+            return item
 
         return await self._store.write(work)
 
-    async def get(self, id: str, *, owner_id: str | None = None) -> Item:
+    async def add_many(self, new: Sequence[BaseModel], *, owner_id: str | None = None) -> list[Item]:
         """See the protocol."""
-        return await self._store.read(lambda transaction: _get(transaction, id, owner_id))
+        items = self._new(new, owner_id)
+        return await self._store.write(lambda transaction: _put_new(transaction, items))
+
+    def _new(self, new: Sequence[BaseModel], owner_id: str | None) -> list[Item]:
+        common = {"owner_id": owner_id or "", "created_at": self._clock(), "version": 1}
+        ids = sorted(self._id_source() for _ in new)
+        return [
+            Item.of_fields({"id": id_, **values_of(Item, form), **common})
+            for id_, form in zip(ids, new, strict=True)
+        ]
+
+    async def get(self, id: str, *, owner_id: str | None = None, public: bool = False) -> Item:
+        """See the protocol."""
+        item = await self._store.read(lambda transaction: ITEMS.get(transaction, id))
+        return accessible(item, self.spec, id, owner_id=owner_id, public=public)
+
+    async def find_by(self, **values: Any) -> Item | None:
+        """See the protocol."""
+        raise ValueError(f"{', '.join(values)} is no unique group of items")
 
     async def list(
         self,
         *,
         owner_id: str | None = None,
-        where: Any = ItemFilter(),  # noqa: B008 - frozen
+        public: bool = False,
+        where: BaseModel | Mapping[str, Any] = NO_FILTERS,
         sort: str = "-created_at",
         skip: int = 0,
         limit: int = 100,
         after: Position | None = None,
         count: bool = True,
     ) -> Page[Item]:
-        """See the protocol."""
-        where = ItemFilter.model_construct(**dict(where))
-        folded = None if where.q is None else fold_case(where.q)
+        """See the protocol. No item is public."""
+        given = ItemFilter.model_construct(**dict(where))
+        folded = None if given.q is None else fold_case(given.q)
+        titles = given.title if isinstance(given.title, tuple) else (given.title,)
 
         def fits(item: Item) -> bool:
             return (
-                where.title in {None, item.title}
-                and fits_times(item.created_at, where)
+                (given.title is None or item.title in titles)
+                and not (public and owner_id is None)
+                and fits_times(item.created_at, given)
                 and (
                     folded is None
                     or any(folded in fold_case(t) for t in (item.title, item.description) if t)
@@ -106,13 +121,13 @@ class LmdbItemRepository:
     async def update(
         self,
         id: str,
-        changes: Any,
+        changes: BaseModel | Mapping[str, Any],
         *,
         owner_id: str | None = None,
         versions: Collection[int] | None = None,
     ) -> Item:
         """See the protocol."""
-        values = changes.model_dump(exclude_unset=True)
+        values = changed_values(Item, changes)
 
         def work(transaction: lmdb.Transaction) -> Item:
             item = _get(transaction, id, owner_id)
@@ -139,8 +154,15 @@ class LmdbItemRepository:
 
 def _get(transaction: lmdb.Transaction, id: str, owner_id: str | None) -> Item:
     item = ITEMS.get(transaction, id)
-    if item is None:
-        raise NotFound("item", id)
-    if owner_id not in {None, item.owner_id}:
-        raise NotOwner("item", id)
-    return item
+    return accessible(item, Item.__resource__, id, owner_id=owner_id, public=False)
+
+
+def _put_new(transaction: lmdb.Transaction, items: list[Item]) -> list[Item]:
+    """Store new items of one owner."""
+    if USERS.get(transaction, items[0].owner_id) is None:
+        raise NotFound("user", items[0].owner_id)
+    for item in items:
+        if ITEMS.get(transaction, item.id) is not None:
+            raise AlreadyExists("item", "id")
+        ITEMS.put(transaction, item)
+    return items

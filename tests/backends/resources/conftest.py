@@ -11,9 +11,9 @@ from backends import open_backend
 from backends.models import NewUser, User
 from backends.protocols import Backend
 from migrations import open_migrator
+from migrations.resources.history import history_of
 from tests.backends.raw import opened
 from tests.backends.resources.declared import DECLARED
-from tests.backends.resources.tables import create_tables
 from tests.provision import Provision
 
 
@@ -21,8 +21,8 @@ from tests.provision import Provision
 async def opened_library(provision: Provision) -> AsyncIterator[Backend]:
     """Open a database with the tables of the declared resources."""
     async with provision.empty_database() as settings:
-        await open_migrator(settings).upgrade()
-        await create_tables(settings, [cls.__resource__ for cls in DECLARED])
+        specs = [cls.__resource__ for cls in DECLARED]
+        await open_migrator(settings, [history_of("declared", specs)]).upgrade()
         async with opened(open_backend(settings, resources=DECLARED)) as backend:
             yield backend
 
