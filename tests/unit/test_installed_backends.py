@@ -67,8 +67,8 @@ async def test_backend_without_declared_resources_refuses_them(module: ModuleTyp
     opened: object = await open_backend(settings, resources=[Item])
     assert opened == ("oracles://somewhere", ["clock", "id_source", "resources"])
 
-    async def opened_without(settings: Settings, *, clock: object, id_source: object) -> None:
-        raise AssertionError
+    async def opened_without(_settings: Settings, *, clock: object, id_source: object) -> None:
+        raise AssertionError(clock, id_source)
 
     vars(module).update(open_backend=opened_without)
     with pytest.raises(BackendError) as caught:
