@@ -14,8 +14,9 @@
     ├── IdempotencyKeyReused     the idempotency key was used for another request
     ├── NotSupported             the server lacks a capability that the operation needs
     ├── UnreadableRow            a stored row violates the contract
-    ├── SchemaMismatch           the database's schema is older or newer than the code's
-    ├── ResourcesMissing         the database lacks the tables or collections of declared resources
+    ├── SchemaMismatch           the database's schema is not the one that the code needs
+    │   ├── RevisionMismatch     it is older or newer
+    │   └── ResourcesMissing     it lacks the tables or collections of declared resources
     ├── ForeignSchema            objects of another application have names that EitherDB uses
     ├── ServerUnfit              the server or its user does not meet the requirements
     └── Unavailable              the database can't be reached, or does not respond in time
@@ -92,11 +93,7 @@ class StillReferenced(BackendError):
 
 
 class RuleBroken(BackendError):
-    """A rule of the class refuses the row that a change would make. Nothing was changed.
-
-    Attributes:
-        problems: `ValidationError.errors()`.
-    """
+    """A rule of the class refuses the row that a change would make: `ValidationError.errors()`."""
 
     def __init__(self, entity: Entity, problems: Sequence[Any]) -> None:
         super().__init__(f"the {entity} would break a rule: {problems[0]['msg']}")
@@ -156,6 +153,10 @@ class NotSupported(BackendError):
 
 
 class SchemaMismatch(BackendError):
+    """The database's schema is not the one that the code needs; a migration helps."""
+
+
+class RevisionMismatch(SchemaMismatch):
     """The revision of the database's schema is not the one that the code needs.
 
     Attributes:
@@ -179,7 +180,7 @@ class SchemaMismatch(BackendError):
         self.expected = expected
 
 
-class ResourcesMissing(BackendError):
+class ResourcesMissing(SchemaMismatch):
     """The database lacks the tables or collections of declared resources.
 
     Attributes:

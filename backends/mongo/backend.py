@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from backends.capabilities import Capability
-from backends.errors import ResourcesMissing, SchemaMismatch
+from backends.errors import ResourcesMissing, RevisionMismatch
 from backends.ids import Clock, IdSource
 from backends.models import with_items
 from backends.models.resources import Resource
@@ -127,7 +127,7 @@ class MongoBackend:
             found.refuse_foreign()
             applied = found.intact  # An interrupted downgrade may have dropped collections.
         if applied != REVISION:
-            raise SchemaMismatch(applied, REVISION)
+            raise RevisionMismatch(applied, REVISION)
         if missing := [name for name in self.resources if name not in found.recognised]:
             raise ResourcesMissing(missing)
         await self._users.sweep_deleted()

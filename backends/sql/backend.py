@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from backends.capabilities import Capability
-from backends.errors import ResourcesMissing, SchemaMismatch
+from backends.errors import ResourcesMissing, RevisionMismatch
 from backends.ids import Clock, IdSource
 from backends.models import with_items
 from backends.models.resources import Resource
@@ -112,7 +112,7 @@ class SqlBackend:
         if applied is None or applied <= REVISION:
             found.refuse_foreign(made=self._tables if applied else ())
         if applied != REVISION:
-            raise SchemaMismatch(applied, REVISION)
+            raise RevisionMismatch(applied, REVISION)
         if missing := [name for name in self.resources if name not in found.recognised]:
             raise ResourcesMissing(missing)
 

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from backends.errors import ForeignSchema, SchemaMismatch
+from backends.errors import ForeignSchema, RevisionMismatch, SchemaMismatch
 from backends.ids import utc_now
 from backends.mongo.collections import CollectionSpec
 from backends.mongo.driver import open_driver
@@ -152,7 +152,7 @@ class MongoMigrator:
             except (ForeignSchema, SchemaMismatch) as exc:
                 return [str(exc)]
             if found.intact != newest:
-                return [str(SchemaMismatch(found.intact, newest))]
+                return [str(RevisionMismatch(found.intact, newest))]
             late = behind(self._histories, await resources.read_applied(database, intact=True))
             if late:
                 return late
@@ -182,7 +182,7 @@ class MongoMigrator:
         """
         found, numbers = await self._occupancy(database), list(_steps())
         if found.applied is not None and found.applied not in numbers:
-            raise SchemaMismatch(found.applied, numbers[-1])
+            raise RevisionMismatch(found.applied, numbers[-1])
         return found
 
     @asynccontextmanager

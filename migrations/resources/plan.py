@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from backends.errors import SchemaMismatch
+from backends.errors import RevisionMismatch
 from migrations import MigrationError, resolve_target
 from migrations.resources.history import History
 
@@ -100,7 +100,7 @@ def behind(histories: Sequence[History], applied: Mapping[str, str]) -> list[str
 def _known(history: History, applied: Mapping[str, str]) -> str | None:
     current = applied.get(history.name)
     if current is not None and current not in history.numbers:
-        raise SchemaMismatch(
+        raise RevisionMismatch(
             f"{history.name}:{current}", f"{history.name}:{(history.numbers or ['base'])[-1]}"
         )
     return current

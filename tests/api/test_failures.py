@@ -8,7 +8,7 @@ import re
 import pytest
 
 from api.app import create_app
-from backends.errors import BackendError, Conflict, SchemaMismatch, Unavailable
+from backends.errors import BackendError, Conflict, RevisionMismatch, SchemaMismatch, Unavailable
 from backends.ids import new_id
 from backends.protocols import Backend
 from config import Settings
@@ -26,7 +26,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 @pytest.mark.parametrize(
     "error",
-    [RuntimeError("hidden reason"), BackendError("hidden reason"), SchemaMismatch(None, "1")],
+    [RuntimeError("hidden reason"), BackendError("hidden reason"), RevisionMismatch(None, "1")],
     ids=repr,
 )
 async def test_unexpected_error_is_a_500_with_an_id(
@@ -134,7 +134,7 @@ async def test_start_closes_the_backend_when_it_fails(provision: Provision, serv
     broken: list[HalfBroken] = []
 
     def with_another_schema(backend: Backend) -> Backend:
-        error = SchemaMismatch(None, "0001")
+        error = RevisionMismatch(None, "0001")
         broken.append(HalfBroken(backend, backend.users, backend.items, schema_error=error))
         return broken[0]
 

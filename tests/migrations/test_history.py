@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect, text
 
-from backends.errors import SchemaMismatch
+from backends.errors import RevisionMismatch
 from config import Settings
 from migrations import MigrationError, open_migrator
 from tests.backends.raw import mongo_database, opened, sql_connection
@@ -127,7 +127,7 @@ async def test_check_before_upgrade_names_the_command(migrated: Provision) -> No
         (sentence,) = await open_migrator(settings).check()
         assert "eitherdb migrate upgrade" in sentence
         async with opened(migrated.open(settings)) as backend:
-            with pytest.raises(SchemaMismatch) as caught:
+            with pytest.raises(RevisionMismatch) as caught:
                 await backend.check_schema()
         newest = open_migrator(settings).history()[-1].number
         assert (caught.value.applied, caught.value.expected) == (None, newest)
@@ -142,13 +142,13 @@ async def test_newer_database_is_refused_and_left_alone(migrated: Provision) -> 
         await record_revision(settings, "9999")
 
         async with opened(migrated.open(settings)) as backend:
-            with pytest.raises(SchemaMismatch) as caught:
+            with pytest.raises(RevisionMismatch) as caught:
                 await backend.check_schema()
         assert (caught.value.applied, caught.value.expected) == ("9999", newest)
         assert f"eitherdb migrate downgrade {newest}" in str(caught.value)
 
         for migration in (migrator.upgrade(), migrator.downgrade("base"), migrator.downgrade(newest)):
-            with pytest.raises(SchemaMismatch) as caught:
+            with pytest.raises(RevisionMismatch) as caught:
                 await migration
             assert (caught.value.applied, caught.value.expected) == ("9999", newest)
         (sentence,) = await migrator.check()

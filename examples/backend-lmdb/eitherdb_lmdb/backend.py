@@ -9,7 +9,7 @@ from typing import Any
 import lmdb
 
 from backends.capabilities import Capability
-from backends.errors import SchemaMismatch
+from backends.errors import RevisionMismatch
 from backends.ids import Clock, IdSource
 from backends.protocols import (
     AccountRepository,
@@ -79,7 +79,7 @@ class LmdbBackend:
         """See the protocol."""
         applied = await self._store.read(applied_revision)
         if applied != REVISION:
-            raise SchemaMismatch(applied, REVISION)
+            raise RevisionMismatch(applied, REVISION)
 
     async def close(self) -> None:
         """See the protocol."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import lmdb
 
-from backends.errors import ForeignSchema, SchemaMismatch
+from backends.errors import ForeignSchema, RevisionMismatch, SchemaMismatch
 from config import Settings
 from eitherdb_lmdb.store import REVISION, REVISION_KEY, Store, applied_revision
 from migrations import MigrationError, Migrator, Revision, resolve_target
@@ -68,7 +68,7 @@ class LmdbMigrator:
     async def _known(self) -> str | None:
         current = await self.current()
         if current not in {None, REVISION}:
-            raise SchemaMismatch(current, REVISION)
+            raise RevisionMismatch(current, REVISION)
         return current
 
     @asynccontextmanager
