@@ -26,7 +26,7 @@ from tests.cli.command import (
     serving,
     until,
 )
-from tests.conftest import find_provision
+from tests.conftest import ONE_BACKEND, find_provision
 from tests.migrations.numbers import every_number
 from tests.provision import Provision, Servers, make_settings
 
@@ -70,6 +70,7 @@ async def test_serve_migrate_started_twice_at_once_applies_once(
         assert await open_migrator(settings).check() == []
 
 
+@ONE_BACKEND
 async def test_serve_with_workers_serves_and_ends_with_all_of_them(
     migrated: Provision, tmp_path: Path
 ) -> None:
