@@ -316,6 +316,7 @@ FAULTS = [
         "api/errors/problems.py",
         "an error with the code of another",
         ('"insufficient_funds", "The account', '"conflict", "The account'),
+        first="tests/unit/test_problems.py",
     ),
     _in("api/headers.py", "answers that anybody may keep", ('b"no-store"', 'b"public"')),
     _in(

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from backends.models import User
+from backends.models import NewUser, User
 from backends.models.resources.filters import filters_of
 from backends.protocols import Backend, ResourceRepository
 from tests.backends.resources.declared import Sample
@@ -136,19 +136,18 @@ async def test_public_rows_of_others_are_found_if_asked_for(
 ) -> None:
     """`public` adds the rows that fit `public_when` to one's own; no row is listed twice."""
     number = (await library.users.list(limit=0)).count
-    from backends.models import NewUser  # noqa: PLC0415
-
     stranger = await library.users.add(NewUser(email=f"s{number}@example.com", hashed_password="x"))
-    own = await samples.add(Sample(text="own"), owner_id=stranger.id)
+    forms = [Sample(text="own"), Sample(text="own and public", state="open")]
+    own = {(await samples.add(form, owner_id=stranger.id)).id for form in forms}
     public = {row.id for row in rows if row.state == "open"}
     for sort in ("text", "-state", "created_at"):
         page = await samples.list(owner_id=stranger.id, public=True, sort=sort, limit=1000)
         found = [row["id"] for row in page.rows]
-        assert {*public, own.id} <= set(found)
+        assert public | own <= set(found)
         assert not {row.id for row in rows if row.state != "open"} & set(found)
         assert len(found) == len(set(found)) == page.count
     for row in rows:
         if row.state == "open":
             assert await samples.get(row.id, owner_id=stranger.id, public=True) == row
-    assert (await samples.list(owner_id=stranger.id)).count == 1
+    assert (await samples.list(owner_id=stranger.id)).count == len(own)
     assert owner.id != stranger.id
