@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
-from inspect import signature
 from typing import TYPE_CHECKING, Any, cast
 
 from backends.errors import BackendError
 from backends.ids import Clock, IdSource, new_id, utc_now
-from config.installed import load_installed
+from config.installed import load_installed, refusal_of_resources
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -48,19 +47,15 @@ async def open_backend(
         BackendError: The database responds but can't be used (version too old, wrong password, …), or an
             installed backend does not serve declared resources.
     """
-    module = _load(settings.db_backend, "backend")
+    name = settings.db_backend
+    module = _load(name, "backend")
     opener = cast("Callable[..., Awaitable[Backend]]", module.open_backend)
     given: dict[str, Any] = {"clock": clock, "id_source": id_source}
     if resources:
         given["resources"] = resources
-        try:
-            signature(opener).bind(settings, **given)
-        except TypeError:
-            names = ", ".join(cls.__resource__.class_name for cls in resources)
-            raise BackendError(
-                f"the backend {settings.db_backend} serves no declared resources ({names}): leave them out "
-                "of RESOURCES, or choose another DB_BACKEND"
-            ) from None
+        classes = [cls.__resource__.class_name for cls in resources]
+        if name not in _PACKAGES and (reason := refusal_of_resources(name, module, classes)):
+            raise BackendError(reason)
     return await opener(settings, **given)
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from backends.errors import Conflict, NotFound, NotOwner, RuleBroken, VersionMismatch
 from backends.models.resources import Resource, ResourceSpec
-from backends.models.resources.forms import changed_values
+from backends.models.resources.forms import changed_values, values_of
 from backends.models.resources.values import write_json
 
 R = TypeVar("R", bound=Resource)
@@ -20,6 +21,23 @@ TRIES = 50
 """The maximum number of attempts. Each failure means that another change of the row succeeded."""
 
 MAX_PAUSE_SECONDS = 0.05
+
+
+def new_rows(
+    cls: type[R],
+    new: Sequence[BaseModel],
+    *,
+    ids: Iterable[str],
+    owner_id: str | None,
+    created_at: datetime,
+) -> list[R]:
+    """Return the rows to store for `ResourceRepository.add` and `add_many`, with ascending ids."""
+    served: dict[str, Any] = {"owner_id": owner_id or ""} if cls.__resource__.owned else {}
+    served |= {"created_at": created_at, "version": 1}
+    return [
+        cls.of_fields({"id": id_, **values_of(cls, form), **served})
+        for id_, form in zip(sorted(ids), new, strict=True)
+    ]
 
 
 def accessible(row: R | None, spec: ResourceSpec, id: str, *, owner_id: str | None, public: bool) -> R:
@@ -38,12 +56,13 @@ def accessible(row: R | None, spec: ResourceSpec, id: str, *, owner_id: str | No
     """
     if row is None:
         raise NotFound(spec.entity, id)
-    if owner_id is not None and row.owner_id != owner_id and not (public and _is_public(row)):
+    if owner_id is not None and row.owner_id != owner_id and not (public and is_public(row)):
         raise NotOwner(spec.entity, id)
     return row
 
 
-def _is_public(row: Resource) -> bool:
+def is_public(row: Resource) -> bool:
+    """Return whether the row has the values of `spec.public_when`."""
     fits = row.__resource__.public_when
     return bool(fits) and all(getattr(row, name) == value for name, value in fits)
 

@@ -53,11 +53,11 @@ async def require_applied(settings: Settings, histories: Sequence[History]) -> N
     Raises:
         MigrationError: A revision is missing, as a file or in the database.
     """
-    from migrations import MigrationError, keeps_histories, open_migrator
+    from migrations import MigrationError, open_migrator
     from migrations.resources.changes import changes_of
     from migrations.resources.plan import behind
 
-    if not histories or not keeps_histories(settings):
+    if not histories:
         return
     for history in histories:
         if operations := changes_of(history):

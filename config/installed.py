@@ -7,7 +7,9 @@ if the backend is selected.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.metadata import entry_points
+from inspect import signature
 from typing import Any
 
 GROUP = "eitherdb.backends"
@@ -38,3 +40,19 @@ def load_installed(name: str) -> Any:
     if missing:
         raise ValueError(f"the backend {name!r} ({found[0].value}) has no {', '.join(missing)}")
     return module
+
+
+def refusal_of_resources(name: str, module: Any, classes: Iterable[str]) -> str | None:
+    """Return why an installed backend can't be used with declared resources; None if it can.
+
+    A backend that serves them takes their classes in `open_backend` and their revisions in `open_migrator`.
+    """
+    try:
+        signature(module.open_backend).bind_partial(resources=())
+        signature(module.open_migrator).bind_partial(histories=())
+    except TypeError:
+        return (
+            f"the backend {name} serves no declared resources ({', '.join(classes)}): leave them out of "
+            "RESOURCES, or choose another DB_BACKEND"
+        )
+    return None

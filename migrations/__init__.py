@@ -12,7 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from config.installed import load_installed
+from backends.errors import BackendError
+from config.installed import load_installed, refusal_of_resources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -139,21 +140,21 @@ def open_migrator(settings: Settings, histories: Sequence[History] = ()) -> Migr
 
     Args:
         settings: The settings.
-        histories: The revisions of declared resources. An installed backend has no such history: it makes
-            what it needs when it is opened with the resources.
+        histories: The revisions of declared resources.
+
+    Raises:
+        BackendError: An installed backend does not serve declared resources.
     """
     name = settings.db_backend
-    if name not in _MODULES:
-        return cast("Callable[[Settings], Migrator]", load_installed(name).open_migrator)(settings)
-    module = import_module(_MODULES[name])
-    return cast("Callable[[Settings, Sequence[History]], Migrator]", module.open_migrator)(
-        settings, histories
-    )
-
-
-def keeps_histories(settings: Settings) -> bool:
-    """Return whether the selected backend records the revisions of declared resources."""
-    return settings.db_backend in _MODULES
+    if name in _MODULES:
+        module = import_module(_MODULES[name])
+    else:
+        module = load_installed(name)
+        classes = [spec.class_name for history in histories for spec in history.declared]
+        if classes and (reason := refusal_of_resources(name, module, classes)):
+            raise BackendError(reason)
+    opener = cast("Callable[..., Migrator]", module.open_migrator)
+    return opener(settings, histories=histories) if histories else opener(settings)
 
 
 def resolve_target(target: str, numbers: list[str], current: str | None) -> str:

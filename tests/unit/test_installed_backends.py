@@ -13,6 +13,7 @@ from backends.errors import BackendError
 from backends.models import Item
 from config import DatabaseChoice, Settings, SettingsError, installed
 from migrations import open_migrator
+from migrations.resources.history import history_of
 
 MODULE = "tests.unit.an_installed_backend"
 
@@ -61,22 +62,43 @@ async def test_installed_backend_is_opened_and_migrated_by_its_own_module() -> N
     assert migrator == "oracles://somewhere"
 
 
-async def test_backend_without_declared_resources_refuses_them(module: ModuleType) -> None:
-    """In one line, before anything is opened; a backend that knows them gets them."""
+async def test_backend_with_declared_resources_gets_them(module: ModuleType) -> None:
+    """The classes when it is opened, and their revisions when it is migrated."""
+    vars(module).update(open_migrator=lambda _settings, histories=(): [each.name for each in histories])
     settings = load(db_backend="oracle", database_url="oracles://somewhere")
+
     opened: object = await open_backend(settings, resources=[Item])
+    migrator: object = open_migrator(settings, [history_of("library", [Item.__resource__])])
     assert opened == ("oracles://somewhere", ["clock", "id_source", "resources"])
+    assert migrator == ["library"]
 
-    async def opened_without(_settings: Settings, *, clock: object, id_source: object) -> None:
-        raise AssertionError(clock, id_source)
 
-    vars(module).update(open_backend=opened_without)
-    with pytest.raises(BackendError) as caught:
-        await open_backend(settings, resources=[Item])
-    assert str(caught.value) == (
+async def opened_without(_settings: Settings, *, clock: object, id_source: object) -> None:
+    """Open a backend that knows no declared resources."""
+    raise AssertionError(clock, id_source)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [{"open_migrator": lambda _settings, histories=(): histories, "open_backend": opened_without}, {}],
+    ids=["not opened with them", "not migrated with them"],
+)
+async def test_backend_without_declared_resources_refuses_them(
+    module: ModuleType, parts: dict[str, object]
+) -> None:
+    """In one line, before anything is opened or migrated."""
+    vars(module).update(parts)
+    settings = load(db_backend="oracle", database_url="oracles://somewhere")
+    refusal = (
         "the backend oracle serves no declared resources (Item): leave them out of RESOURCES, or choose "
         "another DB_BACKEND"
     )
+    with pytest.raises(BackendError) as caught:
+        await open_backend(settings, resources=[Item])
+    assert str(caught.value) == refusal
+    with pytest.raises(BackendError) as caught:
+        open_migrator(settings, [history_of("library", [Item.__resource__])])
+    assert str(caught.value) == refusal
 
 
 @pytest.mark.usefixtures("module")

@@ -7,9 +7,9 @@ from typing import cast
 
 import lmdb
 
-from backends.errors import AccountNotEmpty, AlreadyExists, NotFound, NotOwner
+from backends.errors import AccountNotEmpty, NotOwner
 from backends.models import Account, AccountFilter, AccountSort, Idempotency, NewAccount, Page, Position
-from eitherdb_lmdb.rows import ACCOUNTS, USERS, check_version, fits_times
+from eitherdb_lmdb.rows import ACCOUNTS, USERS, fits_times
 from eitherdb_lmdb.transfers import LmdbLedger, find_outcome, keep
 
 
@@ -34,11 +34,8 @@ class LmdbAccountRepository(LmdbLedger):
                 kept = find_outcome(transaction, owner_id, idempotency)
                 if kept is not None:
                     return cast("Account", kept)  # A fingerprint belongs to one operation.
-            if USERS.get(transaction, owner_id) is None:
-                raise NotFound("user", owner_id)
-            if ACCOUNTS.get(transaction, account.id) is not None:
-                raise AlreadyExists("account", "id")
-            ACCOUNTS.put(transaction, account)
+            USERS.require(transaction, owner_id)
+            ACCOUNTS.add(transaction, account)
             if idempotency is not None:
                 keep(transaction, account, owner_id, idempotency, created_at=account.created_at)
             return account
@@ -85,7 +82,7 @@ class LmdbAccountRepository(LmdbLedger):
 
         def work(transaction: lmdb.Transaction) -> None:
             account = _get(transaction, id, owner_id)
-            check_version(account, versions)
+            ACCOUNTS.check_version(account, versions)
             if account.balance_minor:
                 raise AccountNotEmpty("account", id)
             ACCOUNTS.delete(transaction, id)
@@ -94,9 +91,7 @@ class LmdbAccountRepository(LmdbLedger):
 
 
 def _get(transaction: lmdb.Transaction, id: str, owner_id: str | None) -> Account:
-    account = ACCOUNTS.get(transaction, id)
-    if account is None:
-        raise NotFound("account", id)
+    account = ACCOUNTS.require(transaction, id)
     if owner_id not in {None, account.owner_id}:
         raise NotOwner("account", id)
     return account

@@ -9,24 +9,27 @@ from typing import Any
 import lmdb
 
 from backends.capabilities import Capability
-from backends.errors import RevisionMismatch
+from backends.errors import ResourcesMissing, RevisionMismatch
 from backends.ids import Clock, IdSource
+from backends.models import with_items
+from backends.models.resources import Resource
 from backends.protocols import (
     AccountRepository,
     Backend,
     CounterRepository,
     ItemRepository,
+    ResourceRepository,
     ServerInfo,
     UserRepository,
 )
-from backends.protocols.resources import ResourceRepository
 from backends.requirements import Purpose, UnmetRequirement
 from backends.rows import Place, RowKind, StoredRow
 from config import Settings
 from eitherdb_lmdb.accounts import LmdbAccountRepository
 from eitherdb_lmdb.counters import LmdbCounterRepository
-from eitherdb_lmdb.items import LmdbItemRepository
-from eitherdb_lmdb.store import REVISION, Store, applied_revision
+from eitherdb_lmdb.references import References
+from eitherdb_lmdb.resources import LmdbResourceRepository
+from eitherdb_lmdb.store import REVISION, Store, applied_histories, applied_revision
 from eitherdb_lmdb.stored import read_rows
 from eitherdb_lmdb.users import LmdbUserRepository
 
@@ -36,7 +39,15 @@ class LmdbBackend:
 
     capabilities = frozenset({Capability.TRANSACTIONS})
 
-    def __init__(self, store: Store, settings: Settings, *, clock: Clock, id_source: IdSource) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        *,
+        clock: Clock,
+        id_source: IdSource,
+        resources: Sequence[type[Resource]],
+    ) -> None:
         """Take ownership of the store: `close` closes it."""
         self._store = store
         self.server = ServerInfo(
@@ -44,9 +55,14 @@ class LmdbBackend:
             version=".".join(str(part) for part in lmdb.version()),
             driver=f"lmdb {version('lmdb')}",
         )
-        self.users: UserRepository = LmdbUserRepository(store, clock=clock, id_source=id_source)
-        self.items: ItemRepository = LmdbItemRepository(store, clock=clock, id_source=id_source)
-        self.resources: Mapping[str, ResourceRepository[Any]] = {"items": self.items}
+        classes = with_items(resources)
+        references = References(classes)
+        self.users: UserRepository = LmdbUserRepository(store, references, clock=clock, id_source=id_source)
+        self.resources: Mapping[str, ResourceRepository[Any]] = {
+            name: LmdbResourceRepository(store, cls, references, clock=clock, id_source=id_source)
+            for name, cls in classes.items()
+        }
+        self.items: ItemRepository = self.resources["items"]
         self.accounts: AccountRepository = LmdbAccountRepository(
             store,
             capabilities=self.capabilities,
@@ -80,12 +96,23 @@ class LmdbBackend:
         applied = await self._store.read(applied_revision)
         if applied != REVISION:
             raise RevisionMismatch(applied, REVISION)
+        histories = await self._store.read(applied_histories)
+        added = {name for record in histories.values() for name in record["resources"]}
+        if missing := [name for name in self.resources if name not in {"items", *added}]:
+            raise ResourcesMissing(missing)
 
     async def close(self) -> None:
         """See the protocol."""
         await self._store.close()
 
 
-async def open_backend(settings: Settings, *, clock: Clock, id_source: IdSource) -> Backend:
+async def open_backend(
+    settings: Settings,
+    *,
+    clock: Clock,
+    id_source: IdSource,
+    resources: Sequence[type[Resource]] = (),
+) -> Backend:
     """See `backends.open_backend`."""
-    return LmdbBackend(Store(settings), settings, clock=clock, id_source=id_source)
+    store = Store(settings)
+    return LmdbBackend(store, settings, clock=clock, id_source=id_source, resources=resources)

@@ -1,4 +1,4 @@
-"""Counters in LMDB: `counter:<SHA-256 of the key>`."""
+"""Counters in LMDB: `counters:<SHA-256 of the key>`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from hashlib import sha256
 
 import lmdb
 
-from backends.ids import Clock
+from backends.ids import Clock, read_time, write_time
 from backends.protocols import CLOCK_TOLERANCE, COUNTER_SWEEP_INTERVAL, Count
 from backends.rows import unreadable
-from eitherdb_lmdb.store import Store, value_at
-from eitherdb_lmdb.tables import stored_fields, to_milliseconds, to_time, walk
+from eitherdb_lmdb.keys import value_at, walk
+from eitherdb_lmdb.store import Store
+from eitherdb_lmdb.tables import stored_fields
 
-_PREFIX = b"counter:"
+_PREFIX = b"counters:"
 
 
 def _key(key: str) -> bytes:
@@ -26,7 +27,7 @@ def _running(kept: bytes | None, now: datetime) -> Count | None:
         return None
     try:
         fields = json.loads(kept)
-        ends_at = to_time(fields["ends_at"])
+        ends_at = read_time(fields["ends_at"])
         return Count(fields["value"], ends_at, ends_at - now) if ends_at > now else None
     except (KeyError, TypeError, ValueError) as exc:
         raise unreadable("counters", stored_fields("counters", kept)) from exc
@@ -57,7 +58,7 @@ class LmdbCounterRepository:
             before = _running(value_at(transaction, _key(key)), now)
             ends_at = before.ends_at if before else now + timedelta(seconds=lasts_seconds)
             after = Count((before.value if before else 0) + amount, ends_at, ends_at - now)
-            stored = {"key": key, "value": after.value, "ends_at": to_milliseconds(after.ends_at)}
+            stored = {"key": key, "value": after.value, "ends_at": write_time(after.ends_at)}
             transaction.put(_key(key), json.dumps(stored).encode())
             return after
 

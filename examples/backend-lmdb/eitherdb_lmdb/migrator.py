@@ -1,8 +1,12 @@
-"""Migrations of LMDB: one revision, which marks the database as EitherDB's."""
+"""Migrations of LMDB: a revision that marks the database as EitherDB's, and those of declared resources.
+
+LMDB has no schema. A revision of declared resources is recorded, and its reversal deletes their rows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,34 +14,67 @@ import lmdb
 
 from backends.errors import ForeignSchema, RevisionMismatch, SchemaMismatch
 from config import Settings
-from eitherdb_lmdb.store import REVISION, REVISION_KEY, Store, applied_revision
+from eitherdb_lmdb.keys import remove
+from eitherdb_lmdb.store import (
+    HISTORY_PREFIX,
+    REVISION,
+    REVISION_KEY,
+    Store,
+    applied_histories,
+    applied_revision,
+)
 from migrations import MigrationError, Migrator, Revision, resolve_target
+from migrations.resources.history import History
+from migrations.resources.plan import behind, split_target, to_apply, to_revert
 
 
 class LmdbMigrator:
-    """`migrations.Migrator`: LMDB's write lock serialises concurrent instances."""
+    """`migrations.Migrator`. Each method is one transaction: LMDB's write lock serialises instances."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Use the database of these settings."""
+    def __init__(self, settings: Settings, histories: Sequence[History] = ()) -> None:
+        """Use the database of these settings, and the revisions of declared resources."""
         self._settings = settings
+        self._histories = histories
 
     async def upgrade(self, target: str = "head") -> list[str]:
         """See the protocol."""
-        before = await self._known()
-        if resolve_target(target, [REVISION], before) == "base" or before == REVISION:
-            return []
+
+        def work(transaction: lmdb.Transaction) -> list[str]:
+            before, done = _known(transaction), []
+            missing = to_apply(target, self._histories, _applied(transaction))
+            own = "head" if split_target(target, self._histories)[0] else target
+            if resolve_target(own, [REVISION], before) != "base" and before is None:
+                transaction.put(REVISION_KEY, REVISION.encode())
+                done.append(REVISION)
+            for history, number in missing:
+                _record(transaction, history, number)
+                done.append(f"{history.name}:{number}")
+            return done
+
         async with self._store() as store:
-            is_new = await store.write(_mark)
-        return [REVISION] if is_new else []
+            return await store.write(work)
 
     async def downgrade(self, target: str) -> list[str]:
         """See the protocol. A downgrade below the first revision deletes all data."""
-        before = await self._known()
-        if resolve_target(target, [REVISION], before) == REVISION or before is None:
-            return []
+
+        def work(transaction: lmdb.Transaction) -> list[str]:
+            before, done = _known(transaction), []
+            for history, number in to_revert(target, self._histories, _applied(transaction)):
+                for name in history.revision(number).added:
+                    for kind in (":", "#", "!"):
+                        remove(transaction, f"{name}{kind}".encode())
+                earlier = [each for each in history.numbers if each < number]
+                _record(transaction, history, earlier[-1] if earlier else None)
+                done.append(f"{history.name}:{number}")
+            if split_target(target, self._histories)[0]:
+                return done
+            if before is not None and resolve_target(target, [REVISION], before) == "base":
+                remove(transaction, b"")
+                done.append(REVISION)
+            return done
+
         async with self._store() as store:
-            await store.empty()
-        return [REVISION]
+            return await store.write(work)
 
     async def current(self) -> str | None:
         """See the protocol."""
@@ -45,31 +82,33 @@ class LmdbMigrator:
             return await store.read(applied_revision)
 
     async def applied(self) -> dict[str, str]:
-        """See `migrations.Migrator`. A database without a schema records no declared resources."""
-        return {}
+        """See the protocol."""
+        async with self._store() as store:
+            return await store.read(_applied)
 
     def history(self) -> list[Revision]:
         """See the protocol."""
         return [Revision(REVISION, "mark the database")]
 
     async def check(self) -> list[str]:
-        """See the protocol. LMDB has no schema: only the mark can be missing."""
+        """See the protocol. LMDB has no schema: only records can be missing."""
+
+        def work(transaction: lmdb.Transaction) -> list[str]:
+            if _known(transaction) is None:
+                return ["the database is empty: run `eitherdb migrate upgrade`"]
+            return behind(self._histories, _applied(transaction))
+
         try:
-            is_marked = await self._known() is not None
+            async with self._store() as store:
+                return await store.read(work)
         except (ForeignSchema, SchemaMismatch) as exc:
             return [str(exc)]
-        return [] if is_marked else ["the database is empty: run `eitherdb migrate upgrade`"]
 
     async def revision(self, message: str) -> Path:
         """See the protocol."""
-        await self._known()
+        async with self._store() as store:
+            await store.read(_known)
         raise MigrationError(f"write the revision {message!r} by hand: LMDB has no schema to compare with")
-
-    async def _known(self) -> str | None:
-        current = await self.current()
-        if current not in {None, REVISION}:
-            raise RevisionMismatch(current, REVISION)
-        return current
 
     @asynccontextmanager
     async def _store(self) -> AsyncIterator[Store]:
@@ -80,14 +119,27 @@ class LmdbMigrator:
             await store.close()
 
 
-def _mark(transaction: lmdb.Transaction) -> bool:
-    """Mark an empty environment. Return False if another instance has just done so."""
-    if applied_revision(transaction) is not None:
-        return False
-    transaction.put(REVISION_KEY, REVISION.encode())
-    return True
+def _known(transaction: lmdb.Transaction) -> str | None:
+    current = applied_revision(transaction)
+    if current not in {None, REVISION}:
+        raise RevisionMismatch(current, REVISION)
+    return current
 
 
-def open_migrator(settings: Settings) -> Migrator:
+def _applied(transaction: lmdb.Transaction) -> dict[str, str]:
+    return {name: record["number"] for name, record in applied_histories(transaction).items()}
+
+
+def _record(transaction: lmdb.Transaction, history: History, number: str | None) -> None:
+    """Record the newest revision of a history, with the resources that it leaves; None for none."""
+    key = HISTORY_PREFIX + history.name.encode()
+    record = {"number": number, "resources": list(history.after(number))}
+    if number is None:
+        transaction.delete(key)
+    else:
+        transaction.put(key, json.dumps(record).encode())
+
+
+def open_migrator(settings: Settings, histories: Sequence[History] = ()) -> Migrator:
     """See `migrations.open_migrator`."""
-    return LmdbMigrator(settings)
+    return LmdbMigrator(settings, histories)

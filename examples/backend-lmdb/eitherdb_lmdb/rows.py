@@ -1,43 +1,48 @@
-"""The tables, and functions for rows that all repositories use."""
+"""The tables, and a function for rows that all repositories use."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
-from backends.errors import VersionMismatch
-from backends.models import Account, Item, Transfer, User
-from eitherdb_lmdb.tables import Table, from_json, to_json
+from backends.models import Account, Transfer, User
+from backends.models.resources import Resource
+from eitherdb_lmdb.tables import Table
 
 USERS = Table[User](
     name="users",
+    entity="user",
+    record=User,
     sorts=("created_at", "email"),
-    owners=lambda _: (),
-    dump=lambda user: to_json(user.fields()),
-    load=lambda text: User.of_fields(from_json(text)),
-)
-ITEMS = Table[Item](
-    name="items",
-    sorts=("created_at", "title"),
-    owners=lambda item: [item.owner_id],
-    dump=lambda item: to_json(item.fields()),
-    load=lambda text: Item.of_fields(from_json(text)),
+    unique=(("email",),),
 )
 ACCOUNTS = Table[Account](
     name="accounts",
+    entity="account",
+    record=Account,
     sorts=("created_at", "name"),
     owners=lambda account: [account.owner_id],
-    dump=lambda account: to_json(account.fields()),
-    load=lambda text: Account.of_fields(from_json(text)),
 )
 TRANSFERS = Table[Transfer](
     name="transfers",
-    sorts=("created_at",),
+    entity="transfer",
+    record=Transfer,
     owners=lambda entry: {side.owner_id for side in (entry.source, entry.target) if side},
-    dump=lambda entry: to_json(entry.fields()),
-    load=lambda text: Transfer.of_fields(from_json(text)),
 )
+
+
+def table_of(cls: type[Resource]) -> Table[Any]:
+    """Return the table of a resource."""
+    spec = cls.__resource__
+    return Table(
+        name=spec.name,
+        entity=spec.entity,
+        record=cls,
+        sorts=spec.sorts,
+        owners=(lambda row: [row.owner_id]) if spec.owned else (lambda _: ()),
+        references=tuple(field.name for field in spec.references),
+        unique=spec.unique,
+    )
 
 
 class Times(Protocol):
@@ -59,11 +64,3 @@ def fits_times(created_at: datetime, where: Times) -> bool:
     return (where.created_after is None or created_at > where.created_after) and (
         where.created_before is None or created_at < where.created_before
     )
-
-
-def check_version(row: User | Item | Account, versions: Collection[int] | None) -> None:
-    """Raise VersionMismatch if versions are given and the row's is not among them."""
-    if versions is not None and row.version not in versions:
-        if isinstance(row, User):
-            raise VersionMismatch("user", row.id)
-        raise VersionMismatch("item" if isinstance(row, Item) else "account", row.id)

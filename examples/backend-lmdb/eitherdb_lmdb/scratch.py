@@ -10,7 +10,14 @@ from pydantic import SecretStr
 
 from backends.scratch import SCRATCH_PREFIX, Scratch, Transaction
 from config import Settings
-from eitherdb_lmdb.store import REVISION, REVISION_KEY, close_environment, open_environment, path_of
+from eitherdb_lmdb.keys import remove, walk
+from eitherdb_lmdb.store import (
+    HISTORY_PREFIX,
+    REVISION_KEY,
+    close_environment,
+    open_environment,
+    path_of,
+)
 
 
 class LmdbScratch:
@@ -21,13 +28,14 @@ class LmdbScratch:
         self.settings = settings
         self._path = path_of(settings)
         self._environment = open_environment(self._path)
-        self._keys = self._environment.open_db()
 
     async def clean(self) -> None:
         """See `Scratch`."""
         with self._environment.begin(write=True) as transaction:
-            transaction.drop(self._keys, delete=False)
-            transaction.put(REVISION_KEY, REVISION.encode())
+            kept = [*walk(transaction, REVISION_KEY), *walk(transaction, HISTORY_PREFIX)]
+            remove(transaction, b"")
+            for key, value in kept:
+                transaction.put(key, value)
 
     async def durability_faults(self) -> list[str]:
         """See `Scratch`."""

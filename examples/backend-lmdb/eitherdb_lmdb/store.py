@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar
 
 import lmdb
 
 from backends.errors import BackendError, ForeignSchema, Unavailable
 from config import Settings
+from eitherdb_lmdb.keys import value_at, walk
 
 T = TypeVar("T")
 Work = Callable[[lmdb.Transaction], T]
@@ -24,7 +26,8 @@ READERS = 1024
 """The maximum number of concurrent read transactions of all processes."""
 
 REVISION = "0001"
-REVISION_KEY = b"revision"
+REVISION_KEY = b"schema_migrations"
+HISTORY_PREFIX = b"resource_migrations:"
 
 _opened: dict[Path, tuple[lmdb.Environment, int]] = {}
 """The open environments with their number of users: a process must not open one twice."""
@@ -61,11 +64,6 @@ def close_environment(path: Path) -> None:
         _opened[path] = environment, users - 1
 
 
-def value_at(transaction: lmdb.Transaction, key: bytes) -> bytes | None:
-    """Return the value of a key; None if there is none."""
-    return cast("bytes | None", transaction.get(key))
-
-
 def applied_revision(transaction: lmdb.Transaction) -> str | None:
     """Return the revision of the environment; None for an empty one.
 
@@ -81,6 +79,15 @@ def applied_revision(transaction: lmdb.Transaction) -> str | None:
     if re.fullmatch(rb"[0-9]{4}", mark) is None:
         raise ForeignSchema.history(f"key {REVISION_KEY!r}", [repr(mark[:40])])
     return mark.decode()
+
+
+def applied_histories(transaction: lmdb.Transaction) -> dict[str, dict[str, Any]]:
+    """Return the records of the histories of declared resources by name.
+
+    A record has the `number` of the newest revision and the names of all `resources` that it left.
+    """
+    found = walk(transaction, HISTORY_PREFIX)
+    return {key.removeprefix(HISTORY_PREFIX).decode(): json.loads(text) for key, text in found}
 
 
 class Store:
@@ -111,11 +118,6 @@ class Store:
         Roll back if it raises; otherwise the changes are on disk on return.
         """
         return await self._run(work, write=True)
-
-    async def empty(self) -> None:
-        """Remove every key."""
-        keys = self._environment.open_db()
-        await self.write(lambda transaction: transaction.drop(keys, delete=False))
 
     async def _run(self, work: Work[T], *, write: bool) -> T:
         try:

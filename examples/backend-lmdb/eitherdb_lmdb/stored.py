@@ -9,16 +9,8 @@ from itertools import islice
 import lmdb
 
 from backends.rows import Place, RowKind, StoredRow
-from eitherdb_lmdb.tables import stored_fields, walk
-
-_PREFIXES: dict[RowKind, bytes] = {
-    "users": b"users:",
-    "items": b"items:",
-    "accounts": b"accounts:",
-    "transfers": b"transfers:",
-    "idempotency_keys": b"key:",
-    "counters": b"counter:",
-}
+from eitherdb_lmdb.keys import walk
+from eitherdb_lmdb.tables import stored_fields
 
 
 def read_rows(
@@ -26,17 +18,19 @@ def read_rows(
 ) -> list[StoredRow]:
     """See `backends.protocols.Backend`. Any order but the key's requires a scan of all rows."""
     if not by:
-        first = start[0] if start else b""
-        found = walk(transaction, _PREFIXES[kind], start=first)
-        prefix = len(_PREFIXES[kind])
-        return [StoredRow(stored_fields(kind, text), (key[prefix:],)) for key, text in islice(found, limit)]
+        prefix = f"{kind}:".encode()
+        found = walk(transaction, prefix, start=start[0] if start else b"")
+        return [
+            StoredRow(stored_fields(kind, text), (key.removeprefix(prefix),))
+            for key, text in islice(found, limit)
+        ]
     rows = (row for row in _ordered(transaction, kind, by) if start is None or row.place >= start)
     return nsmallest(limit, rows, key=lambda row: row.place)
 
 
 def _ordered(transaction: lmdb.Transaction, kind: RowKind, by: Sequence[str]) -> Iterator[StoredRow]:
     types = [int if name.endswith("version") else str for name in by]
-    for _, text in walk(transaction, _PREFIXES[kind]):
+    for _, text in walk(transaction, f"{kind}:".encode()):
         fields = stored_fields(kind, text)
         place = tuple(fields.get(name) for name in by)
         if all(isinstance(value, type_) for value, type_ in zip(place, types, strict=True)):

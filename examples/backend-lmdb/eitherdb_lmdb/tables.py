@@ -1,63 +1,53 @@
 """Rows and their indexes as keys of one ordered map.
 
-`items:<id>` holds a row as JSON. `items#title@<owner's id><title><id>` is an index key: it lists the row by
-a sort field, among all rows (`*`) or those of one owner (`@`).
+`books:<id>` holds a row as JSON. The other keys of a table are its indexes:
 
-Keys sort as the rows do: ids and times have a fixed length, and a text ends with NUL, which no text
-contains. LMDB limits a key to 511 bytes, so a key has only the beginning of a long text. Rows with the same
-beginning are sorted when they are read.
+- `books#title*<title><id>` lists the row by a sort field among all rows, and
+  `books#title@<owner's id><title><id>` among those of one owner;
+- `books#author_id@<author's id><id>` lists it among those that refer to one row;
+- `books!<SHA-256 of the values>` holds the id of the row with these values of a unique group.
+
+Values sort by the bytes of `keys.sortable`. Rows with the same bytes are sorted when they are read.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from itertools import groupby, islice, takewhile
+from decimal import Decimal
+from hashlib import sha256
+from itertools import groupby, islice
 from operator import itemgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import lmdb
 
-from backends.ids import is_id
+from backends.errors import AlreadyExists, NotFound, UnreadableRow, VersionMismatch
+from backends.ids import is_id, read_time
 from backends.models import Page, Position, StoredObject, with_folded
-from backends.rows import Fields, RowKind, unreadable
-from eitherdb_lmdb.store import value_at
+from backends.models.resources.values import to_json
+from backends.resource_conditions import sort_key
+from backends.rows import KINDS, Fields, unreadable
+from eitherdb_lmdb.keys import sortable, value_at, walk, walk_back
 
 ID_BYTES = 12
-TEXT_BYTES = 400
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
-R = TypeVar("R", bound=StoredObject)
+class StoredRow(StoredObject, Protocol):
+    """A row of any table."""
+
+    @property
+    def version(self) -> int:
+        """1 for a new row; each change adds 1."""
+        ...
 
 
-def to_milliseconds(time: datetime) -> int:
-    """Return the time as stored in JSON: milliseconds since 1970."""
-    return (time - _EPOCH) // _MILLISECOND
+R = TypeVar("R", bound=StoredRow)
 
 
-def to_time(milliseconds: int) -> datetime:
-    """Return the time from the value of `to_milliseconds`."""
-    return _EPOCH + milliseconds * _MILLISECOND
-
-
-def to_json(values: Mapping[str, Any]) -> bytes:
-    """Return a row's values as JSON. `created_at` is a time."""
-    return json.dumps({**values, "created_at": to_milliseconds(values["created_at"])}).encode()
-
-
-def from_json(text: bytes) -> dict[str, Any]:
-    """Return the values from the JSON of `to_json`."""
-    values: dict[str, Any] = json.loads(text)
-    values["created_at"] = to_time(values["created_at"])
-    return values
-
-
-def stored_fields(kind: RowKind, text: bytes) -> Fields:
+def stored_fields(kind: str, text: bytes) -> Fields:
     """Return the fields of a stored value, valid or not."""
     try:
         values = json.loads(text)
@@ -65,8 +55,8 @@ def stored_fields(kind: RowKind, text: bytes) -> Fields:
         values = {}
     fields: dict[str, Any] = values if isinstance(values, dict) else {}
     for name in ("created_at", "ends_at"):
-        if type(fields.get(name)) is int:
-            fields[name] = to_time(fields[name])
+        with suppress(KeyError, TypeError, ValueError):
+            fields[name] = read_time(fields[name])
     # Search forms are not stored but derived from the texts.
     is_searched = kind == "items" and all(isinstance(fields.get(name, 0), str | None) for name in _SEARCHED)
     return with_folded(fields) if is_searched else fields
@@ -75,51 +65,27 @@ def stored_fields(kind: RowKind, text: bytes) -> Fields:
 _SEARCHED = ("title", "description")
 
 
-def _sortable(value: datetime | str) -> bytes:
-    if isinstance(value, datetime):
-        return (to_milliseconds(value) + 2**63).to_bytes(8)
-    return value.encode("utf-8", "surrogatepass")[:TEXT_BYTES] + b"\0"
-
-
-def walk(
-    transaction: lmdb.Transaction, prefix: bytes, *, start: bytes = b""
-) -> Iterator[tuple[bytes, bytes]]:
-    """Return the keys with this prefix and their values, from `start` on, ascending."""
-    cursor = transaction.cursor()
-    if cursor.set_range(prefix + start):
-        yield from _within(prefix, cursor.iternext())
-
-
-def walk_back(
-    transaction: lmdb.Transaction, prefix: bytes, *, end: bytes = b"\xff"
-) -> Iterator[tuple[bytes, bytes]]:
-    """Return the keys with this prefix and their values, from the last one before `end` on, descending."""
-    cursor = transaction.cursor()
-    if cursor.prev() if cursor.set_range(prefix + end) else cursor.last():
-        yield from _within(prefix, cursor.iterprev())
-
-
-def _within(prefix: bytes, found: Iterator[Any]) -> Iterator[tuple[bytes, bytes]]:
-    return takewhile(lambda pair: pair[0].startswith(prefix), found)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Table(Generic[R]):
     """The rows of one entity.
 
     Attributes:
         name: The prefix of its keys.
+        entity: The name of a row in errors.
+        record: The class of its rows.
         sorts: The fields that it is sorted by.
         owners: Returns the ids under which a row is listed besides the list of all.
-        dump: Converts a row to JSON.
-        load: Converts JSON to a row.
+        references: The fields whose values are ids of other rows.
+        unique: The groups of fields that are unique together, except where one of them is null.
     """
 
-    name: RowKind
-    sorts: tuple[str, ...]
-    owners: Callable[[R], Iterable[str]]
-    dump: Callable[[R], bytes]
-    load: Callable[[bytes], R]
+    name: str
+    entity: str
+    record: type[R]
+    sorts: tuple[str, ...] = ("created_at",)
+    owners: Callable[[R], Iterable[str]] = lambda _: ()
+    references: tuple[str, ...] = ()
+    unique: tuple[tuple[str, ...], ...] = ()
 
     def get(self, transaction: lmdb.Transaction, id: str) -> R | None:
         """Return the row; None if there is none or the id is malformed."""
@@ -127,30 +93,78 @@ class Table(Generic[R]):
         if text is None:
             return None
         try:
-            return self.load(text)
-        except (KeyError, TypeError, ValueError) as exc:
-            fields = {"id": id, **stored_fields(self.name, text)}
-            raise unreadable(self.name, fields) from exc
+            row = self.record.from_row(json.loads(text))
+            row.fields()  # raises AttributeError if one is missing
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as exc:
+            raise self._unreadable(id, text) from exc
+        return row
 
-    def put(self, transaction: lmdb.Transaction, row: R) -> None:
-        """Store the row. Replace an older one with its id."""
-        self.delete(transaction, row.id)
-        transaction.put(self._key(row.id), self.dump(row))
-        for key in self._listed(row):
-            transaction.put(key, b"")
+    def require(self, transaction: lmdb.Transaction, id: str) -> R:
+        """Return the row; raise NotFound if there is none."""
+        row = self.get(transaction, id)
+        if row is None:
+            raise NotFound(self.entity, id)
+        return row
+
+    def check_version(self, row: R, versions: Collection[int] | None) -> None:
+        """Raise VersionMismatch if versions are given and the row's is not among them."""
+        if versions is not None and row.version not in versions:
+            raise VersionMismatch(self.entity, row.id)
+
+    def _unreadable(self, id: str, text: bytes) -> UnreadableRow:
+        for kind in KINDS:
+            if kind == self.name:
+                return unreadable(kind, {"id": id, **stored_fields(kind, text)})
+        return UnreadableRow(self.name, id, "can't be read")
+
+    def add(self, transaction: lmdb.Transaction, *rows: R) -> None:
+        """Store new rows.
+
+        Raises:
+            AlreadyExists: An id is in use, or another row has the values of a unique group.
+        """
+        ids = {row.id for row in rows}
+        if len(ids) < len(rows) or any(self.get(transaction, id_) is not None for id_ in ids):
+            raise AlreadyExists(self.entity, "id")
+        self.put(transaction, *rows)
+
+    def put(self, transaction: lmdb.Transaction, *rows: R) -> None:
+        """Store rows. Replace older ones with their ids.
+
+        Raises:
+            AlreadyExists: Another row has the values of a unique group.
+        """
+        for group in self.unique:
+            keys = [(self._unique(group, row.fields()), row.id.encode()) for row in rows]
+            given = [key for key, _ in keys if key is not None]
+            if len(set(given)) < len(given) or any(
+                key is not None and value_at(transaction, key) not in {None, id_} for key, id_ in keys
+            ):
+                raise AlreadyExists(self.entity, ",".join(group))
+        for row in rows:
+            self.delete(transaction, row.id)
+            transaction.put(self._key(row.id), json.dumps(row.to_row()).encode())
+            for key, value in self._index(row):
+                transaction.put(key, value)
 
     def delete(self, transaction: lmdb.Transaction, id: str) -> None:
         """Remove the row, if there is one."""
         row = self.get(transaction, id)
         if row is not None:
             transaction.delete(self._key(id))
-            for key in self._listed(row):
+            for key, _ in self._index(row):
                 transaction.delete(key)
 
-    def of_owner(self, transaction: lmdb.Transaction, owner_id: str) -> list[R]:
-        """Return the rows of an owner, oldest first."""
-        keys = walk(transaction, self._list("created_at", owner_id))
-        return [self._at(transaction, key) for key, _ in list(keys)]
+    def find(self, transaction: lmdb.Transaction, **values: Any) -> R | None:
+        """Return the row with these values of a unique group; None if there is none."""
+        (group,) = (each for each in self.unique if set(each) == set(values))
+        key = self._unique(group, values)
+        id_ = None if key is None else value_at(transaction, key)
+        return None if id_ is None else self.get(transaction, id_.decode())
+
+    def ids(self, transaction: lmdb.Transaction, field: str, of: str) -> list[str]:
+        """Return the ids of rows: those that refer to `of` by this field, or an owner's by `created_at`."""
+        return [key[-ID_BYTES:].hex() for key, _ in walk(transaction, self._list(field, of))]
 
     def page(
         self,
@@ -189,14 +203,14 @@ class Table(Generic[R]):
         after: Position | None,
     ) -> Iterator[R]:
         def place(row: R) -> tuple[Any, str]:
-            return getattr(row, field), row.id
+            return sort_key(getattr(row, field)), row.id
 
-        start = b"" if after is None else _sortable(after.key)
+        start = b"" if after is None else sortable(after.key)
         if descends:
             keys = walk_back(transaction, prefix, end=start + b"\xff" * (ID_BYTES + 1))
         else:
             keys = walk(transaction, prefix, start=start)
-        behind = None if after is None else (after.key, after.id)
+        behind = None if after is None else (sort_key(after.key), after.id)
         for _, alike in groupby((key for key, _ in keys), itemgetter(slice(-ID_BYTES))):
             for row in sorted((self._at(transaction, key) for key in alike), key=place, reverse=descends):
                 if behind is None or (place(row) < behind if descends else place(row) > behind):
@@ -210,12 +224,27 @@ class Table(Generic[R]):
     def _key(self, id: str) -> bytes:
         return f"{self.name}:".encode() + bytes.fromhex(id)
 
-    def _list(self, field: str, owner_id: str | None) -> bytes:
-        of = b"*" if owner_id is None else b"@" + bytes.fromhex(owner_id)
-        return f"{self.name}#{field}".encode() + of
+    def _list(self, field: str, of: str | None) -> bytes:
+        return f"{self.name}#{field}".encode() + (b"*" if of is None else b"@" + bytes.fromhex(of))
 
-    def _listed(self, row: R) -> Iterator[bytes]:
+    def _unique(self, group: tuple[str, ...], values: Mapping[str, Any]) -> bytes | None:
+        """Return the key for these values of a unique group; None if one is null."""
+        given = [values[name] for name in group]
+        if None in given:
+            return None
+        exact = [each.normalize() if isinstance(each, Decimal) else each for each in given]
+        text = json.dumps([group, list(map(to_json, exact))])
+        return f"{self.name}!".encode() + sha256(text.encode()).digest()
+
+    def _index(self, row: R) -> Iterator[tuple[bytes, bytes]]:
+        """Return the index keys of a row and their values."""
+        id_, fields = bytes.fromhex(row.id), row.fields()
         for field in self.sorts:
-            place = _sortable(getattr(row, field)) + bytes.fromhex(row.id)
-            for owner_id in (None, *self.owners(row)):
-                yield self._list(field, owner_id) + place
+            for of in (None, *self.owners(row)):
+                yield self._list(field, of) + sortable(fields[field]) + id_, b""
+        for field in self.references:
+            if fields[field] is not None:
+                yield self._list(field, fields[field]) + id_, b""
+        for group in self.unique:
+            if key := self._unique(group, fields):
+                yield key, row.id.encode()

@@ -1,11 +1,12 @@
 """The ledger in LMDB: the operations of `AccountRepository` that move money.
 
-`entry:<account's id><version>` holds the id of the entry that made this version of the account.
-`key:<SHA-256 of user and key>` holds the outcome of a call with an idempotency key.
+`transfers!<account's id><version>` holds the id of the entry that made this version of the account.
+`idempotency_keys:<SHA-256 of user and key>` holds the outcome of a call with an idempotency key.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -15,7 +16,7 @@ import lmdb
 
 from backends.capabilities import Capability
 from backends.idempotency import EntryId, Outcome, Success, read_outcome, write_outcome
-from backends.ids import Clock, IdSource
+from backends.ids import Clock, IdSource, write_time
 from backends.ledger import Ledger, Posting, Refused, Taken, refusal_of
 from backends.models import (
     Account,
@@ -27,9 +28,9 @@ from backends.models import (
     TransferFilter,
     TransferSort,
 )
+from eitherdb_lmdb.keys import value_at
 from eitherdb_lmdb.rows import ACCOUNTS, TRANSFERS, fits_times
-from eitherdb_lmdb.store import Store, value_at
-from eitherdb_lmdb.tables import from_json, to_json
+from eitherdb_lmdb.store import Store
 
 
 class LmdbLedger(Ledger):
@@ -157,11 +158,14 @@ def _move(
 
 
 def _entry_key(account_id: str, version: int) -> bytes:
-    return b"entry:" + bytes.fromhex(account_id) + version.to_bytes(8)
+    return b"transfers!" + bytes.fromhex(account_id) + version.to_bytes(8)
 
 
 def _outcome_key(owner_id: str, idempotency: Idempotency) -> bytes:
-    return b"key:" + sha256(f"{owner_id}\0{idempotency.key}".encode("utf-8", "surrogatepass")).digest()
+    return (
+        b"idempotency_keys:"
+        + sha256(f"{owner_id}\0{idempotency.key}".encode("utf-8", "surrogatepass")).digest()
+    )
 
 
 def keep(
@@ -178,9 +182,10 @@ def keep(
         "key": idempotency.key,
         "fingerprint": idempotency.fingerprint,
         "outcome": write_outcome(outcome),
-        "created_at": created_at,
+        "created_at": write_time(created_at),
     }
-    if not transaction.put(_outcome_key(owner_id, idempotency), to_json(kept), overwrite=False):
+    text = json.dumps(kept).encode()
+    if not transaction.put(_outcome_key(owner_id, idempotency), text, overwrite=False):
         raise Taken
 
 
@@ -189,5 +194,5 @@ def find_outcome(transaction: lmdb.Transaction, owner_id: str, idempotency: Idem
     kept = value_at(transaction, _outcome_key(owner_id, idempotency))
     if kept is None:
         return None
-    values = from_json(kept)
+    values = json.loads(kept)
     return read_outcome(values["outcome"], values["fingerprint"], idempotency)
