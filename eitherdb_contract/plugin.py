@@ -58,16 +58,22 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if config.option.backends is None:
         config.option.backends = ",".join(names)
-    if wrong := [f"{name} = {value}" for name, value in _SETTINGS.items() if _ini(config, name) != value]:
-        raise pytest.UsageError(f"the contract suite needs in pytest's configuration: {'; '.join(wrong)}")
+    check_settings(config, "the contract suite")
     config.pluginmanager.register(Summary(config), "eitherdb_contract_summary")
 
 
-def _ini(config: pytest.Config, name: str) -> object:
+def check_settings(config: pytest.Config, plugin: str) -> None:
+    """Check that pytest-asyncio is installed, and has the settings that a plugin needs.
+
+    Raises:
+        pytest.UsageError: A setting is missing.
+    """
     try:
-        return config.getini(name)
+        wrong = [f"{name} = {value}" for name, value in _SETTINGS.items() if config.getini(name) != value]
     except ValueError:
-        raise pytest.UsageError("the contract suite needs pytest-asyncio") from None
+        raise pytest.UsageError(f"{plugin} needs pytest-asyncio") from None
+    if wrong:
+        raise pytest.UsageError(f"{plugin} needs in pytest's configuration: {'; '.join(wrong)}")
 
 
 @pytest.hookimpl(trylast=True)

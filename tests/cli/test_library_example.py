@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx2
 
-from tests.cli.command import ROOT, run, serving
+from tests.cli.command import ROOT, environment, run, serving
 from tests.provision import Provision
 
 SUPERUSER = {"username": "root@example.com", "password": "correct horse"}
 ADA = {"email": "ada@example.com", "password": "correct horse"}
 ISBN = "9780306406157"
+
+
+def copy_library(folder: Path) -> Path:
+    """Copy the example; return its folder."""
+    ignored = shutil.ignore_patterns("__*")
+    return Path(shutil.copytree(ROOT / "examples/library", folder / "library", ignore=ignored))
 
 
 def shown(response: httpx2.Response) -> str:
@@ -42,8 +50,7 @@ EXPECTED = """\
 
 async def test_library_is_served_alike_on_every_database(migrated: Provision, tmp_path: Path) -> None:
     """The committed revision creates it; the rule, the reference and the filters hold."""
-    shutil.copytree(ROOT / "examples/library", tmp_path / "library", ignore=shutil.ignore_patterns("__*"))
-    folder = tmp_path / "library"
+    folder = copy_library(tmp_path)
     variables = {
         "RESOURCES": "library.py",
         "FIRST_SUPERUSER": SUPERUSER["username"],
@@ -90,3 +97,22 @@ async def conversation(client: httpx2.AsyncClient) -> list[httpx2.Response]:
     gone = await client.delete(path, headers=ada)
     last = await client.delete(f"/authors/{author.json()['id']}", headers=root)
     return [author, refused, added, again, orphan, broken, changed, listed, kept, gone, last]
+
+
+def test_its_own_tests_pass(migrated: Provision, tmp_path: Path) -> None:
+    """As a user runs them: pytest in the folder, on the server of DATABASE_URL."""
+    folder = copy_library(tmp_path)
+    plugins = ("-p", "no:schemathesis", "-p", "no:cacheprovider")
+
+    done = subprocess.run(  # noqa: S603 - this test's own words
+        [sys.executable, "-m", "pytest", *plugins],
+        cwd=folder,
+        env=environment(tmp_path, migrated.settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"eitherdb: Author, Book on {migrated.settings.db_backend}" in done.stdout
