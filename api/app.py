@@ -20,7 +20,7 @@ from api.headers import SecurityHeaders
 from api.mailer import Mailer
 from api.normalisation import NormalisedRequests
 from api.request_limits import RequestLimits
-from api.resources import resource_router
+from api.resources import resource_router, with_references
 from api.routes import accounts, login, private, transfers, users, utils
 from api.security import Passwords
 from api.superuser import ensure_first_superuser
@@ -131,6 +131,7 @@ def create_app(
     app.add_middleware(SecurityHeaders, strict_transport=not settings.is_local)
     app.add_middleware(NormalisedRequests, root_path=settings.root_path)
     routes = [route for router in _routers(settings, served) for route in router.routes]
+    routes = with_references(routes, [cls.__resource__ for cls in served])
     # With telemetry, the fast path is off: FastAPI records spans on its own path only.
     app.router.routes.extend(on_fast_path(routes) if fast_path and not any(telemetry.values()) else routes)
     return app

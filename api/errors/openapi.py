@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from copy import deepcopy
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
@@ -15,6 +16,8 @@ class ErrorBody(BaseModel):
     detail: str
     code: str
 
+
+Responses: TypeAlias = dict[int | str, dict[str, Any]]
 
 _ERROR_SCHEMA = {"$ref": f"#/components/schemas/{ErrorBody.__name__}"}
 
@@ -29,9 +32,14 @@ _HEADERS: dict[int, dict[str, Any]] = {
 """The headers of every error response with this status code."""
 
 
-def documented(*problems: Problem) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of a route for these problems, with one example each."""
-    responses: dict[int | str, dict[str, Any]] = {}
+def documented(*problems: Problem, besides: Responses | None = None) -> Responses:
+    """Return the `responses` of a route for these problems, with one example each.
+
+    Args:
+        problems: The problems.
+        besides: Responses to complete. They are not changed.
+    """
+    responses = deepcopy(besides or {})
     for problem in problems:
         # No `model`: FastAPI would build a validator for each of several hundred responses.
         response = responses.setdefault(

@@ -8,6 +8,7 @@
 - `routes`: the router of a resource.
 """
 
+from api.resources.problems import with_references
 from api.resources.routes import resource_router
 
-__all__ = ["resource_router"]
+__all__ = ["resource_router", "with_references"]

@@ -184,7 +184,7 @@ class _Routes:
             row_id: Any, user: Any, body: Any, rows: Any, if_match: IfMatch, response: Response
         ) -> Any:
             versions = if_match.versions_of(row_id)
-            with references_of(spec, [body]):
+            with references_of(spec, [body], changed=row_id):
                 row = await rows.update(row_id, body, owner_id=owner_of(user), versions=versions)
             return with_etag(row, response)
 
@@ -217,7 +217,7 @@ class _Routes:
             return Message(message=message)
 
         problems = [*self._row_problems(spec.access.delete), VERSION_MISMATCH]
-        problems += referenced(spec, self._others)
+        problems += referenced(spec.name, self._others)
         if is_referenced(spec, self._others):
             problems.append(NO_TRANSACTIONS)
         self._add(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from api.app import create_app
+from eitherdb import Reference, Resource
 from tests.api.declared import DECLARED, Book
 from tests.provision import make_settings
 
@@ -108,3 +109,55 @@ def test_operation_documents_who_may_and_what_may_fail(
     if method == "post":
         parameters = {each["name"] for each in operation.get("parameters", ())}
         assert parameters == ({"idempotency-key"} if needs_token else set())
+
+
+class Shelf(Resource, path="shelves"):
+    """A shelf, which is deleted with its owner."""
+
+    label: Annotated[str, Field(max_length=9)]
+
+
+class Folder(Resource, path="folders", owned=False):
+    """A folder, which is deleted with its shelf."""
+
+    shelf_id: Annotated[str, Reference("shelves", on_delete="cascade")]
+
+
+class Loan(Resource, path="loans", owned=False):
+    """A loan, which keeps its folder."""
+
+    folder_id: Annotated[str, Reference("folders", on_delete="restrict")]
+
+
+class Mark(Resource, path="marks", owned=False):
+    """A mark, which keeps the user who made it, and loses its loan."""
+
+    user_id: Annotated[str, Reference("users", on_delete="restrict")]
+    loan_id: Annotated[str | None, Reference("loans", on_delete="set_null")] = None
+
+
+@pytest.mark.parametrize(
+    ("path", "keep"),
+    [
+        ("/users/me", {"loan", "mark"}),
+        ("/users/{user_id}", {"loan", "mark"}),
+        ("/shelves/{shelf_id}", {"loan"}),
+        ("/folders/{folder_id}", {"loan"}),
+        ("/loans/{loan_id}", set()),
+        ("/marks/{mark_id}", set()),
+    ],
+)
+def test_deletion_documents_what_refers_to_the_row_or_what_is_deleted_with_it(
+    path: str, keep: set[str]
+) -> None:
+    """Each resource of which a row may keep it has an example, in the document of this application only."""
+    declaring = create_app(make_settings(), resources=(Shelf, Folder, Loan, Mark)).openapi()
+    responses = operation_of(declaring, "delete", path)["responses"]
+    examples = responses.get("409", {"content": {"application/json": {"examples": {}}}})["content"]
+    details = set(examples["application/json"]["examples"]) - {"There is money in an account of the user"}
+    assert details == {f"At least one {entity} refers to it" for entity in keep}
+    if path.startswith("/users"):
+        responses = operation_of(create_app(make_settings()).openapi(), "delete", path)["responses"]
+        assert set(responses["409"]["content"]["application/json"]["examples"]) == {
+            "There is money in an account of the user"
+        }

@@ -62,4 +62,10 @@ FAULTS = [
         "a retry whose defaults make another request of it",
         ("given_only = isinstance(body, Resource)", "given_only = False"),
     ),
+    _in(
+        "api/resources/problems.py",
+        "a document without what keeps the rows that are deleted with a row",
+        ("deleted = _deleted_with(name, specs)", "deleted = {name}"),
+        first="tests/api/test_resource_openapi.py",
+    ),
 ]

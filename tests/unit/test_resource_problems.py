@@ -34,6 +34,13 @@ def test_reference_to_nothing_is_reported_at_its_field(
     assert caught.value.errors() == [{"type": "reference_not_found", "loc": place, "msg": message}]
 
 
+def test_absence_of_the_changed_row_is_no_fault_of_a_field_with_its_id() -> None:
+    """`PATCH /books/…` with a field that has the id of the path."""
+    book = Book(title="One", isbn="1" * 13, author_id=AUTHOR)
+    with pytest.raises(NotFound), references_of(Book.__resource__, [book], changed=AUTHOR):
+        raise NotFound("book", AUTHOR)
+
+
 @pytest.mark.parametrize("error", [NotFound("book", OTHER), NotFound("user", OTHER)])
 def test_absence_of_the_row_and_of_its_owner_stays_as_it_is(error: NotFound) -> None:
     """They are no fields of the body."""
