@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import MetaData, bindparam, delete, insert, select, update
+from sqlalchemy import MetaData, bindparam, delete, insert, or_, select, true, update
 
 from backends.models.resources import FieldSpec
 from backends.models.resources.values import FROM_JSON
@@ -22,24 +23,22 @@ from backends.sql.tables import table_of
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select, Table
 
-    from backends.models.resources import OnDelete, Resource, ResourceSpec
+    from backends.models.resources import Resource, ResourceSpec
     from backends.sql.statements import Statement
 
 R = TypeVar("R", bound="Resource")
 
 
 @dataclass(frozen=True, slots=True)
-class Inbound:
-    """A reference of another resource's rows to rows of this one.
+class Restriction:
+    """References with `restrict` to a row to delete, or to rows that would be deleted with it.
 
     Attributes:
         entity: The entity of the rows that refer.
-        on_delete: What happens to them when the row is deleted.
-        find: Finds one of them.
+        find: Finds one of them that would remain.
     """
 
     entity: str
-    on_delete: OnDelete
     find: Statement
 
 
@@ -50,7 +49,7 @@ class ResourceStatements:
         spec: The specification.
         table: The table.
         conditions: The conditions of lists.
-        inbound: The references of other resources to this one; `connect` sets them, like the next.
+        restrictions: What may keep a row from being deleted; `connect` sets it, like the next.
         emptying: What precedes the deletion of a row: see `emptying`.
     """
 
@@ -58,7 +57,7 @@ class ResourceStatements:
         """Build what every resource needs; the rest is built on first use."""
         self.table = table
         self.conditions = Conditions(table, spec)
-        self.inbound: tuple[Inbound, ...] = ()
+        self.restrictions: tuple[Restriction, ...] = ()
         self.emptying: list[Statement] = []
         self.add: Statement = insert(table)
         self.has_floats = any(field.kind == "float" for field in spec.fields)
@@ -131,18 +130,39 @@ class ResourceStatements:
         self._targets = {"users": USERS, **{name: each.table for name, each in all_of_them.items()}}
         self._entities = {name: each.spec.entity for name, each in all_of_them.items()}
         self._entities["users"] = "user"
-        self.inbound = inbound(self.spec.name, all_of_them.values())
+        self.restrictions = restrictions(self.spec.name, all_of_them.values())
         self.emptying = emptying(self.spec.name, all_of_them.values())
 
 
-def inbound(target: str, all_of_them: Iterable[ResourceStatements]) -> tuple[Inbound, ...]:
-    """Return the declared references to the rows of a table."""
-    found = []
-    for each, field in _references(target, all_of_them):
-        refers = each.table.c[field.name] == bindparam("of_id", type_=each.table.c.id.type)
-        find = select(each.table.c.id).where(refers).limit(1)
-        found.append(Inbound(each.spec.entity, field.on_delete or "restrict", find))
-    return tuple(found)
+def restrictions(target: str, all_of_them: Iterable[ResourceStatements]) -> tuple[Restriction, ...]:
+    """Return what may keep a row of a table from being deleted: direct references first.
+
+    Cascades are followed as `emptying` does.
+    """
+    all_of_them = list(all_of_them)
+    found: list[tuple[ResourceStatements, ColumnElement[bool]]] = []
+    deleted: dict[str, list[ColumnElement[bool]]] = defaultdict(list)
+    ahead: list[tuple[str, Select[Any] | None, tuple[str, ...]]] = [(target, None, ())]
+    for name, ids, path in ahead:  # grows meanwhile
+        for each, field in _references(name, all_of_them):
+            refers = _refers(each.table, field.name, ids)
+            if field.on_delete == "restrict":
+                found.append((each, refers))
+            elif field.on_delete == "cascade" and each.table.name not in path:
+                deleted[each.table.name].append(refers)
+                ahead.append((each.table.name, select(each.table.c.id).where(refers), (*path, name)))
+    return tuple(
+        Restriction(each.spec.entity, _find_remaining(each.table, refers, deleted[each.table.name]))
+        for each, refers in found
+    )
+
+
+def _find_remaining(
+    table: Table, refers: ColumnElement[bool], deleted: Sequence[ColumnElement[bool]]
+) -> Statement:
+    """Find a row that refers and fits no condition of the rows that are deleted."""
+    remains = [or_(*deleted).is_not(true())] if deleted else []
+    return select(table.c.id).where(refers, *remains).limit(1)
 
 
 def emptying(
@@ -166,8 +186,7 @@ def emptying(
     found: list[Statement] = []
     for each, field in _references(target, all_of_them):
         table, name = each.table, field.name
-        of_id = bindparam("of_id", type_=table.c.id.type)
-        refers = table.c[name] == of_id if ids is None else table.c[name].in_(ids)
+        refers = _refers(table, name, ids)
         if field.on_delete == "set_null":
             values = {table.c[name]: None, table.c.version: table.c.version + 1}
             found.append(update(table).where(refers).values(values).returning(table.c.id))
@@ -176,6 +195,12 @@ def emptying(
             deeper = emptying(table.name, all_of_them, rows, (*path, target))
             found += [rows.with_for_update(), *deeper] if deeper else []
     return found
+
+
+def _refers(table: Table, name: str, ids: Select[Any] | None) -> ColumnElement[bool]:
+    """Return the condition that a field has one of these ids; None stands for `of_id`."""
+    column = table.c[name]
+    return column == bindparam("of_id", type_=column.type) if ids is None else column.in_(ids)
 
 
 def _references(

@@ -223,11 +223,11 @@ class SqlResourceRepository(Generic[R]):
             raise refusal(await self._by_id.get(id), self.spec, id, owner_id=owner_id)
 
     async def _referring(self, id: str) -> str:
-        """Return the entity of a row that refers to this one, directly or through rows deleted with it."""
-        for each in self._statements.inbound:
-            if each.on_delete == "restrict" and await self._connections.run(each.find, {"of_id": id}):
+        """Return the entity of a row that would remain and refer to what would be deleted."""
+        for each in self._statements.restrictions:
+            if await self._connections.run(each.find, {"of_id": id}):
                 return each.entity
-        return next((each.entity for each in self._statements.inbound), self.spec.entity)
+        return "row"
 
 
 def _empty_and_delete(

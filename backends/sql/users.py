@@ -26,7 +26,7 @@ from backends.sql.errors import ConstraintViolation
 from backends.sql.functions import is_one_of
 from backends.sql.lookups import ById
 from backends.sql.pages import Lists, SortKey
-from backends.sql.resource_statements import emptying, inbound
+from backends.sql.resource_statements import emptying, restrictions
 from backends.sql.schema import ACCOUNTS, USERS
 from backends.sql.statements import Statement
 
@@ -104,7 +104,7 @@ class SqlUserRepository:
         The rows of `resources` may be deleted or changed with a user.
         """
         self._has_references = any(each.spec.references for each in resources)
-        self._inbound = inbound("users", resources)
+        self._restrictions = restrictions("users", resources)
         self._emptying = emptying("users", resources)
         self._connections = connections
         self._retry_deadline_seconds = retry_deadline_seconds
@@ -215,9 +215,9 @@ class SqlUserRepository:
             raise StillReferenced("user", id, await self._referring(id)) from violation
 
     async def _referring(self, id: str) -> str:
-        """Return the entity of a row that refers to the user, or to a row deleted with the user."""
-        for each in self._inbound:
-            if each.on_delete == "restrict" and await self._connections.run(each.find, {"of_id": id}):
+        """Return the entity of a row that would remain and refer to what would be deleted."""
+        for each in self._restrictions:
+            if await self._connections.run(each.find, {"of_id": id}):
                 return each.entity
         return "row"
 

@@ -83,4 +83,10 @@ class Loan(Resource, path="loans", owned=False):
     chapter_id: Annotated[str | None, Reference("chapters", on_delete="set_null")] = None
 
 
-DECLARED: tuple[type[Resource], ...] = (Sample, Author, Book, Chapter, Period, Loan)
+class Quote(Resource, path="quotes"):
+    """A quotation, which keeps its chapter."""
+
+    chapter_id: Annotated[str, Reference("chapters", on_delete="restrict")]
+
+
+DECLARED: tuple[type[Resource], ...] = (Sample, Author, Book, Chapter, Period, Loan, Quote)

@@ -19,7 +19,7 @@ from backends.errors import (
 )
 from backends.models import Idempotency, NewUser, User
 from backends.protocols import Backend, ResourceRepository
-from tests.backends.resources.declared import Author, Book, Chapter, Loan, Period
+from tests.backends.resources.declared import Author, Book, Chapter, Loan, Period, Quote
 
 UNKNOWN = "0123456789abcdef01234567"
 
@@ -33,6 +33,7 @@ class Library:
         self.authors = cast("ResourceRepository[Author]", resources["authors"])
         self.books = cast("ResourceRepository[Book]", resources["books"])
         self.chapters = cast("ResourceRepository[Chapter]", resources["chapters"])
+        self.quotes = cast("ResourceRepository[Quote]", resources["quotes"])
         self.loans = cast("ResourceRepository[Loan]", resources["loans"])
         self.periods = cast("ResourceRepository[Period]", resources["periods"])
 
@@ -175,6 +176,31 @@ async def test_user_who_is_referred_to_stays(shelf: Library, owner: User) -> Non
     assert (found.chapter_id, found.version) == (None, 2)
     await shelf.loans.delete(loan.id)
     await shelf.backend.users.delete(reader.id)
+
+
+async def test_row_that_keeps_what_a_cascade_reaches_is_named(shelf: Library, owner: User) -> None:
+    """With restrict, unless the row is deleted too."""
+    reader = await shelf.backend.users.add(NewUser(email=f"q{owner.email}", hashed_password="x"))
+    book = await shelf.book(owner)
+    chapter = await shelf.chapters.add(Chapter(book_id=book.id))
+    own = await shelf.quotes.add(Quote(chapter_id=chapter.id), owner_id=owner.id)
+    other = await shelf.quotes.add(Quote(chapter_id=chapter.id), owner_id=reader.id)
+    for delete, entity, id_ in (
+        (shelf.chapters.delete, "chapter", chapter.id),
+        (shelf.books.delete, "book", book.id),
+        (shelf.backend.users.delete, "user", owner.id),
+    ):
+        with pytest.raises(StillReferenced) as caught:
+            await delete(id_)
+        refused = caught.value
+        assert (refused.entity, refused.id, refused.by) == (entity, id_, "quote")
+    await shelf.quotes.delete(other.id)
+    with pytest.raises(StillReferenced):
+        await shelf.books.delete(book.id)
+    await shelf.backend.users.delete(owner.id)
+    for get, id_ in ((shelf.quotes.get, own.id), (shelf.chapters.get, chapter.id)):
+        with pytest.raises(NotFound):
+            await get(id_)
 
 
 async def test_deletions_racing_references_leave_no_orphan(shelf: Library, owner: User) -> None:
