@@ -85,15 +85,16 @@ async def _collect_findings(*, with_rows: bool) -> tuple[list[Finding], RowRepor
             findings.extend(_capabilities(backend))
             if with_rows:
                 unfit = any(each.status == "failed" and each.subject != "schema" for each in findings)
-                finding, report = await _rows(backend, unfit=unfit)
+                finding, report = await _rows(backend, settings, unfit=unfit)
                 findings.append(finding)
     except BackendError as exc:
         findings.append(Finding("connection", "failed", str(exc)))
     return findings, report
 
 
-async def _rows(backend: Backend, *, unfit: bool) -> tuple[Finding, RowReport | None]:
+async def _rows(backend: Backend, settings: Settings, *, unfit: bool) -> tuple[Finding, RowReport | None]:
     from backends.errors import ForeignSchema, SchemaMismatch
+    from backends.models.resources.loading import load_resources
 
     try:
         if unfit:
@@ -101,7 +102,7 @@ async def _rows(backend: Backend, *, unfit: bool) -> tuple[Finding, RowReport | 
         await backend.check_schema()
     except (SchemaMismatch, ForeignSchema):
         return Finding("rows", "warning", "not checked: the schema is not this code's"), None
-    report = await walk_rows(backend)
+    report = await walk_rows(backend, load_resources(settings.resources))
     if not any(report.faulty.values()):
         return Finding("rows", "ok", summary(report)), report
     remedy = "another program wrote or changed them: fix them by hand, or restore them from a backup"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ import typer
 from backends.rows import shown
 
 if TYPE_CHECKING:
+    from backends.models import Page
+    from backends.models.resources import Resource
     from backends.protocols import Backend
     from backends.rows.ledger import Fault
     from backends.rows.walk import Phase, RowReport
@@ -25,23 +27,24 @@ SECRET_FIELDS = {"hashed_password", "fingerprint", "outcome"}
 """Fields whose values are never shown."""
 
 
-async def walk_rows(backend: Backend) -> RowReport:
+async def walk_rows(backend: Backend, resources: Sequence[type[Resource]]) -> RowReport:
     """Read all rows, with a progress bar if standard error is a terminal."""
     from backends.rows.walk import RowWalk
 
     total = await _estimate(backend)
     with _progress(total) as on_progress:
-        return await RowWalk(backend, limit=SHOWN_FAULTS, on_progress=on_progress).run()
+        walk = RowWalk(backend, resources=resources, limit=SHOWN_FAULTS, on_progress=on_progress)
+        return await walk.run()
 
 
 async def _estimate(backend: Backend) -> int:
     """Estimate the number of reads from the counts of the lists; some rows are read more than once."""
-    reads = (
+    reads: list[tuple[Callable[..., Awaitable[Page[Any]]], int]] = [
         (backend.users.list, 2),
-        (backend.items.list, 1),
         (backend.accounts.list, 1),
         (backend.accounts.transfers, 4),
-    )
+        *((each.list, 1 + len(each.spec.unique)) for each in backend.resources.values()),
+    ]
     return sum([((await count(limit=0)).count or 0) * times for count, times in reads])
 
 

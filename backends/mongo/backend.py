@@ -116,7 +116,9 @@ class MongoBackend:
         self, kind: RowKind, *, by: Sequence[str], start: Place | None, limit: int
     ) -> list[StoredRow]:
         """See the protocol."""
-        return await read_rows(self._driver, kind, by=by, start=start, limit=limit)
+        resource = self.resources.get(kind)
+        spec = None if resource is None else resource.spec
+        return await read_rows(self._driver, kind, spec, by=by, start=start, limit=limit)
 
     async def check_schema(self) -> None:
         """See the protocol. If the schema matches, finish deletions that a dead process left."""

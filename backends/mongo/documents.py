@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bson import Int64
 
-from backends.errors import UnreadableRow
 from backends.ids import write_time
 from backends.models import Row, fold_case
 from backends.models.resources import Resource
 from backends.models.resources.values import write_json
 from backends.mongo.resource_collections import scaled
-from backends.mongo.rows import stored_fields
+from backends.mongo.rows import resource_fields
 from backends.mongo.schema import object_id
-from backends.rows import unreadable
+from backends.rows import unreadable_resource
 
 if TYPE_CHECKING:
     from backends.models.resources import FieldSpec, ResourceSpec
@@ -59,7 +58,7 @@ class DocumentMap(Generic[R]):
     def __init__(self, cls: type[R]) -> None:
         """Compile the mapping of the class."""
         self._cls = cls
-        self._spec = spec = cls.__resource__
+        spec = cls.__resource__
         encoders = {field.name: (field.column, encoder_of(field)) for field in spec.fields}
         self._encoders: Mapping[str, tuple[str, Convert | None]] = encoders
         self._folded = tuple((name, f"{spec.by_name[name].column}_folded") for name in spec.searched)
@@ -68,8 +67,8 @@ class DocumentMap(Generic[R]):
         def to_row(document: Document) -> Row:
             try:
                 return read(document)
-            except (KeyError, TypeError, ValueError, AttributeError) as exc:
-                raise self._unreadable(document) from exc
+            except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as exc:
+                raise unreadable_resource(spec, resource_fields(spec, document)) from exc
 
         self.to_row: Callable[[Document], Row] = to_row
 
@@ -88,15 +87,6 @@ class DocumentMap(Generic[R]):
                 text = values[name]
                 stored[column] = text and fold_case(text)
         return stored
-
-    def _unreadable(self, document: Document) -> UnreadableRow:
-        spec = self._spec
-        if spec.name == "items":
-            return unreadable("items", stored_fields("items", document))
-        columns = [field.column for field in spec.fields] + ["owner_id"] * spec.owned
-        missing = [name for name in (*columns, "created_at", "version") if name not in document]
-        problem = f'field "{missing[0]}" is missing' if missing else "can't be read"
-        return UnreadableRow(spec.name, str(document.get("_id")), problem)
 
 
 def _compile_reader(spec: ResourceSpec) -> Callable[[Document], Row]:

@@ -76,7 +76,7 @@ def _indexes_of(spec: ResourceSpec) -> Iterator[IndexSpec]:
 def _unique_index(spec: ResourceSpec, group: tuple[str, ...]) -> IndexSpec:
     """Return the index of a unique group. Documents with a null in the group are exempt."""
     fields = [spec.by_name.get(name) for name in group]
-    only = {field.column: _LEAST[field.kind] for field in fields if field is not None and field.nullable}
+    only = {field.column: LEAST[field.kind] for field in fields if field is not None and field.nullable}
     columns = [field.column if field else name for field, name in zip(fields, group, strict=True)]
     return IndexSpec(keys=tuple((column, 1) for column in columns), unique=True, only=only or None)
 
@@ -155,7 +155,7 @@ _SCHEMAS: Mapping[Kind, Callable[[FieldSpec], dict[str, Any]]] = {
     "json": _only("string"),
 }
 
-_LEAST: Mapping[str, dict[str, Any]] = {
+LEAST: Mapping[str, dict[str, Any]] = {
     **{kind: {"$gte": ""} for kind in ("text", "email", "choice")},
     **{kind: {"$gte": Int64(-MAX_LONG - 1)} for kind in ("integer", "decimal")},
     **{kind: {"$gte": datetime(1, 1, 1)} for kind in ("time", "date")},  # noqa: DTZ001 - UTC

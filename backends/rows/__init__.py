@@ -5,7 +5,7 @@ entries. `walk` and `ledger_walk` validate the whole database. All modules are i
 """
 
 from backends.rows.stored import KINDS, Fields, Place, Problem, RowKind, StoredRow, shown
-from backends.rows.unreadable import unreadable, unreadable_record
+from backends.rows.unreadable import unreadable, unreadable_record, unreadable_resource
 
 __all__ = [
     "KINDS",
@@ -17,4 +17,5 @@ __all__ = [
     "shown",
     "unreadable",
     "unreadable_record",
+    "unreadable_resource",
 ]

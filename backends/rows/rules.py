@@ -1,18 +1,15 @@
-"""The rules for one stored row: the types of the domain models, validated strictly."""
+"""The rules for one stored row of the built-in kinds: the types of the domain models."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field
 
 from backends.idempotency import parse_outcome
-from backends.ids import is_id
 from backends.models import (
     MAX_MINOR,
     SIDE_FIELDS,
@@ -20,13 +17,24 @@ from backends.models import (
     Currency,
     Description,
     HashedPassword,
+    Item,
     Name,
     Title,
-    fold_case,
-    normalise_email,
 )
 from backends.models.text import EMAIL_MAX_LENGTH, storable
+from backends.rows.resource_rules import find_resource_problems
 from backends.rows.stored import Fields, Problem, RowKind
+from backends.rows.values import (
+    Id,
+    NotNull,
+    StoredModel,
+    Text,
+    Time,
+    Version,
+    is_normalised,
+    refuse_unless,
+    violations,
+)
 
 # The formats of `argon2` and `bcrypt`, with any parameters.
 _HASH = re.compile(
@@ -34,27 +42,6 @@ _HASH = re.compile(
     r"|\$2[abxy]\$\d\d\$[./A-Za-z0-9]{53}"
 )
 _FINGERPRINT = re.compile("[0-9a-f]{64}")
-
-
-def _refuse_unless(is_valid: Callable[[Any], bool], what: str) -> AfterValidator:
-    def check(value: Any) -> Any:
-        if not is_valid(value):
-            raise PydanticCustomError("rule", what)
-        return value
-
-    return AfterValidator(check)
-
-
-def _is_normalised(address: str) -> bool:
-    try:
-        return normalise_email(address) == address
-    except ValueError:
-        return False
-
-
-def _is_time(time: datetime) -> bool:
-    offset = time.utcoffset()
-    return offset is not None and not offset and time.microsecond % 1000 == 0
 
 
 def _is_outcome(kept: str) -> bool:
@@ -65,84 +52,56 @@ def _is_outcome(kept: str) -> bool:
     return True
 
 
-def _not_null(value: Any) -> Any:
-    if value is None:
-        raise PydanticCustomError("null", "is null")
-    return value
+Balance = Annotated[int, Field(ge=0, le=MAX_MINOR)]
+EntryVersion = Annotated[int, Field(ge=2)]
+Key = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(storable)]
 
 
-NotNull = BeforeValidator(_not_null)
-Id = Annotated[str, _refuse_unless(is_id, "should be the 24 lower-case hex digits of an id"), NotNull]
-Time = Annotated[datetime, _refuse_unless(_is_time, "should be UTC in whole milliseconds"), NotNull]
-Text = Annotated[str, Field(max_length=2**20), AfterValidator(storable), NotNull]
-Version = Annotated[int, Field(ge=1), NotNull]
-Balance = Annotated[int, Field(ge=0, le=MAX_MINOR), NotNull]
-EntryVersion = Annotated[int, Field(ge=2), NotNull]
-Key = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(storable), NotNull]
-
-
-class _Row(BaseModel):
-    model_config = ConfigDict(strict=True, extra="ignore")
-
-
-class StoredUser(_Row):
+class StoredUser(StoredModel):
     """The row of a user."""
 
-    id: Id
+    id: Annotated[Id, NotNull]
     email: Annotated[
         str,
         Field(max_length=EMAIL_MAX_LENGTH),
         AfterValidator(storable),
-        _refuse_unless(_is_normalised, "is not a normalised address"),
+        refuse_unless(is_normalised, "is not a normalised address"),
         NotNull,
     ]
     hashed_password: Annotated[
         HashedPassword,
-        _refuse_unless(lambda text: bool(_HASH.fullmatch(text)), "is no known hash"),
+        refuse_unless(lambda text: bool(_HASH.fullmatch(text)), "is no known hash"),
         NotNull,
     ]
     full_name: Name | None
     is_active: Annotated[bool, NotNull]
     is_superuser: Annotated[bool, NotNull]
-    created_at: Time
-    version: Version
+    created_at: Annotated[Time, NotNull]
+    version: Annotated[Version, NotNull]
     session_version: Annotated[int, Field(ge=0), NotNull]
 
 
-class StoredItem(_Row):
-    """The row of an item."""
-
-    id: Id
-    title: Annotated[Title, NotNull]
-    description: Description | None
-    owner_id: Id
-    created_at: Time
-    version: Version
-    title_folded: Text
-    description_folded: Annotated[str | None, Field(max_length=2**20)]
-
-
-class StoredAccount(_Row):
+class StoredAccount(StoredModel):
     """The row of an account."""
 
-    id: Id
-    owner_id: Id
+    id: Annotated[Id, NotNull]
+    owner_id: Annotated[Id, NotNull]
     name: Annotated[Title, NotNull]
     currency: Annotated[Currency, NotNull]
-    balance_minor: Balance
-    created_at: Time
-    version: Version
+    balance_minor: Annotated[Balance, NotNull]
+    created_at: Annotated[Time, NotNull]
+    version: Annotated[Version, NotNull]
 
 
-class StoredTransfer(_Row):
+class StoredTransfer(StoredModel):
     """The row of an entry of the ledger."""
 
-    id: Id
-    ordered_by: Id
+    id: Annotated[Id, NotNull]
+    ordered_by: Annotated[Id, NotNull]
     idempotency_key: Key | None
     amount_minor: Annotated[AmountMinor, NotNull]
     note: Description | None
-    created_at: Time
+    created_at: Annotated[Time, NotNull]
     from_account_id: Id | None
     from_owner_id: Id | None
     from_balance_minor: Balance | None
@@ -153,31 +112,30 @@ class StoredTransfer(_Row):
     to_version: EntryVersion | None
 
 
-class StoredIdempotencyKey(_Row):
+class StoredIdempotencyKey(StoredModel):
     """The row of the outcome of a call."""
 
-    owner_id: Id
-    key: Key
+    owner_id: Annotated[Id, NotNull]
+    key: Annotated[Key, NotNull]
     fingerprint: Annotated[
         str,
-        _refuse_unless(lambda text: bool(_FINGERPRINT.fullmatch(text)), "is no SHA-256 digest"),
+        refuse_unless(lambda text: bool(_FINGERPRINT.fullmatch(text)), "is no SHA-256 digest"),
         NotNull,
     ]
-    outcome: Annotated[Text, _refuse_unless(_is_outcome, "is no outcome of a call")]
-    created_at: Time
+    outcome: Annotated[Text, refuse_unless(_is_outcome, "is no outcome of a call"), NotNull]
+    created_at: Annotated[Time, NotNull]
 
 
-class StoredCounter(_Row):
+class StoredCounter(StoredModel):
     """The row of a counter."""
 
-    key: Key
+    key: Annotated[Key, NotNull]
     value: Annotated[int, Field(ge=-(2**63), lt=2**63), NotNull]
-    ends_at: Time
+    ends_at: Annotated[Time, NotNull]
 
 
-STORED_MODELS: dict[RowKind, type[_Row]] = {
+STORED_MODELS: dict[RowKind, type[StoredModel]] = {
     "users": StoredUser,
-    "items": StoredItem,
     "accounts": StoredAccount,
     "transfers": StoredTransfer,
     "idempotency_keys": StoredIdempotencyKey,
@@ -186,37 +144,20 @@ STORED_MODELS: dict[RowKind, type[_Row]] = {
 
 
 def find_problems(kind: RowKind, fields: Fields) -> list[Problem]:
-    """Return the violations of a single row, in the order of its fields; empty if the row is valid."""
-    found: dict[str, Problem] = {}
-    try:
-        STORED_MODELS[kind].__pydantic_validator__.validate_python(fields)
-    except ValidationError as exc:
-        for error in exc.errors(include_url=False, include_context=False, include_input=False):
-            name = str(error["loc"][0])
-            found.setdefault(name, Problem(name, _in_words(error["type"], error["msg"])))
+    """Return the violations of a row of one of `KINDS`; see `find_resource_problems` for the others.
+
+    Returns:
+        The violations in the order of the fields; empty if the row is valid.
+    """
+    if kind == "items":
+        return find_resource_problems(Item, fields)
+    found = violations(STORED_MODELS[kind], fields)
     if between := _BETWEEN_FIELDS.get(kind):
         # Invalid fields can't be compared.
         with suppress(KeyError, TypeError):
             for problem in between(fields):
                 found.setdefault(problem.field, problem)
     return list(found.values())
-
-
-def _in_words(error_type: str, message: str) -> str:
-    """Rephrase a message of pydantic so that it can follow the name of a field."""
-    if error_type == "missing":
-        return "is missing"
-    words = re.sub(r"^(Input|String|Value|Currency|Integer) should", "should", message)
-    return words[0].lower() + words[1:]
-
-
-def _of_item(fields: Fields) -> list[Problem]:
-    """Compare the folded columns with their sources."""
-    return [
-        Problem(f"{name}_folded", f"is not the search form of the {name}")
-        for name in ("title", "description")
-        if fields[f"{name}_folded"] != (fields[name] and fold_case(fields[name]))
-    ]
 
 
 def _of_transfer(fields: Fields) -> list[Problem]:
@@ -236,6 +177,5 @@ def _of_transfer(fields: Fields) -> list[Problem]:
 
 
 _BETWEEN_FIELDS: dict[RowKind, Callable[[Fields], list[Problem]]] = {
-    "items": _of_item,
     "transfers": _of_transfer,
 }

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, TypeAlias
 
-RowKind: TypeAlias = Literal["users", "items", "accounts", "transfers", "idempotency_keys", "counters"]
+RowKind: TypeAlias = str
+"""One of `KINDS`, or the name of a declared resource: `books`."""
 
-KINDS: tuple[RowKind, ...] = get_args(RowKind)
+KINDS: tuple[RowKind, ...] = ("users", "items", "accounts", "transfers", "idempotency_keys", "counters")
+"""The kinds of rows that every database has."""
 
 Fields: TypeAlias = Mapping[str, Any]
 """The values of a row, by the field names of `backends.models`. The sides of an entry are flat fields.
 
-Ids are 24 hex digits and times are aware. Missing fields are absent. A value of an unexpected type is left
-as the driver returns it.
+Ids are 24 hex digits and times are aware. The values of a declared resource are those of its class, except
+that choices are text and opaque values are parsed JSON; each searched text has its folded form as well
+(`title_folded`). Missing fields are absent. A value of an unexpected type is left as the driver returns it.
 """
 
 Place: TypeAlias = tuple[Any, ...]
@@ -26,7 +29,7 @@ class Problem:
     """A violation of a rule.
 
     Attributes:
-        field: The invalid field.
+        field: The invalid field: `title`, or `tags.3` for an element. Empty if the whole row is invalid.
         what: The description, which follows the field's name: `is missing`, `should be a valid string`.
     """
 
@@ -35,7 +38,7 @@ class Problem:
 
     def __str__(self) -> str:
         """Return the message."""
-        return f'field "{self.field}" {self.what}'
+        return f'field "{self.field}" {self.what}' if self.field else self.what
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ if a second read confirms it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from backends.errors import NotFound, UnreadableRow
 from backends.idempotency import EntryId, parse_outcome
@@ -19,8 +21,12 @@ from backends.protocols import Backend
 from backends.rows.batches import BATCH, read_batches
 from backends.rows.ledger import Fault
 from backends.rows.ledger_walk import LedgerWalk
+from backends.rows.resource_rules import find_resource_problems
 from backends.rows.rules import find_problems
 from backends.rows.stored import KINDS, Fields, Problem, RowKind, StoredRow, identity_of
+
+if TYPE_CHECKING:
+    from backends.models.resources import Resource
 
 KEPT_IDS = 100_000
 """The maximum number of cached ids of existing rows."""
@@ -35,7 +41,8 @@ UNIQUE: dict[RowKind, tuple[str, ...]] = {
     "idempotency_keys": ("owner_id", "key"),
 }
 
-Phase: TypeAlias = RowKind | Literal["duplicates", "ledger"]
+Phase: TypeAlias = str
+"""A kind of row, `duplicates` or `ledger`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +66,8 @@ class RowReport:
     """
 
     limit: int
-    rows: dict[RowKind, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
-    faulty: dict[RowKind, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    rows: dict[RowKind, int]
+    faulty: dict[RowKind, int]
     faults: list[Fault] = field(default_factory=list)
 
     def add(self, fault: Fault) -> None:
@@ -77,6 +84,7 @@ class RowWalk:
         self,
         backend: Backend,
         *,
+        resources: Iterable[type[Resource]] = (),
         limit: int = 20,
         on_progress: Callable[[Phase, int], None] = lambda _phase, _rows: None,
     ) -> None:
@@ -84,20 +92,28 @@ class RowWalk:
 
         Args:
             backend: The database.
+            resources: The declared resources with which it was opened.
             limit: The maximum number of listed violations of each kind.
             on_progress: Called with the phase and the number of rows of each batch.
         """
         self._backend = backend
-        self._report = RowReport(limit)
+        self._resources = {cls.__resource__.name: cls for cls in resources}
+        self._kinds = (*KINDS, *self._resources)
+        if unnamed := backend.resources.keys() - set(self._kinds):
+            raise ValueError(f"resources lacks the classes of: {', '.join(sorted(unnamed))}")
+        self._report = RowReport(limit, dict.fromkeys(self._kinds, 0), dict.fromkeys(self._kinds, 0))
         self._on_progress = on_progress
-        self._existing: dict[RowKind, set[str]] = {"users": set(), "transfers": set()}
+        self._existing: dict[RowKind, set[str]] = defaultdict(set)
 
     async def run(self) -> RowReport:
         """Validate all rows; return the report."""
-        for kind in KINDS:
+        for kind in self._kinds:
             await self._walk(kind)
         for kind, by in UNIQUE.items():
             await self._find_duplicates(kind, by)
+        for kind, cls in self._resources.items():
+            for group in cls.__resource__.unique:
+                await self._find_duplicates(kind, group)
         ledger = LedgerWalk(self._backend, on_progress=lambda rows: self._on_progress("ledger", rows))
         async for fault in ledger.faults(second_look_seconds=SECOND_LOOK_SECONDS):
             self._report.add(fault)
@@ -125,17 +141,38 @@ class RowWalk:
         faults: list[Fault] = []
         references: list[tuple[StoredRow, _Reference]] = []
         for row in rows:
-            problems = (*find_problems(kind, row.fields), *row.problems)
+            problems = (*self._find_problems(kind, row.fields), *row.problems)
             faults += [_fault(kind, row.fields, problem) for problem in problems]
-            reference = _reference_of(kind, row.fields)
-            if reference is not None:
-                references.append((row, reference))
+            references += [(row, reference) for reference in self._references_of(kind, row.fields)]
         missing = await self._missing({(reference.kind, reference.id) for _, reference in references})
         for row, reference in references:
             if (reference.kind, reference.id) in missing:
                 what = f"names none of the {reference.kind}: {reference.id}"
                 faults.append(_fault(kind, row.fields, Problem(reference.field, what)))
         return faults
+
+    def _find_problems(self, kind: RowKind, fields: Fields) -> list[Problem]:
+        cls = self._resources.get(kind)
+        return find_problems(kind, fields) if cls is None else find_resource_problems(cls, fields)
+
+    def _references_of(self, kind: RowKind, fields: Fields) -> Iterator[_Reference]:
+        """Yield the references of a row that can be read."""
+        for name, to, target in self._named_by(kind, fields):
+            if isinstance(target, str) and is_id(target):
+                yield _Reference(name, to, target)
+
+    def _named_by(self, kind: RowKind, fields: Fields) -> Iterator[tuple[str, RowKind, Any]]:
+        """Yield the fields of a row that refer to others, with the kind and the id of the other row."""
+        cls = self._resources.get(kind)
+        if kind in {"items", "accounts"} or (cls is not None and cls.__resource__.owned):
+            yield "owner_id", "users", fields.get("owner_id")
+        for field_ in cls.__resource__.references if cls else ():
+            yield field_.name, field_.target or "", fields.get(field_.name)
+        if kind == "idempotency_keys":
+            with suppress(KeyError, TypeError, ValueError):
+                outcome = parse_outcome(fields["outcome"])
+                if isinstance(outcome, EntryId):
+                    yield "outcome", "transfers", str(outcome)
 
     async def _missing(self, wanted: Collection[tuple[RowKind, str]]) -> set[tuple[RowKind, str]]:
         """Return the rows that don't exist. A DataLoader batches the look-ups."""
@@ -153,7 +190,12 @@ class RowWalk:
 
     async def _exists(self, kind: RowKind, id: str) -> bool:
         get: Callable[[str], Awaitable[object]]
-        get = self._backend.users.get if kind == "users" else self._backend.accounts.get_transfer
+        if kind == "users":
+            get = self._backend.users.get
+        elif kind == "transfers":
+            get = self._backend.accounts.get_transfer
+        else:
+            get = self._backend.resources[kind].get
         try:
             await get(id)
         except NotFound:
@@ -164,31 +206,17 @@ class RowWalk:
 
     async def _find_duplicates(self, kind: RowKind, by: tuple[str, ...]) -> None:
         """Report duplicates of a unique key, which are neighbours in the order of the key."""
+        what = "is another row's, too"
+        if len(by) > 1:
+            what += f", with the same {', '.join(by[:-1])}"
         before: StoredRow | None = None
         async for rows in read_batches(self._backend, kind, by):
             self._on_progress("duplicates", len(rows))
             for row in rows:
                 if before is not None and before.place == row.place:
-                    self._report.add(_fault(kind, row.fields, Problem(by[-1], "is another row's, too")))
+                    self._report.add(_fault(kind, row.fields, Problem(by[-1], what)))
                 before = row
 
 
 def _fault(kind: RowKind, fields: Fields, problem: Problem) -> Fault:
     return Fault(kind, identity_of(kind, fields), problem, fields.get(problem.field))
-
-
-def _reference_of(kind: RowKind, fields: Fields) -> _Reference | None:
-    """Return the reference of a row, or None if it has none or it can't be read."""
-    name, target = "owner_id", fields.get("owner_id")
-    to: RowKind = "users"
-    if kind == "idempotency_keys":
-        name, to = "outcome", "transfers"
-        try:
-            target = parse_outcome(fields["outcome"])
-        except (KeyError, TypeError, ValueError):
-            return None
-        if not isinstance(target, EntryId):
-            return None
-    elif kind not in {"items", "accounts"}:
-        return None
-    return _Reference(name, to, target) if isinstance(target, str) and is_id(target) else None

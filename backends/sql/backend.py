@@ -101,7 +101,7 @@ class SqlBackend:
         self, kind: RowKind, *, by: Sequence[str], start: Place | None, limit: int
     ) -> list[StoredRow]:
         """See the protocol."""
-        return await read_rows(self._connections, kind, by=by, start=start, limit=limit)
+        return await read_rows(self._connections, self._tables[kind], by=by, start=start, limit=limit)
 
     async def check_schema(self) -> None:
         """See the protocol. Alembic records the revision."""

@@ -13,14 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sqlalchemy import CompoundSelect, Select
 from sqlalchemy.sql.dml import UpdateBase
 
-from backends.rows import unreadable
-
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
     from sqlalchemy.sql.compiler import SQLCompiler
     from sqlalchemy.types import TypeEngine
 
-    from backends.errors import UnreadableRow
 
 Statement: TypeAlias = Select[Any] | CompoundSelect[Any] | UpdateBase
 
@@ -79,16 +76,11 @@ class Compiled:
             for name, convert in self._converts:
                 for row in rows:
                     row[name] = convert(row[name])
-        except (TypeError, ValueError, AttributeError) as exc:
-            raise self._unreadable(row, name) from exc
+        except (TypeError, ValueError, AttributeError, ArithmeticError) as exc:
+            from backends.sql.rows import unreadable_row  # noqa: PLC0415 - needed for errors only
+
+            raise unreadable_row(self._statement, row, name) from exc
         return rows
-
-    def _unreadable(self, row: Row, name: str) -> UnreadableRow:
-        """Return the error about a row with a value that can't be converted."""
-        from backends.sql.rows import kind_of, read_cells  # noqa: PLC0415 - needed for errors only
-
-        kind = kind_of(self._statement)
-        return unreadable(kind, read_cells(kind, row), only=name)
 
 
 def _to_driver(type_: TypeEngine[Any], dialect: Dialect) -> Convert | None:

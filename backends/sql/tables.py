@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from backends.models.resources import FieldSpec, ResourceSpec
 
+SPEC = "spec"
+"""The key of a resource's specification in `Table.info`."""
+
 ON_DELETE = {"restrict": None, "cascade": "CASCADE", "set_null": "SET NULL"}
 """The actions of foreign keys. Without one, a statement that leaves a reference to nothing fails."""
 
@@ -51,7 +54,8 @@ def table_of(spec: ResourceSpec, metadata: MetaData, targets: Mapping[str, Table
         for field in spec.fields
         if field.searchable
     ]
-    return Table(spec.name, metadata, *columns, *_checks(spec), *_unique(spec), *_indexes(spec))
+    constraints = (*_checks(spec), *_unique(spec), *_indexes(spec))
+    return Table(spec.name, metadata, *columns, *constraints, info={SPEC: spec})
 
 
 def _column(field: FieldSpec, targets: Mapping[str, Table]) -> Column[Any]:

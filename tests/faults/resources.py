@@ -7,6 +7,7 @@ from tests.faults.fault import Fault
 _VALUES, _LISTS, _CONSTRAINTS = (
     f"tests/backends/resources/test_{name}.py" for name in ("values", "lists", "constraints")
 )
+_ROWS = "tests/backends/resources/test_check_rows.py"
 _COLUMNS, _CONDITIONS, _BULK = (f"backends/sql/{name}.py" for name in ("columns", "conditions", "bulk"))
 _STATEMENTS, _PAGES = "backends/sql/resource_statements.py", "backends/sql/pages.py"
 _SQL, _BOTH = "sqlite", "sqlite,postgres"
@@ -153,5 +154,24 @@ FAULTS = [
         "backends/sql/users.py",
         "a user who is referred to is said to have money",
         ('await self._connections.run(_MONEY, {"of_id": id}):', "id:"),
+    ),
+    _in(
+        "backends/rows/resource_rules.py",
+        "a check of stored rows that looks at types only",
+        ("found = {**of_class, **found}", "found = {**found}"),
+        first=_ROWS,
+    ),
+    _in(
+        "backends/rows/walk.py",
+        "a check of stored rows that looks for owners only",
+        ("for field_ in cls.__resource__.references if cls else ():", "for field_ in ():"),
+        first=_ROWS,
+    ),
+    _in(
+        "backends/mongo/rows.py",
+        "a check of stored rows that takes a time for a date",
+        ('case "date", datetime() if value.time() == time.min:', 'case "date", datetime():'),
+        first=_ROWS,
+        backends="mongo-motor",
     ),
 ]
