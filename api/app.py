@@ -25,11 +25,12 @@ from api.routes import accounts, login, private, transfers, users, utils
 from api.security import Passwords
 from api.superuser import ensure_first_superuser
 from api.throttle import Throttle
+from api.user_routers import in_order, lifespan_of, routers_of, user_routes
 from backends import open_backend
 from backends.capabilities import Capability
 from backends.models import with_items
 from backends.models.resources import Resource, ResourceSpec
-from backends.models.resources.loading import load_resources
+from backends.models.resources.loading import classes_of, load_declarations
 from backends.protocols import Backend
 from backends.requirements import Purpose, require
 from config import Settings
@@ -86,6 +87,7 @@ def create_app(
     settings: Settings,
     *,
     resources: Sequence[type[Resource]] = (),
+    routers: Sequence[APIRouter] = (),
     opener: BackendOpener | None = None,
     fast_path: bool = True,
 ) -> FastAPI:
@@ -98,9 +100,13 @@ def create_app(
     Args:
         settings: Validated settings.
         resources: The declared resources, besides items.
+        routers: The routers of the user, which are served with them.
         opener: Opens the backend, which has the same resources. Default: `open_backend`.
         fast_path: Whether ordinary requests skip FastAPI's dependency solver. False is for tests, which
             compare both paths.
+
+    Raises:
+        DeclarationError: A route of the routers can't be served.
     """
     telemetry = _telemetry()
     served = list(with_items(resources).values())
@@ -113,7 +119,7 @@ def create_app(
         redoc_url=None,
         servers=[{"url": settings.root_path}] if settings.root_path else None,
         root_path_in_servers=False,
-        lifespan=_lifespan(settings, opener or partial(open_backend, resources=resources)),
+        lifespan=_lifespan(settings, opener or partial(open_backend, resources=resources), routers),
         telemetry=telemetry,
     )
     if settings.shows_docs:
@@ -132,8 +138,10 @@ def create_app(
     app.add_middleware(NormalisedRequests, root_path=settings.root_path)
     routes = [route for router in _routers(settings, served) for route in router.routes]
     routes = with_references(routes, [cls.__resource__ for cls in served])
+    before, after = in_order(user_routes(routers, routes, served), routes)
     # With telemetry, the fast path is off: FastAPI records spans on its own path only.
-    app.router.routes.extend(on_fast_path(routes) if fast_path and not any(telemetry.values()) else routes)
+    own = on_fast_path(routes) if fast_path and not any(telemetry.values()) else routes
+    app.router.routes.extend([*before, *own, *after])
     return app
 
 
@@ -165,7 +173,8 @@ def _telemetry() -> TelemetryConfig:
 def create_app_from_environment() -> FastAPI:
     """Create the application from environment variables. Each worker process calls it."""
     settings = Settings.load()
-    app = create_app(settings, resources=load_resources(settings.resources))
+    declarations = load_declarations(settings.resources)
+    app = create_app(settings, resources=classes_of(declarations), routers=routers_of(declarations))
     # The objects that exist now live as long as the process. Frozen objects are not scanned by the garbage
     # collector; a scan takes 50 ms.
     gc.freeze()
@@ -174,10 +183,10 @@ def create_app_from_environment() -> FastAPI:
 
 
 def _lifespan(
-    settings: Settings, opener: BackendOpener
-) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    settings: Settings, opener: BackendOpener, routers: Sequence[APIRouter]
+) -> Callable[[FastAPI], AbstractAsyncContextManager[Any]]:
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[Any]:
         backend = await opener(settings)
         passwords = Passwords()
         try:
@@ -193,7 +202,8 @@ def _lifespan(
             async with Mailer(settings) as mail:
                 throttle = Throttle(backend.counters, settings)
                 app.state.services = Services(settings, backend, passwords, throttle, mail)
-                yield
+                async with lifespan_of(routers, app) as state:
+                    yield state
         finally:
             passwords.close()
             await backend.close()

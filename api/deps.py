@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Annotated, cast
+from functools import cache
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
@@ -14,7 +15,8 @@ from api.mailer import Mailer
 from api.security import Passwords, read_access_token
 from api.throttle import Throttle, client_key
 from backends.models import User
-from backends.protocols import AccountRepository, Backend, UserRepository
+from backends.models.resources import Resource
+from backends.protocols import AccountRepository, Backend, ResourceRepository, UserRepository
 from config import Settings
 
 API_PREFIX = "/api/v1"
@@ -66,6 +68,23 @@ async def _client(request: Request) -> str:
 
 async def _mail(request: Request) -> Mailer:
     return services_of(request).mail
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RepositoryOf:
+    """The dependency that returns the repository of a resource."""
+
+    resource: type[Resource]
+
+    async def __call__(self, request: Request) -> ResourceRepository[Any]:
+        """Return the repository."""
+        return services_of(request).backend.resources[self.resource.__resource__.name]
+
+
+@cache
+def repository_of(resource: type[Resource]) -> RepositoryOf:
+    """Return the dependency of a resource. It is one object, so that FastAPI solves it once a request."""
+    return RepositoryOf(resource)
 
 
 AppSettings = Annotated[Settings, Depends(_settings)]

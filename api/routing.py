@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Coroutine
 from copy import copy
-from typing import TYPE_CHECKING, Any, Self, get_type_hints
+from typing import TYPE_CHECKING, Any, Self
 
-from fastapi import APIRouter, Request, Response, params
+from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -17,6 +17,7 @@ from api.errors import ALWAYS_POSSIBLE, documented
 from api.request_limits import BoundedRequest
 
 if TYPE_CHECKING:
+    from fastapi.dependencies.models import Dependant
     from starlette.types import Receive, Scope, Send
 
     from api.fast_path import FastPath
@@ -71,7 +72,7 @@ class Route(APIRoute):
                 return await handle(request)
             except (RequestValidationError, HTTPException) as exc:
                 if _is_unreadable(exc):
-                    await check_caller(request, _dependencies_of(self.endpoint))
+                    await check_caller(request, calls_of(self.dependant))
                 raise
 
         return handle_with_limits
@@ -88,11 +89,11 @@ def make_router(tag: str, path: str = "") -> APIRouter:
         tags=[tag],
         route_class=Route,
         responses=documented(*ALWAYS_POSSIBLE),
-        generate_unique_id_function=_operation_id,
+        generate_unique_id_function=operation_id,
     )
 
 
-def _operation_id(route: APIRoute) -> str:
+def operation_id(route: APIRoute) -> str:
     """Return an operation id such as `items-create_item`. Generated clients depend on it."""
     return f"{route.tags[0]}-{route.name}"
 
@@ -103,11 +104,6 @@ def _is_unreadable(exc: RequestValidationError | HTTPException) -> bool:
     return any(error["type"] == "json_invalid" for error in exc.errors())
 
 
-def _dependencies_of(endpoint: Callable[..., Any]) -> set[object]:
-    """Return the dependencies that the annotations of the endpoint name."""
-    return {
-        mark.dependency
-        for hint in get_type_hints(endpoint, include_extras=True).values()
-        for mark in getattr(hint, "__metadata__", ())
-        if isinstance(mark, params.Depends)
-    }
+def calls_of(dependant: Dependant) -> set[object]:
+    """Return what is called for a route: the endpoint, and its dependencies with theirs."""
+    return {dependant.call}.union(*map(calls_of, dependant.dependencies))

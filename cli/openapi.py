@@ -13,10 +13,14 @@ def openapi() -> None:
     It contains every route, including those that exist with ENVIRONMENT=local only.
     """
     from api.app import create_app
-    from backends.models.resources.loading import load_resources
+    from api.user_routers import routers_of
+    from backends.models.resources.loading import classes_of, load_declarations
     from config import DatabaseChoice, Settings
 
     # From the defaults, not `Settings.load()`: a developer's `.env` must not change the committed document.
-    resources = load_resources(DatabaseChoice.load(db_backend="sqlite").resources)
-    document = create_app(Settings.model_construct(), resources=resources).openapi()
+    declarations = load_declarations(DatabaseChoice.load(db_backend="sqlite").resources)
+    app = create_app(
+        Settings.model_construct(), resources=classes_of(declarations), routers=routers_of(declarations)
+    )
+    document = app.openapi()
     typer.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from config import DatabaseChoice
+from config import DatabaseChoice, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from backends.models.resources import FieldSpec, ResourceSpec
+    from backends.models.resources.loading import Declarations
 
 
 def resources(
@@ -21,9 +25,11 @@ def resources(
     ] = False,
 ) -> None:
     """List the resources that RESOURCES and installed distributions declare. Needs no database."""
-    from backends.models.resources.loading import load_resources
+    from backends.models.resources.loading import classes_of, load_declarations
 
-    specs = [each.__resource__ for each in load_resources(DatabaseChoice.load().resources)]
+    declarations = load_declarations(DatabaseChoice.load().resources)
+    check_routers(declarations)
+    specs = [each.__resource__ for each in classes_of(declarations)]
     if as_json:
         typer.echo(json.dumps([asdict(spec) for spec in specs], indent=2, ensure_ascii=False))
     elif not specs:
@@ -32,6 +38,21 @@ def resources(
         )
     else:
         typer.echo("\n\n".join(map(_described, specs)))
+
+
+def check_routers(declarations: Sequence[Declarations]) -> None:
+    """Refuse routers that can't be served. Nothing of the API is imported where no module has a router.
+
+    Raises:
+        DeclarationError: A router or one of its routes can't be served.
+    """
+    if "fastapi" in sys.modules or any(hasattr(each.module, "routers") for each in declarations):
+        from api.app import create_app
+        from api.user_routers import routers_of
+        from backends.models.resources.loading import classes_of
+
+        if routers := routers_of(declarations):
+            create_app(Settings.model_construct(), resources=classes_of(declarations), routers=routers)
 
 
 def _described(spec: ResourceSpec) -> str:

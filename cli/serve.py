@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from backends.models.resources.loading import load_declarations
 from backends.requirements import Purpose
 from cli.database import naming_the_url, opened_backend, require_fit_to_upgrade, shown_url
 from cli.local_servers import LocalServer, start_mongo, start_postgres
+from cli.resources import check_routers
 from cli.revisions import read_declared, require_applied, write_revisions
 from cli.usage_error import refusal
 from config import DatabaseChoice, Settings
@@ -57,6 +59,7 @@ def serve(
         # Imports create no garbage: see `cli.main`. The application's factory enables collection again.
         gc.disable()
     settings = Settings.load()
+    check_routers(load_declarations(settings.resources))
     _check_port(host, port)
     server = asyncio.run(_prepare(settings, migrate=migrate))
     _announce(settings, server, host, port, url=shown_url(settings))
@@ -72,6 +75,7 @@ def dev(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     stopped together with the API. The schema is upgraded and a first superuser is created.
     """
     choice = DatabaseChoice.load()
+    check_routers(load_declarations(choice.resources))
     if choice.needs_local_server:
         # Report every other invalid setting before the server starts. Only the URL's scheme is known yet.
         Settings.load(database_url=f"{SCHEMES[choice.db_backend][0]}://")

@@ -28,6 +28,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.deps import API_PREFIX
 from api.security import make_access_token
+from api.user_routers import routers_of
 from backends import open_backend, open_scratch
 from backends.errors import BackendError, NotFound, StillReferenced
 from backends.models import NewUser, User
@@ -214,7 +215,7 @@ async def _migrated(
         except (BackendError, MigrationError) as exc:
             pytest.fail(str(exc), pytrace=False)
         opener = partial(open_backend, resources=resources)
-        app = create_app(scratch.settings, resources=resources, opener=opener)
+        app = create_app(scratch.settings, resources=resources, routers=routers_of(declared), opener=opener)
         async with app.router.lifespan_context(app):
             yield Service(app, scratch.settings, app.state.services.backend), scratch
     finally:

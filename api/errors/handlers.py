@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("api.errors")
 
-# Errors that FastAPI and Starlette raise: unknown paths and methods, bodies that can't be read.
+# Errors that FastAPI and Starlette raise: unknown paths and methods, bodies that can't be read. Also those
+# that the routes of a user raise.
 _FRAMEWORK_CODES = {
     400: "bad_request",
     401: "not_authenticated",
+    403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
+    409: "conflict",
     413: "body_too_large",
 }
 

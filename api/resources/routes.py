@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from api.cursors import page_arguments, page_response
-from api.deps import AppSettings, services_of
+from api.deps import AppSettings, repository_of
 from api.errors import (
     NO_TRANSACTIONS,
     NOT_OWNER,
@@ -47,11 +47,11 @@ class _Routes:
     def __init__(self, cls: type[Resource], others: Sequence[ResourceSpec]) -> None:
         self.spec = cls.__resource__
         self.names: Names = names_of(self.spec)
-        self.forms: Forms = forms_of(cls, self.names)
+        self.forms: Forms = forms_of(cls)
         self.router = make_router(self.spec.path, f"/{self.spec.path}")
         self._id = Annotated[str, Path(alias=f"{self.spec.entity}_id")]
         self._path = f"/{{{self.spec.entity}_id}}"
-        self._rows = Annotated[Any, Depends(_repository_of(self.spec.name))]
+        self._rows = Annotated[Any, Depends(repository_of(cls))]
         self._others = others
         self._add_list()
         self._add_create()
@@ -263,10 +263,3 @@ class _Routes:
             response_model=response,
             responses=responses,
         )
-
-
-def _repository_of(name: str) -> Callable[[Request], Awaitable[Any]]:
-    async def repository(request: Request) -> Any:
-        return services_of(request).backend.resources[name]
-
-    return repository

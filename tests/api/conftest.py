@@ -17,6 +17,7 @@ from migrations.resources.history import history_of
 from tests.api.declared import DECLARED
 from tests.api.routes import Scene
 from tests.api.service import CHEAP_HASHER, COSTLY_HASHER, Account, Service, serve
+from tests.api.user_routers import routers
 from tests.provision import Provision
 
 
@@ -46,7 +47,7 @@ async def running(provision: Provision) -> AsyncIterator[Service]:
 
 @pytest.fixture(scope="session")
 async def declared(migrated: Provision) -> AsyncIterator[Service]:
-    """Return an application with the resources of `declared`, for all tests of one backend.
+    """Return an application with the resources of `declared` and routers, for all tests of one backend.
 
     Its database is not emptied between tests. Each test makes its own users.
     """
@@ -55,7 +56,7 @@ async def declared(migrated: Provision) -> AsyncIterator[Service]:
     async with migrated.empty_database() as settings, AsyncExitStack() as stack:
         await open_migrator(settings, [history_of("declared", specs)]).upgrade()
         opener = partial(open_backend, clock=clock, resources=DECLARED)
-        app = create_app(settings, resources=DECLARED, opener=opener)
+        app = create_app(settings, resources=DECLARED, routers=routers, opener=opener)
         with pytest.MonkeyPatch.context() as patch:
             # As in `running`, and not for as long as the application lives: other tests share the process.
             patch.setattr(hashes, "_hasher", CHEAP_HASHER)

@@ -82,6 +82,39 @@ def test_resources_refuses_a_declaration_in_one_line(tmp_path: Path) -> None:
     assert refused == "Author.name: a text needs a bound; write Annotated[str, Field(max_length=255)]"
 
 
+ROUTES = """
+from fastapi import APIRouter
+from eitherdb.routes import Repository
+
+router = APIRouter(prefix="/books")
+
+@router.get("/statistics")
+async def read_statistics(books: Repository[Book]) -> int:
+    return len((await books.list()).data)
+
+routers = [router]
+"""
+
+
+async def test_routes_of_a_module_are_served_and_documented(tmp_path: Path) -> None:
+    """`dev` serves them, `openapi` documents them, and each command refuses one that hides another."""
+    file = tmp_path / "library.py"
+    file.write_text(LIBRARY + ROUTES.replace("/statistics", "/{number}"))
+    for command in ("resources", "openapi", "serve", "dev"):
+        refused = call(tmp_path, command, RESOURCES="library.py").refusal()
+        assert refused == (
+            "library.py, line 31, read_statistics: GET /books/{number} hides EitherDB's GET "
+            "/books/{book_id}; give it another path"
+        )
+    assert not (tmp_path / "migrations").exists()
+    file.write_text(LIBRARY + ROUTES)
+    document = json.loads((await asyncio.to_thread(run, tmp_path, "openapi", RESOURCES="library.py")).out)
+    operation = document["paths"]["/api/v1/books/statistics"]["get"]
+    assert operation["operationId"] == "books-read_statistics"
+    async with serving(tmp_path, "dev", RESOURCES="library.py") as server:
+        assert httpx2.get(f"{server.url}/api/v1/books/statistics").json() == 0
+
+
 def test_a_user_module_in_place_of_an_own_one_is_named(tmp_path: Path) -> None:
     """`PYTHONPATH=.` beside a `config.py` is refused in one line, before anything is imported from it."""
     (tmp_path / "config.py").write_text("1 / 0")

@@ -38,7 +38,7 @@ class Declarations:
 
     Attributes:
         source: What `RESOURCES` or the entry point says, for messages.
-        module: The module, which may also export `routers` and hooks.
+        module: The module, which may also export `routers`.
         path: The file of the module, or the folder of the package.
         resources: The classes, in the order of their declaration.
     """
@@ -51,7 +51,12 @@ class Declarations:
 
 def load_resources(sources: Sequence[str] = ()) -> tuple[type[Resource], ...]:
     """Return the declared classes: see `load_declarations`."""
-    return tuple(each for module in load_declarations(sources) for each in module.resources)
+    return classes_of(load_declarations(sources))
+
+
+def classes_of(declarations: Iterable[Declarations]) -> tuple[type[Resource], ...]:
+    """Return the classes that the modules declare, in their order."""
+    return tuple(each for module in declarations for each in module.resources)
 
 
 def load_declarations(sources: Sequence[str] = ()) -> tuple[Declarations, ...]:
@@ -77,7 +82,7 @@ def load_declarations(sources: Sequence[str] = ()) -> tuple[Declarations, ...]:
         found = _of_module(f"the entry point {name} = {value}", value)
         loaded.setdefault(found.path, found)
     declarations = tuple(loaded.values())
-    check_together([each for module in declarations for each in module.resources])
+    check_together(classes_of(declarations))
     return declarations
 
 
