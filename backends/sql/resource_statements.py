@@ -143,12 +143,15 @@ def restrictions(target: str, all_of_them: Iterable[ResourceStatements]) -> tupl
     found: list[tuple[ResourceStatements, ColumnElement[bool]]] = []
     deleted: dict[str, list[ColumnElement[bool]]] = defaultdict(list)
     ahead: list[tuple[str, Select[Any] | None, tuple[str, ...]]] = [(target, None, ())]
-    for name, ids, path in ahead:  # grows meanwhile
+    for name, of_ids, path in ahead:  # grows meanwhile
+        ids, is_within = _with_descendants(name, all_of_them, of_ids)
+        if is_within is not None:
+            deleted[name].append(is_within)
         for each, field in _references(name, all_of_them):
             refers = _refers(each.table, field.name, ids)
             if field.on_delete == "restrict":
                 found.append((each, refers))
-            elif field.on_delete == "cascade" and each.table.name not in path:
+            elif field.on_delete == "cascade" and each.table.name not in {*path, name}:
                 deleted[each.table.name].append(refers)
                 ahead.append((each.table.name, select(each.table.c.id).where(refers), (*path, name)))
     return tuple(
@@ -184,17 +187,47 @@ def emptying(
     """
     all_of_them = list(all_of_them)
     found: list[Statement] = []
+    ids, is_within = _with_descendants(target, all_of_them, ids)
     for each, field in _references(target, all_of_them):
         table, name = each.table, field.name
         refers = _refers(table, name, ids)
         if field.on_delete == "set_null":
             values = {table.c[name]: None, table.c.version: table.c.version + 1}
             found.append(update(table).where(refers).values(values).returning(table.c.id))
-        elif field.on_delete == "cascade" and table.name not in path:
+        elif field.on_delete == "cascade" and table.name not in {*path, target}:
             rows = select(table.c.id).where(refers)
             deeper = emptying(table.name, all_of_them, rows, (*path, target))
             found += [rows.with_for_update(), *deeper] if deeper else []
+    if found and is_within is not None:
+        table = next(each.table for each in all_of_them if each.table.name == target)
+        found.insert(0, select(table.c.id).where(is_within).with_for_update())
     return found
+
+
+def _with_descendants(
+    name: str, all_of_them: Iterable[ResourceStatements], ids: Select[Any] | None
+) -> tuple[Select[Any] | None, ColumnElement[bool] | None]:
+    """Add the rows that refer to these within their own table, with `cascade`, and so on.
+
+    Returns:
+        The ids, and the condition that a row has one of them. The same ids and None if the table has no
+        such references.
+    """
+    within = [
+        (each.table, field.name)
+        for each, field in _references(name, all_of_them)
+        if each.table.name == name and field.on_delete == "cascade"
+    ]
+    if not within:
+        return ids, None
+    table = within[0][0]
+    if ids is None:
+        ids = select(table.c.id).where(table.c.id == bindparam("of_id", type_=table.c.id.type))
+    tree = ids.cte(recursive=True)
+    refers = or_(*(table.c[field] == tree.c.id for _, field in within))
+    tree = tree.union(select(table.c.id).where(refers))
+    ids = select(tree.c.id)
+    return ids, table.c.id.in_(ids)
 
 
 def _refers(table: Table, name: str, ids: Select[Any] | None) -> ColumnElement[bool]:

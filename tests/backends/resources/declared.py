@@ -57,9 +57,10 @@ class Book(Resource, path="books", unique=[("owner_id", "isbn")]):
 
 
 class Chapter(Resource, path="chapters", owned=False):
-    """A chapter, which is deleted with its book."""
+    """A chapter, which is deleted with its book and with the chapter that it is a part of."""
 
     book_id: Annotated[str, Reference("books", on_delete="cascade"), Filterable()]
+    part_of_id: Annotated[str | None, Reference("chapters", on_delete="cascade")] = None
     title: Annotated[str, Field(max_length=100)] = "untitled"
 
 

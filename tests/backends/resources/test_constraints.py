@@ -203,6 +203,25 @@ async def test_row_that_keeps_what_a_cascade_reaches_is_named(shelf: Library, ow
             await get(id_)
 
 
+async def test_cascade_follows_a_tree_to_its_leaves(shelf: Library, owner: User) -> None:
+    """And so do the rules for the rows that refer to the leaves, also where the tree is a circle."""
+    book = await shelf.book(owner)
+    root = chapter = await shelf.chapters.add(Chapter(book_id=book.id))
+    for _ in range(4):
+        chapter = await shelf.chapters.add(Chapter(book_id=book.id, part_of_id=chapter.id))
+    root = await shelf.chapters.update(root.id, {"part_of_id": root.id})
+    loan = await shelf.loans.add(Loan(user_id=owner.id, chapter_id=chapter.id))
+    quote = await shelf.quotes.add(Quote(chapter_id=chapter.id), owner_id=owner.id)
+    for delete, id_ in ((shelf.chapters.delete, root.id), (shelf.books.delete, book.id)):
+        with pytest.raises(StillReferenced) as caught:
+            await delete(id_)
+        assert caught.value.by == "quote"
+    await shelf.quotes.delete(quote.id)
+    await shelf.chapters.delete(root.id)
+    assert (await shelf.chapters.list(where={"book_id": book.id})).count == 0
+    assert await shelf.loans.get(loan.id) == loan.model_copy(update={"chapter_id": None, "version": 2})
+
+
 async def test_deletions_racing_references_leave_no_orphan(shelf: Library, owner: User) -> None:
     """Whichever is first: the author is gone and no book refers to it, or stays with its books."""
     for attempt in range(8):
