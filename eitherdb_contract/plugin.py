@@ -12,6 +12,7 @@ import pytest
 
 from eitherdb_contract import hooks
 from eitherdb_contract.clock import ManualClock
+from eitherdb_contract.declared import DeclaredBackends
 from eitherdb_contract.refusals import take_refusals
 from eitherdb_contract.rules import DOCUMENT, all_rules, rules_of
 from eitherdb_contract.selection import CHOICES, backend_of, provisions_of, run_on_backends
@@ -152,6 +153,21 @@ async def provision(request: pytest.FixtureRequest) -> AsyncIterator[Provision]:
     await provision.start()
     yield provision
     await provision.stop()
+
+
+@pytest.fixture(scope="session")
+async def declared_backends(
+    request: pytest.FixtureRequest, provision: Provision
+) -> AsyncIterator[DeclaredBackends]:
+    """Return the opener of backends with declared resources: `await declared_backends.open([Book])`."""
+
+    def make_provision() -> Provision:
+        found = provisions_of(request.config)
+        return next(each for each in found if each.name == provision.name)
+
+    backends = DeclaredBackends(make_provision)
+    yield backends
+    await backends.close()
 
 
 @pytest.fixture(scope="session")

@@ -29,8 +29,11 @@ import eitherdb_contract.provision
 from backends.capabilities import Capability
 from backends.concurrency import FifoSemaphore
 from backends.ids import Clock, IdSource, new_id, utc_now
+from backends.models.resources import Resource
 from backends.mongo.backend import MongoBackend
+from backends.mongo.collections import CollectionSpec
 from backends.mongo.driver import MOTOR_THREADS
+from backends.mongo.resource_collections import collections_of
 from backends.mongo.schema import COLLECTIONS, MIGRATIONS, REVISION
 from backends.protocols import Backend, ServerInfo
 from backends.requirements import Purpose, UnmetRequirement
@@ -248,9 +251,18 @@ class MongomockProvision(Provision):
         self.settings = make_settings(db_backend="mongo", database_url="mongodb://mongomock.invalid/test")
         self._database: Any = client["test"]
         for spec in COLLECTIONS:
-            for index in spec.indexes:
-                await self._database[spec.name].create_index(list(index.keys), **index.options)
+            await self._create_indexes(spec)
         await self._database[MIGRATIONS].insert_one({"_id": REVISION})
+
+    async def declare(self, resources: Sequence[type[Resource]]) -> None:
+        """See `Provision`. mongomock has no migrations."""
+        for spec in collections_of([cls.__resource__ for cls in resources]):
+            await self._create_indexes(spec)
+        self.resources = resources
+
+    async def _create_indexes(self, spec: CollectionSpec) -> None:
+        for index in spec.indexes:
+            await self._database[spec.name].create_index(list(index.keys), **index.options)
 
     async def stop(self) -> None:
         """See `Provision`."""
@@ -277,6 +289,7 @@ class MongomockProvision(Provision):
             majority_wait_seconds=1,
             clock=clock,
             id_source=id_source,
+            resources=self.resources,
         )
 
 

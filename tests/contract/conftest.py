@@ -13,8 +13,10 @@ from backends.models import User
 from backends.protocols import Backend
 from config import Settings
 from eitherdb_contract.clock import ManualClock
+from eitherdb_contract.declared import DeclaredBackends
 from eitherdb_contract.provision import Provision
 
+from .declared import DECLARED
 from .expectations import refused_without
 from .list_kinds import KINDS, StoredList
 from .money import money
@@ -121,3 +123,17 @@ async def stored_list(request: pytest.FixtureRequest, given_ids: Backend, backen
             await backend.accounts.deposit(UNKNOWN_ID, money(1), ordered_by=users[0].id)
         kind = "accounts of an owner"
     return StoredList(given_ids, kind, elsewhere=backend, users=users)
+
+
+@pytest.fixture
+async def library(declared_backends: DeclaredBackends) -> AsyncIterator[Backend]:
+    """Return a backend with the resources of `declared`, without rows."""
+    library = await declared_backends.open(DECLARED)
+    yield library
+    assert library.connections_in_use == 0, "the test left a connection checked out"
+
+
+@pytest.fixture
+async def member(library: Backend) -> User:
+    """Return a user of `library`, who owns the rows of a test."""
+    return await library.users.add(new_user())

@@ -136,13 +136,13 @@ FAULTS = [
         _INSERTS,
         "mongo: an added row is not kept under its key",
         ("await self._keys.insert_one(kept, session=session)", "del kept"),
-        first="tests/backends/resources/test_constraints.py",
+        first="tests/contract/test_resource_constraints.py",
     ),
     _in(
         _PAGES,
         "mongo: a descending cursor that forgets nulls",
         ('self.field: {"$not": {"$gt": key}}', 'self.field: {"$lte": key}'),
-        first="tests/backends/resources/test_lists.py",
+        first="tests/contract/test_resource_lists.py",
     ),
     _in(
         _DOCUMENTS,
@@ -151,19 +151,19 @@ FAULTS = [
             "return lambda value: Int64(scaled(value, places))",
             "return lambda value: Int64(scaled(value, 0))",
         ),
-        first="tests/backends/resources/test_values.py",
+        first="tests/contract/test_resource_values.py",
     ),
     _in(
         _FILTERS,
         "mongo: a public condition that forgets the owner",
         ('{"$or": [is_owned, self.is_public]} if public', "self.is_public if public"),
-        first="tests/backends/resources/test_lists.py",
+        first="tests/contract/test_resource_lists.py",
     ),
     _in(
         "backends/mongo/resource_collections.py",
         "mongo: null is a value of a unique group",
         ("unique=True, only=only or None", "unique=True"),
-        first="tests/backends/resources/test_constraints.py",
+        first="tests/contract/test_resource_constraints.py",
     ),
     _in(
         _ITEMS,

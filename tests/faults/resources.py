@@ -5,9 +5,9 @@ from __future__ import annotations
 from tests.faults.fault import Fault
 
 _VALUES, _LISTS, _CONSTRAINTS = (
-    f"tests/backends/resources/test_{name}.py" for name in ("values", "lists", "constraints")
+    f"tests/contract/test_resource_{name}.py" for name in ("values", "lists", "constraints")
 )
-_ROWS = "tests/backends/resources/test_check_rows.py"
+_ROWS = "tests/backends/test_check_resource_rows.py"
 _COLUMNS, _CONDITIONS, _BULK = (f"backends/sql/{name}.py" for name in ("columns", "conditions", "bulk"))
 _STATEMENTS, _PAGES = "backends/sql/resource_statements.py", "backends/sql/pages.py"
 _SQL, _BOTH = "sqlite", "sqlite,postgres"

@@ -11,7 +11,10 @@ import pytest
 from backends.errors import VersionMismatch
 from backends.models import User
 from backends.protocols import Backend, ResourceRepository
-from tests.backends.resources.declared import Sample, Size
+
+from .declared import Sample, Size
+
+pytestmark = pytest.mark.rule("Null", "Text", "Time", "Numbers")
 
 FULL: dict[str, Any] = {
     "text": "Straße \U0001d538 \ufffe\uffff",
@@ -58,47 +61,47 @@ def samples(library: Backend) -> ResourceRepository[Sample]:
     return cast("ResourceRepository[Sample]", vars(library)["resources"]["samples"])
 
 
-async def rows_of(samples: ResourceRepository[Sample], owner: User) -> list[dict[str, Any]]:
+async def rows_of(samples: ResourceRepository[Sample], member: User) -> list[dict[str, Any]]:
     """Return the rows of an owner, oldest first, without what the server sets."""
-    page = await samples.list(owner_id=owner.id, sort="created_at", limit=1000)
+    page = await samples.list(owner_id=member.id, sort="created_at", limit=1000)
     return page.rows
 
 
 @pytest.mark.parametrize("given", SAMPLES, ids=["full", "least", "most", "default"])
 async def test_values_come_back(
-    samples: ResourceRepository[Sample], owner: User, given: dict[str, Any]
+    samples: ResourceRepository[Sample], member: User, given: dict[str, Any]
 ) -> None:
     """`add` returns what `get` and lists return, with the types of the class."""
     new = Sample(**given)
-    row = await samples.add(new, owner_id=owner.id)
+    row = await samples.add(new, owner_id=member.id)
     assert {name: getattr(row, name) for name in Sample.model_fields} == dict(new)
-    assert repr(await samples.get(row.id, owner_id=owner.id)) == repr(row)
-    page = await samples.list(owner_id=owner.id)
+    assert repr(await samples.get(row.id, owner_id=member.id)) == repr(row)
+    page = await samples.list(owner_id=member.id)
     assert page.count == 1
     assert repr(page.data) == repr([row])
     assert repr(page.rows) == repr([row.to_row()])
 
 
-async def test_many_values_come_back(samples: ResourceRepository[Sample], owner: User) -> None:
+async def test_many_values_come_back(samples: ResourceRepository[Sample], member: User) -> None:
     """`add_many` stores the same values as `add`."""
-    rows = await samples.add_many([Sample(**given) for given in SAMPLES], owner_id=owner.id)
+    rows = await samples.add_many([Sample(**given) for given in SAMPLES], owner_id=member.id)
     assert [row.id for row in rows] == sorted(row.id for row in rows)
     for row in rows:
         assert repr(await samples.get(row.id)) == repr(row)
-    assert repr(await rows_of(samples, owner)) == repr([row.to_row() for row in rows])
+    assert repr(await rows_of(samples, member)) == repr([row.to_row() for row in rows])
     for row, given in zip(rows, SAMPLES, strict=True):
-        one = await samples.add(Sample(**given), owner_id=owner.id)
+        one = await samples.add(Sample(**given), owner_id=member.id)
         for stored in ("at", "day", "weight", "price"):
             if (value := getattr(row, stored)) is not None:
-                found = await samples.list(owner_id=owner.id, where={stored: value}, sort="created_at")
+                found = await samples.list(owner_id=member.id, where={stored: value}, sort="created_at")
                 assert [each.id for each in found.data] == [row.id, one.id], stored
 
 
-async def test_each_field_changes_alone(samples: ResourceRepository[Sample], owner: User) -> None:
+async def test_each_field_changes_alone(samples: ResourceRepository[Sample], member: User) -> None:
     """A change sets one field, to a value and to null."""
-    expected = await samples.add(Sample(**EXTREMES), owner_id=owner.id)
+    expected = await samples.add(Sample(**EXTREMES), owner_id=member.id)
     for name, value in [*FULL.items(), *((name, None) for name in FULL if name not in {"text", "counts"})]:
-        changed = await samples.update(expected.id, {name: value}, owner_id=owner.id)
+        changed = await samples.update(expected.id, {name: value}, owner_id=member.id)
         stored = getattr(Sample(**{"text": "", name: value}), name)
         expected = expected.model_copy(update={name: stored, "version": expected.version + 1})
         assert repr(changed) == repr(expected)

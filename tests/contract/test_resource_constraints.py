@@ -19,7 +19,10 @@ from backends.errors import (
 )
 from backends.models import Idempotency, NewUser, User
 from backends.protocols import Backend, ResourceRepository
-from tests.backends.resources.declared import Author, Book, Chapter, Loan, Period, Quote
+
+from .declared import Author, Book, Chapter, Loan, Period, Quote
+
+pytestmark = pytest.mark.rule("References", "Uniqueness", "Cascade", "Idempotency", "Versions")
 
 UNKNOWN = "0123456789abcdef01234567"
 
@@ -37,10 +40,10 @@ class Library:
         self.loans = cast("ResourceRepository[Loan]", resources["loans"])
         self.periods = cast("ResourceRepository[Period]", resources["periods"])
 
-    async def book(self, owner: User, isbn: str = "001") -> Book:
+    async def book(self, member: User, isbn: str = "001") -> Book:
         """Store a book of a new author."""
         author = await self.authors.add(Author(name="Ada"))
-        return await self.books.add(Book(isbn=isbn, author_id=author.id), owner_id=owner.id)
+        return await self.books.add(Book(isbn=isbn, author_id=author.id), owner_id=member.id)
 
 
 @pytest.fixture
@@ -56,31 +59,31 @@ async def outcomes(*calls: Any) -> tuple[list[Any], list[BaseException]]:
     return [each for each in found if not isinstance(each, BaseException)], errors
 
 
-async def test_unique_group_is_unique_and_named(shelf: Library, owner: User) -> None:
+async def test_unique_group_is_unique_and_named(shelf: Library, member: User) -> None:
     """Of the same owner only, by adding one, adding many and changing."""
-    book = await shelf.book(owner)
+    book = await shelf.book(member)
     again = Book(isbn="001", author_id=book.author_id)
-    other = await shelf.books.add(again.model_copy(update={"isbn": "002"}), owner_id=owner.id)
+    other = await shelf.books.add(again.model_copy(update={"isbn": "002"}), owner_id=member.id)
     for call in (
-        shelf.books.add(again, owner_id=owner.id),
-        shelf.books.add_many([again.model_copy(update={"isbn": "003"}), again], owner_id=owner.id),
-        shelf.books.add_many([Book(isbn="004", author_id=book.author_id)] * 2, owner_id=owner.id),
+        shelf.books.add(again, owner_id=member.id),
+        shelf.books.add_many([again.model_copy(update={"isbn": "003"}), again], owner_id=member.id),
+        shelf.books.add_many([Book(isbn="004", author_id=book.author_id)] * 2, owner_id=member.id),
         shelf.books.update(other.id, {"isbn": "001"}),
     ):
         with pytest.raises(AlreadyExists) as caught:
             await call
         assert (caught.value.entity, caught.value.field) == ("book", "owner_id,isbn")
-    assert (await shelf.books.list(owner_id=owner.id)).count == 2
-    found = await shelf.books.find_by(owner_id=owner.id, isbn="001")
+    assert (await shelf.books.list(owner_id=member.id)).count == 2
+    found = await shelf.books.find_by(owner_id=member.id, isbn="001")
     assert found == book
     assert await shelf.books.find_by(owner_id=UNKNOWN, isbn="001") is None
     with pytest.raises(ValueError, match="no unique group"):
         await shelf.books.find_by(isbn="001")
 
 
-async def test_rows_with_null_are_exempt_from_uniqueness(shelf: Library, owner: User) -> None:
+async def test_rows_with_null_are_exempt_from_uniqueness(shelf: Library, member: User) -> None:
     """Any number of rows may have null."""
-    code = owner.id[-10:]
+    code = member.id[-10:]
     await shelf.authors.add_many([Author(name="a"), Author(name="b"), Author(name="c", code=code)])
     author = await shelf.authors.add(Author(name="d"))
     with pytest.raises(AlreadyExists) as caught:
@@ -88,25 +91,25 @@ async def test_rows_with_null_are_exempt_from_uniqueness(shelf: Library, owner: 
     assert (caught.value.entity, caught.value.field) == ("author", "code")
 
 
-async def test_of_many_adds_of_one_value_one_succeeds(shelf: Library, owner: User) -> None:
+async def test_of_many_adds_of_one_value_one_succeeds(shelf: Library, member: User) -> None:
     """The database decides, and each of the others is told the reason."""
     author = await shelf.authors.add(Author(name="Ada"))
     book = Book(isbn="777", author_id=author.id)
-    results, errors = await outcomes(*(shelf.books.add(book, owner_id=owner.id) for _ in range(20)))
+    results, errors = await outcomes(*(shelf.books.add(book, owner_id=member.id) for _ in range(20)))
     assert len(results) == 1
     assert {type(error) for error in errors} == {AlreadyExists}
 
 
-async def test_reference_to_nothing_is_refused(shelf: Library, owner: User) -> None:
+async def test_reference_to_nothing_is_refused(shelf: Library, member: User) -> None:
     """Malformed ids are unknown ids; the owner is looked for first."""
-    book = await shelf.book(owner)
+    book = await shelf.book(member)
     for unknown in (UNKNOWN, "x" * 24, book.author_id.upper()):
         if unknown == book.author_id:
             continue
         new = Book(isbn="009", author_id=unknown)
         for call in (
-            shelf.books.add(new, owner_id=owner.id),
-            shelf.books.add_many([Book(isbn="008", author_id=book.author_id), new], owner_id=owner.id),
+            shelf.books.add(new, owner_id=member.id),
+            shelf.books.add_many([Book(isbn="008", author_id=book.author_id), new], owner_id=member.id),
             shelf.books.update(book.id, {"author_id": unknown}),
         ):
             with pytest.raises(NotFound) as caught:
@@ -115,13 +118,13 @@ async def test_reference_to_nothing_is_refused(shelf: Library, owner: User) -> N
     with pytest.raises(NotFound) as caught:
         await shelf.books.add(Book(isbn="009", author_id=UNKNOWN), owner_id=UNKNOWN)
     assert caught.value.entity == "user"
-    assert (await shelf.books.list(owner_id=owner.id)).count == 1
+    assert (await shelf.books.list(owner_id=member.id)).count == 1
     assert await shelf.books.get(book.id) == book
 
 
-async def test_row_that_is_referred_to_stays(shelf: Library, owner: User) -> None:
+async def test_row_that_is_referred_to_stays(shelf: Library, member: User) -> None:
     """With restrict, until nothing refers to it."""
-    book = await shelf.book(owner)
+    book = await shelf.book(member)
     with pytest.raises(StillReferenced) as caught:
         await shelf.authors.delete(book.author_id)
     refused = caught.value
@@ -135,9 +138,9 @@ async def test_row_that_is_referred_to_stays(shelf: Library, owner: User) -> Non
         await shelf.authors.get(book.author_id)
 
 
-async def test_reference_becomes_null_as_a_new_version(shelf: Library, owner: User) -> None:
+async def test_reference_becomes_null_as_a_new_version(shelf: Library, member: User) -> None:
     """With set_null, together with the deletion."""
-    book = await shelf.book(owner)
+    book = await shelf.book(member)
     editor = await shelf.authors.add(Author(name="Eve"))
     await shelf.books.update(book.id, {"editor_id": editor.id})
     await shelf.authors.delete(editor.id, versions=[1])
@@ -147,48 +150,48 @@ async def test_reference_becomes_null_as_a_new_version(shelf: Library, owner: Us
         await shelf.authors.delete(editor.id)
 
 
-async def test_rows_are_deleted_with_what_they_refer_to(shelf: Library, owner: User) -> None:
+async def test_rows_are_deleted_with_what_they_refer_to(shelf: Library, member: User) -> None:
     """With cascade, through any number of resources: users, their books, and chapters of these."""
-    book, other = await shelf.book(owner), await shelf.book(owner, "002")
+    book, other = await shelf.book(member), await shelf.book(member, "002")
     chapters = [await shelf.chapters.add(Chapter(book_id=each.id)) for each in (book, other)]
     await shelf.books.delete(book.id)
     assert [row.id for row in (await shelf.chapters.list(where={"book_id": (book.id, other.id)})).data] == [
         chapters[1].id
     ]
     if Capability.TRANSACTIONS in shelf.backend.capabilities:
-        await shelf.backend.users.delete(owner.id)
-        assert (await shelf.books.list(owner_id=owner.id)).count == 0
+        await shelf.backend.users.delete(member.id)
+        assert (await shelf.books.list(owner_id=member.id)).count == 0
         assert (await shelf.chapters.list(where={"book_id": other.id})).count == 0
 
 
-async def test_user_who_is_referred_to_stays(shelf: Library, owner: User) -> None:
+async def test_user_who_is_referred_to_stays(shelf: Library, member: User) -> None:
     """With restrict; a reference further on becomes null with the user's rows."""
-    reader = await shelf.backend.users.add(NewUser(email=f"r{owner.email}", hashed_password="x"))
-    book = await shelf.book(owner)
+    borrower = await shelf.backend.users.add(NewUser(email=f"r{member.email}", hashed_password="x"))
+    book = await shelf.book(member)
     chapter = await shelf.chapters.add(Chapter(book_id=book.id))
-    loan = await shelf.loans.add(Loan(user_id=reader.id, chapter_id=chapter.id))
+    loan = await shelf.loans.add(Loan(user_id=borrower.id, chapter_id=chapter.id))
     with pytest.raises(StillReferenced) as caught:
-        await shelf.backend.users.delete(reader.id)
-    assert (caught.value.entity, caught.value.id, caught.value.by) == ("user", reader.id, "loan")
-    assert await shelf.backend.users.get(reader.id) == reader
-    await shelf.backend.users.delete(owner.id)
+        await shelf.backend.users.delete(borrower.id)
+    assert (caught.value.entity, caught.value.id, caught.value.by) == ("user", borrower.id, "loan")
+    assert await shelf.backend.users.get(borrower.id) == borrower
+    await shelf.backend.users.delete(member.id)
     found = await shelf.loans.get(loan.id)
     assert (found.chapter_id, found.version) == (None, 2)
     await shelf.loans.delete(loan.id)
-    await shelf.backend.users.delete(reader.id)
+    await shelf.backend.users.delete(borrower.id)
 
 
-async def test_row_that_keeps_what_a_cascade_reaches_is_named(shelf: Library, owner: User) -> None:
+async def test_row_that_keeps_what_a_cascade_reaches_is_named(shelf: Library, member: User) -> None:
     """With restrict, unless the row is deleted too."""
-    reader = await shelf.backend.users.add(NewUser(email=f"q{owner.email}", hashed_password="x"))
-    book = await shelf.book(owner)
+    reader = await shelf.backend.users.add(NewUser(email=f"q{member.email}", hashed_password="x"))
+    book = await shelf.book(member)
     chapter = await shelf.chapters.add(Chapter(book_id=book.id))
-    own = await shelf.quotes.add(Quote(chapter_id=chapter.id), owner_id=owner.id)
+    own = await shelf.quotes.add(Quote(chapter_id=chapter.id), owner_id=member.id)
     other = await shelf.quotes.add(Quote(chapter_id=chapter.id), owner_id=reader.id)
     for delete, entity, id_ in (
         (shelf.chapters.delete, "chapter", chapter.id),
         (shelf.books.delete, "book", book.id),
-        (shelf.backend.users.delete, "user", owner.id),
+        (shelf.backend.users.delete, "user", member.id),
     ):
         with pytest.raises(StillReferenced) as caught:
             await delete(id_)
@@ -197,21 +200,21 @@ async def test_row_that_keeps_what_a_cascade_reaches_is_named(shelf: Library, ow
     await shelf.quotes.delete(other.id)
     with pytest.raises(StillReferenced):
         await shelf.books.delete(book.id)
-    await shelf.backend.users.delete(owner.id)
+    await shelf.backend.users.delete(member.id)
     for get, id_ in ((shelf.quotes.get, own.id), (shelf.chapters.get, chapter.id)):
         with pytest.raises(NotFound):
             await get(id_)
 
 
-async def test_cascade_follows_a_tree_to_its_leaves(shelf: Library, owner: User) -> None:
+async def test_cascade_follows_a_tree_to_its_leaves(shelf: Library, member: User) -> None:
     """And so do the rules for the rows that refer to the leaves, also where the tree is a circle."""
-    book = await shelf.book(owner)
+    book = await shelf.book(member)
     root = chapter = await shelf.chapters.add(Chapter(book_id=book.id))
     for _ in range(4):
         chapter = await shelf.chapters.add(Chapter(book_id=book.id, part_of_id=chapter.id))
     root = await shelf.chapters.update(root.id, {"part_of_id": root.id})
-    loan = await shelf.loans.add(Loan(user_id=owner.id, chapter_id=chapter.id))
-    quote = await shelf.quotes.add(Quote(chapter_id=chapter.id), owner_id=owner.id)
+    loan = await shelf.loans.add(Loan(user_id=member.id, chapter_id=chapter.id))
+    quote = await shelf.quotes.add(Quote(chapter_id=chapter.id), owner_id=member.id)
     for delete, id_ in ((shelf.chapters.delete, root.id), (shelf.books.delete, book.id)):
         with pytest.raises(StillReferenced) as caught:
             await delete(id_)
@@ -222,7 +225,7 @@ async def test_cascade_follows_a_tree_to_its_leaves(shelf: Library, owner: User)
     assert await shelf.loans.get(loan.id) == loan.model_copy(update={"chapter_id": None, "version": 2})
 
 
-async def test_deletions_racing_references_leave_no_orphan(shelf: Library, owner: User) -> None:
+async def test_deletions_racing_references_leave_no_orphan(shelf: Library, member: User) -> None:
     """Whichever is first: the author is gone and no book refers to it, or stays with its books."""
     for attempt in range(8):
         author = await shelf.authors.add(Author(name="Ada"))
@@ -230,14 +233,14 @@ async def test_deletions_racing_references_leave_no_orphan(shelf: Library, owner
             *(
                 shelf.books.add(
                     Book(isbn=f"{attempt}{n:02}", author_id=author.id, editor_id=author.id),
-                    owner_id=owner.id,
+                    owner_id=member.id,
                 )
                 for n in range(6)
             ),
             shelf.authors.delete(author.id),
             shelf.authors.delete(author.id),
         )
-        books = (await shelf.books.list(owner_id=owner.id, where={"author_id": author.id})).data
+        books = (await shelf.books.list(owner_id=member.id, where={"author_id": author.id})).data
         try:
             await shelf.authors.get(author.id)
         except NotFound:
@@ -247,7 +250,7 @@ async def test_deletions_racing_references_leave_no_orphan(shelf: Library, owner
         assert {type(error) for error in errors} <= {NotFound, StillReferenced}
 
 
-async def test_call_with_a_key_is_executed_once(shelf: Library, owner: User) -> None:
+async def test_call_with_a_key_is_executed_once(shelf: Library, member: User) -> None:
     """A repetition gets the first row, whatever became of it; another request is refused."""
     if Capability.TRANSACTIONS not in shelf.backend.capabilities:
         return
@@ -255,24 +258,24 @@ async def test_call_with_a_key_is_executed_once(shelf: Library, owner: User) -> 
     key = Idempotency("key", "a" * 64)
     book = Book(isbn="001", author_id=author.id)
     results, errors = await outcomes(
-        *(shelf.books.add(book, owner_id=owner.id, idempotency=key) for _ in range(8))
+        *(shelf.books.add(book, owner_id=member.id, idempotency=key) for _ in range(8))
     )
     assert errors == []
     assert len({row.id for row in results}) == 1
     await shelf.books.update(results[0].id, {"isbn": "002"})
-    assert await shelf.books.add(book, owner_id=owner.id, idempotency=key) == results[0]
+    assert await shelf.books.add(book, owner_id=member.id, idempotency=key) == results[0]
     await shelf.books.delete(results[0].id)
-    assert await shelf.books.add(book, owner_id=owner.id, idempotency=key) == results[0]
+    assert await shelf.books.add(book, owner_id=member.id, idempotency=key) == results[0]
     with pytest.raises(IdempotencyKeyReused):
-        await shelf.books.add(book, owner_id=owner.id, idempotency=Idempotency("key", "b" * 64))
+        await shelf.books.add(book, owner_id=member.id, idempotency=Idempotency("key", "b" * 64))
     shared = await shelf.authors.add(Author(name="Bob"), idempotency=key, ordered_by=UNKNOWN)
     assert await shelf.authors.add(Author(name="Bob"), idempotency=key, ordered_by=UNKNOWN) == shared
-    assert (await shelf.books.list(owner_id=owner.id)).count == 0
+    assert (await shelf.books.list(owner_id=member.id)).count == 0
 
 
-async def test_rule_over_two_fields_holds_under_concurrency(shelf: Library, owner: User) -> None:
+async def test_rule_over_two_fields_holds_under_concurrency(shelf: Library, member: User) -> None:
     """A change is validated as the whole row that it makes, also if others change the row meanwhile."""
-    period = await shelf.periods.add(Period(first=0, last=10), owner_id=owner.id)
+    period = await shelf.periods.add(Period(first=0, last=10), owner_id=member.id)
     with pytest.raises(RuleBroken) as caught:
         await shelf.periods.update(period.id, {"first": 11})
     assert [each["msg"] for each in caught.value.problems] == [

@@ -22,11 +22,12 @@ from backends.rows import walk
 from backends.rows.resource_rules import find_resource_problems
 from backends.rows.walk import RowWalk
 from config import Settings
+from eitherdb_contract.declared import DeclaredBackends
 from migrations import open_migrator
 from migrations.resources.history import history_of
 from tests.backends.planted import ALL, HASH, MISSING, UNTYPED, UNUSED_ID, Writer, writing
 from tests.backends.raw import mongo_database, opened, sql_connection
-from tests.backends.resources.declared import DECLARED, Author, Book, Chapter, Loan, Period, Sample, Size
+from tests.contract.declared import DECLARED, Author, Book, Chapter, Loan, Period, Sample, Size
 from tests.provision import Provision
 
 SQL = ("sqlite", "postgres")
@@ -99,6 +100,12 @@ FAULTS = [
 def no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     """Confirm findings without a delay."""
     monkeypatch.setattr(walk, "SECOND_LOOK_SECONDS", 0)
+
+
+@pytest.fixture
+async def library(declared_backends: DeclaredBackends) -> Backend:
+    """Return a backend with the declared resources, without rows."""
+    return await declared_backends.open(DECLARED)
 
 
 @dataclass(frozen=True)

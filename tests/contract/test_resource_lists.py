@@ -12,7 +12,10 @@ import pytest
 from backends.models import NewUser, User
 from backends.models.resources.filters import filters_of
 from backends.protocols import Backend, ResourceRepository
-from tests.backends.resources.declared import Sample
+
+from .declared import Sample
+
+pytestmark = pytest.mark.rule("Order", "Pages", "Null", "Ownership")
 
 T = datetime(2026, 1, 1, tzinfo=UTC)
 VALUES: dict[str, list[Any]] = {
@@ -39,10 +42,10 @@ def samples(library: Backend) -> ResourceRepository[Sample]:
 
 
 @pytest.fixture
-async def rows(samples: ResourceRepository[Sample], owner: User) -> list[Sample]:
+async def rows(samples: ResourceRepository[Sample], member: User) -> list[Sample]:
     """Return a row for each place in VALUES, of one owner."""
     forms = [Sample(**{name: values[place] for name, values in VALUES.items()}) for place in range(NUMBER)]
-    return [await samples.add(form, owner_id=owner.id) for form in forms]
+    return [await samples.add(form, owner_id=member.id) for form in forms]
 
 
 def key_of(name: str) -> Callable[[Sample], Any]:
@@ -58,7 +61,7 @@ def key_of(name: str) -> Callable[[Sample], Any]:
 @pytest.mark.parametrize("descending", [False, True], ids=["ascending", "descending"])
 @pytest.mark.parametrize("name", Sample.__resource__.sorts)
 async def test_list_sorts_with_null_first_and_pages_through_it(
-    samples: ResourceRepository[Sample], owner: User, rows: list[Sample], name: str, *, descending: bool
+    samples: ResourceRepository[Sample], member: User, rows: list[Sample], name: str, *, descending: bool
 ) -> None:
     """Descending is the exact reverse. Pages of any size lead through all rows once."""
     expected = [row.id for row in sorted(rows, key=key_of(name), reverse=descending)]
@@ -67,7 +70,7 @@ async def test_list_sorts_with_null_first_and_pages_through_it(
         found: list[str] = []
         after = None
         while True:
-            page = await samples.list(owner_id=owner.id, sort=sort, limit=limit, after=after)
+            page = await samples.list(owner_id=member.id, sort=sort, limit=limit, after=after)
             assert page.count == NUMBER
             found += [row["id"] for row in page.rows]
             after = page.next
@@ -100,7 +103,7 @@ FILTERS = [each for each in filters_of(Sample.__resource__) if each.field.name i
 
 @pytest.mark.parametrize("each", FILTERS, ids=lambda each: each.name)
 async def test_filter_finds_what_python_finds(
-    samples: ResourceRepository[Sample], owner: User, rows: list[Sample], each: Any
+    samples: ResourceRepository[Sample], member: User, rows: list[Sample], each: Any
 ) -> None:
     """Null fits no filter but `__isnull`."""
     name = each.field.name
@@ -114,25 +117,25 @@ async def test_filter_finds_what_python_finds(
     else:
         asked = values
     for value in asked:
-        page = await samples.list(owner_id=owner.id, where={each.name: value}, sort="created_at")
+        page = await samples.list(owner_id=member.id, where={each.name: value}, sort="created_at")
         expected = {row.id for row in rows if fits(row, name, each.operator, value)}
         assert ({row["id"] for row in page.rows}, page.count) == (expected, len(expected)), value
 
 
 async def test_filters_are_combined(
-    samples: ResourceRepository[Sample], owner: User, rows: list[Sample]
+    samples: ResourceRepository[Sample], member: User, rows: list[Sample]
 ) -> None:
     """A row fits all filters, the search and the owner."""
     where = {"text": ("a", "B"), "number__gte": 10, "tags__isnull": False, "q": "X"}
-    assert (await samples.list(owner_id=owner.id, where=where)).rows == []
+    assert (await samples.list(owner_id=member.id, where=where)).rows == []
     where |= {"q": None}
-    found = await samples.list(owner_id=owner.id, where=where, sort="number")
+    found = await samples.list(owner_id=member.id, where=where, sort="number")
     assert [row["id"] for row in found.rows] == sorted([rows[1].id, rows[4].id])
     assert (await samples.list(owner_id="0" * 24, where=where)).count == 0
 
 
 async def test_public_rows_of_others_are_found_if_asked_for(
-    samples: ResourceRepository[Sample], owner: User, rows: list[Sample], library: Backend
+    samples: ResourceRepository[Sample], member: User, rows: list[Sample], library: Backend
 ) -> None:
     """`public` adds the rows that fit `public_when` to one's own; no row is listed twice."""
     number = (await library.users.list(limit=0)).count
@@ -150,4 +153,4 @@ async def test_public_rows_of_others_are_found_if_asked_for(
         if row.state == "open":
             assert await samples.get(row.id, owner_id=stranger.id, public=True) == row
     assert (await samples.list(owner_id=stranger.id)).count == len(own)
-    assert owner.id != stranger.id
+    assert member.id != stranger.id

@@ -1,1 +1,0 @@
-"""Repositories of declared resources on every backend."""
