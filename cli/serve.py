@@ -18,7 +18,13 @@ import typer
 
 from backends.models.resources.loading import load_declarations
 from backends.requirements import Purpose
-from cli.database import naming_the_url, opened_backend, require_fit_to_upgrade, shown_url
+from cli.database import (
+    naming_the_url,
+    opened_backend,
+    require_fit,
+    require_fit_to_upgrade,
+    shown_url,
+)
 from cli.local_servers import LocalServer, start_mongo, start_postgres
 from cli.resources import check_routers
 from cli.revisions import read_declared, require_applied, write_revisions
@@ -135,9 +141,11 @@ async def _prepare(settings: Settings, *, migrate: bool) -> ServerInfo:
             applied = await open_migrator(settings, histories).upgrade()
         for revision in applied:
             typer.echo(f"Applied migration {revision}")
-    with naming_the_url(settings):
-        await require_applied(settings, histories)
-    async with opened_backend(settings) as backend:
+    async with opened_backend(settings, purpose=None) as backend:
+        await require_fit(backend, settings, Purpose.SERVE)
+        with naming_the_url(settings):
+            await require_applied(settings, histories)
+            await backend.check_schema()
         return backend.server
 
 

@@ -109,7 +109,11 @@ class MongoBackend:
     async def check_server(self, purpose: Purpose) -> list[UnmetRequirement]:
         """See the protocol."""
         return await requirements.unmet(
-            self._driver, self.server.version, purpose, wait_seconds=self._majority_wait_seconds
+            self._driver,
+            self.server.version,
+            purpose,
+            self.resources,
+            wait_seconds=self._majority_wait_seconds,
         )
 
     async def read_rows(

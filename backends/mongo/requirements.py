@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import OperationFailure
 
 from backends.mongo.errors import translate_errors
+from backends.mongo.ownership import RESOURCE_MIGRATIONS
 from backends.mongo.schema import COLLECTIONS, COUNTERS, MIGRATIONS, MIGRATIONS_LOCK
 from backends.requirements import Purpose, UnmetRequirement
 
@@ -44,16 +45,30 @@ ACTIONS: Mapping[Purpose, Mapping[str, tuple[str, ...]]] = {
         **{spec.name: ("find", "update", *_SCHEMA) for spec in COLLECTIONS},
         MIGRATIONS: _ROWS,
         MIGRATIONS_LOCK: _ROWS,
+        RESOURCE_MIGRATIONS.name: ("find",),
     },
 }
 """The actions on each collection; the name "" stands for the database."""
+
+_OF_RESOURCES = {Purpose.SERVE: _ROWS, Purpose.MIGRATE: ("find", "update", *_SCHEMA)}
+_OF_THEIR_RECORDS = {Purpose.SERVE: ("find",), Purpose.MIGRATE: (*_ROWS, *_SCHEMA)}
 
 ROLES = {Purpose.SERVE: ("readWrite",), Purpose.MIGRATE: ("readWrite", "dbAdmin")}
 """The built-in roles that include these actions."""
 
 
+def actions_for(purpose: Purpose, resources: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Return the actions on each collection, those of these resources included."""
+    actions = dict(ACTIONS[purpose])
+    declared = [name for name in resources if name not in actions]
+    if declared and purpose in _OF_RESOURCES:
+        actions |= dict.fromkeys(declared, _OF_RESOURCES[purpose])
+        actions[RESOURCE_MIGRATIONS.name] = _OF_THEIR_RECORDS[purpose]
+    return actions
+
+
 async def unmet(
-    driver: Driver, version: str, purpose: Purpose, *, wait_seconds: float
+    driver: Driver, version: str, purpose: Purpose, resources: Collection[str], *, wait_seconds: float
 ) -> list[UnmetRequirement]:
     """Return the requirements of the purpose that the server doesn't meet.
 
@@ -61,6 +76,7 @@ async def unmet(
         driver: A connected driver.
         version: The server's version.
         purpose: The purpose for which the database is opened.
+        resources: The names of the resources, those of items included.
         wait_seconds: The time that a majority of the replica set has to confirm a write.
     """
     found = [*_old_server(version)]
@@ -72,7 +88,7 @@ async def unmet(
         if not_primary:
             return found + not_primary
         status = await driver.admin.command({"connectionStatus": 1, "showPrivileges": True})
-        denied = [*_denied(status["authInfo"], driver.database.name, purpose)]
+        denied = [*_denied(status["authInfo"], driver.database.name, purpose, resources)]
         if denied:
             return found + denied
         return found + [each async for each in _try_to_write(driver, purpose, wait_seconds)]
@@ -134,7 +150,9 @@ def _not_primary(hello: Mapping[str, Any]) -> Iterator[UnmetRequirement]:
     )
 
 
-def _denied(auth: Mapping[str, Any], database: str, purpose: Purpose) -> Iterator[UnmetRequirement]:
+def _denied(
+    auth: Mapping[str, Any], database: str, purpose: Purpose, resources: Collection[str]
+) -> Iterator[UnmetRequirement]:
     """Report missing privileges; without a user, the server has no access control.
 
     https://www.mongodb.com/docs/manual/reference/command/connectionStatus/
@@ -143,7 +161,7 @@ def _denied(auth: Mapping[str, Any], database: str, purpose: Purpose) -> Iterato
         return
     privileges = auth["authenticatedUserPrivileges"]
     by_actions: dict[str, list[str]] = {}
-    for collection, actions in ACTIONS[purpose].items():
+    for collection, actions in actions_for(purpose, resources).items():
         allowed = _allowed(privileges, database, collection)
         if lacking := [action for action in actions if action not in allowed]:
             by_actions.setdefault(", ".join(lacking), []).append(collection or "the database")

@@ -95,7 +95,7 @@ class SqlBackend:
 
     async def check_server(self, purpose: Purpose) -> list[UnmetRequirement]:
         """See the protocol."""
-        return await self._connections.unmet(purpose)
+        return await self._connections.unmet(purpose, [each.spec for each in self.resources.values()])
 
     async def read_rows(
         self, kind: RowKind, *, by: Sequence[str], start: Place | None, limit: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -13,6 +13,7 @@ from backends.sql.statements import Compiled, Row, Statement, Values
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
 
+    from backends.models.resources import ResourceSpec
     from backends.requirements import Purpose, UnmetRequirement
 
 T = TypeVar("T")
@@ -115,8 +116,8 @@ class Connections(ABC):
         """
 
     @abstractmethod
-    async def unmet(self, purpose: Purpose) -> list[UnmetRequirement]:
-        """Return the requirements that the database does not meet."""
+    async def unmet(self, purpose: Purpose, resources: Collection[ResourceSpec]) -> list[UnmetRequirement]:
+        """Return the requirements that the database does not meet, in which these resources are stored."""
 
     @abstractmethod
     async def close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +27,7 @@ from backends.sql.postgres_pooler import (
 from backends.sql.postgres_url import postgres_options
 
 if TYPE_CHECKING:
+    from backends.models.resources import ResourceSpec
     from backends.requirements import Purpose, UnmetRequirement
     from config import Settings
 
@@ -104,9 +105,10 @@ class PostgresConnections(Connections):
         self._pool.add(connection)
         return str(connection.get_settings().server_version).partition(" ")[0]
 
-    async def unmet(self, purpose: Purpose) -> list[UnmetRequirement]:
+    async def unmet(self, purpose: Purpose, resources: Collection[ResourceSpec]) -> list[UnmetRequirement]:
         """See `Connections`."""
-        (facts,) = await self._in_schema(postgres_facts.QUERY, *postgres_requirements.ARGUMENTS)
+        arguments = postgres_requirements.arguments(resources)
+        (facts,) = await self._in_schema(postgres_facts.QUERY, *arguments)
         limit = self._command_timeout_seconds
         return list(postgres_requirements.unmet(dict(facts), purpose, time_limit_seconds=limit))
 

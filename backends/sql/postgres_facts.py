@@ -15,7 +15,10 @@ WITH path AS (
     ) AS parts
 ), needed AS (
     SELECT name, verb, CAST(to_regclass(quote_ident(current_schema()) || '.' || name) AS oid) AS id
-    FROM unnest(string_to_array($2, ','), string_to_array($3, ',')) AS needed (name, verb)
+    FROM (
+        SELECT quote_ident(name), verb
+        FROM unnest(string_to_array($2, ','), string_to_array($3, ',')) AS asked (name, verb)
+    ) AS needed (name, verb)
     WHERE to_regclass(quote_ident(current_schema()) || '.' || $4) IS NOT NULL
 ), tables AS (
     SELECT DISTINCT name, id FROM needed WHERE id IS NOT NULL
@@ -62,4 +65,4 @@ SELECT
         WHERE NOT pg_has_role(relowner, 'USAGE')
     ) AS of_others
 """
-"""Returns one row. The parameters are `postgres_requirements.ARGUMENTS`."""
+"""Returns one row. The parameters are those of `postgres_requirements.arguments`."""

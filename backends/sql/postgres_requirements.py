@@ -5,32 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backends.requirements import Purpose, Subject, UnmetRequirement
 from backends.sql.ownership import REVISIONS
+from backends.sql.postgres_privileges import denied_changes, denied_rows, hidden_rows, needed_privileges
+
+if TYPE_CHECKING:
+    from backends.models.resources import ResourceSpec
 
 MIN_VERSION = 13
 """Older versions lack CREATE DATABASE with LOCALE, which a remedy needs."""
 
 TESTED_VERSION = 15
 """The oldest version that the contract suite runs on, and that the PostgreSQL project maintains."""
-
-_EVERYTHING = ("SELECT", "INSERT", "UPDATE", "DELETE")
-
-PRIVILEGES: Mapping[str, tuple[str, ...]] = {
-    "users": _EVERYTHING,
-    "items": _EVERYTHING,
-    "accounts": _EVERYTHING,
-    "counters": _EVERYTHING,
-    # Rows of these tables never change.
-    "transfers": ("SELECT", "INSERT"),
-    "idempotency_keys": ("SELECT", "INSERT"),
-    REVISIONS: ("SELECT",),
-}
-"""The privileges that the repositories need on each table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,15 +104,17 @@ _DURABLE = {"on", "local", "remote_write", "remote_apply"}
 
 TIME_LIMITS = ("statement_timeout", "transaction_timeout")
 
-_VERBS = [(table, verb) for table, verbs in PRIVILEGES.items() for verb in verbs]
 
-ARGUMENTS = (
-    ",".join(setting.name for setting in SETTINGS),
-    ",".join(table for table, _ in _VERBS),
-    ",".join(verb for _, verb in _VERBS),
-    REVISIONS,
-    ",".join(TIME_LIMITS),
-)
+def arguments(resources: Collection[ResourceSpec]) -> tuple[str, ...]:
+    """Return the arguments of `postgres_facts.QUERY` for a database with these resources."""
+    needed = list(needed_privileges(resources))
+    return (
+        ",".join(setting.name for setting in SETTINGS),
+        ",".join(table for table, _ in needed),
+        ",".join(verb for _, verb in needed),
+        REVISIONS,
+        ",".join(TIME_LIMITS),
+    )
 
 
 def unmet(
@@ -141,10 +133,11 @@ def unmet(
     yield from _read_only(facts)
     yield from _unfit_schema(facts)
     if purpose is Purpose.SERVE:
-        yield from _denied_rows(facts)
+        yield from denied_rows(facts)
+        yield from hidden_rows(facts)
         yield from _short_time_limits(facts, time_limit_seconds)
     else:
-        yield from _denied_changes(facts)
+        yield from denied_changes(facts)
 
 
 def _unfit_server(facts: Mapping[str, Any]) -> Iterator[UnmetRequirement]:
@@ -217,37 +210,6 @@ def _unfit_schema(facts: Mapping[str, Any]) -> Iterator[UnmetRequirement]:
         )
 
 
-def _denied_rows(facts: Mapping[str, Any]) -> Iterator[UnmetRequirement]:
-    tables: dict[str, list[str]] = {}
-    for table, verb in (entry.split() for entry in _listed(facts["missing"])):
-        tables.setdefault(table, []).append(verb)
-    by_verbs: dict[str, list[str]] = {}
-    for table, verbs in tables.items():
-        by_verbs.setdefault(", ".join(verbs), []).append(table)
-    if by_verbs:
-        grants = [
-            f"GRANT {verbs} ON {', '.join(_qualified(facts, names))} TO {facts['user']}"
-            for verbs, names in by_verbs.items()
-        ]
-        denied = [f"{verbs} on {', '.join(names)}" for verbs, names in by_verbs.items()]
-        yield UnmetRequirement(
-            subject="privileges",
-            found=f"the user {facts['user']} lacks privileges: {'; '.join(denied)}",
-            needed="they are needed to serve",
-            remedy="; ".join(grants),
-        )
-    if protected := _listed(facts["row_security"]):
-        yield UnmetRequirement(
-            subject="privileges",
-            found=f"row-level security hides rows of {', '.join(protected)} from the user {facts['user']}",
-            needed="every row is needed",
-            remedy=f"ALTER ROLE {facts['user']} BYPASSRLS, or "
-            + "; ".join(
-                f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY" for table in _qualified(facts, protected)
-            ),
-        )
-
-
 def _short_time_limits(facts: Mapping[str, Any], seconds: float) -> Iterator[UnmetRequirement]:
     for name, limit in zip(TIME_LIMITS, map(float, facts["time_limits"].split(",")), strict=True):
         if limit and limit < seconds:
@@ -259,32 +221,3 @@ def _short_time_limits(facts: Mapping[str, Any], seconds: float) -> Iterator[Unm
                 f"IN DATABASE {facts['database']} SET {name} = 0",
                 is_fatal=False,
             )
-
-
-def _denied_changes(facts: Mapping[str, Any]) -> Iterator[UnmetRequirement]:
-    if facts["schema"] is not None and not facts["may_create"]:
-        yield UnmetRequirement(
-            subject="privileges",
-            found=f"the user {facts['user']} may not create tables in the schema {facts['schema']}",
-            needed="CREATE is needed to migrate",
-            remedy=f"GRANT CREATE ON SCHEMA {facts['schema']} TO {facts['user']}, "
-            "or migrate as a user who has it: to serve it is not needed",
-        )
-    if of_others := _listed(facts["of_others"]):
-        yield UnmetRequirement(
-            subject="privileges",
-            found=f"the user {facts['user']} does not own {', '.join(of_others)}",
-            needed="only the owner may change a table",
-            remedy="migrate as the user who made them, or "
-            + "; ".join(
-                f"ALTER TABLE {table} OWNER TO {facts['user']}" for table in _qualified(facts, of_others)
-            ),
-        )
-
-
-def _qualified(facts: Mapping[str, Any], tables: Iterable[str]) -> list[str]:
-    return [f"{facts['schema']}.{table}" for table in tables]
-
-
-def _listed(text: str | None) -> list[str]:
-    return text.split(",") if text else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -21,6 +21,7 @@ from backends.sql.sqlite_url import sqlite_options
 from backends.sql.statements import Row, Statement, Values
 
 if TYPE_CHECKING:
+    from backends.models.resources import ResourceSpec
     from backends.requirements import Purpose, UnmetRequirement
     from config import Settings
 
@@ -75,8 +76,9 @@ class SqliteConnections(Connections):
         self._arguments = self._options.of_existing_file  # a file that is gone may come back
         return sqlite3.sqlite_version
 
-    async def unmet(self, purpose: Purpose) -> list[UnmetRequirement]:
+    async def unmet(self, purpose: Purpose, resources: Collection[ResourceSpec]) -> list[UnmetRequirement]:
         """See `Connections`. The checks run in the event loop, as look-ups do."""
+        del resources  # privileges are those of the file
         with translate_errors():
             facts = self._look_up.do(partial(sqlite_requirements.facts, self._file))
         return list(sqlite_requirements.unmet(facts, purpose))

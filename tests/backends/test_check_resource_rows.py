@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ from sqlalchemy import text
 
 from backends import open_backend
 from backends.errors import UnreadableRow
-from backends.models import NewUser
 from backends.protocols import Backend
 from backends.rows import walk
 from backends.rows.resource_rules import find_resource_problems
@@ -25,9 +23,10 @@ from config import Settings
 from eitherdb_contract.declared import DeclaredBackends
 from migrations import open_migrator
 from migrations.resources.history import history_of
-from tests.backends.planted import ALL, HASH, MISSING, UNTYPED, UNUSED_ID, Writer, writing
+from tests.backends.planted import ALL, MISSING, UNTYPED, UNUSED_ID, Writer, writing
 from tests.backends.raw import mongo_database, opened, sql_connection
-from tests.contract.declared import DECLARED, Author, Book, Chapter, Loan, Period, Sample, Size
+from tests.backends.resource_rows import Rows
+from tests.contract.declared import DECLARED, Author, Book, Period, Sample
 from tests.provision import Provision
 
 SQL = ("sqlite", "postgres")
@@ -106,50 +105,6 @@ def no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
 async def library(declared_backends: DeclaredBackends) -> Backend:
     """Return a backend with the declared resources, without rows."""
     return await declared_backends.open(DECLARED)
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Adds valid rows through the repositories, each with a number."""
-
-    backend: Backend
-
-    async def add(self, kind: str, n: int) -> str:
-        """Add a row of this kind and those that it refers to; return its id."""
-        resources = self.backend.resources
-        user = await self.backend.users.add(NewUser(email=f"user{n}@example.com", hashed_password=HASH))
-        author = await resources["authors"].add(Author(name=f"Straße {n}", code=f"{n}"))
-        book = await resources["books"].add(
-            Book(isbn="123", author_id=author.id, editor_id=None), owner_id=user.id
-        )
-        chapter = await resources["chapters"].add(Chapter(book_id=book.id))
-        loan = await resources["loans"].add(Loan(user_id=user.id, chapter_id=chapter.id))
-        period = await resources["periods"].add(Period(first=1, last=3), owner_id=user.id)
-        sample = await resources["samples"].add(sample_of(n), owner_id=user.id)
-        added = {"authors": author, "books": book, "chapters": chapter, "loans": loan}
-        return str((added | {"periods": period, "samples": sample})[kind].id)
-
-
-def sample_of(n: int) -> Sample:
-    """Return a row with a value, or with null, in each field."""
-    if n % 3 == 0:
-        return Sample(text=f"Ⅸ {n}")
-    return Sample(
-        text=f"Straße {n}",
-        note="\u0130\U0001f600",
-        address="ada@example.com",
-        flag=True,
-        state="it's: \\ closed",
-        number=-(2**53 - 1),
-        price=Decimal("-99999999999999.9999"),
-        weight=1.0,
-        at=_TIME,
-        day=_TIME.date(),
-        tags=["é", ""],
-        counts=[2**53 - 1],
-        size=Size(width=1),
-        extra={"b": 1.0, "a": [None, {"$": "\0"}]},
-    )
 
 
 @asynccontextmanager

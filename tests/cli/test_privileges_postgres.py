@@ -14,13 +14,16 @@ from sqlalchemy import make_url
 
 from backends import open_backend
 from backends.requirements import Purpose, UnmetRequirement
-from backends.sql.postgres_requirements import PRIVILEGES
+from backends.sql.postgres_privileges import PRIVILEGES
 from migrations import open_migrator
+from migrations.resources.history import history_of
 from tests.backends.methods import METHODS, add_rows
 from tests.backends.raw import opened
+from tests.backends.resource_rows import Rows
 from tests.cli.command import call_async, free_port, serving
 from tests.cli.own_database import database, role, url_text
 from tests.cli.test_check import findings
+from tests.contract.declared import DECLARED
 from tests.provision import Servers
 
 # -- the user ------------------------------------------------------------------------------------
@@ -149,6 +152,57 @@ async def test_migration_by_a_user_who_may_not_create_is_refused(servers: Server
             await there.run(f"GRANT CREATE ON SCHEMA public TO {user}")
             assert (await call_async(tmp_path, "migrate", "upgrade", settings=settings)).exit_code == 0
             assert (await call_async(tmp_path, "check", settings=settings)).exit_code == 0
+
+
+async def test_declared_tables_need_the_same_privileges(servers: Servers) -> None:
+    """Each is named with its grant, in the one query; with exactly these, rows are written and deleted."""
+
+    async def fatal(purpose: Purpose) -> list[UnmetRequirement]:
+        return [each for each in await backend.check_server(purpose) if each.is_fatal]
+
+    history = history_of("declared", [cls.__resource__ for cls in DECLARED])
+    tables = [cls.__resource__.name for cls in DECLARED]
+    async with database(servers) as there, role(there) as user:
+        await open_migrator(there.settings, [history]).upgrade()
+        await there.run(*(grant.format(user=user) for grant in SERVE))
+        async with opened(open_backend(there.seen_by(user), resources=DECLARED)) as backend:
+            (unmet,) = await fatal(Purpose.SERVE)
+            verbs = "SELECT, INSERT, UPDATE, DELETE"
+            assert f"{verbs} on samples, authors, books, chapters, periods, loans" in unmet.found
+            assert "SELECT on resource_migrations" in unmet.found
+            await there.run(unmet.remedy)
+            assert await fatal(Purpose.SERVE) == []
+            sample = await Rows(backend).add("samples", 1)
+            await backend.resources["samples"].update(sample, {"flag": False})
+            await backend.resources["samples"].delete(sample)
+            for table in tables:
+                await there.run(f"REVOKE DELETE ON {table} FROM {user}")
+                (unmet,) = await fatal(Purpose.SERVE)
+                assert unmet.remedy == f"GRANT DELETE ON public.{table} TO {user}"
+                await there.run(unmet.remedy)
+            found = [each.found for each in await fatal(Purpose.MIGRATE)]
+            assert found[0].endswith("may not create tables in the schema public")
+            assert "does not own accounts, alembic_version, authors, books, chapters," in found[1]
+
+
+async def test_owner_who_may_not_refer_to_users_is_told_so(servers: Servers) -> None:
+    """An owner may have given up REFERENCES, without which a table can't refer to users."""
+    async with database(servers, migrated=True) as there:
+        await there.run("CREATE ROLE eitherdb_owner LOGIN PASSWORD 'secret'")
+        try:
+            owned = [*PRIVILEGES]
+            await there.run(
+                "GRANT CREATE ON SCHEMA public TO eitherdb_owner",
+                *(f"ALTER TABLE {table} OWNER TO eitherdb_owner" for table in owned),
+                "REVOKE REFERENCES ON users FROM eitherdb_owner",
+            )
+            settings = there.seen_by("eitherdb_owner")
+            async with opened(open_backend(settings, resources=DECLARED)) as backend:
+                (unmet,) = [each for each in await backend.check_server(Purpose.MIGRATE) if each.is_fatal]
+                assert unmet.remedy == "GRANT REFERENCES ON public.users TO eitherdb_owner"
+                assert not [each for each in await backend.check_server(Purpose.SERVE) if each.is_fatal]
+        finally:
+            await there.run("DROP OWNED BY eitherdb_owner CASCADE", "DROP ROLE eitherdb_owner")
 
 
 RENEW = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{user}'"

@@ -17,15 +17,19 @@ from pymongo import MongoClient
 
 from backends import open_backend
 from backends.mongo import requirements
-from backends.mongo.requirements import ACTIONS
+from backends.mongo.requirements import ACTIONS, actions_for
 from backends.requirements import Purpose, UnmetRequirement
 from cli.server_folder import wait_until
+from migrations import open_migrator
+from migrations.resources.history import history_of
 from tests.backends.methods import METHODS, add_rows
 from tests.backends.raw import failing_commands, mongo_database, opened
+from tests.backends.resource_rows import Rows
 from tests.cli.command import call_async, database_on, free_port, serving
 from tests.cli.guarded_mongod import PASSWORD, Guarded, mongod
 from tests.cli.refusals import refused_by_all
 from tests.cli.test_check import findings
+from tests.contract.declared import DECLARED
 from tests.provision import MongoProvision, Servers, make_settings
 
 
@@ -132,6 +136,43 @@ async def test_privileges_to_serve_are_sufficient_and_each_is_required(
                         app.command("updateRole", "rows", privileges=as_privileges(fewer))
                         (unmet,) = await fatal()
                         assert f"{name} on {collection or 'the database'}" in unmet.found
+        app.command("dropRole", "rows")
+
+
+async def test_declared_collections_need_the_same_privileges(guarded: Guarded) -> None:
+    """Each action is required, and these suffice to write and to delete rows."""
+
+    async def fatal(purpose: Purpose) -> list[UnmetRequirement]:
+        return [each for each in await backend.check_server(purpose) if each.is_fatal]
+
+    history = history_of("declared", [cls.__resource__ for cls in DECLARED])
+    app = guarded.admin.client["app"]
+    async with guarded.database("app", migrated=False) as settings:
+        await open_migrator(settings, [history]).upgrade()
+        names = [cls.__resource__.name for cls in DECLARED]
+        actions = actions_for(Purpose.SERVE, names)
+        app.command("createRole", "rows", privileges=as_privileges(ACTIONS[Purpose.SERVE]), roles=[])
+        with guarded.user("service", {"role": "rows", "db": "app"}) as user:
+            async with opened(open_backend(guarded.seen_by(user, "app"), resources=DECLARED)) as backend:
+                (unmet,) = await fatal(Purpose.SERVE)
+                assert f"find, insert, update, remove on {', '.join(names)}" in unmet.found
+                assert "find on resource_migrations" in unmet.found
+                app.command("updateRole", "rows", privileges=as_privileges(actions))
+                assert await fatal(Purpose.SERVE) == []
+                await backend.check_schema()
+                sample = await Rows(backend).add("samples", 1)
+                await backend.resources["samples"].update(sample, {"flag": False})
+                await backend.resources["samples"].delete(sample)
+                for name in names:
+                    fewer = {**actions, name: ("find", "insert", "update")}
+                    app.command("updateRole", "rows", privileges=as_privileges(fewer))
+                    (unmet,) = await fatal(Purpose.SERVE)
+                    assert unmet.found.endswith(f"remove on {name}")
+                (unmet,) = await fatal(Purpose.MIGRATE)
+                assert "createCollection" in unmet.found
+                assert "samples" in unmet.found
+                app.command("updateRole", "rows", privileges=[], roles=[role("readWrite"), role("dbAdmin")])
+                assert await fatal(Purpose.MIGRATE) == []
         app.command("dropRole", "rows")
 
 

@@ -335,9 +335,16 @@ FAULTS = [
         backends="postgres",
     ),
     _in(
-        "backends/sql/postgres_requirements.py",
+        "backends/sql/postgres_privileges.py",
         "sql: a privilege that no start asks for",
         ('    "counters": _EVERYTHING,', '    "counters": ("SELECT",),'),
+        first="tests/cli/test_privileges_postgres.py",
+        backends="postgres",
+    ),
+    _in(
+        "backends/sql/postgres_privileges.py",
+        "sql: privileges on declared tables that no start asks for",
+        ("{spec.name: _EVERYTHING for spec in resources}", "{}"),
         first="tests/cli/test_privileges_postgres.py",
         backends="postgres",
     ),
@@ -345,8 +352,8 @@ FAULTS = [
         "backends/sql/postgres_requirements.py",
         "sql: a service that may not serve unless it may migrate",
         (
-            "    if purpose is Purpose.SERVE:\n        yield from _denied_rows",
-            "    if purpose is Purpose.READ:\n        yield from _denied_rows",
+            "    if purpose is Purpose.SERVE:\n        yield from denied_rows",
+            "    if purpose is Purpose.READ:\n        yield from denied_rows",
         ),
         first="tests/cli/test_privileges_postgres.py",
         backends="postgres",
