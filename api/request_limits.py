@@ -20,6 +20,7 @@ from api.errors import (
     MAX_QUERY_BYTES,
     QUERY_TOO_LONG,
     TOO_DEEP,
+    UNREADABLE_BODY,
     Problem,
     error_response,
 )
@@ -128,7 +129,7 @@ class BoundedRequest(Request):
         message = Message()
         message["content-type"] = self.headers.get("content-type", "")
         if str(message.get_param("charset", "utf-8")).lower() not in FORM_CHARSETS:
-            raise HTTPException(400, "There was an error parsing the body")
+            raise HTTPException(UNREADABLE_BODY.status, UNREADABLE_BODY.detail)
         return await super().form(**limits)
 
 

@@ -88,6 +88,7 @@ MAIL_RECIPIENT_NOT_FOUND = Problem(
 )
 NO_SUCH_PATH = Problem(404, "not_found", "Not Found")
 PREFLIGHT_REFUSED = Problem(400, "bad_request", "Disallowed CORS origin")
+UNREADABLE_BODY = Problem(400, "bad_request", "There was an error parsing the body")
 BODY_TOO_LARGE = Problem(413, "body_too_large", "Content Too Large")
 QUERY_TOO_LONG = Problem(414, "query_too_long", f"The query is longer than {MAX_QUERY_BYTES} bytes")
 HEADERS_TOO_LARGE = Problem(

@@ -26,7 +26,7 @@ from backends.models.resources import FieldSpec, Kind, Resource, ResourceSpec
 from backends.models.resources.constraints import flatten
 from backends.models.resources.filters import filter_fields
 from backends.models.resources.forms import changes_form
-from backends.models.resources.values import metadata_of, to_json
+from backends.models.resources.values import served_decimal, to_json
 from backends.protocols import MAX_ADDED
 
 Model: TypeAlias = Any
@@ -222,7 +222,7 @@ def _public_value(field: FieldSpec) -> Any:
         case "choice":
             return Annotated[str, WithJsonSchema({"type": "string", "enum": list(field.choices)})]
         case "decimal":
-            return Annotated[Decimal, PlainSerializer(to_json, when_used="json"), metadata_of(field)[-1]]
+            return Annotated[Decimal, PlainSerializer(to_json, when_used="json"), served_decimal(field)]
         case "list":
             return _list_of(_public_value(field.item)) if field.item else list[Any]
         case _:

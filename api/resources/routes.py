@@ -13,6 +13,7 @@ from api.errors import (
     NO_TRANSACTIONS,
     NOT_OWNER,
     NOT_PRIVILEGED,
+    UNREADABLE_BODY,
     VERSION_MISMATCH,
     Problem,
     documented,
@@ -254,6 +255,8 @@ class _Routes:
     ) -> None:
         """Add a route. The annotations are those that depend on the declaration."""
         endpoint.__annotations__ |= {"rows": self._rows, **annotations}
+        if "body" in annotations and UNREADABLE_BODY.status not in responses:
+            responses = documented(UNREADABLE_BODY, besides=responses)
         self.router.add_api_route(
             path,
             endpoint,

@@ -76,6 +76,24 @@ def test_bodies_have_the_writable_fields(document: dict[str, Any]) -> None:
     assert schemas["BookUpdate"]["properties"]["title"]["description"] == "As on the cover."
 
 
+def test_decimals_have_their_digits_in_bodies_and_all_places_in_responses(document: dict[str, Any]) -> None:
+    """A filter may be below the bound of the field."""
+    schemas = document["components"]["schemas"]
+    patterns = {
+        form: schemas[form]["properties"]["price"]["anyOf"][0]["pattern"]
+        for form in ("BookCreate", "BookPublic")
+    }
+    parameters = operation_of(document, "get", "/books/")["parameters"]
+    (at_most,) = (each["schema"] for each in parameters if each["name"] == "price__lte")
+    assert patterns == {
+        "BookCreate": r"^[0-9]{1,10}(\.[0-9]{1,2})?$",
+        "BookPublic": r"^-?[0-9]+\.[0-9]{2}$",
+    }
+    assert at_most["anyOf"][0]["pattern"] == r"^-?[0-9]{1,10}(\.[0-9]{1,2})?$"
+    share = schemas["BookCreate"]["properties"]["share"]["anyOf"][0]["pattern"]
+    assert share == r"^-?[0-9]{1,1}(\.[0-9]{1,9})?$"
+
+
 def test_examples_are_valid(document: dict[str, Any]) -> None:
     """A form without an example that its class accepts has none."""
     (example,) = document["components"]["schemas"]["BookCreate"]["examples"]
@@ -92,7 +110,8 @@ def test_examples_are_valid(document: dict[str, Any]) -> None:
         ("delete", "/books/{book_id}", True, {"401", "403", "404", "412"}),
         ("delete", "/authors/{author_id}", True, {"401", "403", "404", "409", "412", "501"}),
         ("get", "/notices/", False, set()),
-        ("post", "/notices/", False, set()),
+        ("post", "/notices/", False, {"400"}),
+        ("post", "/notices/bulk", False, {"400", "501"}),
         ("delete", "/notices/{notice_id}", False, {"404", "412"}),
     ],
 )
@@ -102,9 +121,10 @@ def test_operation_documents_who_may_and_what_may_fail(
     """A route for anyone has no token and no idempotency key, which belongs to a user."""
     operation = operation_of(document, method, path)
     assert ("security" in operation) is needs_token
-    some = {"401", "403", "404", "409", "412", "501"}
+    some = {"400", "401", "403", "404", "409", "412", "501"}
     found = set(operation["responses"]) & some
-    assert found - statuses <= ({"404"} if needs_token else set())  # the caller's user
+    # The caller's user: inactive, or deleted.
+    assert found - statuses <= ({"400", "404"} if needs_token else set())
     assert statuses <= found
     if method == "post":
         parameters = {each["name"] for each in operation.get("parameters", ())}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -102,7 +102,7 @@ def value_of(field: FieldSpec, operator: Operator) -> Any:
         return Annotated[str, Field(max_length=field.max_length), AfterValidator(storable)]
     if field.kind == "decimal":
         digits = Field(max_digits=field.max_digits, decimal_places=field.decimal_places)
-        return Annotated[Decimal, digits, *metadata_of(field)]
+        return Annotated[Decimal, digits, *metadata_of(replace(field, minimum=None))]
     if field.kind == "time":
         rounded = {"any_of": _whole, "gte": whole_milliseconds_up, "lt": whole_milliseconds_up}
         to_milliseconds = AfterValidator(rounded.get(operator, whole_milliseconds))

@@ -30,7 +30,7 @@ def metadata_of(field: FieldSpec) -> list[Any]:
         return [Strict(), Ge(bounds[0]), Le(bounds[1])]
     if field.kind == "decimal":
         places = field.decimal_places or 0
-        return [AfterValidator(_scaled(places)), BeforeValidator(_decimal_text), _decimal_schema(places)]
+        return [AfterValidator(_scaled(places)), BeforeValidator(_decimal_text), _given_decimal(field)]
     return _METADATA.get(field.kind, [])
 
 
@@ -83,9 +83,24 @@ def _scaled(places: int) -> Callable[[Decimal], Decimal]:
     return scale
 
 
-def _decimal_schema(places: int) -> WithJsonSchema:
-    point = rf"\.[0-9]{{{places}}}" if places else ""
-    return WithJsonSchema({"type": "string", "format": "decimal", "pattern": f"^-?[0-9]+{point}$"})
+def _given_decimal(field: FieldSpec) -> WithJsonSchema:
+    """Return the JSON schema of a value that a client gives: decimal places may be missing."""
+    places = field.decimal_places or 0
+    sign = "-?" if field.minimum is None or Decimal(field.minimum) < 0 else ""
+    digits = (field.max_digits or 0) - places
+    whole = f"[0-9]{{1,{digits}}}" if digits > 0 else "0"
+    point = rf"(\.[0-9]{{1,{places}}})?" if places else ""
+    return _decimal_schema(f"^{sign}{whole}{point}$")
+
+
+def served_decimal(field: FieldSpec) -> WithJsonSchema:
+    """Return the JSON schema of a value in responses: it has all decimal places."""
+    point = rf"\.[0-9]{{{field.decimal_places}}}" if field.decimal_places else ""
+    return _decimal_schema(f"^-?[0-9]+{point}$")
+
+
+def _decimal_schema(pattern: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "format": "decimal", "pattern": pattern})
 
 
 def _time_text(value: object) -> object:
