@@ -57,9 +57,9 @@ class Order:
     def behind(self, position: Position) -> Document:
         """Return the keyset condition: it matches the documents after a position."""
         operator = "$lt" if self.descending else "$gt"
-        key = _stored(position.key)
-        if self.encode is not None and key is not None:
-            key = self.encode(key)
+        key = position.key
+        if key is not None:
+            key = _stored(key) if self.encode is None else self.encode(key)
         if self.unique:
             return {self.field: {operator: key}}
         if self.nullable and (key is None or self.descending):

@@ -27,7 +27,7 @@ VALUES: dict[str, list[Any]] = {
     "number": [None, 10, 9, -1, 10],
     "price": [None, Decimal("1.5"), Decimal("-0.0001"), Decimal(1), Decimal("1.5")],
     "weight": [0.5, None, -2.0, 1e300, None],
-    "at": [T, None, T + timedelta(milliseconds=1), T - timedelta(days=1), None],
+    "at": [T, None, T + timedelta(milliseconds=1), datetime(1, 1, 1, tzinfo=UTC), None],
     "day": [None, date(2026, 1, 2), date(1, 1, 1), None, date(9999, 12, 31)],
     "tags": [None, [], ["a"], ["a", "b"], ["ab"]],
     "counts": [[], [1], [1, 2], [12], [2]],
