@@ -4,6 +4,7 @@
 entries. `walk` and `ledger_walk` validate the whole database. All modules are independent of backends.
 """
 
+from backends.rows.json_fields import json_fields
 from backends.rows.stored import KINDS, Fields, Place, Problem, RowKind, StoredRow, shown
 from backends.rows.unreadable import unreadable, unreadable_record, unreadable_resource
 
@@ -14,6 +15,7 @@ __all__ = [
     "Problem",
     "RowKind",
     "StoredRow",
+    "json_fields",
     "shown",
     "unreadable",
     "unreadable_record",

@@ -87,8 +87,10 @@ class LmdbBackend:
         self, kind: RowKind, *, by: Sequence[str], start: Place | None, limit: int
     ) -> list[StoredRow]:
         """See the protocol."""
+        resource = self.resources.get(kind)
+        spec = None if resource is None else resource.spec
         return await self._store.read(
-            lambda transaction: read_rows(transaction, kind, by=by, start=start, limit=limit)
+            lambda transaction: read_rows(transaction, kind, spec, by=by, start=start, limit=limit)
         )
 
     async def check_schema(self) -> None:

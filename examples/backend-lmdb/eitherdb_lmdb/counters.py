@@ -30,7 +30,7 @@ def _running(kept: bytes | None, now: datetime) -> Count | None:
         ends_at = read_time(fields["ends_at"])
         return Count(fields["value"], ends_at, ends_at - now) if ends_at > now else None
     except (KeyError, TypeError, ValueError) as exc:
-        raise unreadable("counters", stored_fields("counters", kept)) from exc
+        raise unreadable("counters", stored_fields(kept)) from exc
 
 
 class LmdbCounterRepository:

@@ -42,6 +42,7 @@ def table_of(cls: type[Resource]) -> Table[Any]:
         owners=(lambda row: [row.owner_id]) if spec.owned else (lambda _: ()),
         references=tuple(field.name for field in spec.references),
         unique=spec.unique,
+        spec=spec,
     )
 
 

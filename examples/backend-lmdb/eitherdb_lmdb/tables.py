@@ -26,10 +26,11 @@ import lmdb
 
 from backends.errors import AlreadyExists, NotFound, UnreadableRow, VersionMismatch
 from backends.ids import is_id, read_time
-from backends.models import Page, Position, StoredObject, with_folded
+from backends.models import Page, Position, StoredObject
+from backends.models.resources import ResourceSpec
 from backends.models.resources.values import to_json
 from backends.resource_conditions import sort_key
-from backends.rows import KINDS, Fields, unreadable
+from backends.rows import Fields, json_fields, unreadable, unreadable_resource
 from eitherdb_lmdb.keys import sortable, value_at, walk, walk_back
 
 ID_BYTES = 12
@@ -47,22 +48,19 @@ class StoredRow(StoredObject, Protocol):
 R = TypeVar("R", bound=StoredRow)
 
 
-def stored_fields(kind: str, text: bytes) -> Fields:
+def stored_fields(text: bytes, spec: ResourceSpec | None = None) -> Fields:
     """Return the fields of a stored value, valid or not."""
     try:
         values = json.loads(text)
     except ValueError:
         values = {}
     fields: dict[str, Any] = values if isinstance(values, dict) else {}
+    if spec is not None:
+        return json_fields(spec, fields)
     for name in ("created_at", "ends_at"):
         with suppress(KeyError, TypeError, ValueError):
             fields[name] = read_time(fields[name])
-    # Search forms are not stored but derived from the texts.
-    is_searched = kind == "items" and all(isinstance(fields.get(name, 0), str | None) for name in _SEARCHED)
-    return with_folded(fields) if is_searched else fields
-
-
-_SEARCHED = ("title", "description")
+    return fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +75,7 @@ class Table(Generic[R]):
         owners: Returns the ids under which a row is listed besides the list of all.
         references: The fields whose values are ids of other rows.
         unique: The groups of fields that are unique together, except where one of them is null.
+        spec: The specification, if the rows are those of a resource.
     """
 
     name: str
@@ -86,6 +85,7 @@ class Table(Generic[R]):
     owners: Callable[[R], Iterable[str]] = lambda _: ()
     references: tuple[str, ...] = ()
     unique: tuple[tuple[str, ...], ...] = ()
+    spec: ResourceSpec | None = None
 
     def get(self, transaction: lmdb.Transaction, id: str) -> R | None:
         """Return the row; None if there is none or the id is malformed."""
@@ -112,10 +112,10 @@ class Table(Generic[R]):
             raise VersionMismatch(self.entity, row.id)
 
     def _unreadable(self, id: str, text: bytes) -> UnreadableRow:
-        for kind in KINDS:
-            if kind == self.name:
-                return unreadable(kind, {"id": id, **stored_fields(kind, text)})
-        return UnreadableRow(self.name, id, "can't be read")
+        fields = {"id": id, **stored_fields(text, self.spec)}
+        return (
+            unreadable(self.name, fields) if self.spec is None else unreadable_resource(self.spec, fields)
+        )
 
     def add(self, transaction: lmdb.Transaction, *rows: R) -> None:
         """Store new rows.
