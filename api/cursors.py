@@ -31,7 +31,7 @@ from api.schemas import (
 )
 from backends.errors import UnreadableRow
 from backends.ids import is_id
-from backends.models import Page, Position
+from backends.models import Page, Position, Row
 from backends.models.resources import FieldSpec, Kind
 from config import Settings
 
@@ -163,7 +163,7 @@ def page_response(
     value again.
     """
     fields = public or _PUBLIC_FIELDS[name]
-    rows = [{field: row[field] for field in fields} for row in page.rows]
+    rows = _public(page.rows, fields)
     content = {
         "data": rows,
         "count": page.count,
@@ -173,6 +173,20 @@ def page_response(
         return Response(to_json(content), media_type="application/json")
     except PydanticSerializationError as exc:
         raise _unserialisable(rows, name) from exc
+
+
+def _public(rows: list[Row], fields: tuple[str, ...]) -> list[Row]:
+    """Return the rows with these fields, in this order."""
+    names = tuple(rows[0]) if rows else fields
+    if tuple(name for name in names if name in fields) != fields:
+        return [{field: row[field] for field in fields} for row in rows]
+    # Copies without the other fields take a quarter of the time of new rows.
+    rows = [row.copy() for row in rows]
+    for name in names:
+        if name not in fields:
+            for row in rows:
+                del row[name]
+    return rows
 
 
 def _unserialisable(rows: list[dict[str, Any]], name: str) -> Exception:

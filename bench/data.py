@@ -17,8 +17,8 @@ from pymongo import AsyncMongoClient
 
 from backends.models import with_folded
 
-ITEMS_OF_AN_OWNER = 100
-"""One page per owner. It stays one page, because the benchmarks create items for other users."""
+ITEMS_OF_AN_OWNER = 500
+"""Five pages per owner. They stay five, because the benchmarks create items for other users."""
 
 BATCH = 10_000
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,7 +31,7 @@ Row = dict[str, Any]
 class Data:
     """Users, each with an account that has money.
 
-    The first own the items, a hundred each; the last is a superuser.
+    The first own the items, five hundred each; the last is a superuser.
 
     Attributes:
         users: Their ids, and so on.

@@ -76,7 +76,7 @@ class Connections(ABC):
         return [tuple(row) for row in await self._fetch(sql, [])]
 
     async def look_up(self, statement: Statement, values: Values) -> list[Row]:
-        """Run a query that finds at most one row by a unique key."""
+        """Run a query that usually reads few rows: a row by a unique key, or a page of a list."""
         return await self.run(statement, values)
 
     async def write(self, statement: Statement, values: Values) -> list[Row]:

@@ -174,48 +174,68 @@ class Lists(Generic[R]):
         if after is not None:
             values |= {"after_key": after.key, "after_id": after.id}
         start: After = "start" if after is None else "null" if after.key is None else "value"
-        statement = self._statement(filters, order, after=start, count=count)
-        rows = await connections.run(statement, values)
-        total = rows[0]["total"] if count else None
-        if count and rows[0]["id"] is None:
-            rows = []
-        elif count:
+        is_deep = skip > 0 or limit == 0
+        rows = await connections.look_up(
+            self._statement(filters, order, after=start, count=count, is_deep=is_deep), values
+        )
+        if count and not rows and after is not None:  # the rows after the position have been deleted
+            rows = await connections.look_up(
+                self._statement(filters, order, after=start, count=True, is_deep=True), values
+            )
+        total = None
+        if count:
+            total = rows[0]["total"] if rows else 0
+            rows = [] if rows and rows[0]["id"] is None else rows
             for row in rows:
                 del row["total"]
         next_ = order.position(rows[limit - 1]) if len(rows) > limit > 0 else None
         return Page(rows=rows[:limit], record=self._record, count=total, next=next_)
 
-    def _build(self, filters: tuple[str, ...], order: Order, *, after: After, count: bool) -> Select[Any]:
-        """Build the query of a page.
+    def _build(
+        self, filters: tuple[str, ...], order: Order, *, after: After, count: bool, is_deep: bool
+    ) -> Select[Any]:
+        """Build the query of a page. With `count`, every row has the total.
 
-        With `count`, every row has the total. An outer join returns one row of nulls with the total if the
-        page is empty.
+        Args:
+            filters: The names of the conditions.
+            order: The order.
+            after: Where the page starts.
+            count: Whether to count the rows of the whole list.
+            is_deep: Whether the page may be empty although the list is not, and skips rows. Then the keys
+                of the page are found in an index before its rows are read, and an empty page is one row of
+                nulls with the total.
         """
         table = self._table
         behind = () if after == "start" else (order.behind(table, after),)
         asked = [self._conditions[name] for name in filters]
         either = list(product(*(each if isinstance(each, tuple) else (each,) for each in asked)))
-        skip, wanted = (
-            bindparam("rows_to_skip", type_=BigInteger),
-            bindparam("rows_wanted", type_=BigInteger),
-        )
+        counts = [select(func.count()).select_from(table).where(*fit).scalar_subquery() for fit in either]
+        total = reduce(add, counts).label("total")
+        columns = [table.c[order.column], table.c.id] if is_deep else self._columns
 
         def rows_that(fit: Sequence[ColumnElement[bool]]) -> Select[Any]:
-            return select(*self._columns).where(*fit, *behind).order_by(*order.clauses(table))
+            return select(*columns).where(*fit, *behind).order_by(*order.clauses(table))
 
-        if len(either) == 1:
-            rows = rows_that(either[0]).offset(skip).limit(wanted)
-        else:
-            parts = [select(rows_that(fit).limit(skip + wanted).subquery()) for fit in either]
-            merged = union_all(*parts).subquery("merged")
-            rows = select(merged).order_by(*order.clauses(merged)).offset(skip).limit(wanted)
+        page = _page_of([rows_that(fit) for fit in either], order, skips=is_deep)
+        if not is_deep:
+            return page.with_only_columns(*map(in_row, page.selected_columns), *([total] if count else []))
+        keys = page.subquery("page")
+        of_page = table.c.id == keys.c.id
+        rows = select(*map(in_row, self._columns)).order_by(*order.clauses(table))
         if not count:
-            return rows.with_only_columns(*map(in_row, rows.selected_columns))
-        page = rows.subquery("page")
-        counts = [select(func.count()).select_from(table).where(*fit).scalar_subquery() for fit in either]
-        total = select(reduce(add, counts).label("total")).subquery("whole")
-        return (
-            select(*map(in_row, page.c), total.c.total)
-            .select_from(total.outerjoin(page, true()))
-            .order_by(*order.clauses(page))
-        )
+            return rows.select_from(keys.join(table, of_page))
+        whole = select(total).subquery("whole")
+        source = whole.outerjoin(keys, true()).outerjoin(table, of_page)
+        return rows.add_columns(whole.c.total).select_from(source)
+
+
+def _page_of(parts: Sequence[Select[Any]], order: Order, *, skips: bool) -> Select[Any]:
+    """Limit ordered rows to a page. Of several parts, each is limited before they are merged."""
+    skip, wanted = (bindparam(name, type_=BigInteger) for name in ("rows_to_skip", "rows_wanted"))
+    rows = parts[0]
+    if len(parts) > 1:
+        merged = union_all(
+            *(select(part.limit(skip + wanted if skips else wanted).subquery()) for part in parts)
+        ).subquery("merged")
+        rows = select(merged).order_by(*order.clauses(merged))
+    return rows.offset(skip).limit(wanted) if skips else rows.limit(wanted)

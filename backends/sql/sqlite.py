@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from backends.sql.engine import dialect, first_connection, make_folder, set_prag
 from backends.sql.errors import connect_errors, translate_errors
 from backends.sql.sqlite_connection import FileWatch, SqliteConnection
 from backends.sql.sqlite_url import sqlite_options
-from backends.sql.statements import Row, Statement, Values
+from backends.sql.statements import Compiled, Row, Statement, Values
 
 if TYPE_CHECKING:
     from backends.models.resources import ResourceSpec
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
     from config import Settings
 
 T = TypeVar("T")
+
+STEPS_OF_A_CALLBACK = 5_000
+CALLBACKS = 4
+"""The budget of a query in the event loop is 20,000 to 25,000 instructions."""
+
+LONG_SECONDS = 1.0
+"""How long a statement that exceeded the budget runs in threads, before the event loop tries it again."""
 
 # A transaction that reads before it writes can't wait for another writer.
 BEGIN = "BEGIN IMMEDIATE"
@@ -58,8 +66,9 @@ class SqliteConnections(Connections):
         self._all = [SqliteConnection(watch.look, self._connect) for _ in range(settings.db_pool_size)]
         self._idle = list(self._all)
         self._waiting: deque[asyncio.Future[SqliteConnection]] = deque()
-        # This connection never waits for a lock, because it would block the event loop.
-        self._look_up = SqliteConnection(watch.recent, partial(self._connect, timeout=0))
+        self._budget = _Budget()
+        self._look_up = SqliteConnection(watch.recent, self._connect_for_look_ups)
+        self._long: dict[Compiled, float] = {}
 
     @property
     def in_use(self) -> int:
@@ -96,15 +105,21 @@ class SqliteConnections(Connections):
     async def look_up(self, statement: Statement, values: Values) -> list[Row]:
         """See `Connections`.
 
-        A look-up takes a few microseconds and a job in a thread hundreds. So it runs in the event loop
-        first, and in a thread if it fails.
+        A short query takes microseconds and a job in a thread hundreds. So the query runs in the event
+        loop first, and in a thread if it fails or exceeds its budget.
         """
         compiled = self._compiled(statement)
-        try:
-            found = self._look_up.do(partial(_fetch, compiled.sql, compiled.arguments(values)))
-        except sqlite3.Error:
-            return await self.run(statement, values)  # waits for the lock, or raises the translated error
-        return compiled.rows(found)
+        if compiled not in self._long or self._long[compiled] < time.monotonic():
+            self._budget.start()
+            try:
+                found = self._look_up.do(partial(_fetch, compiled.sql, compiled.arguments(values)))
+            except sqlite3.Error:
+                # In a thread it waits for a lock, or raises the translated error.
+                if self._budget.is_spent:
+                    self._long[compiled] = time.monotonic() + LONG_SECONDS
+            else:
+                return compiled.rows(found)
+        return await self.run(statement, values)
 
     async def write(self, statement: Statement, values: Values) -> list[Row]:
         """See `Connections`."""
@@ -197,8 +212,42 @@ class SqliteConnections(Connections):
                 return
         self._idle.insert(len(self._idle) if connection.is_open else 0, connection)
 
-    def _connect(self, **others: Any) -> sqlite3.Connection:
-        return _connect(self._arguments | others)
+    def _connect(self) -> sqlite3.Connection:
+        return _connect(self._arguments)
+
+    def _connect_for_look_ups(self) -> sqlite3.Connection:
+        """Connect for queries in the event loop, which must not block it, nor wait for a lock."""
+        connection = _connect({**self._arguments, "timeout": 0})
+        connection.set_progress_handler(self._budget.spend, STEPS_OF_A_CALLBACK)
+        return connection
+
+
+class _Budget:
+    """The limit of a query in the event loop, in instructions of SQLite's virtual machine.
+
+    A page of a hundred rows takes about two thousand instructions, which are less than a millisecond.
+
+    Attributes:
+        is_spent: Whether the query was interrupted.
+    """
+
+    def __init__(self) -> None:
+        self.is_spent = False
+        self._callbacks = 0
+
+    def start(self) -> None:
+        """Give the next query the whole budget."""
+        self.is_spent = False
+        self._callbacks = 0
+
+    def spend(self) -> bool:
+        """Return whether to interrupt the query. SQLite calls this after each `STEPS_OF_A_CALLBACK`.
+
+        It counts the instructions of earlier runs of a statement, so the first callback means nothing.
+        """
+        self._callbacks += 1
+        self.is_spent = self._callbacks > CALLBACKS
+        return self.is_spent
 
 
 def _fetch(sql: str, arguments: list[Any], connection: sqlite3.Connection) -> list[tuple[Any, ...]]:

@@ -7,7 +7,7 @@ rows, by the types of the columns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import CompoundSelect, Select
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.compiler import SQLCompiler
     from sqlalchemy.types import TypeEngine
 
-
 Statement: TypeAlias = Select[Any] | CompoundSelect[Any] | UpdateBase
 
 Values: TypeAlias = Mapping[str, Any]
@@ -28,6 +27,9 @@ Row: TypeAlias = dict[str, Any]
 """A value for each column that a statement returns, by name."""
 
 Convert: TypeAlias = Callable[[Any], Any]
+
+_UNREADABLE = (TypeError, ValueError, AttributeError, ArithmeticError)
+"""The errors of conversions."""
 
 
 class Compiled:
@@ -51,9 +53,8 @@ class Compiled:
         columns = list(
             statement.exported_columns if isinstance(statement, UpdateBase) else statement.selected_columns
         )
-        self._names = [str(column.key) for column in columns]
-        converts = [(str(column.key), _from_driver(column.type, dialect)) for column in columns]
-        self._converts = [(name, convert) for name, convert in converts if convert]
+        self._columns = [(str(column.key), _from_driver(column.type, dialect)) for column in columns]
+        self._read = _reader(self._columns)
 
     def arguments(self, values: Values) -> list[Any]:
         """Return the parameters in the order of the driver.
@@ -69,18 +70,46 @@ class Compiled:
 
     def rows(self, found: Iterable[Iterable[Any]]) -> list[Row]:
         """Convert the driver's rows."""
-        rows = [dict(zip(self._names, cells, strict=False)) for cells in found]
-        row: Row = {}
-        name = ""
         try:
-            for name, convert in self._converts:
-                for row in rows:
-                    row[name] = convert(row[name])
-        except (TypeError, ValueError, AttributeError, ArithmeticError) as exc:
-            from backends.sql.rows import unreadable_row  # noqa: PLC0415 - needed for errors only
+            return self._read(found)
+        except _UNREADABLE as exc:
+            raise self._unreadable(found) from exc
 
-            raise unreadable_row(self._statement, row, name) from exc
-        return rows
+    def _unreadable(self, found: Iterable[Iterable[Any]]) -> Exception:
+        """Return the error about the first value that can't be converted."""
+        from backends.sql.rows import unreadable_row  # noqa: PLC0415 - needed for errors only
+
+        for cells in found:
+            row = dict(zip([name for name, _ in self._columns], cells, strict=True))
+            for name, convert in self._columns:
+                try:
+                    if convert is not None:
+                        convert(row[name])
+                except _UNREADABLE:
+                    return unreadable_row(self._statement, row, name)
+        raise AssertionError("each value can be converted on its own")
+
+
+def _reader(
+    columns: Sequence[tuple[str, Convert | None]],
+) -> Callable[[Iterable[Iterable[Any]]], list[Row]]:
+    """Return the function from a driver's rows to rows.
+
+    It is compiled from source, as `collections.namedtuple` does: one comprehension with the names in it. A
+    loop over the columns takes twice as long, which is a tenth of the CPU time of a list.
+    """
+    if not columns:
+        return lambda _: []
+    cells = "".join(f"cell_{place}, " for place in range(len(columns)))
+    values = ", ".join(
+        f"{name!r}: {f'cell_{place}' if convert is None else f'convert_{place}(cell_{place})'}"
+        for place, (name, convert) in enumerate(columns)
+    )
+    converts = {f"convert_{place}": convert for place, (_, convert) in enumerate(columns)}
+    read: Callable[[Iterable[Iterable[Any]]], list[Row]] = eval(  # noqa: S307 - of our names alone
+        f"lambda found: [{{{values}}} for {cells}in found]", converts
+    )
+    return read
 
 
 def _to_driver(type_: TypeEngine[Any], dialect: Dialect) -> Convert | None:

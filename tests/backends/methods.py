@@ -128,7 +128,17 @@ METHODS: dict[str, tuple[Call, Statements, list[str]]] = {
     "items.get of an owner": (lambda b, r: b.items.get(r.item.id, owner_id=r.owner.id), 1, ["find"]),
     "items.list": (lambda b, _: b.items.list(), 1, ["aggregate"]),
     "items.list of an owner after a position": (
+        lambda b, r: b.items.list(owner_id=r.owner.id, after=Position(r.item.created_at, "f" * 24)),
+        1,
+        ["aggregate"],
+    ),
+    "items.list of an owner after the last position": (  # no row has the count
         lambda b, r: b.items.list(owner_id=r.owner.id, after=Position(r.item.created_at, r.item.id)),
+        2,
+        ["aggregate"],
+    ),
+    "items.list of an owner, later page": (
+        lambda b, r: b.items.list(owner_id=r.owner.id, skip=1),
         1,
         ["aggregate"],
     ),

@@ -371,4 +371,25 @@ FAULTS = [
         first="tests/backends/test_error_codes.py",
         backends="postgres",
     ),
+    Fault(
+        "sql: a page after the last position has no count",
+        "backends/sql/pages.py",
+        (("if count and not rows and after is not None:", "if count and not rows and skip > 0:"),),
+        "tests/contract/test_cursor_pagination.py",
+        backends="sqlite",
+    ),
+    Fault(
+        "sqlite: a long query that blocks the event loop",
+        "backends/sql/sqlite.py",
+        (("self._callbacks > CALLBACKS", "self._callbacks > 1_000 * CALLBACKS"),),
+        "tests/backends/test_sqlite_look_ups.py",
+        backends="sqlite",
+    ),
+    Fault(
+        "sqlite: a budget that counts earlier queries",
+        "backends/sql/sqlite.py",
+        (("            self._budget.start()\n", ""),),
+        "tests/backends/test_sqlite_look_ups.py",
+        backends="sqlite",
+    ),
 ]

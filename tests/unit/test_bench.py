@@ -125,11 +125,11 @@ def test_chart_has_no_text_on_another_and_its_line_behind_the_bars() -> None:
     assert places == sorted(places)
 
 
-def test_owners_have_a_page_of_items_each_and_others_none() -> None:
+def test_owners_have_five_pages_of_items_each_and_others_none() -> None:
     """Lists would grow while items are created otherwise."""
-    data = Data.of(users=12, items=1_000)
+    data = Data.of(users=12, items=5_000)
     owners = [row["owner_id"] for row in data.item_rows()]
     assert {owners.count(owner) for owner in owners} == {ITEMS_OF_AN_OWNER}
     assert set(owners) == set(data.users[:10])
     with pytest.raises(ValueError, match="without items"):
-        Data.of(users=10, items=1_000)
+        Data.of(users=10, items=5_000)
