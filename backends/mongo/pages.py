@@ -80,7 +80,7 @@ class Order:
             }
         if self.descending:
             return {self.field: None, **has_later_id}
-        return {"$or": [{self.field: {"$ne": None}}, has_later_id]}
+        return {"$or": [{self.field: None, **has_later_id}, {self.field: {"$ne": None}}]}
 
     def position(self, document: Document) -> Position:
         """Return the keyset position of a document."""

@@ -13,9 +13,12 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Table,
+    UnaryExpression,
     UniqueConstraint,
     column,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import operators
 
 from backends.sql.columns import type_of
 from backends.sql.types import LONG_TEXT, ObjectIdBytes, UtcDateTime
@@ -54,7 +57,7 @@ def table_of(spec: ResourceSpec, metadata: MetaData, targets: Mapping[str, Table
         for field in spec.fields
         if field.searchable
     ]
-    constraints = (*_checks(spec), *_unique(spec), *_indexes(spec))
+    constraints = (*_checks(spec), *_unique(spec), *_indexes(spec, {each.key: each for each in columns}))
     return Table(spec.name, metadata, *columns, *constraints, info={SPEC: spec})
 
 
@@ -91,12 +94,30 @@ def _unique(spec: ResourceSpec) -> Iterator[SchemaItem]:
         yield UniqueConstraint(*group)
 
 
-def _indexes(spec: ResourceSpec) -> Iterator[Index]:
+class _NullsFirst(UnaryExpression[Any]):
+    """A column of an index with nulls first, as lists are sorted; without NULLS FIRST on SQLite.
+
+    Nulls are first in SQLite's indexes and last in PostgreSQL's.
+    """
+
+    inherit_cache = True
+
+
+@compiles(_NullsFirst, "sqlite")
+def _compile_on_sqlite(element: _NullsFirst, compiler: Any, **options: Any) -> str:
+    return str(compiler.process(element.element, **options))
+
+
+def _sorted_by(column: Column[Any]) -> Column[Any] | _NullsFirst:
+    return _NullsFirst(column, modifier=operators.nulls_first_op) if column.nullable else column
+
+
+def _indexes(spec: ResourceSpec, columns: Mapping[str, Column[Any]]) -> Iterator[Index]:
     """Yield the indexes that serve lists, in both directions, and the deletion of what is referred to."""
     sorts = ["created_at", *(field.name for field in spec.fields if field.sortable)]
     for owner in ((), ("owner_id",)) if spec.owned else ((),):
         for name in sorts:
-            yield Index(None, *owner, name, "id")
+            yield Index(None, *owner, _sorted_by(columns[name]), "id")
     for field in spec.fields:
         owner = ("owner_id",) if spec.owned else ()
         if field.filterable and not field.sortable and field.kind != "list":

@@ -174,4 +174,18 @@ FAULTS = [
         first=_ROWS,
         backends="mongo-motor",
     ),
+    _in(
+        "backends/sql/tables.py",
+        "an index in which nulls are last",
+        ("if column.nullable else column", "if False else column"),
+        first="tests/backends/test_resource_plans.py",
+        backends="postgres",
+    ),
+    _in(
+        "backends/mongo/pages.py",
+        "a page among nulls that sorts the whole list",
+        ('{"$or": [{self.field: None, **has_later_id}, ', '{"$or": [has_later_id, '),
+        first="tests/backends/test_resource_plans.py",
+        backends="mongo-motor",
+    ),
 ]
