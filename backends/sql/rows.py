@@ -94,7 +94,9 @@ def _read_id(value: Any) -> Any:
 
 
 def _read_time(value: Any) -> Any:
-    """Parse SQLite's text in the format that the repositories write."""
+    """Parse SQLite's text in the format that the repositories write; complete asyncpg's -infinity."""
+    if value == datetime.min:  # noqa: DTZ901 - how asyncpg reads the first moment of the year 1
+        return value.replace(tzinfo=UTC)
     if not isinstance(value, str) or len(value) != len("2026-11-22 16:25:25.123000") or value[10] != " ":
         return value
     try:

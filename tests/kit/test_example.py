@@ -14,6 +14,8 @@ import sysconfig
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
@@ -128,14 +130,16 @@ def test_wrongly_declared_capability_fails_the_tests(installation: Installation)
 
 
 def test_commands_work_on_the_example(installation: Installation) -> None:
-    """`migrate`, `check` and `serve` work with the backend's name."""
+    """`migrate`, `check` and `serve` work with the backend's name and with declared resources."""
     lmdb = {"DB_BACKEND": "lmdb", "DATABASE_URL": f"lmdb://{installation.folder}/data"}
+    lmdb["RESOURCES"] = str(ROOT / "examples/library/library.py")
 
     empty = installation.run("eitherdb", "check", "--json", variables=lmdb)
     migrated = installation.run("eitherdb", "migrate", "upgrade", variables=lmdb)
-    checked = installation.run("eitherdb", "check", "--json", variables=lmdb)
+    checked = installation.run("eitherdb", "check", "--json", "--rows", variables=lmdb)
 
-    assert (empty.returncode, migrated.stdout) == (1, "0001 applied\n"), empty.stderr + migrated.stderr
+    assert empty.returncode == 1, empty.stderr
+    assert migrated.stdout == "0001 applied\nlibrary:0001 applied\n", migrated.stderr
     assert checked.returncode == 0, checked.stdout
     findings = {finding["subject"]: finding for finding in json.loads(checked.stdout)["findings"]}
     assert re.fullmatch(r"LMDB [\d.]+ through lmdb .+ at lmdb://.+", findings["connection"]["detail"])
@@ -156,6 +160,10 @@ def test_commands_work_on_the_example(installation: Installation) -> None:
                 assert server.poll() is None, "it ended"
                 assert time.monotonic() < deadline, "it does not answer"
                 time.sleep(0.05)
+            with pytest.raises(HTTPError) as refused:  # a route, which wants a user
+                urlopen(f"http://127.0.0.1:{port}/api/v1/books/")
+            refused.value.close()
+            assert refused.value.code == 401
         finally:
             server.send_signal(signal.SIGTERM)
             server.wait(15)
