@@ -188,4 +188,29 @@ FAULTS = [
         first="tests/backends/test_resource_plans.py",
         backends="mongo-motor",
     ),
+    _in(
+        _STATEMENTS,
+        "a refusal that knows only the children of a row",
+        (
+            "ids, is_within = _with_descendants(name, all_of_them, of_ids)",
+            "ids, is_within = of_ids, None",
+        ),
+        backends=_BOTH,
+    ),
+    _in(
+        "backends/mongo/pages.py",
+        "a cursor at a time without its zone",
+        (
+            "_stored(key) if self.encode is None else self.encode(key)",
+            "(self.encode or _stored)(_stored(key))",
+        ),
+        first=_LISTS,
+        backends="mongo-motor",
+    ),
+    _in(
+        "backends/rows/json_fields.py",
+        "a check of stored rows that a malformed decimal ends",
+        ("suppress(ValueError, ArithmeticError)", "suppress(ValueError)"),
+        first="tests/unit/test_json_fields.py",
+    ),
 ]
