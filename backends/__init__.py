@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from backends.errors import BackendError
 from backends.ids import Clock, IdSource, new_id, utc_now
-from config.installed import load_installed, refusal_of_resources
+from config.installed import load_installed, require_resources
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -44,8 +44,8 @@ async def open_backend(
 
     Raises:
         Unavailable: The database can't be reached.
-        BackendError: The database responds but can't be used (version too old, wrong password, …), or an
-            installed backend does not serve declared resources.
+        BackendError: The database responds but can't be used (version too old, wrong password, …).
+        SettingsError: An installed backend does not serve declared resources.
     """
     name = settings.db_backend
     module = _load(name, "backend")
@@ -54,8 +54,8 @@ async def open_backend(
     if resources:
         given["resources"] = resources
         classes = [cls.__resource__.class_name for cls in resources]
-        if name not in _PACKAGES and (reason := refusal_of_resources(name, module, classes)):
-            raise BackendError(reason)
+        if name not in _PACKAGES:
+            require_resources(name, module, classes)
     return await opener(settings, **given)
 
 

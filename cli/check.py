@@ -87,7 +87,7 @@ async def _collect_findings(*, with_rows: bool) -> tuple[list[Finding], RowRepor
                 unfit = any(each.status == "failed" and each.subject != "schema" for each in findings)
                 finding, report = await _rows(backend, settings, unfit=unfit)
                 findings.append(finding)
-    except BackendError as exc:
+    except (BackendError, SettingsError) as exc:
         findings.append(Finding("connection", "failed", str(exc)))
     return findings, report
 

@@ -12,6 +12,8 @@ from importlib.metadata import entry_points
 from inspect import signature
 from typing import Any
 
+from config.errors import SettingsError
+
 GROUP = "eitherdb.backends"
 
 
@@ -42,17 +44,19 @@ def load_installed(name: str) -> Any:
     return module
 
 
-def refusal_of_resources(name: str, module: Any, classes: Iterable[str]) -> str | None:
-    """Return why an installed backend can't be used with declared resources; None if it can.
+def require_resources(name: str, module: Any, classes: Iterable[str]) -> None:
+    """Check that an installed backend serves declared resources.
 
-    A backend that serves them takes their classes in `open_backend` and their revisions in `open_migrator`.
+    It then takes their classes in `open_backend` and their revisions in `open_migrator`.
+
+    Raises:
+        SettingsError: It does not.
     """
     try:
         signature(module.open_backend).bind_partial(resources=())
         signature(module.open_migrator).bind_partial(histories=())
     except TypeError:
-        return (
-            f"the backend {name} serves no declared resources ({', '.join(classes)}): leave them out of "
-            "RESOURCES, or choose another DB_BACKEND"
-        )
-    return None
+        raise SettingsError(
+            f"RESOURCES: the backend {name} serves no declared resources ({', '.join(classes)}); "
+            "leave them out, or choose another DB_BACKEND"
+        ) from None

@@ -12,8 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from backends.errors import BackendError
-from config.installed import load_installed, refusal_of_resources
+from config.installed import load_installed, require_resources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -143,7 +142,7 @@ def open_migrator(settings: Settings, histories: Sequence[History] = ()) -> Migr
         histories: The revisions of declared resources.
 
     Raises:
-        BackendError: An installed backend does not serve declared resources.
+        SettingsError: An installed backend does not serve declared resources.
     """
     name = settings.db_backend
     if name in _MODULES:
@@ -151,8 +150,8 @@ def open_migrator(settings: Settings, histories: Sequence[History] = ()) -> Migr
     else:
         module = load_installed(name)
         classes = [spec.class_name for history in histories for spec in history.declared]
-        if classes and (reason := refusal_of_resources(name, module, classes)):
-            raise BackendError(reason)
+        if classes:
+            require_resources(name, module, classes)
     opener = cast("Callable[..., Migrator]", module.open_migrator)
     return opener(settings, histories=histories) if histories else opener(settings)
 

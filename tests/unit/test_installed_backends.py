@@ -9,7 +9,6 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from backends import open_backend
-from backends.errors import BackendError
 from backends.models import Item
 from config import DatabaseChoice, Settings, SettingsError, installed
 from migrations import open_migrator
@@ -90,13 +89,13 @@ async def test_backend_without_declared_resources_refuses_them(
     vars(module).update(parts)
     settings = load(db_backend="oracle", database_url="oracles://somewhere")
     refusal = (
-        "the backend oracle serves no declared resources (Item): leave them out of RESOURCES, or choose "
+        "RESOURCES: the backend oracle serves no declared resources (Item); leave them out, or choose "
         "another DB_BACKEND"
     )
-    with pytest.raises(BackendError) as caught:
+    with pytest.raises(SettingsError) as caught:
         await open_backend(settings, resources=[Item])
     assert str(caught.value) == refusal
-    with pytest.raises(BackendError) as caught:
+    with pytest.raises(SettingsError) as caught:
         open_migrator(settings, [history_of("library", [Item.__resource__])])
     assert str(caught.value) == refusal
 
