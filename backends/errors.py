@@ -6,7 +6,7 @@
     ├── VersionMismatch          the row has changed since the version that the caller knows
     ├── AlreadyExists            a unique value is in use
     ├── StillReferenced          another row refers to the row to delete
-    ├── RuleBroken               a changed row is refused by a rule of its class
+    ├── RuleBroken               a row is refused by a rule of its class
     ├── AccountNotEmpty          an account to delete has a balance
     ├── InsufficientFunds        the balance is less than the amount
     ├── CurrencyMismatch         the two accounts have different currencies
@@ -93,12 +93,18 @@ class StillReferenced(BackendError):
 
 
 class RuleBroken(BackendError):
-    """A rule of the class refuses the row that a change would make: `ValidationError.errors()`."""
+    """A validator or a hook of the class refuses a row.
+
+    Attributes:
+        problems: `ValidationError.errors()`.
+        new: The new row as the caller gave it; None for a change.
+    """
 
     def __init__(self, entity: Entity, problems: Sequence[Any]) -> None:
         super().__init__(f"the {entity} would break a rule: {problems[0]['msg']}")
         self.entity = entity
         self.problems = problems
+        self.new: object = None
 
 
 class AccountNotEmpty(BackendError):

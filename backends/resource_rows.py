@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from datetime import datetime
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from backends.errors import Conflict, NotFound, NotOwner, RuleBroken, VersionMismatch
+from backends.errors import Conflict, NotFound, NotOwner, VersionMismatch
 from backends.models.resources import Resource, ResourceSpec
 from backends.models.resources.forms import changed_values, values_of
+from backends.models.resources.hooks import validated, values_after
 from backends.models.resources.values import write_json
 
 R = TypeVar("R", bound=Resource)
@@ -121,20 +122,21 @@ async def change_row(
 
 
 def merge(row: Resource, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values to write: the changed fields, and those that a validator of the class sets.
+    """Return the values to write: the changed fields, and those that a validator or a hook sets.
 
     Raises:
         RuleBroken: The class refuses the resulting row.
+        HookFailed: The hook has a bug.
     """
     before = {name: getattr(row, name) for name in row.__resource__.by_name}
-    try:
-        after = type(row)(**before | dict(changes))
-    except ValidationError as exc:
-        problems = exc.errors(include_url=False, include_context=False, include_input=False)
-        raise RuleBroken(row.__resource__.entity, problems) from None
+    after = validated(type(row), before | dict(changes))
+    if "before_change" in row.__hooks__:
+        values = values_after("before_change", after, row)
+    else:
+        values = {name: getattr(after, name) for name in before}
     # 1 and 1.0 are equal in Python, and different JSON.
     return {
-        name: getattr(after, name)
+        name: values[name]
         for name, value in before.items()
-        if name in changes or write_json(getattr(after, name)) != write_json(value)
+        if name in changes or write_json(values[name]) != write_json(value)
     }

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute
 
 from api.errors import Problem, already_exists, documented, still_referenced
 from api.resources.names import words
-from backends.errors import NotFound
+from backends.errors import NotFound, RuleBroken
 from backends.models.resources import ResourceSpec
 
 
@@ -78,14 +78,14 @@ def with_references(routes: Iterable[BaseRoute], specs: Iterable[ResourceSpec]) 
 
 
 @contextmanager
-def references_of(
+def errors_at_fields(
     spec: ResourceSpec,
     bodies: Sequence[Any],
     path: tuple[str | int, ...] = (),
     *,
     changed: str | None = None,
 ) -> Iterator[None]:
-    """Report a reference to a row that does not exist as a validation error of its field.
+    """Report a reference to a row that does not exist, and a refusal of one of many rows, at their places.
 
     Args:
         spec: The resource.
@@ -94,10 +94,16 @@ def references_of(
         changed: The id of the row to change, which may not exist either.
 
     Raises:
-        RequestValidationError: A body refers to a row that does not exist.
+        RequestValidationError: A body refers to a row that does not exist, or a hook refuses one of many.
     """
     try:
         yield
+    except RuleBroken as exc:
+        for number, body in enumerate(bodies if path else ()):
+            if body is exc.new:
+                located = [{**each, "loc": ("body", *path, number, *each["loc"])} for each in exc.problems]
+                raise RequestValidationError(located) from exc
+        raise
     except NotFound as exc:
         if (exc.entity, exc.id) == (spec.entity, changed):
             raise

@@ -24,7 +24,7 @@ from api.preconditions import ETAG, NOT_MODIFIED, IfMatch, IfNoneMatch, conditio
 from api.resources.access import CALLER_PROBLEMS, CALLERS, list_scope, row_scope
 from api.resources.forms import Forms, forms_of
 from api.resources.names import Names, names_of
-from api.resources.problems import is_referenced, referenced, references_of, taken
+from api.resources.problems import errors_at_fields, is_referenced, referenced, taken
 from api.routing import make_router
 from api.schemas import Message
 from backends.models.resources import Resource, ResourceSpec
@@ -103,7 +103,7 @@ class _Routes:
         async def create_row(
             user: Any, body: Any, rows: Any, idempotency_key: IdempotencyKey, response: Response
         ) -> Any:
-            with references_of(spec, [body]):
+            with errors_at_fields(spec, [body]):
                 row = await rows.add(
                     body,
                     owner_id=user.id if owned else None,
@@ -114,7 +114,7 @@ class _Routes:
 
         async def create_row_of_nobody(body: Any, rows: Any, response: Response) -> Any:
             """Take no idempotency key: a key belongs to a user."""
-            with references_of(spec, [body]):
+            with errors_at_fields(spec, [body]):
                 row = await rows.add(body)
             return with_etag(row, response)
 
@@ -138,7 +138,7 @@ class _Routes:
         owned = spec.owned
 
         async def create_rows(user: Any, body: Any, rows: Any) -> Any:
-            with references_of(spec, body.data, ("data",)):
+            with errors_at_fields(spec, body.data, ("data",)):
                 created = await rows.add_many(body.data, owner_id=user.id if owned else None)
             return {"data": created, "count": len(created)}
 
@@ -185,7 +185,7 @@ class _Routes:
             row_id: Any, user: Any, body: Any, rows: Any, if_match: IfMatch, response: Response
         ) -> Any:
             versions = if_match.versions_of(row_id)
-            with references_of(spec, [body], changed=row_id):
+            with errors_at_fields(spec, [body], changed=row_id):
                 row = await rows.update(row_id, body, owner_id=owner_of(user), versions=versions)
             return with_etag(row, response)
 

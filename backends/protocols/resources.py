@@ -58,6 +58,7 @@ class ResourceRepository(Protocol[R]):
                 in the order of the fields: entity and id of what does not exist.
             AlreadyExists: The fields of the first unique group that another row has, joined by a comma;
                 "id" if the id source returned an id that is in use.
+            RuleBroken: The hook `before_add` of the class refuses the row, before all others.
             IdempotencyKeyReused: The key was used with another fingerprint.
             NotSupported: operation "items.add with an idempotency key", capability TRANSACTIONS.
             Conflict: Concurrent changes of the same rows collided in every attempt.
@@ -143,7 +144,8 @@ class ResourceRepository(Protocol[R]):
 
         If no field is set, nothing changes and the row is returned. Owner and version are checked in the
         same step. If the class has rules (`spec.has_rules`), the row that results is validated as a whole,
-        and written only if nobody changed the row meanwhile. The row is unchanged after an error.
+        and written only if nobody changed the row meanwhile. The hook `before_change` sees that row, and
+        the row before it. The row is unchanged after an error.
 
         Raises:
             NotFound: The row does not exist.
@@ -151,7 +153,7 @@ class ResourceRepository(Protocol[R]):
             VersionMismatch: The row's version is not in `versions`.
             NotFound: As in `add`, for a changed reference.
             AlreadyExists: As in `add`.
-            RuleBroken: The resulting row is refused by a rule of the class.
+            RuleBroken: The resulting row is refused by a rule or by the hook of the class.
         """
         ...
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, JsonValue, model_validator
 
@@ -86,4 +86,32 @@ class AuditEntry(
     text: Annotated[str, Field(max_length=200)]
 
 
-DECLARED: tuple[type[Resource], ...] = (Author, Book, LineItem, Notice, AuditEntry)
+class Article(Resource, path="articles"):
+    """An article with a slug from its title. It counts its changes, and is published once."""
+
+    title: Annotated[str, Field(min_length=1, max_length=50)]
+    state: Literal["draft", "published"] = "draft"
+    words: int = 0
+    slug: Annotated[str, Field(max_length=40), ReadOnly(), Filterable()] = ""
+    changes: Annotated[int, ReadOnly()] = 0
+    published_at: Annotated[datetime | None, ReadOnly()] = None
+
+    def before_add(self) -> dict[str, Any]:
+        """Make the slug."""
+        if self.title == "bug":
+            raise KeyError("title")
+        if self.title == "refused":
+            raise ValueError("this title is refused")
+        return {"slug": self.title.lower().replace(" ", "-")}
+
+    def before_change(self, old: Self) -> dict[str, Any]:
+        """Count the change, and note when the article was published."""
+        if self.words < old.words:
+            raise ValueError("an article gets no shorter")
+        found: dict[str, Any] = {**self.before_add(), "changes": old.changes + 1}
+        if (old.state, self.state) == ("draft", "published"):
+            found["published_at"] = datetime.now(UTC)
+        return found
+
+
+DECLARED: tuple[type[Resource], ...] = (Author, Book, LineItem, Notice, AuditEntry, Article)

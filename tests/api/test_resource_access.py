@@ -14,7 +14,7 @@ import pytest
 
 from backends.ids import new_id
 from backends.models.resources import Resource
-from tests.api.declared import DECLARED, AuditEntry, Author, Book, LineItem, Notice
+from tests.api.declared import DECLARED, Article, AuditEntry, Author, Book, LineItem, Notice
 from tests.api.responses import (
     NOT_AUTHENTICATED,
     NOT_OWNER,
@@ -53,6 +53,7 @@ BODIES: dict[type[Resource], Callable[[], dict[str, Any]]] = {
     LineItem: lambda: {"label": "One"},
     Notice: lambda: {"text": "One"},
     AuditEntry: lambda: {"text": "One"},
+    Article: lambda: {"title": "One"},
 }
 
 

@@ -25,6 +25,7 @@ from backends.models.resources.arguments import (
 )
 from backends.models.resources.errors import DeclarationError
 from backends.models.resources.fields import read_field
+from backends.models.resources.hooks import Hook, hooks_of
 from backends.models.resources.spec import FieldSpec, ResourceSpec, Scalar
 from backends.models.resources.values import FROM_JSON, to_json
 
@@ -68,6 +69,7 @@ class Resource(InputModel):
     model_config = ConfigDict(defer_build=True, extra="ignore")
 
     __resource__: ClassVar[ResourceSpec]
+    __hooks__: ClassVar[frozenset[Hook]] = frozenset()
 
     if TYPE_CHECKING:
 
@@ -124,6 +126,7 @@ class Resource(InputModel):
         ):
             if not isinstance(value, kinds):
                 raise DeclarationError(name, f"{argument}={value!r} can't be", f"write {example}")
+        hooks = hooks_of(cls, Resource)
         fields = _read_fields(cls)
         spec = ResourceSpec(
             name=checked_path(name, path).replace("-", "_"),
@@ -137,10 +140,12 @@ class Resource(InputModel):
             access=access_of(name, access or {}, owned=owned),
             public_when=public_condition(cls, fields, public_when or {}),
             has_rules=bool(
-                cls.__pydantic_decorators__.model_validators or cls.__pydantic_decorators__.field_validators
+                cls.__pydantic_decorators__.model_validators
+                or cls.__pydantic_decorators__.field_validators
+                or "before_change" in hooks
             ),
         )
-        cls.__resource__ = spec
+        cls.__resource__, cls.__hooks__ = spec, hooks
         cls.model_config["defer_build"] = False
         try:
             cls.model_rebuild(force=True)
@@ -148,6 +153,27 @@ class Resource(InputModel):
             raise DeclarationError(*_unbuildable(cls, exc)) from exc
         if (collected := _COLLECTED.get()) is not None:
             collected.append(cls)
+
+    def before_add(self) -> Mapping[str, Any]:
+        """Return the fields to set in this new row, by name: a hook for classes to override.
+
+        `self` is valid, and has no `id` yet. The row that results is validated as a whole. A hook is a pure
+        function: it may run more than once for a row. It may set fields that clients can't. A ValueError is
+        a 422, like that of a validator. Any other exception is a bug: nothing is stored, and the response
+        is 500.
+        """
+        return {}
+
+    def before_change(self, old: Self, /) -> Mapping[str, Any]:  # noqa: ARG002 - for classes to override
+        """Return the fields to set in a changed row, as `before_add` does.
+
+        It also runs again if somebody else changes the row at the same time. It does not run for a
+        reference that becomes null because the other row is deleted.
+
+        Args:
+            old: The row as it is stored. `self` is the valid row that the change would make.
+        """
+        return {}
 
     @classmethod
     def of_fields(cls, fields: Mapping[str, Any]) -> Self:

@@ -1,4 +1,4 @@
-"""The error of a declaration."""
+"""The errors of a declaration."""
 
 from __future__ import annotations
 
@@ -17,3 +17,13 @@ class DeclarationError(Exception):
         self.place = place
         self.problem = problem
         self.remedy = remedy
+
+
+class HookFailed(Exception):
+    """A hook has a bug: it raises something else than a ValueError, or returns no values of fields.
+
+    Nothing is stored. The API responds 500, and the log names the hook.
+    """
+
+    def __init__(self, hook: str, problem: str) -> None:
+        super().__init__(f"the hook {hook} {problem}")

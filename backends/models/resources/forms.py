@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, create_model
 
+from backends.errors import RuleBroken
 from backends.models.input_models import InputModel, NotNull
 from backends.models.resources.filters import filter_fields
+from backends.models.resources.hooks import values_after
 from backends.models.times import TimeAfter, TimeBefore
 
 if TYPE_CHECKING:
@@ -42,12 +44,24 @@ def filter_form(cls: type[Resource], name: str) -> type[Any]:
 
 
 def values_of(cls: type[Resource], new: BaseModel) -> dict[str, Any]:
-    """Return the declared values of a new row; what a form does not have is the default of the class."""
+    """Return the declared values of a new row; what a form does not have is the default of the class.
+
+    Raises:
+        RuleBroken: The hook of the class refuses the row, or the class the values that the hook sets.
+        HookFailed: The hook has a bug.
+    """
     fields = cls.__pydantic_fields__
-    return {
+    values = {
         name: getattr(new, name) if hasattr(new, name) else field.get_default(call_default_factory=True)
         for name, field in fields.items()
     }
+    if "before_add" not in cls.__hooks__:
+        return values
+    try:
+        return values_after("before_add", cls.of_fields(values))
+    except RuleBroken as exc:
+        exc.new = new
+        raise
 
 
 def changed_values(cls: type[Resource], changes: BaseModel | Mapping[str, Any]) -> dict[str, Any]:

@@ -117,7 +117,8 @@ class ResourceSpec:
         owned: Whether each row belongs to a user, with whom it is deleted.
         access: Who may do what.
         public_when: The values of the fields of rows that everybody may read who may call the route.
-        has_rules: Whether the class has validators of its own. Then a change is validated as a whole row.
+        has_rules: Whether the class has validators of its own, or a hook for changes. Then a change is
+            validated as a whole row.
     """
 
     name: str
