@@ -173,10 +173,19 @@ openapi: $(STAMPS)/runtime ## Write docs/openapi.json
 	@RESOURCES= $(BIN)/eitherdb openapi > $(STAMPS)/openapi.json
 	@cp $(STAMPS)/openapi.json docs/openapi.json
 
+# With RESOURCES, the clients of one's own resources, in a folder of one's own: the committed ones have none.
+INTO ?= .data/clients
 .PHONY: clients
-clients: openapi $(STAMPS)/clients $(NODE_MODULES) ## Write docs/openapi.json and both clients after a change of the API
+ifeq ($(RESOURCES),)
+clients: openapi $(STAMPS)/clients $(NODE_MODULES) ## Write both clients (RESOURCES=library.py INTO=folder for your own)
 	@$(BIN)/python -m clients.generate
 	@$(MAKE) $(TYPESCRIPT)/dist/index.js
+else
+clients: $(STAMPS)/clients $(NODE_MODULES)
+	@mkdir -p $(INTO)
+	@$(BIN)/eitherdb openapi > $(INTO)/openapi.json
+	@$(BIN)/python -m clients.generate $(INTO)/openapi.json $(INTO)
+endif
 
 .PHONY: clean
 clean: ## Remove the virtual environment and caches; data under .data stays

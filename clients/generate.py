@@ -1,6 +1,8 @@
-"""Writes both clients from `docs/openapi.json`: what `make clients` runs, and the tests against drift.
+"""Writes both clients from an OpenAPI document: `make clients`, and the tests against drift.
 
-Nothing here knows the API: it is all in the document and in each generator's own configuration.
+Without arguments it writes the committed clients of `docs/openapi.json`. With a document and a folder it
+writes the same packages for that document into that folder. Nothing here knows the API: it is all in the
+document and in each generator's own configuration.
 """
 
 from __future__ import annotations
@@ -20,20 +22,23 @@ PYTHON = ROOT / "clients/python"
 BIN = Path(sys.executable).parent
 PYTHON_GENERATOR_BIN = BIN.parent / "clients/bin"
 
-Generator = Callable[[Path], None]
+TSC = TYPESCRIPT / "node_modules/typescript/bin/tsc"
+
+Generator = Callable[[Path, Path], None]
 
 
-def generate_typescript(folder: Path) -> None:
+def generate_typescript(document: Path, folder: Path) -> None:
     """Write the TypeScript client's source into a folder that does not exist yet."""
     script = TYPESCRIPT / "node_modules/@hey-api/openapi-ts/bin/run.js"
-    _run(BIN / "node", script, "--output", folder, "--no-log-file", "--silent", cwd=TYPESCRIPT)
+    options = ("--input", document, "--output", folder, "--no-log-file", "--silent")
+    _run(BIN / "node", script, *options, cwd=TYPESCRIPT)
 
 
-def generate_python(folder: Path) -> None:
+def generate_python(document: Path, folder: Path) -> None:
     """Write the Python client's package into a folder that does not exist yet."""
     _run(
         PYTHON_GENERATOR_BIN / "openapi-python-client",
-        *("generate", "--path", DOCUMENT, "--config", "generator.yml"),
+        *("generate", "--path", document, "--config", "generator.yml"),
         *("--meta", "none", "--output-path", folder),
         cwd=PYTHON,
     )
@@ -57,16 +62,34 @@ def _run(*command: str | Path, cwd: Path) -> None:
     subprocess.run(command, cwd=cwd, env={**os.environ, "PATH": path}, check=True)  # noqa: S603 - from above
 
 
-def main() -> None:
-    """Replace each client as a whole, and none unless all could be made."""
+def replace_clients() -> None:
+    """Replace each committed client as a whole, and none unless all could be made."""
     with tempfile.TemporaryDirectory(prefix="eitherdb-clients-") as scratch:
         made = [Path(scratch) / folder.name for folder in CLIENTS]
         for generate, new in zip(CLIENTS.values(), made, strict=True):
-            generate(new)
+            generate(DOCUMENT, new)
         for folder, new in zip(CLIENTS, made, strict=True):
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(new, folder)
 
 
+def write_package(client: Path, document: Path, into: Path) -> Path:
+    """Write the package of a committed client with the client of another document; return its folder."""
+    package = into / client.parent.name
+    shutil.rmtree(package, ignore_errors=True)
+    shutil.copytree(
+        client.parent, package, ignore=shutil.ignore_patterns(client.name, "node_modules", "dist")
+    )
+    CLIENTS[client](document, package / client.name)
+    if client.parent == TYPESCRIPT:
+        _run(BIN / "node", TSC, "--project", package, cwd=package)
+    return package
+
+
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:]:
+        document, into = (Path(argument).resolve() for argument in sys.argv[1:])
+        for client in CLIENTS:
+            print(f"Wrote {write_package(client, document, into)}")  # noqa: T201 - the output
+    else:
+        replace_clients()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
+from fastapi import APIRouter
 from pydantic import Field, model_validator
 
 from eitherdb import Filterable, Reference, Resource, Searchable, Sortable
+from eitherdb.routes import CurrentUser, Repository, owner_scope
 
 
 class Author(Resource, path="authors", owned=False):
@@ -33,3 +35,16 @@ class Book(Resource, path="books", unique=[("owner_id", "isbn")]):
         if self.state == "published" and self.published_on is None:
             raise ValueError("a published book needs published_on")
         return self
+
+
+router = APIRouter(prefix="/books")
+
+
+@router.post("/{book_id}/publication")
+async def publish_book(book_id: str, user: CurrentUser, books: Repository[Book]) -> Book:
+    """Publish a book of your own today."""
+    changes = {"state": "published", "published_on": datetime.now(UTC).date()}
+    return await books.update(book_id, changes, owner_id=owner_scope(user))
+
+
+routers = [router]

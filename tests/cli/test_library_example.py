@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx2
 
 from tests.cli.command import ROOT, environment, run, serving
+from tests.clients.readme import SERVER, blocks
 from tests.provision import Provision
 
 SUPERUSER = {"username": "root@example.com", "password": "correct horse"}
@@ -116,3 +117,13 @@ def test_its_own_tests_pass(migrated: Provision, tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"eitherdb: Author, Book on {migrated.settings.db_backend}" in done.stdout
+
+
+def test_readme_shows_the_code() -> None:
+    """Each piece of Python in the README but the client's is in the files, after its imports."""
+    folder = ROOT / "examples/library"
+    code = (folder / "library.py").read_text() + (folder / "test_library.py").read_text()
+    found = blocks(folder / "README.md", "python")
+    shown = [re.sub(r"\A((from|import) .*\n|\n)+", "", block) for block in found if SERVER not in block]
+    assert len(shown) == 4
+    assert [block for block in shown if block not in code] == []

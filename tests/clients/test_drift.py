@@ -35,7 +35,7 @@ def test_document_is_current(tmp_path: Path) -> None:
 def test_client_is_current(folder: Path, tmp_path: Path) -> None:
     """A client that is generated in another folder has the same files."""
     again = tmp_path / folder.name
-    CLIENTS[folder](again)
+    CLIENTS[folder](DOCUMENT, again)
     committed, generated = files(folder), files(again)
     changed = sorted(name for name in committed | generated if committed.get(name) != generated.get(name))
     assert changed == [], f"{folder.relative_to(ROOT)} is not current: {REMEDY}"

@@ -7,14 +7,12 @@ import json
 from pathlib import Path
 
 from backends.models import NewAccount
-from clients.generate import BIN, TYPESCRIPT
+from clients.generate import BIN, TSC
 from tests.api.service import serve
 from tests.clients.conftest import serve_on_free_port
 from tests.clients.readme import SERVER
 from tests.clients.scenario import EMAIL, EXPECTED, PASSWORD
 from tests.provision import Provision
-
-TSC = TYPESCRIPT / "node_modules/typescript/bin/tsc"
 
 
 async def node(*arguments: str | Path, folder: Path) -> str:
