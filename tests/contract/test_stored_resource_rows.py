@@ -26,7 +26,8 @@ async def test_check_of_stored_resource_rows_finds_no_violation(library: Backend
     report = await RowWalk(library, resources=DECLARED).run()
 
     assert report.faults == []
-    found = {kind: number for kind, number in report.rows.items() if number}
+    # Nothing deletes the idempotency keys of other tests.
+    found = {kind: n for kind, n in report.rows.items() if n and kind != "idempotency_keys"}
     assert found == {"users": 1, "samples": len(SAMPLES), "authors": 1, "books": 1}
 
 
