@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from backends.errors import ResourcesMissing
 from backends.models.resources.loading import load_declarations
 from backends.requirements import Purpose
 from cli.database import (
@@ -144,8 +145,12 @@ async def _prepare(settings: Settings, *, migrate: bool) -> ServerInfo:
     async with opened_backend(settings, purpose=None) as backend:
         await require_fit(backend, settings, Purpose.SERVE)
         with naming_the_url(settings):
+            try:
+                await backend.check_schema()
+            except ResourcesMissing:
+                await require_applied(settings, histories)  # says more
+                raise
             await require_applied(settings, histories)
-            await backend.check_schema()
         return backend.server
 
 

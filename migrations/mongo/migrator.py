@@ -14,7 +14,7 @@ from backends.ids import utc_now
 from backends.mongo.collections import CollectionSpec
 from backends.mongo.driver import open_driver
 from backends.mongo.errors import connect_errors, translate_errors
-from backends.mongo.ownership import UNDOING, Occupancy, read_occupancy
+from backends.mongo.ownership import RESOURCE_MIGRATIONS, UNDOING, Occupancy, read_occupancy
 from backends.mongo.schema import COLLECTIONS, MIGRATIONS
 from migrations import Revision, resolve_target
 from migrations.mongo import resources
@@ -73,7 +73,7 @@ class MongoMigrator:
     async def upgrade(self, target: str = "head") -> list[str]:
         """See `migrations.Migrator`. A step is recorded when it finishes; until then it runs again."""
         applied = []
-        async with self._locked(lambda _: None) as (database, found):
+        async with self._locked(lambda _current, _declared: None) as (database, found):
             numbers = list(_steps())
             declared = await resources.read_applied(database, intact=True)
             missing = to_apply(target, self._histories, declared)
@@ -102,9 +102,9 @@ class MongoMigrator:
         """
         reverted = []
 
-        def names(current: str | None) -> Iterable[str] | None:
-            """Return the collections of the current step; later steps' names don't matter."""
-            return None if current is None else _load(current).FIELDS
+        def names(current: str | None, declared: Iterable[str]) -> Iterable[str] | None:
+            """Return the collections of the applied revisions; later ones' names don't matter."""
+            return None if current is None else {*_load(current).FIELDS, *declared}
 
         async with self._locked(names) as (database, found):
             numbers, current = list(_steps()), found.applied
@@ -113,6 +113,7 @@ class MongoMigrator:
                 await resources.revert(database, self._histories, declared, history, each)
                 declared = await resources.read_applied(database)
                 reverted.append(f"{history.name}:{each}")
+            await resources.drop_empty_records(database)
             if split_target(target, self._histories)[0]:
                 return reverted
             number = resolve_target(target, numbers, current)
@@ -136,7 +137,7 @@ class MongoMigrator:
     async def applied(self) -> dict[str, str]:
         """See `migrations.Migrator`."""
         async with self._database() as database:
-            return await resources.read_applied(database, intact=True)
+            return await self._read_declared(database, await self._occupancy(database), intact=True)
 
     def history(self) -> list[Revision]:
         """See `migrations.Migrator`."""
@@ -170,6 +171,14 @@ class MongoMigrator:
         path.write_text(_TEMPLATE.format(message=summary, before=before))
         return path
 
+    async def _read_declared(
+        self, database: Database, found: Occupancy, *, intact: bool = False
+    ) -> dict[str, str]:
+        """Return the newest recorded revision of each history of declared resources."""
+        if RESOURCE_MIGRATIONS.name not in found.recognised:
+            return {}
+        return await resources.read_applied(database, intact=intact)
+
     async def _occupancy(self, database: Database) -> Occupancy:
         return await read_occupancy(database, resources.newest(self._histories).values())
 
@@ -197,19 +206,21 @@ class MongoMigrator:
 
     @asynccontextmanager
     async def _locked(
-        self, names: Callable[[str | None], Iterable[str] | None]
+        self, names: Callable[[str | None, Iterable[str]], Iterable[str] | None]
     ) -> AsyncIterator[tuple[Database, Occupancy]]:
         """Hold the lock; yield the database and its occupied names.
 
         Args:
-            names: Returns the names that another application must not use, given the newest applied step;
-                None for all.
+            names: Returns the names that another application must not use, given the newest applied step
+                and the collections of the applied revisions of declared resources; None for all.
                 If another application uses one, nothing is written, not even the lock.
         """
 
         async def check_names() -> Occupancy:
             found = await self._known(database)
-            found.refuse_foreign(among=names(found.applied))
+            declared = await self._read_declared(database, found)
+            made = resources.collections_made(self._histories, declared)
+            found.refuse_foreign(among=names(found.applied, made))
             return found
 
         async with self._database() as database:

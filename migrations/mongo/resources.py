@@ -28,12 +28,18 @@ def _collections(state: State) -> dict[str, CollectionSpec]:
     return {each.name: each for each in collections_of({"items": Item.__resource__, **state}.values())}
 
 
+def collections_made(histories: Sequence[History], applied: Mapping[str, str]) -> set[str]:
+    """Return the names of the collections that the applied revisions created, and that of the records."""
+    names = {name for history in histories for name in history.after(applied.get(history.name))}
+    return {*names, RESOURCE_MIGRATIONS.name}
+
+
 async def read_applied(database: Database, *, intact: bool = False) -> dict[str, str]:
     """Return the newest recorded revision of each history.
 
     Args:
         database: The database.
-        intact: Leave out revisions that an interrupted downgrade left half reverted.
+        intact: Leave out revisions that an interruption left half applied or half reverted.
     """
     query = {UNDOING: {"$exists": False}} if intact else {}
     records = await database[RESOURCE_MIGRATIONS.name].find(query).sort([("_id", 1)]).to_list(MOST_RECORDS)
@@ -47,15 +53,14 @@ async def apply(
     history: History,
     number: str,
 ) -> None:
-    """Apply a revision and record it."""
-    revision = history.revision(number)
+    """Apply a revision. Its record is marked meanwhile, so that a downgrade also finds what it made."""
+    revision, records = history.revision(number), database[RESOURCE_MIGRATIONS.name]
     await ensure_collection(database, RESOURCE_MIGRATIONS.name, validator=RESOURCE_MIGRATIONS.validator)
-    await _ensure(database, histories, {**applied, history.name: number}, revision.added)
+    key = {"_id": f"{history.name}:{number}"}
     record = {"history": history.name, "number": number, "name": revision.summary, "applied_at": utc_now()}
-    change = {"$set": record, "$unset": {UNDOING: ""}}
-    await database[RESOURCE_MIGRATIONS.name].update_one(
-        {"_id": f"{history.name}:{number}"}, change, upsert=True
-    )
+    await records.update_one(key, {"$set": {**record, UNDOING: True}}, upsert=True)
+    await _ensure(database, histories, {**applied, history.name: number}, revision.added)
+    await records.update_one(key, {"$unset": {UNDOING: ""}})
 
 
 async def revert(
@@ -75,7 +80,11 @@ async def revert(
     before = {**applied, history.name: history.numbers[index - 1] if index else "base"}
     await _ensure(database, histories, before, [])
     await records.delete_one(key)
-    if await records.find_one({}) is None:
+
+
+async def drop_empty_records(database: Database) -> None:
+    """Drop the collection of records if nothing is recorded: a downgrade leaves no trace."""
+    if await database[RESOURCE_MIGRATIONS.name].find_one({}) is None:
         await drop_collection(database, RESOURCE_MIGRATIONS.name)
 
 
