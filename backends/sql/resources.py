@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
@@ -13,9 +12,8 @@ from backends.idempotency import AddedRow
 from backends.ids import Clock, IdSource
 from backends.models import Idempotency, Page, Position, with_folded
 from backends.models.resources import Resource, ResourceSpec
-from backends.models.resources.forms import values_of
 from backends.protocols.resources import NO_FILTERS
-from backends.resource_rows import accessible, change_row, refusal
+from backends.resource_rows import accessible, change_row, new_rows, refusal
 from backends.retry import retry_conflicts
 from backends.sql.errors import ConstraintViolation
 from backends.sql.lookups import ById
@@ -68,7 +66,7 @@ class SqlResourceRepository(Generic[R]):
         ordered_by: str | None = None,
     ) -> R:
         """See the protocol. One statement; with an idempotency key, one transaction."""
-        row = self._new_row(self._id_source(), new, owner_id, self._clock())
+        (row,) = self._new([new], owner_id)
         values = with_folded(row.fields(), self.spec.searched)
         try:
             if idempotency is None:
@@ -82,11 +80,9 @@ class SqlResourceRepository(Generic[R]):
         except ConstraintViolation as violation:
             raise await self._violations.explain(violation, values) from violation
 
-    def _new_row(self, id_: str, new: BaseModel, owner_id: str | None, now: datetime) -> R:
-        owner = {"owner_id": owner_id} if self.spec.owned else {}
-        return self._cls.of_fields(
-            {"id": id_, **values_of(self._cls, new), **owner, "created_at": now, "version": 1}
-        )
+    def _new(self, new: Sequence[BaseModel], owner_id: str | None) -> list[R]:
+        ids = [self._id_source() for _ in new]
+        return new_rows(self._cls, new, ids=ids, owner_id=owner_id, created_at=self._clock())
 
     async def _add_once(
         self, row: R, values: dict[str, Any], caller_id: str, idempotency: Idempotency
@@ -109,9 +105,7 @@ class SqlResourceRepository(Generic[R]):
 
     async def add_many(self, new: Sequence[BaseModel], *, owner_id: str | None = None) -> list[R]:
         """See the protocol."""
-        ids = sorted(self._id_source() for _ in new)
-        now = self._clock()
-        rows = [self._new_row(id_, each, owner_id, now) for id_, each in zip(ids, new, strict=True)]
+        rows = self._new(new, owner_id)
         values = [with_folded(row.fields(), self.spec.searched) for row in rows]
         try:
             if self._statements.has_floats and not self._connections.asks_a_server:
