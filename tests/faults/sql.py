@@ -97,9 +97,9 @@ FAULTS = [
         first="owners",
     ),
     _in(
-        _RESOURCES,
+        "backends/resource_rows.py",
         "sql: many items whose ids do not ascend",
-        ("ids = sorted(self._id_source() for _ in new)", "ids = [self._id_source() for _ in new]"),
+        ("zip(sorted(ids), new, strict=True)", "zip(ids, new, strict=True)"),
         first="bulk",
     ),
     _in(
