@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
 
-from backends.errors import NotFound, NotSupported, StillReferenced
+from backends.errors import Conflict, NotFound, NotSupported, StillReferenced
 from eitherdb_contract.clock import ManualClock
 
 if TYPE_CHECKING:
     from backends.models.resources import Resource
     from backends.protocols import Backend
     from eitherdb_contract.provision import Provision
+
+
+_MEANWHILE = (NotFound, StillReferenced, Conflict)
+"""The errors of deletions that collide, or come before those of the rows that refer to the row."""
 
 
 class DeclaredBackends:
@@ -55,14 +60,20 @@ class DeclaredBackends:
 
 
 async def _delete_rows(backend: Backend) -> None:
-    """Delete the rows of every resource, those that others refer to after these, and the users."""
+    """Delete the users, and the rows of every resource. Rows that others refer to are deleted last."""
+
+    async def delete(rows: Any, ids: Iterable[str]) -> None:
+        deletions = (rows.delete(id_) for id_ in ids)
+        for outcome in await asyncio.gather(*deletions, return_exceptions=True):
+            if isinstance(outcome, BaseException) and not isinstance(outcome, _MEANWHILE):
+                raise outcome
+
     is_empty = False
     while not is_empty:
-        is_empty = True
+        users = (await backend.users.list(limit=1000, count=False)).data
+        await delete(backend.users, (user.id for user in users))
+        is_empty = not users
         for rows in backend.resources.values():
-            for row in (await rows.list(limit=1000, count=False)).rows:
-                is_empty = False
-                with suppress(NotFound, StillReferenced):
-                    await rows.delete(str(row["id"]))
-    for user in (await backend.users.list(limit=1000, count=False)).data:
-        await backend.users.delete(user.id)
+            found = (await rows.list(limit=1000, count=False)).rows
+            await delete(rows, (str(row["id"]) for row in found))
+            is_empty = is_empty and not found

@@ -5,7 +5,7 @@ Without a provision, the plugin only reports that to a test that needs one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +19,7 @@ from eitherdb_contract.selection import CHOICES, backend_of, provisions_of, run_
 from eitherdb_contract.summary import Summary, file_of_suite
 
 if TYPE_CHECKING:
+    from backends.models.resources import Resource
     from backends.protocols import Backend
     from eitherdb_contract.provision import Provision
 
@@ -75,6 +76,24 @@ def check_settings(config: pytest.Config, plugin: str) -> None:
         raise pytest.UsageError(f"{plugin} needs pytest-asyncio") from None
     if wrong:
         raise pytest.UsageError(f"{plugin} needs in pytest's configuration: {'; '.join(wrong)}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_contract_resources() -> Sequence[type[Resource]]:
+    """Load the resources of `RESOURCES`, and the installed ones.
+
+    Raises:
+        pytest.UsageError: They can't be loaded.
+    """
+    # Imported here, because the plugin is loaded in every run of pytest.
+    from backends.models.resources import DeclarationError  # noqa: PLC0415
+    from backends.models.resources.loading import load_resources  # noqa: PLC0415
+    from config import DatabaseChoice, SettingsError  # noqa: PLC0415
+
+    try:
+        return load_resources(DatabaseChoice.load().resources)
+    except (DeclarationError, SettingsError) as exc:
+        raise pytest.UsageError(str(exc)) from exc
 
 
 @pytest.hookimpl(trylast=True)

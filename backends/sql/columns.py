@@ -47,14 +47,15 @@ class ScaledDecimal(TypeDecorator[Decimal]):
 
 
 class Float(TypeDecorator[float]):
-    """A double. Both drivers return Python's; SQLAlchemy would look at the type of the driver's cursor."""
+    """A double. SQLAlchemy would look at the type of the driver's cursor."""
 
     impl = Double
     cache_ok = True
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> None:
-        """Return no conversion."""
-        del dialect, coltype
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        """Convert integers: SQLite stores 1.0 as 1, and `RETURNING` of an update returns that."""
+        del coltype
+        return None if dialect.name == "postgresql" else _read_float
 
 
 class JsonList(TypeDecorator[list[Any]]):
@@ -93,6 +94,10 @@ class JsonText(TypeDecorator[Any]):
         """Read the value."""
         del dialect
         return _read_json(value)
+
+
+def _read_float(value: float | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def _read_json(text: str | None) -> Any:

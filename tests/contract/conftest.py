@@ -9,18 +9,19 @@ import pytest
 
 from backends.capabilities import Capability
 from backends.ids import Clock, IdSource, new_id, utc_now
-from backends.models import User
+from backends.models import Item, User
 from backends.protocols import Backend
 from config import Settings
 from eitherdb_contract.clock import ManualClock
 from eitherdb_contract.declared import DeclaredBackends
 from eitherdb_contract.provision import Provision
 
-from .declared import DECLARED
 from .expectations import refused_without
 from .list_kinds import KINDS, StoredList
 from .money import money
+from .resource_rows import Rows
 from .samples import UNKNOWN_ID, new_user
+from .subjects import Subject, subjects_of, together
 
 
 class ManualIds:
@@ -125,10 +126,25 @@ async def stored_list(request: pytest.FixtureRequest, given_ids: Backend, backen
     return StoredList(given_ids, kind, elsewhere=backend, users=users)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test of any resource on each of them, the user's own included."""
+    if "subject" in metafunc.fixturenames:
+        subjects = subjects_of(metafunc.config.hook.pytest_contract_resources() or ())
+        metafunc.parametrize("subject", subjects, ids=lambda subject: subject.name)
+
+
+@pytest.fixture
+async def rows(declared_backends: DeclaredBackends, subject: Subject) -> AsyncIterator[Rows]:
+    """Return what adds rows of the subject and of those that are declared with it. There are none yet."""
+    backend = await declared_backends.open(subject.together)
+    yield Rows(backend, (Item, *subject.together))
+    assert backend.connections_in_use == 0, "the test left a connection checked out"
+
+
 @pytest.fixture
 async def library(declared_backends: DeclaredBackends) -> AsyncIterator[Backend]:
     """Return a backend with the resources of `declared`, without rows."""
-    library = await declared_backends.open(DECLARED)
+    library = await declared_backends.open(together())
     yield library
     assert library.connections_in_use == 0, "the test left a connection checked out"
 

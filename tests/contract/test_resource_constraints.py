@@ -1,298 +1,200 @@
-"""Unique groups, references, idempotency keys and rules over several fields."""
+"""Unique groups, references, owners and versions of any resource."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from backends.capabilities import Capability
 from backends.errors import (
     AlreadyExists,
-    IdempotencyKeyReused,
+    BackendError,
     NotFound,
     NotOwner,
-    RuleBroken,
+    NotSupported,
     StillReferenced,
     VersionMismatch,
 )
-from backends.models import Idempotency, NewUser, User
-from backends.protocols import Backend, ResourceRepository
+from backends.models import User
+from backends.models.resources import FieldSpec
 
-from .declared import Author, Book, Chapter, Loan, Period, Quote
+from .expectations import facts, race, raises, refused_without
+from .resource_rows import Rows, values
+from .samples import UNKNOWN_ID
+from .subjects import Subject
 
-pytestmark = pytest.mark.rule("References", "Uniqueness", "Cascade", "Idempotency", "Versions")
-
-UNKNOWN = "0123456789abcdef01234567"
-
-
-class Library:
-    """The repositories of the declared resources."""
-
-    def __init__(self, backend: Backend) -> None:
-        resources: dict[str, Any] = vars(backend)["resources"]
-        self.backend = backend
-        self.authors = cast("ResourceRepository[Author]", resources["authors"])
-        self.books = cast("ResourceRepository[Book]", resources["books"])
-        self.chapters = cast("ResourceRepository[Chapter]", resources["chapters"])
-        self.quotes = cast("ResourceRepository[Quote]", resources["quotes"])
-        self.loans = cast("ResourceRepository[Loan]", resources["loans"])
-        self.periods = cast("ResourceRepository[Period]", resources["periods"])
-
-    async def book(self, member: User, isbn: str = "001") -> Book:
-        """Store a book of a new author."""
-        author = await self.authors.add(Author(name="Ada"))
-        return await self.books.add(Book(isbn=isbn, author_id=author.id), owner_id=member.id)
+CALLERS = 12
 
 
-@pytest.fixture
-def shelf(library: Backend) -> Library:
-    """Return the repositories."""
-    return Library(library)
+async def refuse(
+    rows: Rows, subject: Subject, owner: dict[str, Any], new: Any, error: BackendError
+) -> None:
+    """Expect this error from `add`, and from `add_many` together with a row that could be added."""
+    repository = rows.of(subject.cls)
+    with raises(error):
+        await repository.add(new, **owner)
+    other = await rows.new(subject.cls)
+    with refused_without(rows.backend, Capability.TRANSACTIONS, f"{subject.name}.add_many"), raises(error):
+        await repository.add_many([other, new], **owner)
 
 
-async def outcomes(*calls: Any) -> tuple[list[Any], list[BaseException]]:
-    """Await the calls at once; return results and errors."""
-    found = await asyncio.gather(*calls, return_exceptions=True)
-    errors = [each for each in found if isinstance(each, BaseException)]
-    return [each for each in found if not isinstance(each, BaseException)], errors
-
-
-async def test_unique_group_is_unique_and_named(shelf: Library, member: User) -> None:
-    """Of the same owner only, by adding one, adding many and changing."""
-    book = await shelf.book(member)
-    again = Book(isbn="001", author_id=book.author_id)
-    other = await shelf.books.add(again.model_copy(update={"isbn": "002"}), owner_id=member.id)
-    for call in (
-        shelf.books.add(again, owner_id=member.id),
-        shelf.books.add_many([again.model_copy(update={"isbn": "003"}), again], owner_id=member.id),
-        shelf.books.add_many([Book(isbn="004", author_id=book.author_id)] * 2, owner_id=member.id),
-        shelf.books.update(other.id, {"isbn": "001"}),
-    ):
-        with pytest.raises(AlreadyExists) as caught:
-            await call
-        assert (caught.value.entity, caught.value.field) == ("book", "owner_id,isbn")
-    assert (await shelf.books.list(owner_id=member.id)).count == 2
-    found = await shelf.books.find_by(owner_id=member.id, isbn="001")
-    assert found == book
-    assert await shelf.books.find_by(owner_id=UNKNOWN, isbn="001") is None
-    with pytest.raises(ValueError, match="no unique group"):
-        await shelf.books.find_by(isbn="001")
-
-
-async def test_rows_with_null_are_exempt_from_uniqueness(shelf: Library, member: User) -> None:
-    """Any number of rows may have null."""
-    code = member.id[-10:]
-    await shelf.authors.add_many([Author(name="a"), Author(name="b"), Author(name="c", code=code)])
-    author = await shelf.authors.add(Author(name="d"))
-    with pytest.raises(AlreadyExists) as caught:
-        await shelf.authors.update(author.id, {"code": code})
-    assert (caught.value.entity, caught.value.field) == ("author", "code")
-
-
-async def test_of_many_adds_of_one_value_one_succeeds(shelf: Library, member: User) -> None:
-    """The database decides, and each of the others is told the reason."""
-    author = await shelf.authors.add(Author(name="Ada"))
-    book = Book(isbn="777", author_id=author.id)
-    results, errors = await outcomes(*(shelf.books.add(book, owner_id=member.id) for _ in range(20)))
-    assert len(results) == 1
-    assert {type(error) for error in errors} == {AlreadyExists}
-
-
-async def test_reference_to_nothing_is_refused(shelf: Library, member: User) -> None:
-    """Malformed ids are unknown ids; the owner is looked for first."""
-    book = await shelf.book(member)
-    for unknown in (UNKNOWN, "x" * 24, book.author_id.upper()):
-        if unknown == book.author_id:
-            continue
-        new = Book(isbn="009", author_id=unknown)
-        for call in (
-            shelf.books.add(new, owner_id=member.id),
-            shelf.books.add_many([Book(isbn="008", author_id=book.author_id), new], owner_id=member.id),
-            shelf.books.update(book.id, {"author_id": unknown}),
-        ):
-            with pytest.raises(NotFound) as caught:
-                await call
-            assert (caught.value.entity, caught.value.id) == ("author", unknown)
-    with pytest.raises(NotFound) as caught:
-        await shelf.books.add(Book(isbn="009", author_id=UNKNOWN), owner_id=UNKNOWN)
-    assert caught.value.entity == "user"
-    assert (await shelf.books.list(owner_id=member.id)).count == 1
-    assert await shelf.books.get(book.id) == book
-
-
-async def test_row_that_is_referred_to_stays(shelf: Library, member: User) -> None:
-    """With restrict, until nothing refers to it."""
-    book = await shelf.book(member)
-    with pytest.raises(StillReferenced) as caught:
-        await shelf.authors.delete(book.author_id)
-    refused = caught.value
-    assert (refused.entity, refused.id, refused.by) == ("author", book.author_id, "book")
-    assert (await shelf.authors.get(book.author_id)).version == 1
-    with pytest.raises(VersionMismatch):
-        await shelf.authors.delete(book.author_id, versions=[2])
-    await shelf.books.delete(book.id)
-    await shelf.authors.delete(book.author_id)
-    with pytest.raises(NotFound):
-        await shelf.authors.get(book.author_id)
-
-
-async def test_reference_becomes_null_as_a_new_version(shelf: Library, member: User) -> None:
-    """With set_null, together with the deletion."""
-    book = await shelf.book(member)
-    editor = await shelf.authors.add(Author(name="Eve"))
-    await shelf.books.update(book.id, {"editor_id": editor.id})
-    await shelf.authors.delete(editor.id, versions=[1])
-    expected = book.model_copy(update={"version": 3})
-    assert await shelf.books.get(book.id) == expected
-    with pytest.raises(NotFound):
-        await shelf.authors.delete(editor.id)
-
-
-async def test_rows_are_deleted_with_what_they_refer_to(shelf: Library, member: User) -> None:
-    """With cascade, through any number of resources: users, their books, and chapters of these."""
-    book, other = await shelf.book(member), await shelf.book(member, "002")
-    chapters = [await shelf.chapters.add(Chapter(book_id=each.id)) for each in (book, other)]
-    await shelf.books.delete(book.id)
-    assert [row.id for row in (await shelf.chapters.list(where={"book_id": (book.id, other.id)})).data] == [
-        chapters[1].id
-    ]
-    if Capability.TRANSACTIONS in shelf.backend.capabilities:
-        await shelf.backend.users.delete(member.id)
-        assert (await shelf.books.list(owner_id=member.id)).count == 0
-        assert (await shelf.chapters.list(where={"book_id": other.id})).count == 0
-
-
-async def test_user_who_is_referred_to_stays(shelf: Library, member: User) -> None:
-    """With restrict; a reference further on becomes null with the user's rows."""
-    borrower = await shelf.backend.users.add(NewUser(email=f"r{member.email}", hashed_password="x"))
-    book = await shelf.book(member)
-    chapter = await shelf.chapters.add(Chapter(book_id=book.id))
-    loan = await shelf.loans.add(Loan(user_id=borrower.id, chapter_id=chapter.id))
-    with pytest.raises(StillReferenced) as caught:
-        await shelf.backend.users.delete(borrower.id)
-    assert (caught.value.entity, caught.value.id, caught.value.by) == ("user", borrower.id, "loan")
-    assert await shelf.backend.users.get(borrower.id) == borrower
-    await shelf.backend.users.delete(member.id)
-    found = await shelf.loans.get(loan.id)
-    assert (found.chapter_id, found.version) == (None, 2)
-    await shelf.loans.delete(loan.id)
-    await shelf.backend.users.delete(borrower.id)
-
-
-async def test_row_that_keeps_what_a_cascade_reaches_is_named(shelf: Library, member: User) -> None:
-    """With restrict, unless the row is deleted too."""
-    reader = await shelf.backend.users.add(NewUser(email=f"q{member.email}", hashed_password="x"))
-    book = await shelf.book(member)
-    chapter = await shelf.chapters.add(Chapter(book_id=book.id))
-    own = await shelf.quotes.add(Quote(chapter_id=chapter.id), owner_id=member.id)
-    other = await shelf.quotes.add(Quote(chapter_id=chapter.id), owner_id=reader.id)
-    for delete, entity, id_ in (
-        (shelf.chapters.delete, "chapter", chapter.id),
-        (shelf.books.delete, "book", book.id),
-        (shelf.backend.users.delete, "user", member.id),
-    ):
-        with pytest.raises(StillReferenced) as caught:
-            await delete(id_)
-        refused = caught.value
-        assert (refused.entity, refused.id, refused.by) == (entity, id_, "quote")
-    await shelf.quotes.delete(other.id)
-    with pytest.raises(StillReferenced):
-        await shelf.books.delete(book.id)
-    await shelf.backend.users.delete(member.id)
-    for get, id_ in ((shelf.quotes.get, own.id), (shelf.chapters.get, chapter.id)):
-        with pytest.raises(NotFound):
-            await get(id_)
-
-
-async def test_cascade_follows_a_tree_to_its_leaves(shelf: Library, member: User) -> None:
-    """And so do the rules for the rows that refer to the leaves, also where the tree is a circle."""
-    book = await shelf.book(member)
-    root = chapter = await shelf.chapters.add(Chapter(book_id=book.id))
-    for _ in range(4):
-        chapter = await shelf.chapters.add(Chapter(book_id=book.id, part_of_id=chapter.id))
-    root = await shelf.chapters.update(root.id, {"part_of_id": root.id})
-    loan = await shelf.loans.add(Loan(user_id=member.id, chapter_id=chapter.id))
-    quote = await shelf.quotes.add(Quote(chapter_id=chapter.id), owner_id=member.id)
-    for delete, id_ in ((shelf.chapters.delete, root.id), (shelf.books.delete, book.id)):
-        with pytest.raises(StillReferenced) as caught:
-            await delete(id_)
-        assert caught.value.by == "quote"
-    await shelf.quotes.delete(quote.id)
-    await shelf.chapters.delete(root.id)
-    assert (await shelf.chapters.list(where={"book_id": book.id})).count == 0
-    assert await shelf.loans.get(loan.id) == loan.model_copy(update={"chapter_id": None, "version": 2})
-
-
-async def test_deletions_racing_references_leave_no_orphan(shelf: Library, member: User) -> None:
-    """Whichever is first: the author is gone and no book refers to it, or stays with its books."""
-    for attempt in range(8):
-        author = await shelf.authors.add(Author(name="Ada"))
-        results, errors = await outcomes(
-            *(
-                shelf.books.add(
-                    Book(isbn=f"{attempt}{n:02}", author_id=author.id, editor_id=author.id),
-                    owner_id=member.id,
-                )
-                for n in range(6)
-            ),
-            shelf.authors.delete(author.id),
-            shelf.authors.delete(author.id),
-        )
-        books = (await shelf.books.list(owner_id=member.id, where={"author_id": author.id})).data
-        try:
-            await shelf.authors.get(author.id)
-        except NotFound:
-            assert books == []
-        else:
-            assert len(books) == len([each for each in results if each is not None])
-        assert {type(error) for error in errors} <= {NotFound, StillReferenced}
-
-
-async def test_call_with_a_key_is_executed_once(shelf: Library, member: User) -> None:
-    """A repetition gets the first row, whatever became of it; another request is refused."""
-    if Capability.TRANSACTIONS not in shelf.backend.capabilities:
+@pytest.mark.rule("Unique groups", "Uniqueness")
+async def test_unique_group_is_unique_and_named(rows: Rows, subject: Subject) -> None:
+    """By adding one, adding many and changing; a row is found by its values."""
+    cls, spec = subject.cls, subject.cls.__resource__
+    repository = rows.of(cls)
+    if rows.capacity(cls, 5) < 5:
         return
-    author = await shelf.authors.add(Author(name="Ada"))
-    key = Idempotency("key", "a" * 64)
-    book = Book(isbn="001", author_id=author.id)
-    results, errors = await outcomes(
-        *(shelf.books.add(book, owner_id=member.id, idempotency=key) for _ in range(8))
-    )
-    assert errors == []
-    assert len({row.id for row in results}) == 1
-    await shelf.books.update(results[0].id, {"isbn": "002"})
-    assert await shelf.books.add(book, owner_id=member.id, idempotency=key) == results[0]
-    await shelf.books.delete(results[0].id)
-    assert await shelf.books.add(book, owner_id=member.id, idempotency=key) == results[0]
-    with pytest.raises(IdempotencyKeyReused):
-        await shelf.books.add(book, owner_id=member.id, idempotency=Idempotency("key", "b" * 64))
-    shared = await shelf.authors.add(Author(name="Bob"), idempotency=key, ordered_by=UNKNOWN)
-    assert await shelf.authors.add(Author(name="Bob"), idempotency=key, ordered_by=UNKNOWN) == shared
-    assert (await shelf.books.list(owner_id=member.id)).count == 0
+    for group in spec.unique:
+        owner = await rows.owner(cls)
+        row = await repository.add(await rows.new(cls), **owner)
+        fields = row.fields()
+        key = {name: fields[name] for name in group}
+        if None in key.values():
+            continue
+        taken = AlreadyExists(spec.entity, ",".join(group))
+        declared = {name: value for name, value in key.items() if name != "owner_id"}
+        await refuse(rows, subject, owner, await rows.new(cls, **declared), taken)
+        other = await repository.add(await rows.new(cls), **owner)
+        with raises(taken):
+            await repository.update(other.id, declared)
+        assert await repository.get(other.id) == other
+        assert await repository.find_by(**key) == row
+        unused = await rows.new(cls)
+        key |= {name: getattr(unused, name) for name in declared}
+        assert not declared or None in key.values() or await repository.find_by(**key) is None
+        assert (await repository.list(limit=1000)).count == len(await stored_ids(rows, subject))
+    with pytest.raises(ValueError, match="no unique group"):
+        await repository.find_by(created_at="never")
 
 
-async def test_rule_over_two_fields_holds_under_concurrency(shelf: Library, member: User) -> None:
-    """A change is validated as the whole row that it makes, also if others change the row meanwhile."""
-    period = await shelf.periods.add(Period(first=0, last=10), owner_id=member.id)
-    with pytest.raises(RuleBroken) as caught:
-        await shelf.periods.update(period.id, {"first": 11})
-    assert [each["msg"] for each in caught.value.problems] == [
-        "Value error, first should not be after last"
+async def stored_ids(rows: Rows, subject: Subject) -> set[str]:
+    """Return the ids of all rows, after each is read alone."""
+    page = await rows.of(subject.cls).list(limit=1000)
+    return {(await rows.of(subject.cls).get(row.id)).id for row in page.data}
+
+
+@pytest.mark.rule("Unique groups", "Null")
+async def test_rows_with_null_are_exempt_from_uniqueness(rows: Rows, subject: Subject) -> None:
+    """Any number of rows may have null in a group, and the same values besides."""
+    cls, spec = subject.cls, subject.cls.__resource__
+    alone = len(spec.unique) == 1
+    for group in spec.unique:
+        for name in [
+            name for name in group if name != "owner_id" and spec.by_name[name].nullable and alone
+        ]:
+            owner = await rows.owner(cls)
+            new = await rows.new(cls, **{name: None})
+            added = [await rows.of(cls).add(new, **owner) for _ in range(3)]
+            assert [values(row) for row in added] == [values(new)] * 3
+
+
+@pytest.mark.rule("Unique groups", "Versions")
+async def test_of_many_concurrent_writes_of_one_value_one_succeeds(rows: Rows, subject: Subject) -> None:
+    """The others are told the group."""
+    cls, spec = subject.cls, subject.cls.__resource__
+    for group in spec.unique[:1]:
+        owner, new = await rows.owner(cls), await rows.new(cls)
+        if None in {getattr(new, name) for name in group if name != "owner_id"}:
+            continue
+        added, errors = await race(rows.of(cls).add(new, **owner) for _ in range(CALLERS))
+        assert len(added) == 1
+        names = {",".join(each) for each in spec.unique}
+        assert {error for error, _ in errors} == {AlreadyExists}
+        assert {dict(each)["field"] for _, each in errors} <= names
+
+
+@pytest.mark.rule("Declared references", "Identity")
+async def test_reference_to_nothing_is_refused(rows: Rows, subject: Subject) -> None:
+    """Malformed ids are unknown ids. The owner is looked for first, and nothing is stored."""
+    cls, spec = subject.cls, subject.cls.__resource__
+    owner = await rows.owner(cls)
+    row = await rows.of(cls).add(await rows.new(cls), **owner)
+    before = await stored_ids(rows, subject)
+    for field in spec.references:
+        entity = entity_of(rows, field)
+        for unknown in (UNKNOWN_ID, "x" * 24, row.id.upper()):
+            new = await rows.new(cls, **{field.name: unknown})
+            await refuse(rows, subject, owner, new, NotFound(entity, unknown))
+            with raises(NotFound(entity, unknown)):
+                await rows.of(cls).update(row.id, {field.name: unknown})
+    if spec.owned:
+        for unknown in (UNKNOWN_ID, "x" * 24):
+            new = await rows.new(cls, **{field.name: unknown for field in spec.references})
+            await refuse(rows, subject, {"owner_id": unknown}, new, NotFound("user", unknown))
+    assert before == {each for each in await stored_ids(rows, subject) if each in before}
+    assert await rows.of(cls).get(row.id) == row
+
+
+def entity_of(rows: Rows, field: FieldSpec) -> str:
+    """Return the entity of what a reference names."""
+    return "user" if field.target == "users" else rows.backend.resources[field.target or ""].spec.entity
+
+
+@pytest.mark.rule("Declared references", "Atomicity", "Cascade")
+async def test_deletion_keeps_the_rule_of_each_reference(rows: Rows, subject: Subject) -> None:
+    """`restrict` refuses, `cascade` deletes the row, `set_null` makes a new version of it."""
+    cls, spec = subject.cls, subject.cls.__resource__
+    for field in spec.references:
+        others = [each for each in spec.references if each is not field and each.nullable]
+        blank = {each.name: None for each in others}
+        target = await rows.referred_to(field)
+        owner = await rows.owner(cls)
+        row = await rows.of(cls).add(await rows.new(cls, **blank, **{field.name: target.id}), **owner)
+        free = await rows.referred_to(field)
+        delete = rows.delete_of(field)
+        operation = f"{field.target}.delete"
+        with refused_without(rows.backend, Capability.TRANSACTIONS, operation):
+            await delete(free.id)
+            with raises(NotFound(entity_of(rows, field), free.id)):
+                await delete(free.id)
+            if field.on_delete == "restrict":
+                with raises(StillReferenced(entity_of(rows, field), target.id, spec.entity)):
+                    await delete(target.id)
+                assert await rows.of(cls).get(row.id) == row
+                await rows.of(cls).delete(row.id)
+                await delete(target.id)
+                continue
+            await delete(target.id)
+            if field.on_delete == "cascade":
+                with raises(NotFound(spec.entity, row.id)):
+                    await rows.of(cls).get(row.id)
+            else:
+                expected = row.model_copy(update={field.name: None, "version": row.version + 1})
+                assert await rows.of(cls).get(row.id) == expected
+
+
+@pytest.mark.rule("Ownership", "Versions")
+async def test_owner_and_version_are_checked_in_the_same_step(rows: Rows, subject: Subject) -> None:
+    """Existence is checked first, the owner then, the version last; a refusal changes nothing."""
+    cls, spec = subject.cls, subject.cls.__resource__
+    repository, entity = rows.of(cls), spec.entity
+    owner = await rows.owner(cls)
+    row = await repository.add(await rows.new(cls), **owner)
+    limits: list[tuple[dict[str, Any], BackendError]] = [
+        ({"versions": [row.version + 1]}, VersionMismatch(entity, row.id)),
+        ({"versions": []}, VersionMismatch(entity, row.id)),
     ]
-    assert await shelf.periods.get(period.id) == period
-    with pytest.raises(NotOwner):
-        await shelf.periods.update(period.id, {"first": 1}, owner_id=UNKNOWN)
-    with pytest.raises(VersionMismatch):
-        await shelf.periods.update(period.id, {"first": 1}, versions=[2])
-    for _ in range(10):
-        # Each change is right for the row before, and wrong after the other one.
-        results, errors = await outcomes(
-            shelf.periods.update(period.id, {"first": 8}), shelf.periods.update(period.id, {"last": 3})
+    if spec.owned:
+        stranger: User = await rows.user()
+        limits.append(({"owner_id": stranger.id, "versions": [9]}, NotOwner(entity, row.id)))
+        with raises(NotOwner(entity, row.id)):
+            await repository.get(row.id, owner_id=stranger.id)
+    for limit, error in limits:
+        with raises(error):
+            await repository.update(row.id, values(row), **limit)
+        with raises(NotFound(entity, UNKNOWN_ID)):
+            await repository.update(UNKNOWN_ID, values(row), **limit)
+        if rows.deletes(cls):
+            with raises(error):
+                await repository.delete(row.id, **limit)
+    assert await repository.get(row.id, **owner) == row
+    if rows.deletes(cls):
+        results, errors = await race(
+            repository.delete(row.id, versions=[1], **owner) for _ in range(CALLERS)
         )
-        assert len(results) == 1
-        assert [type(error) for error in errors] == [RuleBroken]
-        await shelf.periods.update(period.id, {"first": 0, "last": 10})
-    found = await shelf.periods.get(period.id)
-    assert (found.first, found.last, found.version) == (0, 10, 21)
+        assert (len(results), {*errors}) == (1, {facts(NotFound(entity, row.id))})
+    else:
+        with raises(NotSupported(f"{subject.name}.delete", Capability.TRANSACTIONS)):
+            await repository.delete(row.id)

@@ -1,156 +1,185 @@
-"""Sorts, keyset pagination and filters of every kind of field, compared with Python's."""
+"""Sorts, keyset pagination, filters and search of any resource, compared with Python's."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from backends.models import NewUser, User
-from backends.models.resources.filters import filters_of
-from backends.protocols import Backend, ResourceRepository
+from backends.models import fold_case
+from backends.models.resources import Resource
+from backends.models.resources.filters import Filter, filters_of
 
-from .declared import Sample
+from .resource_rows import Rows
+from .subjects import Subject
 
-pytestmark = pytest.mark.rule("Order", "Pages", "Null", "Ownership")
+pytestmark = pytest.mark.rule("Order", "Pages", "Null", "Declared lists")
 
-T = datetime(2026, 1, 1, tzinfo=UTC)
-VALUES: dict[str, list[Any]] = {
-    "text": ["a", "B", "ä", "\U0001d538", "a"],
-    "note": [None, "", "x", "X", None],
-    "address": [None, "a@b.io", "c@d.io", None, "a@b.io"],
-    "flag": [None, True, False, True, None],
-    "state": ["open", None, "it's: \\ closed", "open", None],
-    "number": [None, 10, 9, -1, 10],
-    "price": [None, Decimal("1.5"), Decimal("-0.0001"), Decimal(1), Decimal("1.5")],
-    "weight": [0.5, None, -2.0, 1e300, None],
-    "at": [T, None, T + timedelta(milliseconds=1), datetime(1, 1, 1, tzinfo=UTC), None],
-    "day": [None, date(2026, 1, 2), date(1, 1, 1), None, date(9999, 12, 31)],
-    "tags": [None, [], ["a"], ["a", "b"], ["ab"]],
-    "counts": [[], [1], [1, 2], [12], [2]],
-}
-NUMBER = len(VALUES["text"])
+NUMBER = 9
 
 
 @pytest.fixture
-def samples(library: Backend) -> ResourceRepository[Sample]:
-    """Return the repository of samples."""
-    return cast("ResourceRepository[Sample]", vars(library)["resources"]["samples"])
+async def added(rows: Rows, subject: Subject) -> list[Any]:
+    """Return the stored rows, some of which have null or equal values."""
+    cls = subject.cls
+    found = [await rows.add(cls) for _ in range(rows.capacity(cls, NUMBER))]
+    others = [await rows.of(cls).get(row["id"]) for row in (await rows.of(cls).list(limit=1000)).rows]
+    assert {row.id for row in found} <= {row.id for row in others}
+    return others  # with those to which the rows refer
 
 
-@pytest.fixture
-async def rows(samples: ResourceRepository[Sample], member: User) -> list[Sample]:
-    """Return a row for each place in VALUES, of one owner."""
-    forms = [Sample(**{name: values[place] for name, values in VALUES.items()}) for place in range(NUMBER)]
-    return [await samples.add(form, owner_id=member.id) for form in forms]
-
-
-def key_of(name: str) -> Callable[[Sample], Any]:
+def key_of(name: str) -> Callable[[Resource], Any]:
     """Return the sort key in Python: null first, text by code point."""
 
-    def key(row: Sample) -> tuple[Any, ...]:
+    def key(row: Resource) -> tuple[Any, ...]:
         value = getattr(row, name)
         return (value is not None, *(() if value is None else (value,)), row.id)
 
     return key
 
 
-@pytest.mark.parametrize("descending", [False, True], ids=["ascending", "descending"])
-@pytest.mark.parametrize("name", Sample.__resource__.sorts)
 async def test_list_sorts_with_null_first_and_pages_through_it(
-    samples: ResourceRepository[Sample], member: User, rows: list[Sample], name: str, *, descending: bool
+    rows: Rows, subject: Subject, added: list[Any]
 ) -> None:
     """Descending is the exact reverse. Pages of any size lead through all rows once."""
-    expected = [row.id for row in sorted(rows, key=key_of(name), reverse=descending)]
-    sort = f"-{name}" if descending else name
-    for limit in (1, 2, NUMBER):
-        found: list[str] = []
-        after = None
-        while True:
-            page = await samples.list(owner_id=member.id, sort=sort, limit=limit, after=after)
-            assert page.count == NUMBER
-            found += [row["id"] for row in page.rows]
-            after = page.next
-            if after is None:
-                break
-        assert found == expected
+    for name in subject.cls.__resource__.sorts:
+        for descending in (False, True):
+            expected = [row.id for row in sorted(added, key=key_of(name), reverse=descending)]
+            sort = f"-{name}" if descending else name
+            for limit in (1, 4, len(added)):
+                assert await ids_of_pages(rows, subject, sort, limit, len(added)) == expected, sort
 
 
-def fits(row: Sample, name: str, operator: str, value: Any) -> bool:
-    """Return whether a row fits a filter."""
-    stored = getattr(row, name)
-    if operator == "is_null":
+async def ids_of_pages(rows: Rows, subject: Subject, sort: str, limit: int, count: int) -> list[str]:
+    """Return the ids of all pages of this size."""
+    found: list[str] = []
+    after = None
+    while True:
+        page = await rows.of(subject.cls).list(sort=sort, limit=limit, after=after)
+        assert page.count == count
+        found += [str(row["id"]) for row in page.rows]
+        after = page.next
+        if after is None:
+            return found
+
+
+def fits(row: Resource, each: Filter, value: Any) -> bool:
+    """Return whether a row fits a filter. Null fits none but `__isnull`."""
+    stored = getattr(row, each.field.name)
+    if each.operator == "is_null":
         return (stored is None) is value
     if stored is None:
         return False
     many = value if isinstance(value, tuple) else (value,)
     compared: dict[str, Callable[[], bool]] = {
         "any_of": lambda: stored in many,
-        "contains": lambda: any(each in stored for each in many),
+        "contains": lambda: any(element in stored for element in many),
         "gt": lambda: stored > value,
         "gte": lambda: stored >= value,
         "lt": lambda: stored < value,
         "lte": lambda: stored <= value,
     }
-    return compared[operator]()
+    return compared[each.operator]()
 
 
-FILTERS = [each for each in filters_of(Sample.__resource__) if each.field.name in VALUES]
-
-
-@pytest.mark.parametrize("each", FILTERS, ids=lambda each: each.name)
-async def test_filter_finds_what_python_finds(
-    samples: ResourceRepository[Sample], member: User, rows: list[Sample], each: Any
-) -> None:
-    """Null fits no filter but `__isnull`."""
-    name = each.field.name
-    values = [value for value in VALUES[name] if value is not None]
+def asked_of(each: Filter, stored: list[Any]) -> list[Any]:
+    """Return values to filter by: those that rows have, parts of them, and several at once."""
     if each.operator == "is_null":
-        asked: list[Any] = [True, False]
-    elif each.operator == "contains":
-        asked = ["a", "b", ("b", "ab"), "", "nothing"] if name == "tags" else [1, 12, (2, 12), 7]
-    elif each.operator == "any_of":
-        asked = [*values, (), tuple(values[:1]), tuple(values[:3]), tuple(values) * 2]
-    else:
-        asked = values
-    for value in asked:
-        page = await samples.list(owner_id=member.id, where={each.name: value}, sort="created_at")
-        expected = {row.id for row in rows if fits(row, name, each.operator, value)}
-        assert ({row["id"] for row in page.rows}, page.count) == (expected, len(expected)), value
+        return [True, False]
+    if each.operator == "contains":
+        stored = [element for elements in stored for element in elements]
+        near = [element[:1] if isinstance(element, str) else element // 10 for element in stored]
+        choices = each.field.item.choices if each.field.item else ()
+        stored = [*stored, *(element for element in near if not choices or element in choices)]
+    several = [(), tuple(stored[:1]), tuple(stored[1:4]), tuple(stored)[:5] * 2]
+    return [*stored[:5], *(several if each.operator in {"any_of", "contains"} else [])]
 
 
-async def test_filters_are_combined(
-    samples: ResourceRepository[Sample], member: User, rows: list[Sample]
+async def test_filter_finds_what_python_finds(rows: Rows, subject: Subject, added: list[Any]) -> None:
+    """By each operator and value, also by several values."""
+    for each in filters_of(subject.cls.__resource__):
+        stored = [getattr(row, each.field.name) for row in added]
+        for value in asked_of(each, [value for value in stored if value is not None]):
+            page = await rows.of(subject.cls).list(where={each.name: value}, limit=1000)
+            expected = {row.id for row in added if fits(row, each, value)}
+            assert ({row["id"] for row in page.rows}, page.count) == (expected, len(expected)), (
+                f"{each.name}={value!r}"
+            )
+
+
+async def test_filters_sorts_and_pages_are_combined(rows: Rows, subject: Subject, added: list[Any]) -> None:
+    """A row fits all filters and the owner."""
+    spec = subject.cls.__resource__
+    row = added[len(added) // 2]
+    where: dict[str, Any] = {"created_after": min(each.created_at for each in added)}
+    for each in filters_of(spec):
+        value = getattr(row, each.field.name)
+        if each.operator == "is_null":
+            where[each.name] = value is None
+        elif value and each.operator in {"any_of", "gte", "lte", "contains"}:
+            where[each.name] = value[0] if each.operator == "contains" else value
+    filters = {each.name: each for each in filters_of(spec)}
+    fitting = [
+        each
+        for each in added
+        if each.created_at > where["created_after"]
+        and all(fits(each, filters[name], value) for name, value in where.items() if name in filters)
+    ]
+    for sort in spec.sorts:
+        page = await rows.of(subject.cls).list(where=where, sort=sort, limit=1000)
+        expected = [each.id for each in sorted(fitting, key=key_of(sort))]
+        assert [each["id"] for each in page.rows] == expected
+    if spec.owned:
+        page = await rows.of(subject.cls).list(where=where, owner_id=row.owner_id)
+        assert page.count == len([each for each in fitting if each.owner_id == row.owner_id])
+        assert (await rows.of(subject.cls).list(where=where, owner_id="0" * 24)).count == 0
+
+
+@pytest.mark.rule("Search")
+async def test_search_finds_parts_of_texts_in_any_case(
+    rows: Rows, subject: Subject, added: list[Any]
 ) -> None:
-    """A row fits all filters, the search and the owner."""
-    where = {"text": ("a", "B"), "number__gte": 10, "tags__isnull": False, "q": "X"}
-    assert (await samples.list(owner_id=member.id, where=where)).rows == []
-    where |= {"q": None}
-    found = await samples.list(owner_id=member.id, where=where, sort="number")
-    assert [row["id"] for row in found.rows] == sorted([rows[1].id, rows[4].id])
-    assert (await samples.list(owner_id="0" * 24, where=where)).count == 0
+    """`q` searches the searchable fields. A resource without one has no `q`."""
+    searched = subject.cls.__resource__.searched
+    texts = [text for row in added for name in searched if (text := getattr(row, name))]
+    for text in [part for each in texts for part in (each, each[1:].upper() or each, each[-1].lower())]:
+        page = await rows.of(subject.cls).list(where={"q": text}, limit=1000)
+        expected = {
+            row.id
+            for row in added
+            if any(
+                fold_case(text) in fold_case(stored)
+                for name in searched
+                if (stored := getattr(row, name)) is not None
+            )
+        }
+        assert {row["id"] for row in page.rows} == expected, text
 
 
+@pytest.mark.rule("Ownership")
 async def test_public_rows_of_others_are_found_if_asked_for(
-    samples: ResourceRepository[Sample], member: User, rows: list[Sample], library: Backend
+    rows: Rows, subject: Subject, added: list[Any]
 ) -> None:
     """`public` adds the rows that fit `public_when` to one's own; no row is listed twice."""
-    number = (await library.users.list(limit=0)).count
-    stranger = await library.users.add(NewUser(email=f"s{number}@example.com", hashed_password="x"))
-    forms = [Sample(text="own"), Sample(text="own and public", state="open")]
-    own = {(await samples.add(form, owner_id=stranger.id)).id for form in forms}
-    public = {row.id for row in rows if row.state == "open"}
-    for sort in ("text", "-state", "created_at"):
-        page = await samples.list(owner_id=stranger.id, public=True, sort=sort, limit=1000)
+    spec = subject.cls.__resource__
+    if not spec.owned:
+        return
+    stranger = await rows.user()
+    condition = dict(spec.public_when)
+    own = [await rows.add(subject.cls, stranger)]
+    if condition and rows.capacity(subject.cls, NUMBER) == NUMBER:
+        own.append(await rows.add(subject.cls, stranger, **condition))
+    public = {row.id for row in added if all(getattr(row, name) == condition[name] for name in condition)}
+    public = public if condition else set()
+    for sort in spec.sorts:
+        page = await rows.of(subject.cls).list(owner_id=stranger.id, public=True, sort=sort, limit=1000)
         found = [row["id"] for row in page.rows]
-        assert public | own <= set(found)
-        assert not {row.id for row in rows if row.state != "open"} & set(found)
-        assert len(found) == len(set(found)) == page.count
-    for row in rows:
-        if row.state == "open":
-            assert await samples.get(row.id, owner_id=stranger.id, public=True) == row
-    assert (await samples.list(owner_id=stranger.id)).count == len(own)
-    assert member.id != stranger.id
+        assert sorted(found) == sorted(public | {row.id for row in own})
+        assert page.count == len(found)
+    everything = await rows.of(subject.cls).list(public=True, limit=1000)
+    assert public <= {row["id"] for row in everything.rows} <= public | {row.id for row in own}
+    for row in added:
+        if row.id in public:
+            assert await rows.of(subject.cls).get(row.id, owner_id=stranger.id, public=True) == row
+    assert (await rows.of(subject.cls).list(owner_id=stranger.id)).count == len(own)
