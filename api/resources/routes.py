@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from api.cursors import page_arguments, page_response
-from api.deps import AppSettings, repository_of
+from api.deps import AppSettings, LookUpUser, beside, repository_of
 from api.errors import (
     NO_TRANSACTIONS,
     NOT_OWNER,
@@ -28,6 +28,7 @@ from api.resources.problems import errors_at_fields, is_referenced, referenced, 
 from api.routing import make_router
 from api.schemas import Message
 from backends.models.resources import Resource, ResourceSpec
+from backends.resource_rows import accessible
 
 Endpoint = Callable[..., Awaitable[Any]]
 
@@ -155,14 +156,19 @@ class _Routes:
         )
 
     def _add_read(self) -> None:
-        who = self.spec.access.read
+        spec, who = self.spec, self.spec.access.read
         owner_of = row_scope(who)
-        public = {"public": True} if self.spec.public_when and who == "owner" else {}
+        public = bool(spec.public_when) and who == "owner"
+        looks_up_user = who in {"signed_in", "owner"}
 
         async def read_row(
             row_id: Any, user: Any, rows: Any, if_none_match: IfNoneMatch, response: Response
         ) -> Any:
-            row = await rows.get(row_id, owner_id=owner_of(user), **public)
+            if looks_up_user:
+                user, row = await beside(user(), rows.get(row_id))
+                row = accessible(row, spec, row_id, owner_id=owner_of(user), public=public)
+            else:
+                row = await rows.get(row_id)
             return conditional_response(row, if_none_match, response)
 
         self._add(
@@ -174,7 +180,7 @@ class _Routes:
             self.forms.public,
             {**NOT_MODIFIED, **documented(*self._row_problems(who))},
             row_id=self._id,
-            user=CALLERS[who],
+            user=LookUpUser if looks_up_user else CALLERS[who],
         )
 
     def _add_update(self) -> None:

@@ -28,8 +28,20 @@ FAULTS = [
     _in(
         _ROUTES,
         "public rows that only their owner reads",
-        ('public = {"public": True} if self.spec.public_when and who == "owner" else {}', "public = {}"),
+        (' public = bool(spec.public_when) and who == "owner"', " public = False"),
         first=_OF_ACCESS,
+    ),
+    _in(
+        _ROUTES,
+        "rows that are read whoever owns them",
+        ("owner_id=owner_of(user), public=public)", "owner_id=None, public=public)"),
+        first=_OF_ACCESS,
+    ),
+    _in(
+        "api/deps.py",
+        "a row that is looked up for an invalid token",
+        ("        found = await user\n", "        await asyncio.sleep(0)\n        found = await user\n"),
+        first="tests/unit/test_deps.py",
     ),
     _in(
         _ROUTES,
