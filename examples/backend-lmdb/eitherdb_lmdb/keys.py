@@ -1,6 +1,6 @@
 """Keys of the ordered map: how the values of fields sort, and walks over keys with one prefix.
 
-LMDB limits a key to 511 bytes, so a key has only the beginning of a long text. Numbers are doubles.
+LMDB limits a key to 511 bytes, so a key has only the beginning of a long text.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from itertools import takewhile
 from typing import Any, cast
 
@@ -25,21 +26,30 @@ def value_at(transaction: lmdb.Transaction, key: bytes) -> bytes | None:
 
 
 def sortable(value: Any) -> bytes:
-    """Return bytes that sort as the values of a field do. Different values may have the same bytes."""
+    """Return bytes that sort as the values of a field do; long texts with one beginning have the same."""
     match value:
         case None:
             return b"\0"
         case str():
             return b"\1" + value.encode("utf-8", "surrogatepass")[:TEXT_BYTES] + b"\0"
+        case float():
+            # The bits of positive doubles sort as integers do, those of negative ones in reverse.
+            bits = int.from_bytes(struct.pack(">d", value))
+            return b"\1" + (bits ^ (2**64 - 1 if bits >> 63 else 2**63)).to_bytes(8)
         case datetime():
-            number = float((value - _EPOCH) // _MILLISECOND)
+            number = (value - _EPOCH) // _MILLISECOND
         case date():
-            number = float(value.toordinal())
+            number = value.toordinal()
+        case Decimal():
+            number = int(f"{value:f}".replace(".", ""))  # all values of a field have as many places
         case _:
-            number = float(value)
-    # The bits of positive doubles sort as integers do, those of negative ones in reverse.
-    bits = int.from_bytes(struct.pack(">d", number))
-    return b"\1" + (bits ^ (2**64 - 1 if bits >> 63 else 2**63)).to_bytes(8)
+            number = int(value)
+    return b"\1" + (number + 2**63).to_bytes(8)
+
+
+def is_truncated(key: bytes) -> bool:
+    """Return whether the result of `sortable` may stand for several texts."""
+    return len(key) == TEXT_BYTES + 2
 
 
 def walk(

@@ -7,7 +7,8 @@
 - `books#author_id@<author's id><id>` lists it among those that refer to one row;
 - `books!<SHA-256 of the values>` holds the id of the row with these values of a unique group.
 
-Values sort by the bytes of `keys.sortable`. Rows with the same bytes are sorted when they are read.
+Values sort by the bytes of `keys.sortable`. Rows with long texts of one beginning are sorted when they are
+read.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from backends.models.resources import ResourceSpec
 from backends.models.resources.values import to_json
 from backends.resource_conditions import sort_key
 from backends.rows import Fields, json_fields, unreadable, unreadable_resource
-from eitherdb_lmdb.keys import sortable, value_at, walk, walk_back
+from eitherdb_lmdb.keys import is_truncated, sortable, value_at, walk, walk_back
 
 ID_BYTES = 12
 
@@ -206,13 +207,18 @@ class Table(Generic[R]):
             return sort_key(getattr(row, field)), row.id
 
         start = b"" if after is None else sortable(after.key)
+        if after is not None and not is_truncated(start):
+            start += bytes.fromhex(after.id)
         if descends:
             keys = walk_back(transaction, prefix, end=start + b"\xff" * (ID_BYTES + 1))
         else:
             keys = walk(transaction, prefix, start=start)
         behind = None if after is None else (sort_key(after.key), after.id)
-        for _, alike in groupby((key for key, _ in keys), itemgetter(slice(-ID_BYTES))):
-            for row in sorted((self._at(transaction, key) for key in alike), key=place, reverse=descends):
+        for key, alike in groupby((key for key, _ in keys), itemgetter(slice(-ID_BYTES))):
+            rows: Iterable[R] = (self._at(transaction, each) for each in alike)
+            if is_truncated(key.removeprefix(prefix)):
+                rows = sorted(rows, key=place, reverse=descends)
+            for row in rows:
                 if behind is None or (place(row) < behind if descends else place(row) > behind):
                     yield row
 
