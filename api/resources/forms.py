@@ -24,6 +24,7 @@ from api.resources.names import Names, names_of
 from api.schemas import ListQuery, Timestamp
 from backends.models.resources import FieldSpec, Kind, Resource, ResourceSpec
 from backends.models.resources.constraints import flatten
+from backends.models.resources.declaration import FORM
 from backends.models.resources.filters import filter_fields
 from backends.models.resources.forms import changes_form
 from backends.models.resources.values import served_decimal, to_json
@@ -136,7 +137,7 @@ def _derived(base: Model, name: str, doc: str, describe: _Describe, **namespace:
     """Return a subclass of a model with another name, description and JSON schema."""
     # `Resource` defers the build of validators. FastAPI expects them when it builds a route.
     config = ConfigDict(json_schema_extra=describe, defer_build=False)
-    own = {"__module__": __name__, "__qualname__": name, "__doc__": doc, "model_config": config}
+    own = {FORM: True, "__module__": __name__, "__qualname__": name, "__doc__": doc, "model_config": config}
     model: Model = type(base)(name, (base,), {**own, **namespace})
     return model
 

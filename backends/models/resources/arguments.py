@@ -16,6 +16,9 @@ from backends.models.resources.values import to_json
 _PATH = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _CLASS = re.compile(r"[A-Z][A-Za-z0-9]*")
 _MAX_PATH = 40
+_MAX_CLASS = 60
+_MAX_GROUP = 32
+"""The most fields of a unique group: those of an index in PostgreSQL and MongoDB."""
 _MAX_UNIQUE_BYTES = 2_600
 """The greatest size of the values of a unique group: see `kinds.MAX_INDEXED_TEXT`."""
 
@@ -48,8 +51,12 @@ def checked_path(name: str, path: str | None) -> str:
         DeclarationError: The name or the path can't be.
     """
     example = f'write class {name}(Resource, path="{snake_case(name).replace("_", "-")}s")'
-    if not _CLASS.fullmatch(name):
-        raise DeclarationError(name, "is no name of a resource", "write it in ASCII as LineItem")
+    if not _CLASS.fullmatch(name) or len(name) > _MAX_CLASS:
+        raise DeclarationError(
+            name,
+            "is no name of a resource",
+            f"write it in ASCII as LineItem, with at most {_MAX_CLASS} letters",
+        )
     if path is None:
         raise DeclarationError(name, "it has no path", example)
     if not isinstance(path, str) or not _PATH.fullmatch(path) or len(path) > _MAX_PATH:
@@ -92,6 +99,10 @@ def unique_groups(
                 valid = ["owner_id"] * owned + [spec.name for spec in fields if KINDS[spec.kind].is_unique]
                 remedy = f"take from: {', '.join(valid)}" if valid else "none of the fields can be"
                 raise DeclarationError(f"{name}.{each}", "is no field that can be unique", remedy)
+        if len(names) > _MAX_GROUP:
+            raise DeclarationError(
+                name, f"a unique group has {len(names)} fields", f"let an index have at most {_MAX_GROUP}"
+            )
         if sum(_index_bytes(by_name.get(each)) for each in names) > _MAX_UNIQUE_BYTES:
             raise DeclarationError(
                 name, f"unique={names} is too large for an index", "let the max_length of its texts be less"

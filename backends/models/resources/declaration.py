@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter
 from pydantic_core import SchemaError
 
 from backends.models.input_models import InputModel
@@ -23,17 +23,15 @@ from backends.models.resources.arguments import (
     snake_case,
     unique_groups,
 )
+from backends.models.resources.class_checks import SERVED, check_class, check_indexes, check_nested
 from backends.models.resources.errors import DeclarationError
-from backends.models.resources.fields import read_field
+from backends.models.resources.fields import checked_default, read_field
 from backends.models.resources.hooks import Hook, hooks_of
 from backends.models.resources.spec import FieldSpec, ResourceSpec, Scalar
 from backends.models.resources.values import FROM_JSON, to_json
 
-SERVED = ("id", "owner_id", "created_at", "version")
-"""The fields that the server sets. A resource without owners has no `owner_id`."""
-
-MAX_FIELDS = 200
-"""The most fields of a resource. PostgreSQL's tables have at most 1,600 columns."""
+FORM = "__form__"
+"""The attribute of a class that is a form: it validates as its resource does, and is none itself."""
 
 _COLLECTED: ContextVar[list[type[Resource]] | None] = ContextVar("_COLLECTED", default=None)
 
@@ -107,11 +105,13 @@ class Resource(InputModel):
         """Read the declaration."""
         name = cls.__name__
         if hasattr(cls, "__resource__"):
-            if path is not None:
-                raise DeclarationError(
-                    name, "it inherits from another resource", "let both inherit from a BaseModel"
-                )
-            return  # a form, which validates as its resource does
+            if FORM in vars(cls):
+                return
+            raise DeclarationError(
+                name,
+                f"it inherits from the resource {cls.__resource__.class_name}",
+                "let both inherit from a BaseModel with the fields that they share",
+            )
         if others:
             raise DeclarationError(
                 name,
@@ -127,6 +127,7 @@ class Resource(InputModel):
             if not isinstance(value, kinds):
                 raise DeclarationError(name, f"{argument}={value!r} can't be", f"write {example}")
         hooks = hooks_of(cls, Resource)
+        check_class(cls, Resource, hooks)
         fields = _read_fields(cls)
         spec = ResourceSpec(
             name=checked_path(name, path).replace("-", "_"),
@@ -145,6 +146,7 @@ class Resource(InputModel):
                 or "before_change" in hooks
             ),
         )
+        check_indexes(spec)
         cls.__resource__, cls.__hooks__ = spec, hooks
         cls.model_config["defer_build"] = False
         try:
@@ -228,45 +230,27 @@ def _unbuildable(cls: type[Resource], exc: Exception) -> tuple[str, str, str]:
         except (SchemaError, TypeError) as error:
             place, exc = f"{place}.{name}", error
             break
-    reason = " ".join(str(exc).split()).rpartition("SchemaError: ")[2]
+    reason = " ".join(str(exc).split()).rpartition("SchemaError: ")[2].rstrip(".")
     return place, f"pydantic can't validate it: {reason}", "correct its constraints, such as the pattern"
 
 
 def _read_fields(cls: type[Resource]) -> tuple[FieldSpec, ...]:
     """Read the declared fields, and complete their validation by what their kinds need."""
-    name, decorators = cls.__name__, cls.__pydantic_decorators__
-    for found, what in (
-        (decorators.computed_fields, "a computed field"),
-        (decorators.field_serializers, "a serializer"),
-        (decorators.model_serializers, "a serializer"),
-    ):
-        if found:
-            raise DeclarationError(
-                f"{name}.{next(iter(found))}", f"{what} is not stored", "compute it in a route of your own"
-            )
-    if not cls.__pydantic_fields_complete__:
-        raise DeclarationError(name, "an annotation names what is not defined", "define or import it above")
-    if len(cls.__pydantic_fields__) > MAX_FIELDS:
-        raise DeclarationError(name, "it has too many fields", f"declare at most {MAX_FIELDS}")
-    if not cls.__pydantic_fields__:
-        raise DeclarationError(
-            name, "it has no field", "declare one: title: Annotated[str, Field(max_length=255)]"
-        )
     specs = []
-    for field_name, info in cls.__pydantic_fields__.items():
-        declared = read_field(name, field_name, info, taken=(*SERVED, *dir(Resource)))
+    for name, info in cls.__pydantic_fields__.items():
+        declared = read_field(cls.__name__, name, info, taken=(*SERVED, *dir(Resource)))
         info.annotation, info.metadata = declared.annotation, []
         spec = declared.spec
-        if not info.is_required() and info.default_factory is None:
-            try:
-                info.default = TypeAdapter(declared.annotation).validate_python(info.default)
-            except ValidationError as exc:
-                raise DeclarationError(
-                    f"{name}.{field_name}",
-                    f"the default {info.default!r} is no value of the field",
-                    exc.errors()[0]["msg"],
-                ) from None
-            spec = replace(spec, default=to_json(info.default))
+        if spec.kind == "json":
+            check_nested(f"{cls.__name__}.{name}", declared.annotation)
+        if not info.is_required():
+            default = checked_default(f"{cls.__name__}.{name}", info)
+            if info.default_factory is None:
+                info.default = default
+                spec = replace(spec, default=to_json(default))
+            else:
+                # Each call may return another value.
+                info.validate_default = True
         specs.append(spec)
     return tuple(specs)
 
@@ -288,5 +272,6 @@ def _typed(cls: type[Resource]) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
         if (field.kind == "json" and not is_plain) or (
             field.kind == "choice" and "Literal" not in str(annotation)
         ):
-            found.append((field.name, TypeAdapter(annotation).validate_python))
+            # A stored value was valid. A strict model would refuse the text of a time in it.
+            found.append((field.name, partial(TypeAdapter(annotation).validate_python, strict=False)))
     return tuple(found)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
+from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from backends.models.resources.annotations import read_kind
@@ -74,6 +75,32 @@ def read_field(place: str, name: str, info: FieldInfo, *, taken: Iterable[str]) 
         )
     validated = annotated(_element_annotation(annotation, spec), [*others, *metadata_of(spec)])
     return DeclaredField(spec, validated | None if nullable else validated)
+
+
+def checked_default(place: str, info: FieldInfo) -> Any:
+    """Return the default of a field, or what its factory returns, as the validated value.
+
+    Raises:
+        DeclarationError: It is no value of the field.
+    """
+    default, shown = info.default, f"the default {info.default!r}"
+    if info.default_factory is not None:
+        if info.default_factory_takes_validated_data:
+            raise DeclarationError(
+                place, "its default_factory takes the other fields", "write a hook: def before_add(self)"
+            )
+        try:
+            default = info.get_default(call_default_factory=True)
+        except Exception as exc:
+            raise DeclarationError(
+                place, f"its default_factory raises {type(exc).__name__}: {exc}", "let it return a value"
+            ) from exc
+        shown = f"the default {default!r} of its factory"
+    annotation: Any = info.annotation
+    try:
+        return TypeAdapter(annotation).validate_python(default)
+    except ValidationError as exc:
+        raise DeclarationError(place, f"{shown} is no value of the field", exc.errors()[0]["msg"]) from None
 
 
 def _element_annotation(annotation: Any, spec: FieldSpec) -> Any:

@@ -13,13 +13,16 @@ import os
 import re
 import sys
 import traceback
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
+
+from pydantic import PydanticUserError
 
 from backends.models.resources.checks import check_together
 from backends.models.resources.declaration import Resource, declared_meanwhile
@@ -168,7 +171,10 @@ def _collected(source: str, path: Path | None, name: str) -> Iterator[list[type[
     """
     before = set(sys.modules)
     try:
-        with declared_meanwhile() as collected:
+        # Standard output is for what a command prints, such as a document.
+        with declared_meanwhile() as collected, redirect_stdout(sys.stderr), warnings.catch_warnings():
+            # The declaration is refused then, in one line.
+            warnings.filterwarnings("ignore", r"Field name .* shadows an attribute", UserWarning)
             yield collected
     except (Exception, SystemExit) as exc:
         for each in set(sys.modules) - before:
@@ -194,7 +200,27 @@ def _described(exc: BaseException, source: str, path: Path | None, name: str) ->
     frames = traceback.extract_tb(exc.__traceback__)
     own = [frame for frame in frames if folder and Path(frame.filename).is_relative_to(folder)]
     place = f"{shown_path(own[-1].filename)}, line {own[-1].lineno}" if own else source
+    if isinstance(exc, PydanticUserError):
+        return _described_by_pydantic(exc, place, own[-1].line if own else None)
     return place, f"{type(exc).__name__}: {message}", _remedy(exc, path, name)
+
+
+def _described_by_pydantic(exc: PydanticUserError, place: str, line: str | None) -> tuple[str, str, str]:
+    """Return the place, the problem and the remedy of a class that pydantic refuses."""
+    if found := re.match(r"class (\w+)", line or ""):
+        place = f"{place}, {found[1]}"
+    message = exc.message.partition(". ")[0].partition(" (use check_fields")[0]
+    # A validator is named with the private name of the module, and the address of the class.
+    message = re.sub(r"_eitherdb_resources_\w+\.(\w+):\d+", r"\1", message)
+    return place, message, _PYDANTIC_REMEDIES.get(exc.code or "", "correct it there")
+
+
+_PYDANTIC_REMEDIES = {
+    "model-field-missing-annotation": "annotate it with its type, or with ClassVar if it is no field",
+    "model-field-overridden": "annotate it with its type",
+    "root-model-extra": "inherit from BaseModel and not from RootModel: a resource has fields",
+    "decorator-missing-field": "name fields of the class",
+}
 
 
 def _folder(path: Path | None, name: str) -> Path | None:
