@@ -173,10 +173,19 @@ async def service(_running: tuple[Service, Scratch]) -> Service:
 
 
 @contextmanager
+def _failing_in_one_line() -> Iterator[None]:
+    """Fail the test with the message of an error alone: it says what to do."""
+    try:
+        yield
+    except (BackendError, LocalServerError, MigrationError, SettingsError) as exc:
+        raise pytest.fail.Exception(str(exc), pytrace=False) from None
+
+
+@contextmanager
 def _database(folder: Path) -> Iterator[Settings]:
     """Yield the settings of the tests. None but those of the database comes from the environment."""
     with ExitStack() as stack:
-        try:
+        with _failing_in_one_line():
             choice = DatabaseChoice.load()
             url = choice.database_url or f"sqlite:///{folder}/test.db"
             if choice.needs_local_server:
@@ -192,8 +201,6 @@ def _database(folder: Path) -> Iterator[Settings]:
                 first_superuser="first@example.com",
                 first_superuser_password=PASSWORD,
             )
-        except (LocalServerError, SettingsError) as exc:
-            pytest.fail(str(exc), pytrace=False)
         yield settings
 
 
@@ -203,17 +210,13 @@ async def _migrated(
 ) -> AsyncIterator[tuple[Service, Scratch]]:
     """Yield the application on a scratch database, which is dropped at the end."""
     resources = [cls for each in declared for cls in each.resources]
-    try:
+    with _failing_in_one_line():
         histories = read_histories(declared)
         scratch = await open_scratch(settings)
-    except (BackendError, MigrationError) as exc:
-        pytest.fail(str(exc), pytrace=False)
     try:
-        try:
+        with _failing_in_one_line():
             await open_migrator(scratch.settings, histories).upgrade()
             await require_applied(scratch.settings, histories)
-        except (BackendError, MigrationError) as exc:
-            pytest.fail(str(exc), pytrace=False)
         opener = partial(open_backend, resources=resources)
         app = create_app(scratch.settings, resources=resources, routers=routers_of(declared), opener=opener)
         async with app.router.lifespan_context(app):
