@@ -151,8 +151,8 @@ class SqlMigrator:
             if current != numbers[-1]:
                 raise MigrationError(
                     f"the database is at {current or 'base'}, not at {numbers[-1]}: run "
-                    "`eitherdb migrate upgrade` first, so that only your change is found; for a revision of "
-                    "your own resources set RESOURCES"
+                    "`eitherdb migrate upgrade` first, so that only your change is found; for a revision "
+                    "of your own resources set RESOURCES"
                 )
             number = f"{int(numbers[-1]) + 1:04}"
             script = command.revision(self._config, message=message, autogenerate=True, rev_id=number)
