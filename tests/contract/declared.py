@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, EmailStr, Field, JsonValue, model_validator
 
-from eitherdb import Filterable, Reference, Resource, Searchable, Sortable, Unique
+from eitherdb import Filterable, ReadOnly, Reference, Resource, Searchable, Sortable, Unique
 
 
 class Size(BaseModel):
@@ -90,4 +90,25 @@ class Quote(Resource, path="quotes"):
     chapter_id: Annotated[str, Reference("chapters", on_delete="restrict")]
 
 
-DECLARED: tuple[type[Resource], ...] = (Sample, Author, Book, Chapter, Period, Loan, Quote)
+class Draft(Resource, path="drafts"):
+    """Hooks: a slug that follows the title, and a count of the changes."""
+
+    title: Annotated[str, Field(max_length=50)]
+    words: int = 0
+    slug: Annotated[str, Field(max_length=50), ReadOnly(), Filterable(), Searchable()] = ""
+    changes: Annotated[int, ReadOnly()] = 0
+
+    def before_add(self) -> dict[str, Any]:
+        """Make the slug."""
+        if self.title == "refused":
+            raise ValueError("no draft has this title")
+        return {"slug": self.title.lower()}
+
+    def before_change(self, old: Self) -> dict[str, Any]:
+        """Make the slug, and count the change. A draft gets no shorter."""
+        if self.words < old.words:
+            raise ValueError("a draft gets no shorter")
+        return {**self.before_add(), "changes": old.changes + 1}
+
+
+DECLARED: tuple[type[Resource], ...] = (Sample, Author, Book, Chapter, Period, Loan, Quote, Draft)

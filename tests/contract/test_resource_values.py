@@ -64,11 +64,12 @@ async def test_each_field_changes_alone(rows: Rows, subject: Subject) -> None:
         given = [getattr(other, field.name) for other in others[place % 3 :: 3]]
         for value in [*given, *([None] if field.nullable else [])]:
             expected = changed(row, {field.name: value})
-            if expected is None:
-                with pytest.raises(RuleBroken):
-                    await rows.of(cls).update(row.id, {field.name: value})
+            try:
+                found = await rows.of(cls).update(row.id, {field.name: value})
+            except RuleBroken:
+                assert cls.__hooks__ or expected is None
                 continue
-            found = await rows.of(cls).update(row.id, {field.name: value})
+            assert expected is not None
             assert cls.__hooks__ or exact(found) == exact(expected)
             row = found
     assert exact(await rows.of(cls).get(row.id)) == exact(row)
