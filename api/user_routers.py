@@ -13,6 +13,7 @@ from typing import Any, Union, get_args, get_origin
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from pydantic import BaseModel
 from starlette.routing import BaseRoute, Match
 
 from api.deps import API_PREFIX, RepositoryOf, current_user, superuser
@@ -20,6 +21,7 @@ from api.errors import ALWAYS_POSSIBLE, NOT_PRIVILEGED, TOKEN_PROBLEMS, document
 from api.resources.forms import forms_of
 from api.routing import Route, calls_of, operation_id
 from backends.models.resources import DeclarationError, Resource
+from backends.models.resources.class_checks import models_in
 from backends.models.resources.loading import Declarations
 from backends.models.resources.names import shown_path
 
@@ -68,7 +70,7 @@ def routers_of(declarations: Iterable[Declarations]) -> list[APIRouter]:
 
 
 def user_routes(
-    routers: Iterable[APIRouter], own: Sequence[BaseRoute], served: Sequence[type[Resource]]
+    routers: Sequence[APIRouter], own: Sequence[BaseRoute], served: Sequence[type[Resource]]
 ) -> list[Route]:
     """Return the routes of the routers, as the application serves them.
 
@@ -81,6 +83,7 @@ def user_routes(
         DeclarationError: A route can't be served, or hides another one.
     """
     found: list[Route] = []
+    models = {model.__name__: model for route in own for model in _models_of(route)} if routers else {}
     places: dict[str, str] = {
         route.unique_id: f"EitherDB's {_shown(route)}" for route in own if isinstance(route, Route)
     }
@@ -90,6 +93,7 @@ def user_routes(
             _check(place, context)
             route = _served(context)
             _check_repositories(place, route, served)
+            _check_models(place, route, models)
             for other in own:
                 if isinstance(other, Route) and _hides(route, other):
                     raise DeclarationError(
@@ -212,6 +216,25 @@ def _check_repositories(place: str, route: Route, served: Sequence[type[Resource
             )
     if found and not inspect.iscoroutinefunction(route.endpoint):
         raise DeclarationError(place, "it is no coroutine, and takes a repository", "write async def")
+
+
+def _check_models(place: str, route: Route, models: dict[str, type[BaseModel]]) -> None:
+    """Refuse a second model of a name: the OpenAPI document would rename both, and break clients."""
+    for model in _models_of(route):
+        if models.setdefault(model.__name__, model) is not model:
+            raise DeclarationError(
+                place,
+                f"the API has another model of the name {model.__name__}",
+                "give the model another name",
+            )
+
+
+def _models_of(route: BaseRoute) -> list[type[BaseModel]]:
+    """Return the models in the body and in the response of a route."""
+    if not isinstance(route, APIRoute):
+        return []
+    body = route.body_field.field_info.annotation if route.body_field else None
+    return [*models_in(body), *models_in(route.response_model)]
 
 
 def _hides(route: Route, other: Route) -> bool:

@@ -16,6 +16,7 @@ import pytest
 from tests.conftest import BACKEND_NAMES
 
 ROOT = Path(__file__).parents[2]
+PACKAGES = ("api", "backends", "cli", "config", "eitherdb", "migrations")
 DRIVERS = {"sqlalchemy", "alembic", "asyncpg", "aiosqlite", "motor", "pymongo", "bson"}
 API_FILES = sorted((ROOT / "api").rglob("*.py"))
 CONTRACT_FILES = sorted((ROOT / "tests/contract").glob("*.py"))
@@ -153,3 +154,15 @@ def test_rules_look_at_something() -> None:
     assert len(API_FILES) > 5
     assert len(CONTRACT_FILES) > 1
     assert len(BACKEND_NAMES) > 4
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_types_are_visible_to_users(package: str) -> None:
+    """Without the marker (PEP 561), the type of `Book.title` in a user's module is Any."""
+    assert (ROOT / package / "py.typed").exists()
+
+
+def test_declarations_load_no_web_framework(tmp_path: Path) -> None:
+    """A module of declarations without routes is loaded without FastAPI."""
+    code = "import eitherdb, sys; assert 'fastapi' not in sys.modules"
+    assert drivers_loaded_by(code, tmp_path) <= {"bson"}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fastapi import APIRouter, WebSocket
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
 from api.app import create_app
 from api.user_routers import routers_of
@@ -25,6 +26,10 @@ class Shelf(Resource, path="shelves"):
     """A resource that is not served."""
 
     number: int
+
+
+class Message(BaseModel):
+    """Another model than EitherDB's, which has the name."""
 
 
 class OwnRoute(APIRoute):
@@ -104,6 +109,10 @@ PLACE = "tests/unit/test_user_routers.py, line "
         (
             get("/x", read_shelves),
             "read_shelves: Repository[Shelf] has no rows: the class is not among the declared ones; import",
+        ),
+        (
+            get("/x", response_model=list[Message]),
+            "endpoint: the API has another model of the name Message; give the model another name",
         ),
         (get("/x", read_later), "read_later: it is no coroutine, and takes a repository; write async def"),
     ],

@@ -88,7 +88,7 @@ def check_nested(place: str, annotation: Any) -> None:
     Raises:
         DeclarationError: Names the field, and the attribute of the nested model.
     """
-    for cls in dict.fromkeys(_models_in(annotation, set())):
+    for cls in models_in(annotation):
         _check_decorators(f"{place}: {cls.__name__}", cls)
         for name, info in cls.__pydantic_fields__.items():
             if info.alias or info.validation_alias or info.serialization_alias or info.exclude:
@@ -99,8 +99,12 @@ def check_nested(place: str, annotation: Any) -> None:
                 )
 
 
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models that an annotation contains, also in their fields."""
+    return list(_models_in(annotation, set()))
+
+
 def _models_in(annotation: Any, seen: set[Any]) -> Iterator[type[BaseModel]]:
-    """Yield the models that an annotation contains, also in their fields."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel) and annotation not in seen:
         seen.add(annotation)
         yield annotation
