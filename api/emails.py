@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 from urllib.parse import quote
 
-from email_validator import validate_email
-
 from backends.ids import utc_now
 from config import Settings
 
@@ -160,6 +158,8 @@ def mailbox(address: str) -> str:
     Raises:
         ValueError: It is not an email address.
     """
+    from email_validator import validate_email  # noqa: PLC0415 - slow to import
+
     parts = validate_email(address, check_deliverability=False)
     return f"{parts.local_part}@{parts.ascii_domain}"
 

@@ -44,15 +44,18 @@ def on_fast_path(routes: Iterable[BaseRoute]) -> list[BaseRoute]:
     routes = list(routes)
     try:
         fast_path = _checked_fast_path()
-        return [
-            route.with_fast_path(fast_path(route))
-            if isinstance(route, Route) and fast_path.supports(route)
-            else route
-            for route in routes
-        ]
     except Exception as exc:  # noqa: BLE001 - depends on the change in FastAPI
         _warn(f"{type(exc).__name__}: {exc}")
         return routes
+
+    def fast_path_of(route: Route) -> FastPath | None:
+        try:
+            return fast_path(route) if fast_path.supports(route) else None
+        except Exception as exc:  # noqa: BLE001 - depends on the change in FastAPI
+            _warn(f"{type(exc).__name__}: {exc}")
+            return None
+
+    return [route.with_fast_path(fast_path_of) if isinstance(route, Route) else route for route in routes]
 
 
 @cache
@@ -71,7 +74,7 @@ def _checked_fast_path() -> type[FastPath]:
     route = Route("/sample/{item_id}", _Sample(), methods=["POST"], response_model=_SampleBody)
     if not fast_path.supports(route):
         raise FastPathBroken("it supports no route")
-    fast_route = route.with_fast_path(fast_path(route))
+    fast_route = route.with_fast_path(fast_path)
     plain, fast = _application(route), _application(fast_route)
     for query, content, is_ordinary in _SAMPLES:
         if _run(_handles(fast_path(route), query, content)) is not is_ordinary:

@@ -6,10 +6,10 @@ They have the same prefix, limits and error responses, and are documented by the
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from types import ModuleType, NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Union, cast, get_args, get_origin
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
@@ -83,7 +83,9 @@ def user_routes(
         DeclarationError: A route can't be served, or hides another one.
     """
     found: list[Route] = []
-    models = {model.__name__: model for route in own for model in _models_of(route)} if routers else {}
+    if not routers:
+        return found
+    models = {model.__name__: model for route in own for model in _models_of(route)}
     places: dict[str, str] = {
         route.unique_id: f"EitherDB's {_shown(route)}" for route in own if isinstance(route, Route)
     }
@@ -181,7 +183,7 @@ def _served(context: RouteContext) -> Route:
     options: Mapping[str, Any] = {name: getattr(context, name) for name in _OPTIONS}
     return Route(
         API_PREFIX + path,
-        context.endpoint,
+        cast("Callable[..., Any]", context.endpoint),
         methods=context.methods,
         # The first tag is part of the operation id.
         tags=context.tags or [path.split("/")[1]],

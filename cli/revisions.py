@@ -53,7 +53,7 @@ async def require_applied(settings: Settings, histories: Sequence[History]) -> N
     Raises:
         MigrationError: A revision is missing, as a file or in the database.
     """
-    from migrations import MigrationError, open_migrator
+    from migrations import MigrationError, read_applied
     from migrations.resources.changes import changes_of
     from migrations.resources.plan import behind
 
@@ -66,5 +66,5 @@ async def require_applied(settings: Settings, histories: Sequence[History]) -> N
                 f"no revision in {shown_path(history.folder)} adds {names}: run `eitherdb migrate revision "
                 '-m "…"` and then `eitherdb migrate upgrade`'
             )
-    if late := behind(histories, await open_migrator(settings, histories).applied()):
+    if late := behind(histories, await read_applied(settings, histories)):
         raise MigrationError("\n".join(late))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, EmailStr
+from pydantic import AfterValidator, BeforeValidator, validate_email
 
 
 # `backends` imports `config`, so the imports below are local.
@@ -20,5 +20,10 @@ def _trim(value: object) -> object:
     return trim_email(value) if isinstance(value, str) else value
 
 
+def _check(value: str) -> str:
+    """Validate as `EmailStr` does. The type itself would import email-validator when a class is made."""
+    return validate_email(value)[1]
+
+
 UserEmail = Annotated[str, AfterValidator(_normalise)]
-SenderEmail = Annotated[EmailStr, BeforeValidator(_trim)]
+SenderEmail = Annotated[str, BeforeValidator(_trim), AfterValidator(_check)]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from config.installed import load_installed, require_resources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from config import Settings
     from migrations.resources.history import History
@@ -25,6 +25,9 @@ _MODULES = {
     "postgres": "migrations.sql.migrator",
     "mongo": "migrations.mongo.migrator",
 }
+
+_RECORDS = {"sqlite": "migrations.sql.records", "postgres": "migrations.sql.records"}
+"""Modules with a `read_applied` that imports less than the migrator."""
 
 
 class MigrationError(Exception):
@@ -154,6 +157,15 @@ def open_migrator(settings: Settings, histories: Sequence[History] = ()) -> Migr
             require_resources(name, module, classes)
     opener = cast("Callable[..., Migrator]", module.open_migrator)
     return opener(settings, histories=histories) if histories else opener(settings)
+
+
+async def read_applied(settings: Settings, histories: Sequence[History]) -> dict[str, str]:
+    """Return the newest recorded revision of each history of declared resources: see `Migrator.applied`."""
+    name = settings.db_backend
+    if name not in _RECORDS:
+        return await open_migrator(settings, histories).applied()
+    reader = cast("Callable[..., Awaitable[dict[str, str]]]", import_module(_RECORDS[name]).read_applied)
+    return await reader(settings)
 
 
 def resolve_target(target: str, numbers: list[str], current: str | None) -> str:

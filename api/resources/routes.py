@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cached_property
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -25,7 +26,7 @@ from api.resources.access import CALLER_PROBLEMS, CALLERS, list_scope, row_scope
 from api.resources.forms import Forms, forms_of
 from api.resources.names import Names, names_of
 from api.resources.problems import errors_at_fields, is_referenced, referenced, taken
-from api.routing import make_router
+from api.routing import Later, make_router
 from api.schemas import Message
 from backends.models.resources import Resource, ResourceSpec
 from backends.resource_rows import accessible
@@ -49,7 +50,7 @@ class _Routes:
     def __init__(self, cls: type[Resource], others: Sequence[ResourceSpec]) -> None:
         self.spec = cls.__resource__
         self.names: Names = names_of(self.spec)
-        self.forms: Forms = forms_of(cls)
+        self._cls = cls
         self.router = make_router(self.spec.path, f"/{self.spec.path}")
         self._id = Annotated[str, Path(alias=f"{self.spec.entity}_id")]
         self._path = f"/{{{self.spec.entity}_id}}"
@@ -62,8 +63,13 @@ class _Routes:
         self._add_update()
         self._add_delete()
 
+    @cached_property
+    def forms(self) -> Forms:
+        """The forms, which the routes need when they are built: see `api.routing.Route`."""
+        return forms_of(self._cls)
+
     def _add_list(self) -> None:
-        spec, forms = self.spec, self.forms
+        spec = self.spec
         who = spec.access.read
         owner_of = list_scope(who, owned=spec.owned)
         has_public = bool(spec.public_when) and who == "owner"
@@ -74,7 +80,7 @@ class _Routes:
             if has_public:
                 # A list of one owner has the rows of this owner only. A superuser's list has all rows.
                 arguments["public"] = query.owner_id is None and owner_id is not None
-            page = await rows.list(owner_id=owner_id, where=forms.where(query), **arguments)
+            page = await rows.list(owner_id=owner_id, where=self.forms.where(query), **arguments)
             return page_response(page, query, spec.name, settings, public=spec.public)
 
         many = self.names.many
@@ -90,10 +96,10 @@ class _Routes:
             read_rows,
             f"read_{self.names.entities}",
             description,
-            forms.page,
+            Later(lambda: self.forms.page),
             documented(*problems),
             user=CALLERS[who],
-            query=Annotated[forms.query, Query()],
+            query=Later(lambda: Annotated[self.forms.query, Query()]),
         )
 
     def _add_create(self) -> None:
@@ -128,9 +134,9 @@ class _Routes:
             create_row_of_nobody if is_open else create_row,
             f"create_{self.names.entity}",
             f"Create {self.names.a}{self._of_your_own}.",
-            self.forms.public,
+            Later(lambda: self.forms.public),
             {**ETAG, **documented(*problems, *(() if is_open else (NO_TRANSACTIONS,)))},
-            body=self.forms.create,
+            body=Later(lambda: self.forms.create),
             **caller,
         )
 
@@ -149,10 +155,10 @@ class _Routes:
             create_rows,
             f"create_{self.names.entities}",
             f"Create many {self.names.many}{self._of_your_own}, all or none.",
-            self.forms.created,
+            Later(lambda: self.forms.created),
             documented(*CALLER_PROBLEMS[spec.access.create], *taken(spec), NO_TRANSACTIONS),
             user=CALLERS[spec.access.create],
-            body=self.forms.create_many,
+            body=Later(lambda: self.forms.create_many),
         )
 
     def _add_read(self) -> None:
@@ -177,7 +183,7 @@ class _Routes:
             read_row,
             f"read_{self.names.entity}",
             f"Return {self.names.a}.",
-            self.forms.public,
+            Later(lambda: self.forms.public),
             {**NOT_MODIFIED, **documented(*self._row_problems(who))},
             row_id=self._id,
             user=LookUpUser if looks_up_user else CALLERS[who],
@@ -206,11 +212,11 @@ class _Routes:
                 change_row,
                 f"{verb}_{names.entity}",
                 description,
-                self.forms.public,
+                Later(lambda: self.forms.public),
                 {**ETAG, **documented(*problems)},
                 row_id=self._id,
                 user=CALLERS[spec.access.change],
-                body=self.forms.update,
+                body=Later(lambda: self.forms.update),
             )
 
     def _add_delete(self) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Collection
 from typing import Annotated, Any
 from unicodedata import normalize
 
-from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -81,6 +80,9 @@ def normalise_new_email(text: str) -> str:
 
 
 def _checked_email(text: str) -> str:
+    # The module compiles large patterns, an eighth of a start.
+    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415
+
     try:
         return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError as exc:

@@ -129,7 +129,7 @@ async def open_backend(
     resources: Sequence[type[Resource]] = (),
 ) -> Backend:
     """See `backends.open_backend`."""
-    connections = _connections(settings)
+    connections = open_connections(settings)
     try:
         server_version = await connections.open()
     except BaseException:
@@ -143,8 +143,8 @@ async def open_backend(
     return SqlBackend(connections, settings, server, clock=clock, id_source=id_source, resources=resources)
 
 
-def _connections(settings: Settings) -> Connections:
-    """Return the unopened connections for the settings.
+def open_connections(settings: Settings) -> Connections:
+    """Return the connections for the settings; they connect when they are opened.
 
     Only the driver of the configured database is imported.
 

@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, Boolean, Date, Double, Text, type_coerce
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator
 
 from backends.models.resources.kinds import MAX_CHOICE_LENGTH
@@ -66,7 +65,11 @@ class JsonList(TypeDecorator[list[Any]]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Choose the type."""
-        return dialect.type_descriptor(JSONB(none_as_null=True) if dialect.name == "postgresql" else Text())
+        if dialect.name != "postgresql":
+            return dialect.type_descriptor(Text())
+        from sqlalchemy.dialects.postgresql import JSONB  # noqa: PLC0415 - SQLite does not need the dialect
+
+        return dialect.type_descriptor(JSONB(none_as_null=True))
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
         """Write the list as JSON; asyncpg takes the text of a JSONB."""

@@ -125,4 +125,7 @@ def _indexes(spec: ResourceSpec, columns: Mapping[str, Column[Any]]) -> Iterator
         if field.kind == "reference" and (spec.owned or not field.filterable):
             yield Index(None, field.name)
         if field.kind == "list" and field.filterable:
-            yield Index(None, field.name, postgresql_using="gin").ddl_if(dialect="postgresql")
+            # Migrations pass the option on. It would import PostgreSQL's dialect, which takes a
+            # twentieth of a start on SQLite.
+            option = {"postgresql_using": "gin"}
+            yield Index(None, field.name, info=option).ddl_if(dialect="postgresql")

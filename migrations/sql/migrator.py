@@ -21,7 +21,7 @@ from backends.sql.resource_migrations import RESOURCE_MIGRATIONS
 from backends.sql.schema import METADATA
 from migrations import MigrationError, Revision, resolve_target
 from migrations.resources.plan import behind, split_target, to_apply, to_revert
-from migrations.sql import resources
+from migrations.sql import records, resources
 from migrations.sql.lock import migration_transaction
 from migrations.waiting import LOCK_WAIT_SECONDS
 
@@ -107,11 +107,7 @@ class SqlMigrator:
 
     async def applied(self) -> dict[str, str]:
         """See `migrations.Migrator`."""
-
-        def run(connection: Connection) -> dict[str, str]:
-            return self._read_declared(connection, self._read_occupancy(connection))
-
-        return await self._with_alembic(run)
+        return await records.read_applied(self._settings)
 
     def history(self) -> list[Revision]:
         """See `migrations.Migrator`."""

@@ -117,4 +117,8 @@ def _cycles_allowed() -> Iterator[None]:
 
 
 def _tables(state: State) -> dict[str, Table]:
-    return resource_tables(list(state.values()))
+    tables = resource_tables(list(state.values()))
+    for table in tables.values():
+        for index in table.indexes:
+            index.dialect_kwargs.update(index.info)
+    return tables

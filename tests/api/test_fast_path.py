@@ -128,13 +128,13 @@ def without_a_class(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def without_an_attribute(monkeypatch: pytest.MonkeyPatch) -> None:
     """Routes have no longer an attribute that it reads."""
-    initialise = ApiRoute.__init__
+    initialise = fastapi.routing.APIRoute.__init__
 
-    def changed(self: ApiRoute, *arguments: Any, **options: Any) -> None:
+    def changed(self: fastapi.routing.APIRoute, *arguments: Any, **options: Any) -> None:
         initialise(self, *arguments, **options)
         del self._embed_body_fields
 
-    monkeypatch.setattr(ApiRoute, "__init__", changed)
+    monkeypatch.setattr(fastapi.routing.APIRoute, "__init__", changed)
 
 
 def with_another_signature(monkeypatch: pytest.MonkeyPatch) -> None:
