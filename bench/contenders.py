@@ -8,9 +8,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.databases import Database
@@ -31,17 +31,22 @@ class Contender:
         database: As in DB_BACKEND.
         framework: `bench.baselines.__main__` takes it; None for EitherDB itself.
         driver: As in MONGO_DRIVER.
+        environment: More settings.
     """
 
     name: str
     database: str
     framework: str | None = None
     driver: str = "pymongo"
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def product(database: str, driver: str = "pymongo") -> Contender:
-    """Return EitherDB on a database."""
-    return Contender(f"EitherDB, {driver}" if database == "mongo" else "EitherDB", database, driver=driver)
+def product(
+    database: str, driver: str = "pymongo", *, environment: Mapping[str, str] | None = None
+) -> Contender:
+    """Return EitherDB on a database, with more settings."""
+    name = f"EitherDB, {driver}" if database == "mongo" else "EitherDB"
+    return Contender(name, database, driver=driver, environment=environment or {})
 
 
 def baselines(database: str) -> list[Contender]:
@@ -128,6 +133,7 @@ def _environment(contender: Contender, database: Database, folder: Path) -> dict
         "DB_BACKEND": contender.database,
         "DATABASE_URL": database.url,
         "MONGO_DRIVER": contender.driver,
+        **contender.environment,
     }
 
 
