@@ -13,6 +13,7 @@ from fastapi.security import OAuth2PasswordBearer
 
 from api.errors import INACTIVE_USER, INVALID_TOKEN, NOT_PRIVILEGED, ApiError
 from api.mailer import Mailer
+from api.schemas import UserPublic
 from api.security import Passwords, read_access_token
 from api.throttle import Throttle, client_key
 from backends.models import User
@@ -155,6 +156,19 @@ async def superuser(user: CurrentUser) -> User:
 Superuser = Annotated[User, Depends(superuser)]
 
 
+async def _public_user(user: CurrentUser) -> UserPublic:
+    return UserPublic.model_validate(user, from_attributes=True)
+
+
+async def _public_superuser(user: Superuser) -> UserPublic:
+    return UserPublic.model_validate(user, from_attributes=True)
+
+
+# For the routes of a user, which may return the caller, but not the hash of the password.
+PublicUser = Annotated[UserPublic, Depends(_public_user)]
+PublicSuperuser = Annotated[UserPublic, Depends(_public_superuser)]
+
+
 async def check_caller(request: Request, guards: Collection[object]) -> None:
     """Authenticate and authorise the caller of a route with these dependencies.
 
@@ -168,7 +182,7 @@ async def check_caller(request: Request, guards: Collection[object]) -> None:
             await superuser(user)
 
 
-def owner_scope(user: User, owner_id: str | None = None) -> str | None:
+def owner_scope(user: User | UserPublic, owner_id: str | None = None) -> str | None:
     """Return the owner to which a request is restricted; None means no restriction.
 
     Args:

@@ -12,6 +12,7 @@ from types import ModuleType, NoneType, UnionType
 from typing import Any, Union, cast, get_args, get_origin
 
 from fastapi import APIRouter, FastAPI
+from fastapi.datastructures import DefaultPlaceholder
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from pydantic import BaseModel
 from starlette.routing import BaseRoute, Match
@@ -25,6 +26,7 @@ from backends.models.resources.class_checks import models_in
 from backends.models.resources.loading import Declarations
 from backends.models.resources.names import shown_path
 
+_EMPTY = inspect.Signature.empty
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 _OPTIONS = (
@@ -95,6 +97,7 @@ def user_routes(
             _check(place, context)
             route = _served(context)
             _check_repositories(place, route, served)
+            _check_response(place, route)
             _check_models(place, route, models)
             for other in own:
                 if isinstance(other, Route) and _hides(route, other):
@@ -201,6 +204,8 @@ def _public(annotation: Any) -> Any:
     arguments = get_args(annotation)
     if get_origin(annotation) is list:
         return list.__class_getitem__(_public(*arguments))
+    if get_origin(annotation) is dict:
+        return dict.__class_getitem__((arguments[0], _public(arguments[1])))
     if get_origin(annotation) in {Union, UnionType}:
         return Union[tuple(each if each is NoneType else _public(each) for each in arguments)]  # noqa: UP007 - made at run time
     return annotation
@@ -218,6 +223,22 @@ def _check_repositories(place: str, route: Route, served: Sequence[type[Resource
             )
     if found and not inspect.iscoroutinefunction(route.endpoint):
         raise DeclarationError(place, "it is no coroutine, and takes a repository", "write async def")
+
+
+def _check_response(place: str, route: Route) -> None:
+    """Refuse a response that nothing describes, and one in which rows would lose what the server sets."""
+    is_described = route.response_field or inspect.signature(route.endpoint).return_annotation is not _EMPTY
+    if not is_described and isinstance(route.response_class, DefaultPlaceholder):
+        raise DeclarationError(
+            place, "it has no return annotation", "write -> Book, or the type that it returns"
+        )
+    for model in models_in(route.response_model):
+        if "__resource__" in vars(model):
+            raise DeclarationError(
+                place,
+                f"a {model.__name__} within another model has no id",
+                f"return a {model.__name__}, or a list or dict of them",
+            )
 
 
 def _check_models(place: str, route: Route, models: dict[str, type[BaseModel]]) -> None:

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from fastapi import Depends
 
-from api.deps import AppSettings, CurrentUser, Superuser, owner_scope, repository_of
+from api.deps import AppSettings, owner_scope, repository_of
+from api.deps import PublicSuperuser as Superuser
+from api.deps import PublicUser as CurrentUser
+from api.schemas import UserPublic
 from backends.models.resources import DeclarationError
 from backends.protocols import ResourceRepository
 
-__all__ = ["AppSettings", "CurrentUser", "Repository", "Superuser", "owner_scope"]
+__all__ = ["AppSettings", "CurrentUser", "Repository", "Superuser", "UserPublic", "owner_scope"]
 
 if TYPE_CHECKING:
     Repository: TypeAlias = ResourceRepository

@@ -50,6 +50,8 @@ async def test_route_reaches_rows_through_the_repository(declared: Service, owne
     assert (published.status_code, published.text) == (201, read.text)
     assert_ok(read, {**book, "state": "published"})
     assert (await owner.http.get("/books/own")).text == f"[{read.text}]"
+    by_title = await owner.http.get("/books/by-title")
+    assert by_title.text == f'{{"{book["title"]}":{read.text}}}'
     path = f"/books/{book['id']}/publication"
     assert_refused(await declared.anyone.post(path), NOT_AUTHENTICATED)
     assert_refused(await (await declared.user()).http.post(path), NOT_OWNER)
@@ -63,6 +65,12 @@ async def test_repository_of_a_route_keeps_the_rules(owner: Account) -> None:
     assert_invalid(refused, ("body",))
     patched = await owner.http.patch(f"/books/{book['id']}", **as_json({"state": "published"}))
     assert refused.text == patched.text
+
+
+async def test_caller_of_a_route_is_public(owner: Account) -> None:
+    """Whatever a route does with the caller, the hash of the password does not leave the service."""
+    me = (await owner.http.get("/users/me")).json()
+    assert_ok(await owner.http.get("/books/reader"), {"reader": me})
 
 
 async def test_literal_path_is_no_id(owner: Account) -> None:

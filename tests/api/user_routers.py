@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from pydantic import BaseModel
@@ -59,6 +59,18 @@ async def read_own(books: Annotated[list[Book], Depends(_books_of)]) -> list[Boo
 async def publish_book(book_id: str, user: CurrentUser, books: Repository[Book]) -> Book | None:
     """Publish a book."""
     return await books.update(book_id, {"state": "published"}, owner_id=owner_scope(user))
+
+
+@router.get("/reader")
+async def read_reader(user: CurrentUser) -> dict[str, Any]:
+    """Return the caller, in a response that no model describes."""
+    return {"reader": user}
+
+
+@router.get("/by-title")
+async def read_by_title(books: Annotated[list[Book], Depends(_books_of)]) -> dict[str, Book]:
+    """Return your own books by their titles."""
+    return {book.title: book for book in books}
 
 
 @router.get("/lifespan")

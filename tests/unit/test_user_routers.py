@@ -32,12 +32,22 @@ class Message(BaseModel):
     """Another model than EitherDB's, which has the name."""
 
 
+class Best(BaseModel):
+    """A model with a row."""
+
+    book: Book
+
+
 class OwnRoute(APIRoute):
     """A route class of the user."""
 
 
 async def endpoint() -> None:
     """Do nothing."""
+
+
+async def undescribed():  # type: ignore[no-untyped-def]  # noqa: ANN201 - is refused
+    """Return something."""
 
 
 async def websocket(socket: WebSocket) -> None:
@@ -113,6 +123,14 @@ PLACE = "tests/unit/test_user_routers.py, line "
         (
             get("/x", response_model=list[Message]),
             "endpoint: the API has another model of the name Message; give the model another name",
+        ),
+        (
+            get("/x", undescribed),
+            "undescribed: it has no return annotation; write -> Book, or the type that it returns",
+        ),
+        (
+            get("/x", response_model=Best),
+            "endpoint: a Book within another model has no id; return a Book, or a list or dict of them",
         ),
         (get("/x", read_later), "read_later: it is no coroutine, and takes a repository; write async def"),
     ],
