@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from functools import partial
 
 import pytest
 
 from api import hashes
-from api.app import create_app
-from backends import open_backend
 from eitherdb_contract.clock import ManualClock
-from migrations import open_migrator
-from migrations.resources.history import history_of
 from tests.api.declared import DECLARED
 from tests.api.routes import Scene
-from tests.api.service import CHEAP_HASHER, COSTLY_HASHER, Account, Service, serve
+from tests.api.service import CHEAP_HASHER, COSTLY_HASHER, Account, Service, serve, serve_declared
 from tests.api.user_routers import routers
 from tests.provision import Provision
 
@@ -51,17 +46,12 @@ async def declared(migrated: Provision) -> AsyncIterator[Service]:
 
     Its database is not emptied between tests. Each test makes its own users.
     """
-    specs = [cls.__resource__ for cls in DECLARED]
-    clock = ManualClock()
-    async with migrated.empty_database() as settings, AsyncExitStack() as stack:
-        await open_migrator(settings, [history_of("declared", specs)]).upgrade()
-        opener = partial(open_backend, clock=clock, resources=DECLARED)
-        app = create_app(settings, resources=DECLARED, routers=routers, opener=opener)
+    async with AsyncExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:
             # As in `running`, and not for as long as the application lives: other tests share the process.
             patch.setattr(hashes, "_hasher", CHEAP_HASHER)
-            await stack.enter_async_context(app.router.lifespan_context(app))
-        yield Service(app, settings, app.state.services.backend, clock)
+            service = await stack.enter_async_context(serve_declared(migrated, DECLARED, routers=routers))
+        yield service
 
 
 @pytest.fixture

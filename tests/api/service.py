@@ -7,25 +7,29 @@ checks it on every answer, and also that no error leaves without its `detail` an
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import count
 from typing import Any
 
 import httpx2
 from argon2 import PasswordHasher
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from api import hashes
 from api.app import create_app
 from api.security import make_access_token
+from backends import open_backend
 from backends.ids import IdSource, new_id
 from backends.models import Item, NewItem, NewUser, User
+from backends.models.resources import Resource
 from backends.protocols import Backend
 from config import Settings
 from eitherdb_contract.clock import ManualClock
+from migrations import open_migrator
+from migrations.resources.history import history_of
 from tests.provision import Provision
 
 SECRET = "s3cret"
@@ -155,3 +159,30 @@ async def serve(
     app = create_app(settings, opener=opener, fast_path=fast_path)
     async with app.router.lifespan_context(app):
         yield Service(app, settings, app.state.services.backend, clock)
+
+
+@asynccontextmanager
+async def serve_declared(
+    provision: Provision,
+    resources: Sequence[type[Resource]],
+    *,
+    routers: Sequence[APIRouter] = (),
+    **changes: Any,
+) -> AsyncIterator[Service]:
+    """Run an application with declared resources, on a database of its own, until the end of the block.
+
+    Args:
+        provision: Where the database is made.
+        resources: The declared resources.
+        routers: The routers of their module.
+        **changes: Settings other than the provision's; not checked again.
+    """
+    clock = ManualClock()
+    async with provision.empty_database() as empty:
+        settings = empty.model_copy(update=changes)
+        history = history_of("declared", [cls.__resource__ for cls in resources])
+        await open_migrator(settings, [history]).upgrade()
+        opener = partial(open_backend, clock=clock, resources=resources)
+        app = create_app(settings, resources=resources, routers=routers, opener=opener)
+        async with app.router.lifespan_context(app):
+            yield Service(app, settings, app.state.services.backend, clock)

@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
-from api.app import create_app
 from api.user_routers import routers_of
-from backends import open_backend
 from backends.models.resources.loading import classes_of, load_declarations
 from clients.generate import BIN, PYTHON, TSC, TYPESCRIPT, write_package
-from migrations import open_migrator
-from migrations.resources.history import read_histories
+from tests.api.service import serve_declared
 from tests.cli.command import ROOT, call
 from tests.clients.conftest import serve_on_free_port
 from tests.clients.readme import SERVER, blocks
@@ -26,7 +24,10 @@ from tests.provision import Provision
 pytestmark = ONE_BACKEND  # The clients don't depend on the database.
 
 LIBRARY = ROOT / "examples/library"
-SUPERUSER = {"first_superuser": "admin@example.com", "first_superuser_password": "correct horse"}
+SUPERUSER: dict[str, Any] = {
+    "first_superuser": "admin@example.com",
+    "first_superuser_password": SecretStr("correct horse"),
+}
 PRINTED = {
     "python": "12.50 True\n['Frankenstein']\n200\n412\n",
     "typescript": "12.50 true\n[ 'Frankenstein' ]\n200\n412\n",
@@ -47,14 +48,11 @@ def document(tmp_path: Path) -> Path:
 async def url(migrated: Provision) -> AsyncIterator[str]:
     """Return the URL of a server that serves the library on an empty database."""
     declarations = load_declarations([str(LIBRARY / "library.py")])
-    classes = classes_of(declarations)
-    async with migrated.empty_database() as empty:
-        settings = empty.model_validate({**empty.model_dump(), **SUPERUSER})
-        await open_migrator(settings, read_histories(declarations)).upgrade()
-        opener = partial(open_backend, resources=classes)
-        app = create_app(settings, resources=classes, routers=routers_of(declarations), opener=opener)
-        async with app.router.lifespan_context(app), serve_on_free_port(app) as url:
-            yield url
+    served = serve_declared(
+        migrated, classes_of(declarations), routers=routers_of(declarations), **SUPERUSER
+    )
+    async with served as service, serve_on_free_port(service.app) as url:
+        yield url
 
 
 async def run(*command: str | Path, folder: Path, **variables: str) -> str:

@@ -80,4 +80,16 @@ FAULTS = [
         ("deleted = _deleted_with(name, specs)", "deleted = {name}"),
         first="tests/api/test_resource_openapi.py",
     ),
+    _in(
+        "backends/models/resources/values.py",
+        "a document that allows negative prices",
+        ('sign = "-?" if field.minimum is None or Decimal(field.minimum) < 0 else ""', 'sign = "-?"'),
+        first="tests/api/test_resource_openapi.py",
+    ),
+    _in(
+        _ROUTES,
+        "a body that can't be read, which routes for anyone don't document",
+        ('if "body" in annotations and UNREADABLE_BODY.status not in responses:', "if False:"),
+        first="tests/api/test_resource_openapi.py",
+    ),
 ]

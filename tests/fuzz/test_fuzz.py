@@ -10,13 +10,15 @@ import asyncio
 import os
 import secrets
 import sys
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
 from api import hashes
-from tests.api.service import CHEAP_HASHER, serve
+from tests.api.declared import DECLARED
+from tests.api.service import CHEAP_HASHER, Service, serve, serve_declared
 from tests.clients.conftest import serve_on_free_port
 from tests.conftest import MIGRATED_NAMES
 from tests.fuzz import TOKEN_URL
@@ -60,6 +62,13 @@ async def run_schemathesis(url: str, *arguments: str, cwd: Path, **environment: 
             process.kill()
 
 
+def served(provision: Provision) -> AbstractAsyncContextManager[Service]:
+    """Return the application, in `make fuzz` also with declared resources of every kind."""
+    if MINUTES:
+        return serve_declared(provision, DECLARED, **UNLIMITED)
+    return serve(provision, **UNLIMITED)
+
+
 def callers(backend: str) -> list[Caller]:
     """Return the callers: the superuser on all databases, on the first one a user too."""
     if MINUTES:
@@ -81,7 +90,7 @@ async def test_answers_are_those_of_the_document(
         seconds = int(MINUTES * 60 / len(request.session.items) / len(PHASES))
         effort = f"--max-time={max(seconds, 1)}" if MINUTES else f"--max-examples={EXAMPLES}"
         async with (
-            serve(migrated, **UNLIMITED) as service,
+            served(migrated) as service,
             serve_on_free_port(service.app) as url,
             serve_on_free_port(hand_out_tokens(service)) as tokens,
         ):
