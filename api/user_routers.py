@@ -21,7 +21,7 @@ from api.deps import API_PREFIX, RepositoryOf, current_user, superuser
 from api.errors import ALWAYS_POSSIBLE, NOT_PRIVILEGED, TOKEN_PROBLEMS, documented
 from api.resources.forms import forms_of
 from api.routing import Route, calls_of, operation_id
-from backends.models.resources import DeclarationError, Resource
+from backends.models.resources import DeclarationError, Resource, ResourceSpec
 from backends.models.resources.class_checks import models_in
 from backends.models.resources.loading import Declarations
 from backends.models.resources.names import shown_path
@@ -98,6 +98,7 @@ def user_routes(
             route = _served(context)
             _check_repositories(place, route, served)
             _check_response(place, route)
+            _check_body(place, route)
             _check_models(place, route, models)
             for other in own:
                 if isinstance(other, Route) and _hides(route, other):
@@ -241,6 +242,23 @@ def _check_response(place: str, route: Route) -> None:
             )
 
 
+def _check_body(place: str, route: Route) -> None:
+    """Refuse a row as a body in which clients would set what they can't set otherwise."""
+    for model in models_in(_body_of(route)):
+        spec: ResourceSpec | None = vars(model).get("__resource__")
+        hidden = [field.name for field in spec.fields if field.read_only] if spec else []
+        if hidden:
+            raise DeclarationError(
+                place,
+                f"clients would set the read-only {hidden[0]} of a {model.__name__}",
+                "take a BaseModel with the fields that clients give",
+            )
+
+
+def _body_of(route: APIRoute) -> Any:
+    return route.body_field.field_info.annotation if route.body_field else None
+
+
 def _check_models(place: str, route: Route, models: dict[str, type[BaseModel]]) -> None:
     """Refuse a second model of a name: the OpenAPI document would rename both, and break clients."""
     for model in _models_of(route):
@@ -256,8 +274,7 @@ def _models_of(route: BaseRoute) -> list[type[BaseModel]]:
     """Return the models in the body and in the response of a route."""
     if not isinstance(route, APIRoute):
         return []
-    body = route.body_field.field_info.annotation if route.body_field else None
-    return [*models_in(body), *models_in(route.response_model)]
+    return [*models_in(_body_of(route)), *models_in(route.response_model)]
 
 
 def _hides(route: Route, other: Route) -> bool:

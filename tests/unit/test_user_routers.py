@@ -54,6 +54,10 @@ async def websocket(socket: WebSocket) -> None:
     """Do nothing."""
 
 
+async def add_book(body: Book) -> None:
+    """Take a row from a client."""
+
+
 async def read_shelves(shelves: Repository[Shelf]) -> None:
     """Use what is not served."""
 
@@ -131,6 +135,10 @@ PLACE = "tests/unit/test_user_routers.py, line "
         (
             get("/x", response_model=Best),
             "endpoint: a Book within another model has no id; return a Book, or a list or dict of them",
+        ),
+        (
+            lambda router: router.post("/x")(add_book),
+            "add_book: clients would set the read-only reviews of a Book; take a BaseModel with the fields",
         ),
         (get("/x", read_later), "read_later: it is no coroutine, and takes a repository; write async def"),
     ],
