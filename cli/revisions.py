@@ -47,18 +47,15 @@ def write_revisions(settings: DatabaseChoice, message: str | None = None) -> lis
     return written
 
 
-async def require_applied(settings: Settings, histories: Sequence[History]) -> None:
-    """Refuse a declaration or a database that is behind, with the command that helps.
+def require_revisions(histories: Sequence[History]) -> None:
+    """Refuse a declaration that its revisions don't add up to, with the command that helps.
 
     Raises:
-        MigrationError: A revision is missing, as a file or in the database.
+        MigrationError: A revision is missing.
     """
-    from migrations import MigrationError, read_applied
+    from migrations import MigrationError
     from migrations.resources.changes import changes_of
-    from migrations.resources.plan import behind
 
-    if not histories:
-        return
     for history in histories:
         if operations := changes_of(history):
             names = ", ".join(each.spec.name for each in operations)
@@ -66,5 +63,19 @@ async def require_applied(settings: Settings, histories: Sequence[History]) -> N
                 f"no revision in {shown_path(history.folder)} adds {names}: run `eitherdb migrate revision "
                 '-m "…"` and then `eitherdb migrate upgrade`'
             )
+
+
+async def require_applied(settings: Settings, histories: Sequence[History]) -> None:
+    """Refuse a declaration or a database that is behind, with the command that helps.
+
+    Raises:
+        MigrationError: A revision is missing, as a file or in the database.
+    """
+    from migrations import MigrationError, read_applied
+    from migrations.resources.plan import behind
+
+    if not histories:
+        return
+    require_revisions(histories)
     if late := behind(histories, await read_applied(settings, histories)):
         raise MigrationError("\n".join(late))

@@ -15,12 +15,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from backends.models.resources.loading import load_resources
 from cli.conformance.signals import ignore_signals, on_signals
 from cli.database import naming_the_url, shown_url
+from cli.revisions import read_declared, require_revisions
 from cli.usage_error import refusal
 from config import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from backends.capabilities import Capability
     from backends.protocols import ServerInfo
     from cli.conformance.isolation import Finding
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from cli.conformance.provision import ScratchProvision
     from cli.conformance.suite import Outcome
     from eitherdb_contract.rules import Rule
+    from migrations.resources.history import History
 
 _NEEDED = ("pytest", "pytest_asyncio", "pytest_timeout", "hypothesis")
 
@@ -47,6 +52,7 @@ def conformance(
 ) -> None:
     """Test every rule of docs/semantics.md on the configured database, and write a report.
 
+    Tests the declared resources of RESOURCES too, in tables that their revisions create.
     Works in a scratch database on the server (a schema, a database or a file) and drops it at the end.
     Takes a minute or two and loads the server: don't run it on a busy server.
 
@@ -64,16 +70,24 @@ def conformance(
         names = ", ".join(known.name for known in all_rules())
         raise refusal(f"--rule: there is no rule {', '.join(sorted(unknown))}; choose from: {names}")
     settings = Settings.load()
+    histories = read_declared(settings)
+    require_revisions(histories)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the scratch database is dropped
     try:
-        conforms = _run(settings, rules, json_file, html_file)
+        conforms = _run(settings, histories, rules, json_file, html_file)
     except KeyboardInterrupt:
         ignore_signals()
         raise refusal("interrupted; the scratch database was dropped, no report was written") from None
     raise typer.Exit(0 if conforms else 1)
 
 
-def _run(settings: Settings, rules: list[Rule], json_file: Path, html_file: Path) -> bool:
+def _run(
+    settings: Settings,
+    histories: Sequence[History],
+    rules: list[Rule],
+    json_file: Path,
+    html_file: Path,
+) -> bool:
     """Measure, run the suite, write both files and print the results; return whether it conforms."""
     from backends.capabilities import Capability
     from backends.ids import utc_now
@@ -107,7 +121,7 @@ def _run(settings: Settings, rules: list[Rule], json_file: Path, html_file: Path
         capabilities={str(capability): capability in found.capabilities for capability in Capability},
         isolation=found.isolation,
         latencies=found.latencies,
-        outcome=_run_suite(settings, rules, found),
+        outcome=_run_suite(settings, histories, rules, found),
         seconds=time.monotonic() - begun,
     )
     json_file.write_text(report.as_json() + "\n", encoding="utf-8")
@@ -121,6 +135,11 @@ def _run(settings: Settings, rules: list[Rule], json_file: Path, html_file: Path
         if verdict.failures:
             counts.append(f"{len(verdict.failures)} failed")
         typer.echo(f"{verdict.rule.name:<20} {verdict.status:<8} {', '.join(counts)}")
+    for resource in report.outcome.resources:
+        counts = [f"{resource.passed} passed"]
+        counts += [f"{resource.refused} refused"] * bool(resource.refused)
+        counts += [f"{resource.failed} failed"] * bool(resource.failed)
+        typer.echo(f"resource    {resource.name}: {resource.status}, {', '.join(counts)}")
     for line in report.outcome.left_out:
         typer.echo(f"left out without a declared reason: {line}")
     counts = [f"{number} {status}" for status, number in report.statuses.items()]
@@ -187,7 +206,9 @@ async def _measure_in(provision: ScratchProvision) -> _Measurements:
         await backend.close()
 
 
-def _run_suite(settings: Settings, rules: list[Rule], found: _Measurements) -> Outcome:
+def _run_suite(
+    settings: Settings, histories: Sequence[History], rules: list[Rule], found: _Measurements
+) -> Outcome:
     """Run the contract suite, and add the server's durability faults to the failures of `Durability`.
 
     Raises:
@@ -210,7 +231,11 @@ def _run_suite(settings: Settings, rules: list[Rule], found: _Measurements) -> O
 
     try:
         outcome = run_suite(
-            lambda: ScratchProvision(settings, found.capabilities), settings.db_backend, rules, on_progress
+            lambda: ScratchProvision(settings, found.capabilities, histories),
+            settings.db_backend,
+            load_resources(settings.resources),
+            rules,
+            on_progress,
         )
     except SuiteError as exc:
         raise refusal(str(exc)) from exc

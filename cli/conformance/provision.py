@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from backends import open_scratch
 from backends.capabilities import Capability
 from backends.errors import BackendError
+from backends.models.resources import Resource
 from backends.requirements import Purpose, require
 from backends.scratch import Scratch
 from config import Settings
 from eitherdb_contract.provision import Provision
 from migrations import open_migrator
+from migrations.resources.history import History
 
 
 class ScratchProvision(Provision):
@@ -21,8 +25,20 @@ class ScratchProvision(Provision):
 
     scratch: Scratch
 
-    def __init__(self, settings: Settings, capabilities: frozenset[Capability] = frozenset()) -> None:
-        """Store the settings; declare the capabilities that were probed on the server."""
+    def __init__(
+        self,
+        settings: Settings,
+        capabilities: frozenset[Capability] = frozenset(),
+        histories: Sequence[History] = (),
+    ) -> None:
+        """Store the settings; declare the capabilities that were probed on the server.
+
+        Args:
+            settings: The settings, with the URL of the server.
+            capabilities: The capabilities.
+            histories: The revisions of the user's resources.
+        """
+        self._histories = histories
         self.name = settings.db_backend
         self.capabilities = capabilities
         # The suite requires a pool of ten: up to a thousand concurrent calls wait for the connections.
@@ -39,6 +55,15 @@ class ScratchProvision(Provision):
         except BaseException:
             await self.scratch.drop()
             raise
+
+    async def declare(self, resources: Sequence[type[Resource]]) -> None:
+        """See `Provision`. The user's resources get their tables from the user's own revisions."""
+        declared = {spec.name: spec for history in self._histories for spec in history.declared}
+        if {cls.__resource__.name: cls.__resource__ for cls in resources} != declared:
+            await super().declare(resources)
+            return
+        await open_migrator(self.settings, self._histories).upgrade()
+        self.resources = resources
 
     async def _check_server(self) -> None:
         backend = await self.open()

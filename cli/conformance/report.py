@@ -76,6 +76,9 @@ class Report:
                 "database": self.database,
                 "capabilities": self.capabilities,
                 "rules": [_rule(verdict) for verdict in self.outcome.verdicts],
+                "resources": [
+                    {**asdict(resource), "status": resource.status} for resource in self.outcome.resources
+                ],
                 "left_out": self.outcome.left_out,
                 "isolation": [asdict(finding) for finding in self.isolation],
                 "latencies": [asdict(latency) for latency in self.latencies],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from unittest.mock import patch
 import hypothesis
 import pytest
 
+from backends.models.resources import Resource
 from cli.conformance.signals import on_signals
 from eitherdb_contract.provision import Provision
 from eitherdb_contract.rules import Rule
@@ -60,6 +61,23 @@ class Verdict:
         return "refused" if self.refused else "passed"
 
 
+@dataclass(slots=True)
+class ResourceVerdict:
+    """The results of the tests that ran on one of the user's resources."""
+
+    name: str
+    passed: int = 0
+    refused: int = 0
+    failed: int = 0
+
+    @property
+    def status(self) -> str:
+        """As that of a `Verdict`; `not tested` if the chosen rules have no test for resources."""
+        if self.failed:
+            return "failed"
+        return "refused" if self.refused else "passed" if self.passed else "not tested"
+
+
 class SuiteError(Exception):
     """The suite did not run to its end; the message has pytest's reason."""
 
@@ -68,10 +86,19 @@ class _Recorder:
     """A pytest plugin that provides the backend and records the outcome of each test."""
 
     def __init__(
-        self, make_provision: Callable[[], Provision], rules: Collection[Rule], on_progress: OnProgress
+        self,
+        make_provision: Callable[[], Provision],
+        resources: Sequence[type[Resource]],
+        rules: Collection[Rule],
+        on_progress: OnProgress,
     ) -> None:
         self._make_provision = make_provision
         self._on_progress = on_progress
+        self._classes = resources
+        self._resources: dict[str, ResourceVerdict] = {}
+        self.resources: dict[type, ResourceVerdict] = {
+            cls: ResourceVerdict(cls.__resource__.name) for cls in resources
+        }
         self._total = self._done = 0
         self._failed: set[str] = set()
         self.verdicts = {rule.name: Verdict(rule) for rule in rules}
@@ -81,6 +108,9 @@ class _Recorder:
 
     def pytest_contract_provisions(self) -> list[Provision]:
         return [self._make_provision()]
+
+    def pytest_contract_resources(self) -> Sequence[type[Resource]]:
+        return self._classes
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self._session = session
@@ -95,6 +125,11 @@ class _Recorder:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._total = len(session.items)
+        for item in session.items:
+            # Resources of the suite and of the user may have one name, but are not one class.
+            subject = item.callspec.params.get("subject") if hasattr(item, "callspec") else None
+            if (verdict := self.resources.get(getattr(subject, "cls", object))) is not None:
+                self._resources[item.nodeid] = verdict
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         named = [(name, str(value)) for name, value in report.user_properties]
@@ -102,11 +137,17 @@ class _Recorder:
         refused = {value for name, value in named if name == "refused"}
         path, _, test = report.nodeid.partition("::")  # the parameters may contain slashes too
         name = f"{Path(path).name}::{test}"
+        resource = self._resources.get(report.nodeid)
         if report.failed and name not in self._failed:
             self._failed.add(name)
+            if resource is not None:
+                resource.failed += 1
             for verdict in rules:
                 verdict.failures.append(Failure(name, example_of(report.longreprtext)))
         elif report.when == "call" and report.passed:
+            if resource is not None:
+                resource.passed += not refused
+                resource.refused += bool(refused)
             for verdict in rules:
                 verdict.capabilities |= refused
                 verdict.passed += not refused
@@ -129,20 +170,27 @@ class Outcome:
     Attributes:
         verdicts: One per rule, in the order of docs/semantics.md.
         left_out: Tests that did not run without a declared reason.
+        resources: One per declared resource of the user, in the order of the declarations.
     """
 
     verdicts: list[Verdict]
     left_out: list[str]
+    resources: list[ResourceVerdict]
 
 
 def run_suite(
-    make_provision: Callable[[], Provision], name: str, rules: Collection[Rule], on_progress: OnProgress
+    make_provision: Callable[[], Provision],
+    name: str,
+    resources: Sequence[type[Resource]],
+    rules: Collection[Rule],
+    on_progress: OnProgress,
 ) -> Outcome:
     """Run the contract suite on one backend. Must not be called in an event loop.
 
     Args:
         make_provision: Returns a new provision at each call.
         name: The provision's name.
+        resources: The declared resources of the user, on which the tests of resources run too.
         rules: The rules whose tests are run.
         on_progress: Called after each test.
 
@@ -150,7 +198,7 @@ def run_suite(
         SuiteError: pytest did not run to its end.
         KeyboardInterrupt: The run was interrupted; the scratch database is dropped.
     """
-    recorder = _Recorder(make_provision, rules, on_progress)
+    recorder = _Recorder(make_provision, resources, rules, on_progress)
     output = io.StringIO()
     # Without an example database, so that no files are left behind.
     hypothesis.settings.register_profile("conformance", database=None, deadline=None)
@@ -181,7 +229,7 @@ def run_suite(
         raise KeyboardInterrupt
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
         raise SuiteError(f"the contract suite could not be run:\n{example_of(output.getvalue().strip())}")
-    return Outcome(list(recorder.verdicts.values()), recorder.left_out)
+    return Outcome(list(recorder.verdicts.values()), recorder.left_out, list(recorder.resources.values()))
 
 
 def example_of(text: str) -> str:

@@ -115,10 +115,12 @@ async def eitherdb(
 
 
 async def call_async(
-    folder: Path, *arguments: str, settings: Settings | None = None, stdin: str = ""
+    folder: Path, *arguments: str, settings: Settings | None = None, stdin: str = "", **variables: str
 ) -> Result:
     """Call `call` in a thread, because a command runs its own event loop."""
-    return await asyncio.to_thread(lambda: call(folder, *arguments, settings=settings, stdin=stdin))
+    return await asyncio.to_thread(
+        lambda: call(folder, *arguments, settings=settings, stdin=stdin, **variables)
+    )
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,6 @@ def conforms(findings: list[isolation.Finding]) -> bool:
         capabilities={},
         isolation=findings,
         latencies=[],
-        outcome=Outcome([], []),
+        outcome=Outcome([], [], []),
     )
     return report.conforms

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -216,11 +217,20 @@ async def test_postgres_sorts_text_by_code_point(folders: dict[str, Path]) -> No
         assert await fetch_value(server.url, "SHOW fsync") == "on"
 
 
+@contextmanager
+def taken(port: int) -> Iterator[None]:
+    """Listen on the port, unless another process already does."""
+    with ExitStack() as stack:
+        with suppress(OSError):
+            stack.enter_context(socket.create_server(("127.0.0.1", port)))
+        yield
+
+
 def test_mongo_moves_to_another_port(folders: dict[str, Path]) -> None:
     """If the port of the last start is taken, the replica set gets another and runs transactions."""
     with start_mongo(folders["mongo"]) as first:
         port = urlsplit(first.url).port
-    with socket.create_server(("127.0.0.1", port or 0)), start_mongo(folders["mongo"]) as second:
+    with taken(port or 0), start_mongo(folders["mongo"]) as second:
         assert urlsplit(second.url).port != port
         with (
             MongoClient[dict[str, Any]](second.url) as client,

@@ -247,4 +247,10 @@ FAULTS = [
         first="tests/migrations/test_resource_interruption.py",
         backends="mongo-motor",
     ),
+    _in(
+        "cli/conformance/suite.py",
+        "a report that counts a failure as a success",
+        ("resource.failed += 1", "resource.passed += 1"),
+        first="tests/cli/test_resource_conformance.py",
+    ),
 ]
