@@ -22,7 +22,7 @@ from bench.results import Result, table, worsened
 from bench.rounds import all_serving, check_answers, in_turns, requests_for
 
 REFERENCE = Path(__file__).with_name("reference.json")
-WORKLOADS = ("read", "list", "create", "transfer")
+WORKLOADS = ("read", "list", "create", "read10", "list10", "create10", "transfer")
 ROUNDS = 16
 SECONDS = 0.12
 USERS, ITEMS = 2_000, 10_000

@@ -12,12 +12,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bench.databases import Database
 from bench.machine import running_on
 from bench.workloads import SECRET_KEY
 
+if TYPE_CHECKING:
+    from bench.databases import Database
+
 ROOT = Path(__file__).parents[1]
+DECLARED = ROOT / "bench" / "declared"
+"""The declared resource that EitherDB serves."""
+
 START_SECONDS = 60
 _HELLO = b"GET /api/v1/utils/health-check/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
@@ -133,6 +139,7 @@ def _environment(contender: Contender, database: Database, folder: Path) -> dict
         "DB_BACKEND": contender.database,
         "DATABASE_URL": database.url,
         "MONGO_DRIVER": contender.driver,
+        "RESOURCES": str(DECLARED),
         **contender.environment,
     }
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, cast
 
 import asyncpg
@@ -31,7 +32,7 @@ Row = dict[str, Any]
 class Data:
     """Users, each with an account that has money.
 
-    The first own the items, five hundred each; the last is a superuser.
+    The first own the items and the products, five hundred of each; the last is a superuser.
 
     Attributes:
         users: Their ids, and so on.
@@ -82,6 +83,27 @@ class Data:
                 }
             )
 
+    def product_rows(self) -> Iterator[Row]:
+        """Return the products, as many as items, with the same ids and owners."""
+        for number, id_ in enumerate(self.items):
+            row = {
+                "id": id_,
+                "name": f"Product {number}",
+                "sku": f"SKU-{number:08}",
+                "description": f"What is to be said of product {number}",
+                "price": 100 + number % 10_000,
+                "stock": number % 100,
+                "weight": number % 1_000 / 4,
+                "is_active": True,
+                "state": "published" if number % 2 else "draft",
+                "released_on": date(2026, 1, 1 + number % 28),
+                "tags": ["brass", f"size-{number % 10}"],
+                "owner_id": self.owner_of(number),
+                "created_at": _time(number),
+                "version": 1,
+            }
+            yield with_folded(row, ("name",))
+
     def account_rows(self) -> Iterator[Row]:
         """Return the accounts."""
         for number, (id_, owner_id) in enumerate(zip(self.accounts, self.users, strict=True)):
@@ -97,7 +119,12 @@ class Data:
 
     def tables(self) -> dict[str, Iterable[Row]]:
         """Return all rows, owners before their rows."""
-        return {"users": self.user_rows(), "items": self.item_rows(), "accounts": self.account_rows()}
+        return {
+            "users": self.user_rows(),
+            "items": self.item_rows(),
+            "products": self.product_rows(),
+            "accounts": self.account_rows(),
+        }
 
 
 def _time(number: int) -> datetime:
@@ -142,6 +169,20 @@ def _for_sqlite(value: Any) -> Any:
             return value.binary
         case datetime():
             return value.replace(tzinfo=None).isoformat(" ", "microseconds")
+        case date():
+            return value.isoformat()
+        case list():
+            return json.dumps(value)
+    return value
+
+
+def _for_postgres(value: Any) -> Any:
+    """Convert a value as the types of the schema do."""
+    match value:
+        case ObjectId():
+            return value.binary
+        case list():
+            return json.dumps(value)
     return value
 
 
@@ -149,10 +190,7 @@ async def _fill_postgres(url: str, tables: dict[str, Iterable[Row]]) -> None:
     connection = await asyncpg.connect(url)
     for name, rows in tables.items():
         for batch in _batches(rows):
-            records = [
-                [value.binary if isinstance(value, ObjectId) else value for value in row.values()]
-                for row in batch
-            ]
+            records = [[_for_postgres(value) for value in row.values()] for row in batch]
             await connection.copy_records_to_table(name, records=records, columns=list(batch[0]))
     # The server would do this later by itself, in the middle of a measurement.
     await connection.execute("VACUUM ANALYZE")
@@ -171,6 +209,9 @@ def _document(table: str, row: Row) -> Row:
     document = {"_id" if name == "id" else name: value for name, value in row.items()}
     if table == "users":
         document["accounts_opened"] = 1
+    if table == "products":
+        document |= {name: Int64(cast("int", document[name])) for name in ("price", "stock")}
+        document["released_on"] = datetime.combine(cast("date", document["released_on"]), time())
     if table == "accounts":
         document["balance_minor"] = Int64(cast("int", document["balance_minor"]))
     return document

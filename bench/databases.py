@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.contenders import DECLARED
 from bench.data import Data, fill
 from cli.local_servers import start_mongo, start_postgres
+from cli.revisions import read_declared
 from migrations import open_migrator
 from tests.provision import make_folder, make_settings
 
@@ -41,7 +43,8 @@ def running(name: str, data: Data) -> Iterator[Database]:
     try:
         with _server(name, folder) as (url, pid):
             began = time.perf_counter()
-            asyncio.run(open_migrator(make_settings(db_backend=name, database_url=url)).upgrade())
+            settings = make_settings(db_backend=name, database_url=url, resources=str(DECLARED))
+            asyncio.run(open_migrator(settings, read_declared(settings)).upgrade())
             fill(name, url, data.tables())
             print(f"{TITLES[name]}: {len(data.items):,} items in {time.perf_counter() - began:.0f} s")
             yield Database(name, url, pid, data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import jwt
@@ -25,6 +25,9 @@ TITLES = {
     "read": "read an item",
     "list": "list 100, with count",
     "create": "create an item",
+    "read10": "read, ten fields",
+    "list10": "list 100, ten fields",
+    "create10": "create, ten fields",
     "transfer": "transfer",
 }
 WORKLOADS = tuple(TITLES)
@@ -51,17 +54,45 @@ class Workloads:
     def _hello(self) -> bytes:
         return get("/utils/health-check/", token="")
 
-    def _read(self) -> bytes:
+    def _read(self, kind: str = "items") -> bytes:
         owner = self._chance.choice(self._owners)
         item = owner * ITEMS_OF_AN_OWNER + self._chance.randrange(ITEMS_OF_AN_OWNER)
-        return get(f"/items/{self._data.items[item]}", token=self._token(owner))
+        return get(f"/{kind}/{self._data.items[item]}", token=self._token(owner))
 
-    def _list(self) -> bytes:
-        return get("/items/?limit=100", token=self._token(self._chance.choice(self._owners)))
+    def _read10(self) -> bytes:
+        return self._read("products")
+
+    def _list(self, kind: str = "items") -> bytes:
+        return get(f"/{kind}/?limit=100", token=self._token(self._chance.choice(self._owners)))
+
+    def _list10(self) -> bytes:
+        return self._list("products")
 
     def _create(self) -> bytes:
-        body = json.dumps({"title": "Analytical Engine", "description": "Weaves algebraic patterns"})
-        return post("/items/", body.encode(), token=self._token(self._chance.choice(self._creators)))
+        return self._post(
+            "items", {"title": "Analytical Engine", "description": "Weaves algebraic patterns"}
+        )
+
+    def _create10(self) -> bytes:
+        return self._post(
+            "products",
+            {
+                "name": "Analytical Engine",
+                "sku": "AE-1837",
+                "description": "Weaves algebraic patterns",
+                "price": "17000.00",
+                "stock": 1,
+                "weight": 4.5,
+                "is_active": True,
+                "state": "published",
+                "released_on": "1837-12-26",
+                "tags": ["brass", "steam"],
+            },
+        )
+
+    def _post(self, kind: str, row: Mapping[str, object]) -> bytes:
+        token = self._token(self._chance.choice(self._creators))
+        return post(f"/{kind}/", json.dumps(row).encode(), token=token)
 
     def _transfer(self) -> bytes:
         source = self._chance.choice(self._owners)

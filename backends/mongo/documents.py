@@ -13,7 +13,7 @@ from bson import Int64
 from backends.ids import write_time
 from backends.models import Row, fold_case
 from backends.models.resources import Resource
-from backends.models.resources.values import write_json
+from backends.models.resources.values import scaled_text, write_json
 from backends.mongo.resource_collections import scaled
 from backends.mongo.rows import resource_fields
 from backends.mongo.schema import object_id
@@ -109,8 +109,7 @@ def _row_converter(field: FieldSpec) -> Convert | None:
     """Return the function from stored values to JSON types; None if they are the same."""
     convert = _ROW_CONVERTERS.get(field.kind)
     if field.kind == "decimal":
-        places = field.decimal_places or 0
-        convert = lambda value: format(Decimal(value).scaleb(-places), "f")  # noqa: E731
+        convert = scaled_text(field.decimal_places or 0)
     elif field.kind == "list":
         of_item = _row_converter(field.item) if field.item else None
         convert = None if of_item is None else lambda values: [of_item(each) for each in values]

@@ -8,11 +8,12 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import from_json
 from sqlalchemy import BigInteger, Boolean, Date, Double, Text, type_coerce
 from sqlalchemy.types import TypeDecorator
 
 from backends.models.resources.kinds import MAX_CHOICE_LENGTH
-from backends.models.resources.values import write_json
+from backends.models.resources.values import scaled_text, write_json
 from backends.sql.functions import id_text, nullable_time_text, time_text
 from backends.sql.types import ObjectIdBytes, UtcDateTime, text_type
 
@@ -79,7 +80,7 @@ class JsonList(TypeDecorator[list[Any]]):
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
         """Read the list."""
         del dialect, coltype
-        return _read_json
+        return lambda value: None if value is None else from_json(value)
 
 
 class JsonText(TypeDecorator[Any]):
@@ -121,8 +122,8 @@ class _DecimalInRow(_InRow):
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
         del dialect, coltype
-        places = self.places
-        return lambda value: None if value is None else f"{Decimal(value).scaleb(-places):.{places}f}"
+        write = scaled_text(self.places)
+        return lambda value: None if value is None else write(value)
 
 
 class _DateInRow(_InRow):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.responses import JSONResponse
 from fastapi.security import OAuth2PasswordBearer
 from pydantic import BaseModel, Field
 
+from bench.baselines.kinds import Kind
 from bench.baselines.shared import API, DatabaseBaseline, Refused, Shown, check, check_owner, session_of
 
 Text = Annotated[str, Field(min_length=1, max_length=255)]
@@ -37,6 +40,40 @@ class Items(BaseModel):
     """A page of items."""
 
     data: list[Item]
+    count: int
+    next_cursor: str | None = None
+
+
+class NewProduct(BaseModel):
+    """A new product."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    sku: Annotated[str, Field(max_length=20)]
+    description: Annotated[str, Field(max_length=500)] | None = None
+    price: Annotated[Decimal, Field(max_digits=12, decimal_places=2, ge=0)]
+    stock: Annotated[int, Field(ge=0)] = 0
+    weight: Annotated[float, Field(ge=0)] = 0
+    is_active: bool = True
+    state: Literal["draft", "published"] = "draft"
+    released_on: date | None = None
+    tags: Annotated[list[Annotated[str, Field(max_length=30)]], Field(max_length=10)] = []
+
+
+class _Row(BaseModel):
+    id: str
+
+
+class Product(NewProduct, _Row):
+    """A product. The fields of the last base class come first."""
+
+    owner_id: str
+    created_at: str
+
+
+class Products(BaseModel):
+    """A page of products."""
+
+    data: list[Product]
     count: int
     next_cursor: str | None = None
 
@@ -120,25 +157,8 @@ def create_app(baseline: DatabaseBaseline[Any]) -> FastAPI:
 
     app = FastAPI(lifespan=lifespan, exception_handlers={Refused: _refuse})
 
-    @app.get(f"{API}/items/{{id}}", response_model=Item)
-    async def read_item(id: str, user_id: ReadingUser, connection: Reader, baseline: Baseline) -> Shown:
-        return check_owner(await baseline.item(connection, id), user_id)
-
-    @app.get(f"{API}/items/", response_model=Items)
-    async def read_items(
-        user_id: ReadingUser,
-        connection: Reader,
-        baseline: Baseline,
-        limit: Annotated[int, Query(ge=0, le=100)] = 100,
-    ) -> dict[str, Any]:
-        page = await baseline.page(connection, user_id, limit)
-        return {"data": page.items, "count": page.count}
-
-    @app.post(f"{API}/items/", response_model=Item)
-    async def create_item(
-        new: NewItem, user_id: WritingUser, connection: Writer, baseline: Baseline
-    ) -> Shown:
-        return await baseline.add_item(connection, user_id, new.title, new.description)
+    _add_routes(app, "items", NewItem, Item, Items)
+    _add_routes(app, "products", NewProduct, Product, Products)
 
     @app.post(f"{API}/transfers/", response_model=Transfer)
     async def create_transfer(
@@ -152,3 +172,31 @@ def create_app(baseline: DatabaseBaseline[Any]) -> FastAPI:
         return True
 
     return app
+
+
+def _add_routes(app: FastAPI, kind: Kind, new_form: Any, form: Any, page_form: Any) -> None:
+    @app.get(f"{API}/{kind}/{{id}}", response_model=form)
+    async def read_row(id: str, user_id: ReadingUser, connection: Reader, baseline: Baseline) -> Shown:
+        return check_owner(await baseline.row(connection, kind, id), user_id)
+
+    @app.get(f"{API}/{kind}/", response_model=page_form)
+    async def read_rows(
+        user_id: ReadingUser,
+        connection: Reader,
+        baseline: Baseline,
+        limit: Annotated[int, Query(ge=0, le=100)] = 100,
+    ) -> dict[str, Any]:
+        page = await baseline.page(connection, kind, user_id, limit)
+        return {"data": page.rows, "count": page.count}
+
+    async def create_row(new: Any, user_id: Any, connection: Any, baseline: Any) -> Shown:
+        row: Shown = await baseline.add(connection, kind, user_id, new.model_dump(mode="json"))
+        return row
+
+    create_row.__annotations__ |= {
+        "new": new_form,
+        "user_id": WritingUser,
+        "connection": Writer,
+        "baseline": Baseline,
+    }
+    app.post(f"{API}/{kind}/", response_model=form)(create_row)

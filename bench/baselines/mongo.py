@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from datetime import datetime
 from typing import Any
 
 from bson import Int64, ObjectId
@@ -10,15 +12,15 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 
+from bench.baselines.kinds import FIELDS, Kind, cents_of, completed, folded, price_text
 from bench.baselines.shared import (
     POOL_SIZE,
     Page,
     Refused,
     Shown,
     User,
-    folded,
     now,
-    shown_item,
+    shown_new,
     shown_time,
     shown_transfer,
 )
@@ -27,11 +29,13 @@ Document = dict[str, Any]
 Database = AsyncDatabase[Document]
 
 _USER = {"_id": 0, "is_active": 1, "session_version": 1}
-_ITEM = {"title": 1, "description": 1, "owner_id": 1, "created_at": 1}
+_PROJECTIONS = {
+    kind: dict.fromkeys((*names, "owner_id", "created_at"), 1) for kind, names in FIELDS.items()
+}
 _ACCOUNT = {"_id": 0, "owner_id": 1, "balance_minor": 1, "version": 1, "currency": 1}
 
 
-def _shown(document: Document) -> Shown:
+def _shown_item(document: Document) -> Shown:
     return {
         "id": str(document["_id"]),
         "title": document["title"],
@@ -39,6 +43,28 @@ def _shown(document: Document) -> Shown:
         "owner_id": str(document["owner_id"]),
         "created_at": shown_time(document["created_at"]),
     }
+
+
+def _shown_product(document: Document) -> Shown:
+    day = document["released_on"]
+    return {
+        "id": str(document["_id"]),
+        "name": document["name"],
+        "sku": document["sku"],
+        "description": document["description"],
+        "price": price_text(document["price"]),
+        "stock": document["stock"],
+        "weight": document["weight"],
+        "is_active": document["is_active"],
+        "state": document["state"],
+        "released_on": None if day is None else day.date().isoformat(),
+        "tags": document["tags"],
+        "owner_id": str(document["owner_id"]),
+        "created_at": shown_time(document["created_at"]),
+    }
+
+
+_SHOWN: dict[Kind, Callable[[Document], Shown]] = {"items": _shown_item, "products": _shown_product}
 
 
 class Baseline:
@@ -72,49 +98,44 @@ class Baseline:
             return None
         return User(document["is_active"], document["session_version"])
 
-    async def item(self, connection: Database, id: str) -> Shown | None:
+    async def row(self, connection: Database, kind: Kind, id: str) -> Shown | None:
         """See the protocol."""
-        document = await connection["items"].find_one({"_id": ObjectId(id)}, _ITEM)
-        return None if document is None else _shown(document)
+        document = await connection[kind].find_one({"_id": ObjectId(id)}, _PROJECTIONS[kind])
+        return None if document is None else _SHOWN[kind](document)
 
-    async def page(self, connection: Database, owner_id: str, limit: int) -> Page:
+    async def page(self, connection: Database, kind: Kind, owner_id: str, limit: int) -> Page:
         """See the protocol."""
         owner = {"owner_id": ObjectId(owner_id)}
-        items = connection["items"]
-        count = await items.count_documents(owner)
-        found = items.find(owner, _ITEM, sort=[("created_at", -1), ("_id", -1)], limit=limit)
-        return Page([_shown(document) for document in await found.to_list()], count)
+        rows = connection[kind]
+        count = await rows.count_documents(owner)
+        order = [("created_at", -1), ("_id", -1)]
+        found = await rows.find(owner, _PROJECTIONS[kind], sort=order, limit=limit).to_list()
+        return Page(list(map(_SHOWN[kind], found)), count)
 
-    async def user_and_item(
-        self, connection: Database, user_id: str, id: str
+    async def user_and_row(
+        self, connection: Database, kind: Kind, user_id: str, id: str
     ) -> tuple[User | None, Shown | None]:
         """See the protocol. Two commands."""
-        return await self.user(connection, user_id), await self.item(connection, id)
+        return await self.user(connection, user_id), await self.row(connection, kind, id)
 
     async def user_and_page(
-        self, connection: Database, user_id: str, limit: int
+        self, connection: Database, kind: Kind, user_id: str, limit: int
     ) -> tuple[User | None, Page]:
         """See the protocol. Three commands."""
-        return await self.user(connection, user_id), await self.page(connection, user_id, limit)
+        return await self.user(connection, user_id), await self.page(connection, kind, user_id, limit)
 
-    async def add_item(
-        self, connection: Database, owner_id: str, title: str, description: str | None
-    ) -> Shown:
+    async def add(self, connection: Database, kind: Kind, owner_id: str, new: Mapping[str, Any]) -> Shown:
         """See the protocol."""
-        id_, time = ObjectId(), now()
-        await connection["items"].insert_one(
-            {
-                "_id": id_,
-                "title": title,
-                "description": description,
-                "owner_id": ObjectId(owner_id),
-                "created_at": time,
-                "version": 1,
-                "title_folded": folded(title),
-                "description_folded": folded(description),
-            }
-        )
-        return shown_item(id_, title, description, owner_id, time)
+        id_, time, values = ObjectId(), now(), completed(kind, new)
+        stored = dict(values)
+        if kind == "products":
+            stored["price"] = Int64(cents_of(values["price"]))
+            values["price"] = price_text(stored["price"])
+            stored["stock"] = Int64(values["stock"])
+            stored["released_on"] = values["released_on"] and datetime.fromisoformat(values["released_on"])
+        common = {"owner_id": ObjectId(owner_id), "created_at": time, "version": 1, **folded(kind, values)}
+        await connection[kind].insert_one({"_id": id_, **stored, **common})
+        return shown_new(id_, values, owner_id, time)
 
     async def transfer(
         self, connection: Database, user_id: str, from_id: str, to_id: str, amount: int, note: str | None

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+import orjson
 from bson import ObjectId
 
+from bench.baselines.kinds import SQL_KINDS, Kind, cents_of, completed, folded, price_text, sql_of
 from bench.baselines.shared import (
     POOL_SIZE,
     Page,
     Refused,
     Shown,
     User,
-    folded,
     now,
-    shown_item,
+    shown_new,
     shown_time,
     shown_transfer,
 )
@@ -26,23 +29,7 @@ if TYPE_CHECKING:
     Connection = PoolConnectionProxy[asyncpg.Record]
 
 _USER = "SELECT is_active, session_version FROM users WHERE id = $1"
-_ITEM = "SELECT id, title, description, owner_id, created_at FROM items WHERE id = $1"
-_USER_AND_ITEM = """
-SELECT u.is_active, u.session_version, i.id, i.title, i.description, i.owner_id, i.created_at
-FROM users u LEFT JOIN items i ON i.id = $2 WHERE u.id = $1
-"""
-_USER_AND_COUNT = """
-SELECT is_active, session_version, (SELECT count(*) FROM items WHERE owner_id = $1) FROM users WHERE id = $1
-"""
-_COUNT = "SELECT count(*) FROM items WHERE owner_id = $1"
-_PAGE = """
-SELECT id, title, description, owner_id, created_at FROM items WHERE owner_id = $1
-ORDER BY created_at DESC, id DESC LIMIT $2
-"""
-_ADD_ITEM = """
-INSERT INTO items (id, title, description, owner_id, created_at, version, title_folded, description_folded)
-VALUES ($1, $2, $3, $4, $5, 1, $6, $7)
-"""
+_SQL = {kind: sql_of(kind, "$") for kind in SQL_KINDS}
 _TAKE = """
 UPDATE accounts SET balance_minor = balance_minor - $2, version = version + 1
 WHERE id = $1 AND owner_id = $3 AND balance_minor >= $2 AND ($4::text IS NULL OR currency = $4)
@@ -65,7 +52,7 @@ async def _keep(_: Any) -> None:
     """Send no reset when a connection is released, because no statement changes the session state."""
 
 
-def _shown(row: Any) -> Shown:
+def _shown_item(row: Any) -> Shown:
     id_, title, description, owner_id, time = row
     return {
         "id": id_.hex(),
@@ -74,6 +61,28 @@ def _shown(row: Any) -> Shown:
         "owner_id": owner_id.hex(),
         "created_at": shown_time(time),
     }
+
+
+def _shown_product(row: Any) -> Shown:
+    id_, name, sku, description, price, stock, weight, is_active, state, day, tags, owner_id, time = row
+    return {
+        "id": id_.hex(),
+        "name": name,
+        "sku": sku,
+        "description": description,
+        "price": price_text(price),
+        "stock": stock,
+        "weight": weight,
+        "is_active": is_active,
+        "state": state,
+        "released_on": None if day is None else day.isoformat(),
+        "tags": orjson.loads(tags),
+        "owner_id": owner_id.hex(),
+        "created_at": shown_time(time),
+    }
+
+
+_SHOWN: dict[Kind, Callable[[Any], Shown]] = {"items": _shown_item, "products": _shown_product}
 
 
 class Baseline:
@@ -102,52 +111,51 @@ class Baseline:
         row = await connection.fetchrow(_USER, bytes.fromhex(id))
         return None if row is None else User(*row)
 
-    async def item(self, connection: Connection, id: str) -> Shown | None:
+    async def row(self, connection: Connection, kind: Kind, id: str) -> Shown | None:
         """See the protocol."""
-        row = await connection.fetchrow(_ITEM, bytes.fromhex(id))
-        return None if row is None else _shown(row)
+        row = await connection.fetchrow(_SQL[kind].row, bytes.fromhex(id))
+        return None if row is None else _SHOWN[kind](row)
 
-    async def page(self, connection: Connection, owner_id: str, limit: int) -> Page:
+    async def page(self, connection: Connection, kind: Kind, owner_id: str, limit: int) -> Page:
         """See the protocol."""
         owner = bytes.fromhex(owner_id)
-        count = await connection.fetchval(_COUNT, owner)
-        return Page([_shown(row) for row in await connection.fetch(_PAGE, owner, limit)], count)
+        count = await connection.fetchval(_SQL[kind].count, owner)
+        return Page(list(map(_SHOWN[kind], await connection.fetch(_SQL[kind].page, owner, limit))), count)
 
-    async def user_and_item(
-        self, connection: Connection, user_id: str, id: str
+    async def user_and_row(
+        self, connection: Connection, kind: Kind, user_id: str, id: str
     ) -> tuple[User | None, Shown | None]:
         """See the protocol. One statement."""
-        row = await connection.fetchrow(_USER_AND_ITEM, bytes.fromhex(user_id), bytes.fromhex(id))
+        row = await connection.fetchrow(_SQL[kind].user_and_row, bytes.fromhex(user_id), bytes.fromhex(id))
         if row is None:
             return None, None
-        return User(row[0], row[1]), None if row["id"] is None else _shown(row[2:])
+        return User(row[0], row[1]), None if row["id"] is None else _SHOWN[kind](row[2:])
 
     async def user_and_page(
-        self, connection: Connection, user_id: str, limit: int
+        self, connection: Connection, kind: Kind, user_id: str, limit: int
     ) -> tuple[User | None, Page]:
         """See the protocol. Two statements."""
         owner = bytes.fromhex(user_id)
-        row = await connection.fetchrow(_USER_AND_COUNT, owner)
+        row = await connection.fetchrow(_SQL[kind].user_and_count, owner)
         if row is None:
             return None, Page([], 0)
         is_active, session_version, count = row
-        found = await connection.fetch(_PAGE, owner, limit)
-        return User(is_active, session_version), Page([_shown(row) for row in found], count)
+        found = await connection.fetch(_SQL[kind].page, owner, limit)
+        return User(is_active, session_version), Page(list(map(_SHOWN[kind], found)), count)
 
-    async def add_item(
-        self,
-        connection: Connection,
-        owner_id: str,
-        title: str,
-        description: str | None,
-    ) -> Shown:
+    async def add(self, connection: Connection, kind: Kind, owner_id: str, new: Mapping[str, Any]) -> Shown:
         """See the protocol."""
-        id_, time = ObjectId(), now()
-        texts = (folded(title), folded(description))
-        await connection.execute(
-            _ADD_ITEM, id_.binary, title, description, bytes.fromhex(owner_id), time, *texts
-        )
-        return shown_item(id_, title, description, owner_id, time)
+        id_, time, values = ObjectId(), now(), completed(kind, new)
+        cells = dict(values)
+        if kind == "products":
+            cells["price"] = cents_of(values["price"])
+            values["price"] = price_text(cells["price"])
+            cells["released_on"] = values["released_on"] and date.fromisoformat(values["released_on"])
+            cells["tags"] = orjson.dumps(values["tags"]).decode()
+        texts = folded(kind, values).values()
+        owner = bytes.fromhex(owner_id)
+        await connection.execute(_SQL[kind].add, id_.binary, *cells.values(), owner, time, *texts)
+        return shown_new(id_, values, owner_id, time)
 
     async def transfer(
         self,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol, TypeVar
-from unicodedata import normalize
 
 import jwt
 from bson import ObjectId
+
+from bench.baselines.kinds import Kind
 
 POOL_SIZE = 20
 """The default of DB_POOL_SIZE."""
@@ -18,7 +20,7 @@ POOL_SIZE = 20
 API = "/api/v1"
 
 Shown = dict[str, Any]
-"""An item or a transfer as the response shows it."""
+"""A row or a transfer as the response shows it."""
 
 _SECRET_KEY = os.environ.get("SECRET_KEY", "")
 
@@ -34,9 +36,9 @@ class User(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Items of an owner, newest first, and their total number."""
+    """Rows of an owner, newest first, and their total number."""
 
-    items: list[Shown]
+    rows: list[Shown]
     count: int
 
 
@@ -67,24 +69,28 @@ class DatabaseBaseline(Protocol[C]):
         """Find the user."""
         ...
 
-    async def item(self, connection: C, id: str) -> Shown | None:
-        """Find the item."""
+    async def row(self, connection: C, kind: Kind, id: str) -> Shown | None:
+        """Find the row."""
         ...
 
-    async def page(self, connection: C, owner_id: str, limit: int) -> Page:
+    async def page(self, connection: C, kind: Kind, owner_id: str, limit: int) -> Page:
         """Find a page."""
         ...
 
-    async def user_and_item(self, connection: C, user_id: str, id: str) -> tuple[User | None, Shown | None]:
+    async def user_and_row(
+        self, connection: C, kind: Kind, user_id: str, id: str
+    ) -> tuple[User | None, Shown | None]:
         """Do both in as few round trips as possible."""
         ...
 
-    async def user_and_page(self, connection: C, user_id: str, limit: int) -> tuple[User | None, Page]:
+    async def user_and_page(
+        self, connection: C, kind: Kind, user_id: str, limit: int
+    ) -> tuple[User | None, Page]:
         """Do both in as few round trips as possible."""
         ...
 
-    async def add_item(self, connection: C, owner_id: str, title: str, description: str | None) -> Shown:
-        """Add an item; return it."""
+    async def add(self, connection: C, kind: Kind, owner_id: str, new: Mapping[str, Any]) -> Shown:
+        """Add a row; return it."""
         ...
 
     async def transfer(
@@ -125,17 +131,17 @@ def check(user: User | None, session_version: int) -> None:
         raise Refused(403, "Could not validate credentials")
 
 
-def check_owner(item: Shown | None, user_id: str) -> Shown:
-    """Return the item if it exists and belongs to the user.
+def check_owner(row: Shown | None, user_id: str) -> Shown:
+    """Return the row if it exists and belongs to the user.
 
     Raises:
         Refused: It is not.
     """
-    if item is None:
-        raise Refused(404, "Item not found")
-    if item["owner_id"] != user_id:
+    if row is None:
+        raise Refused(404, "Not found")
+    if row["owner_id"] != user_id:
         raise Refused(403, "Not enough permissions")
-    return item
+    return row
 
 
 def now() -> datetime:
@@ -149,20 +155,9 @@ def shown_time(time: datetime) -> str:
     return time.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
-def folded(text: str | None) -> str | None:
-    """Return the text folded for searching."""
-    return text and normalize("NFC", normalize("NFC", text).casefold())
-
-
-def shown_item(id: ObjectId, title: str, description: str | None, owner_id: str, time: datetime) -> Shown:
-    """Return a new item as the response shows it."""
-    return {
-        "id": str(id),
-        "title": title,
-        "description": description,
-        "owner_id": owner_id,
-        "created_at": shown_time(time),
-    }
+def shown_new(id: ObjectId, values: Shown, owner_id: str, time: datetime) -> Shown:
+    """Return a new row as the response shows it."""
+    return {"id": str(id), **values, "owner_id": owner_id, "created_at": shown_time(time)}
 
 
 def shown_transfer(

@@ -3,45 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 
 import aiosqlite
+import orjson
 from bson import ObjectId
 
+from bench.baselines.kinds import SQL_KINDS, Kind, cents_of, completed, folded, price_text, sql_of
 from bench.baselines.shared import (
     POOL_SIZE,
     Page,
     Refused,
     Shown,
     User,
-    folded,
     now,
-    shown_item,
+    shown_new,
     shown_transfer,
 )
 
 Connection = aiosqlite.Connection
 
 _USER = "SELECT is_active, session_version FROM users WHERE id = ?"
-_ITEM = "SELECT id, title, description, owner_id, created_at FROM items WHERE id = ?"
-_USER_AND_ITEM = """
-SELECT u.is_active, u.session_version, i.id, i.title, i.description, i.owner_id, i.created_at
-FROM users u LEFT JOIN items i ON i.id = ?2 WHERE u.id = ?1
-"""
-_USER_AND_COUNT = """
-SELECT is_active, session_version, (SELECT count(*) FROM items WHERE owner_id = ?1) FROM users WHERE id = ?1
-"""
-_COUNT = "SELECT count(*) FROM items WHERE owner_id = ?"
-_PAGE = """
-SELECT id, title, description, owner_id, created_at FROM items WHERE owner_id = ?
-ORDER BY created_at DESC, id DESC LIMIT ?
-"""
-_ADD_ITEM = """
-INSERT INTO items (id, title, description, owner_id, created_at, version, title_folded, description_folded)
-VALUES (?, ?, ?, ?, ?, 1, ?, ?)
-"""
+_SQL = {kind: sql_of(kind, "?") for kind in SQL_KINDS}
 _TAKE = """
 UPDATE accounts SET balance_minor = balance_minor - ?2, version = version + 1
 WHERE id = ?1 AND owner_id = ?3 AND balance_minor >= ?2 RETURNING owner_id, balance_minor, version, currency
@@ -58,15 +43,41 @@ VALUES (?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
-def _shown(row: Any) -> Shown:
+def _shown_time(time: str) -> str:
+    return f"{time[:10]}T{time[11:23]}Z"  # of `2026-11-22 16:25:25.123000`
+
+
+def _shown_item(row: Any) -> Shown:
     id_, title, description, owner_id, time = row
     return {
         "id": id_.hex(),
         "title": title,
         "description": description,
         "owner_id": owner_id.hex(),
-        "created_at": f"{time[:10]}T{time[11:23]}Z",  # of `2026-11-22 16:25:25.123000`
+        "created_at": _shown_time(time),
     }
+
+
+def _shown_product(row: Any) -> Shown:
+    id_, name, sku, description, price, stock, weight, is_active, state, day, tags, owner_id, time = row
+    return {
+        "id": id_.hex(),
+        "name": name,
+        "sku": sku,
+        "description": description,
+        "price": price_text(price),
+        "stock": stock,
+        "weight": weight,
+        "is_active": bool(is_active),
+        "state": state,
+        "released_on": day,
+        "tags": orjson.loads(tags),
+        "owner_id": owner_id.hex(),
+        "created_at": _shown_time(time),
+    }
+
+
+_SHOWN: dict[Kind, Callable[[Any], Shown]] = {"items": _shown_item, "products": _shown_product}
 
 
 async def _row(connection: Connection, sql: str, *arguments: Any) -> Any:
@@ -126,50 +137,52 @@ class Baseline:
         row = await _row(connection, _USER, bytes.fromhex(id))
         return None if row is None else User(*row)
 
-    async def item(self, connection: Connection, id: str) -> Shown | None:
+    async def row(self, connection: Connection, kind: Kind, id: str) -> Shown | None:
         """See the protocol."""
-        row = await _row(connection, _ITEM, bytes.fromhex(id))
-        return None if row is None else _shown(row)
+        row = await _row(connection, _SQL[kind].row, bytes.fromhex(id))
+        return None if row is None else _SHOWN[kind](row)
 
-    async def page(self, connection: Connection, owner_id: str, limit: int) -> Page:
+    async def page(self, connection: Connection, kind: Kind, owner_id: str, limit: int) -> Page:
         """See the protocol."""
         owner = bytes.fromhex(owner_id)
-        (count,) = await _row(connection, _COUNT, owner)
-        found = await connection.execute_fetchall(_PAGE, (owner, limit))
-        return Page([_shown(row) for row in found], count)
+        (count,) = await _row(connection, _SQL[kind].count, owner)
+        found = await connection.execute_fetchall(_SQL[kind].page, (owner, limit))
+        return Page(list(map(_SHOWN[kind], found)), count)
 
-    async def user_and_item(
-        self, connection: Connection, user_id: str, id: str
+    async def user_and_row(
+        self, connection: Connection, kind: Kind, user_id: str, id: str
     ) -> tuple[User | None, Shown | None]:
         """See the protocol. One statement."""
-        row = await _row(connection, _USER_AND_ITEM, bytes.fromhex(user_id), bytes.fromhex(id))
+        row = await _row(connection, _SQL[kind].user_and_row, bytes.fromhex(user_id), bytes.fromhex(id))
         if row is None:
             return None, None
-        return User(row[0], row[1]), None if row[2] is None else _shown(row[2:])
+        return User(row[0], row[1]), None if row[2] is None else _SHOWN[kind](row[2:])
 
     async def user_and_page(
-        self, connection: Connection, user_id: str, limit: int
+        self, connection: Connection, kind: Kind, user_id: str, limit: int
     ) -> tuple[User | None, Page]:
         """See the protocol. Two statements."""
         owner = bytes.fromhex(user_id)
-        row = await _row(connection, _USER_AND_COUNT, owner)
+        row = await _row(connection, _SQL[kind].user_and_count, owner)
         if row is None:
             return None, Page([], 0)
         is_active, session_version, count = row
-        found = await connection.execute_fetchall(_PAGE, (owner, limit))
-        return User(is_active, session_version), Page([_shown(row) for row in found], count)
+        found = await connection.execute_fetchall(_SQL[kind].page, (owner, limit))
+        return User(is_active, session_version), Page(list(map(_SHOWN[kind], found)), count)
 
-    async def add_item(
-        self, connection: Connection, owner_id: str, title: str, description: str | None
-    ) -> Shown:
+    async def add(self, connection: Connection, kind: Kind, owner_id: str, new: Mapping[str, Any]) -> Shown:
         """See the protocol."""
-        id_, time = ObjectId(), now()
+        id_, time, values = ObjectId(), now(), completed(kind, new)
+        cells = dict(values)
+        if kind == "products":
+            cells["price"] = cents_of(values["price"])
+            values["price"] = price_text(cells["price"])
+            cells["tags"] = orjson.dumps(values["tags"]).decode()
         stored_time = time.replace(tzinfo=None).isoformat(" ", "microseconds")
-        owner, texts = bytes.fromhex(owner_id), (folded(title), folded(description))
-        await connection.execute_fetchall(
-            _ADD_ITEM, (id_.binary, title, description, owner, stored_time, *texts)
-        )
-        return shown_item(id_, title, description, owner_id, time)
+        texts = folded(kind, values).values()
+        row = (id_.binary, *cells.values(), bytes.fromhex(owner_id), stored_time, *texts)
+        await connection.execute_fetchall(_SQL[kind].add, row)
+        return shown_new(id_, values, owner_id, time)
 
     async def transfer(
         self, connection: Connection, user_id: str, from_id: str, to_id: str, amount: int, note: str | None

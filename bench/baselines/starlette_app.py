@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from bench.baselines.kinds import Kind
 from bench.baselines.shared import API, DatabaseBaseline, Refused, check, check_owner, session_of
 
 
@@ -43,27 +44,36 @@ def create_app(baseline: DatabaseBaseline[Any]) -> Starlette:
     async def hello(_: Request) -> Json:
         return Json(True)
 
-    async def read_item(request: Request) -> Json:
-        user_id, session_version = _session(request)
-        async with baseline.reader() as connection:
-            user, item = await baseline.user_and_item(connection, user_id, request.path_params["id"])
-        check(user, session_version)
-        return Json(check_owner(item, user_id))
+    def routes_of(kind: Kind) -> list[Route]:
+        async def read_row(request: Request) -> Json:
+            user_id, session_version = _session(request)
+            async with baseline.reader() as connection:
+                user, row = await baseline.user_and_row(
+                    connection, kind, user_id, request.path_params["id"]
+                )
+            check(user, session_version)
+            return Json(check_owner(row, user_id))
 
-    async def read_items(request: Request) -> Json:
-        user_id, session_version = _session(request)
-        limit = min(int(request.query_params.get("limit", 100)), 100)
-        async with baseline.reader() as connection:
-            user, page = await baseline.user_and_page(connection, user_id, limit)
-        check(user, session_version)
-        return Json({"data": page.items, "count": page.count, "next_cursor": None})
+        async def read_rows(request: Request) -> Json:
+            user_id, session_version = _session(request)
+            limit = min(int(request.query_params.get("limit", 100)), 100)
+            async with baseline.reader() as connection:
+                user, page = await baseline.user_and_page(connection, kind, user_id, limit)
+            check(user, session_version)
+            return Json({"data": page.rows, "count": page.count, "next_cursor": None})
 
-    async def create_item(request: Request) -> Json:
-        user_id, session_version = _session(request)
-        new = orjson.loads(await request.body())
-        async with baseline.writer() as connection:
-            check(await baseline.user(connection, user_id), session_version)
-            return Json(await baseline.add_item(connection, user_id, new["title"], new.get("description")))
+        async def create_row(request: Request) -> Json:
+            user_id, session_version = _session(request)
+            new = orjson.loads(await request.body())
+            async with baseline.writer() as connection:
+                check(await baseline.user(connection, user_id), session_version)
+                return Json(await baseline.add(connection, kind, user_id, new))
+
+        return [
+            Route(f"{API}/{kind}/{{id}}", read_row),
+            Route(f"{API}/{kind}/", read_rows, methods=["GET"]),
+            Route(f"{API}/{kind}/", create_row, methods=["POST"]),
+        ]
 
     async def create_transfer(request: Request) -> Json:
         user_id, session_version = _session(request)
@@ -83,9 +93,8 @@ def create_app(baseline: DatabaseBaseline[Any]) -> Starlette:
         await baseline.close()
 
     routes = [
-        Route(f"{API}/items/{{id}}", read_item),
-        Route(f"{API}/items/", read_items, methods=["GET"]),
-        Route(f"{API}/items/", create_item, methods=["POST"]),
+        *routes_of("items"),
+        *routes_of("products"),
         Route(f"{API}/transfers/", create_transfer, methods=["POST"]),
         Route(f"{API}/utils/health-check/", hello),
     ]

@@ -21,9 +21,9 @@ def _in(
 
 FAULTS = [
     _in(
-        _COLUMNS,
+        "backends/models/resources/values.py",
         "a scaled decimal that is off by a digit in lists",
-        ('f"{Decimal(value).scaleb(-places):.{places}f}"', 'f"{Decimal(value).scaleb(-places):.2f}"'),
+        ("unit = 10**places", "unit = 10**min(places, 2)"),
         first=_VALUES,
     ),
     _in(

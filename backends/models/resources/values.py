@@ -60,6 +60,22 @@ FROM_JSON: Mapping[str, Callable[[Any], Any]] = {
 """The functions from the JSON values of a kind to Python; a kind without one has the same value in both."""
 
 
+def scaled_text(places: int) -> Callable[[int], str]:
+    """Return the function from a stored decimal, the value times 10 to `places`, to its text in JSON.
+
+    Lists write every row with it. `Decimal` would take three times as long.
+    """
+    if not places:
+        return lambda scaled: f"{scaled:d}"
+    unit = 10**places
+
+    def write(scaled: int) -> str:
+        whole, fraction = divmod(abs(scaled), unit)
+        return f"{'-' if scaled < 0 else ''}{whole:d}.{fraction:0{places}d}"
+
+    return write
+
+
 def _without_negative_zero(number: float) -> float:
     return number + 0.0
 
