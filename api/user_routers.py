@@ -12,22 +12,24 @@ from types import ModuleType, NoneType, UnionType
 from typing import Any, Union, cast, get_args, get_origin
 
 from fastapi import APIRouter, FastAPI
-from fastapi.datastructures import DefaultPlaceholder
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
-from pydantic import BaseModel
 from starlette.routing import BaseRoute, Match
 
-from api.deps import API_PREFIX, RepositoryOf, current_user, superuser
+from api.deps import API_PREFIX, current_user, superuser
 from api.errors import ALWAYS_POSSIBLE, NOT_PRIVILEGED, TOKEN_PROBLEMS, documented
 from api.resources.forms import forms_of
 from api.routing import Route, calls_of, operation_id
-from backends.models.resources import DeclarationError, Resource, ResourceSpec
-from backends.models.resources.class_checks import models_in
+from api.user_route_checks import (
+    check_body,
+    check_models,
+    check_repositories,
+    check_response,
+    check_route,
+    models_of,
+)
+from backends.models.resources import DeclarationError, Resource
 from backends.models.resources.loading import Declarations
 from backends.models.resources.names import shown_path
-
-_EMPTY = inspect.Signature.empty
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 _OPTIONS = (
     *("status_code", "dependencies", "summary", "description", "response_description", "deprecated"),
@@ -87,19 +89,19 @@ def user_routes(
     found: list[Route] = []
     if not routers:
         return found
-    models = {model.__name__: model for route in own for model in _models_of(route)}
+    models = {model.__name__: model for route in own for model in models_of(route)}
     places: dict[str, str] = {
         route.unique_id: f"EitherDB's {_shown(route)}" for route in own if isinstance(route, Route)
     }
     for router in routers:
         for context in iter_route_contexts(router.routes):
             place = _place_of(context)
-            _check(place, context)
+            check_route(place, context)
             route = _served(context)
-            _check_repositories(place, route, served)
-            _check_response(place, route)
-            _check_body(place, route)
-            _check_models(place, route, models)
+            check_repositories(place, route, served)
+            check_response(place, route)
+            check_body(place, route)
+            check_models(place, route, models)
             for other in own:
                 if isinstance(other, Route) and _hides(route, other):
                     raise DeclarationError(
@@ -156,25 +158,6 @@ def _place_of(context: RouteContext) -> str:
     return f"{shown_path(code.co_filename)}, line {code.co_firstlineno}, {code.co_name}"
 
 
-def _check(place: str, context: RouteContext) -> None:
-    """Refuse a route that is no plain route of one method."""
-    if type(context.original_route) is not APIRoute:
-        raise DeclarationError(
-            place,
-            f"{type(context.original_route).__name__} is not served",
-            "declare it by get, post, put, patch or delete of an APIRouter without a route_class",
-        )
-    if not (context.path or "").startswith("/"):
-        raise DeclarationError(place, "the path is empty", 'write one, such as "/books/statistics"')
-    methods = sorted(context.methods or ())
-    if len(methods) != 1 or methods[0] not in _METHODS:
-        raise DeclarationError(
-            place,
-            f"a route of {', '.join(methods) or 'no method'} is not served",
-            f"write one route for each of {', '.join(_METHODS)}",
-        )
-
-
 def _served(context: RouteContext) -> Route:
     """Return the route as it is served: with the prefix, the limits and the documented problems."""
     path = context.path or ""
@@ -210,71 +193,6 @@ def _public(annotation: Any) -> Any:
     if get_origin(annotation) in {Union, UnionType}:
         return Union[tuple(each if each is NoneType else _public(each) for each in arguments)]  # noqa: UP007 - made at run time
     return annotation
-
-
-def _check_repositories(place: str, route: Route, served: Sequence[type[Resource]]) -> None:
-    """Refuse a repository of a class that is not served, and one in a function that can't await it."""
-    found = [call.resource for call in calls_of(route.dependant) if isinstance(call, RepositoryOf)]
-    for resource in found:
-        if resource not in served:
-            raise DeclarationError(
-                place,
-                f"Repository[{resource.__name__}] has no rows: the class is not among the declared ones",
-                "import it in the module that RESOURCES names",
-            )
-    if found and not inspect.iscoroutinefunction(route.endpoint):
-        raise DeclarationError(place, "it is no coroutine, and takes a repository", "write async def")
-
-
-def _check_response(place: str, route: Route) -> None:
-    """Refuse a response that nothing describes, and one in which rows would lose what the server sets."""
-    is_described = route.response_field or inspect.signature(route.endpoint).return_annotation is not _EMPTY
-    if not is_described and isinstance(route.response_class, DefaultPlaceholder):
-        raise DeclarationError(
-            place, "it has no return annotation", "write -> Book, or the type that it returns"
-        )
-    for model in models_in(route.response_model):
-        if "__resource__" in vars(model):
-            raise DeclarationError(
-                place,
-                f"a {model.__name__} within another model has no id",
-                f"return a {model.__name__}, or a list or dict of them",
-            )
-
-
-def _check_body(place: str, route: Route) -> None:
-    """Refuse a row as a body in which clients would set what they can't set otherwise."""
-    for model in models_in(_body_of(route)):
-        spec: ResourceSpec | None = vars(model).get("__resource__")
-        hidden = [field.name for field in spec.fields if field.read_only] if spec else []
-        if hidden:
-            raise DeclarationError(
-                place,
-                f"clients would set the read-only {hidden[0]} of a {model.__name__}",
-                "take a BaseModel with the fields that clients give",
-            )
-
-
-def _body_of(route: APIRoute) -> Any:
-    return route.body_field.field_info.annotation if route.body_field else None
-
-
-def _check_models(place: str, route: Route, models: dict[str, type[BaseModel]]) -> None:
-    """Refuse a second model of a name: the OpenAPI document would rename both, and break clients."""
-    for model in _models_of(route):
-        if models.setdefault(model.__name__, model) is not model:
-            raise DeclarationError(
-                place,
-                f"the API has another model of the name {model.__name__}",
-                "give the model another name",
-            )
-
-
-def _models_of(route: BaseRoute) -> list[type[BaseModel]]:
-    """Return the models in the body and in the response of a route."""
-    if not isinstance(route, APIRoute):
-        return []
-    return [*models_in(_body_of(route)), *models_in(route.response_model)]
 
 
 def _hides(route: Route, other: Route) -> bool:

@@ -50,7 +50,7 @@ async def read_statistics(
 
 
 @router.get("/own")
-async def read_own(books: Annotated[list[Book], Depends(_books_of)]) -> list[Book]:
+def read_own(books: Annotated[list[Book], Depends(_books_of)]) -> list[Book]:
     """List your own books."""
     return books
 

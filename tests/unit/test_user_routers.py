@@ -58,6 +58,10 @@ async def add_book(body: Book) -> None:
     """Take a row from a client."""
 
 
+async def unreadable(book: Missing) -> None:  # type: ignore[name-defined]  # noqa: F821 - is refused
+    """Take what is not defined."""
+
+
 async def read_shelves(shelves: Repository[Shelf]) -> None:
     """Use what is not served."""
 
@@ -122,7 +126,7 @@ PLACE = "tests/unit/test_user_routers.py, line "
         (lambda router: router.mount("/x", make_settings), "the route /x: Mount is not served"),
         (
             get("/x", read_shelves),
-            "read_shelves: Repository[Shelf] has no rows: the class is not among the declared ones; import",
+            "read_shelves: Repository[Shelf] has no rows: the class is not declared; import",
         ),
         (
             get("/x", response_model=list[Message]),
@@ -140,7 +144,14 @@ PLACE = "tests/unit/test_user_routers.py, line "
             lambda router: router.post("/x")(add_book),
             "add_book: clients would set the read-only reviews of a Book; take a BaseModel with the fields",
         ),
-        (get("/x", read_later), "read_later: it is no coroutine, and takes a repository; write async def"),
+        (
+            get("/x", unreadable),
+            "unreadable: an annotation can't be read: name 'Missing' is not defined; define or import it",
+        ),
+        (
+            get("/x", read_later),
+            "read_later is no coroutine, and takes a repository; write async def",
+        ),
     ],
 )
 def test_route_is_refused_in_one_line(declare: Callable[[APIRouter], Any], message: str) -> None:
@@ -235,3 +246,29 @@ def test_export_of_a_package(tmp_path: Any) -> None:
     (router,) = routers_of(declarations)
     assert router.prefix == "/shelves"
     assert [each.__name__ for each in classes_of(declarations)] == ["Shelf"]
+
+
+def test_response_that_pydantic_does_not_know_is_refused_in_one_line(tmp_path: Any) -> None:
+    """When the module is loaded, by the name of the class as the user wrote it."""
+    file = tmp_path / "shop.py"
+    file.write_text(f"{MODULE}\nclass Thing: pass\n\n@shelves.get('/x')\nasync def read() -> Thing: ...\n")
+    with pytest.raises(DeclarationError) as caught:
+        load_declarations([str(file)])
+    assert str(caught.value) == (
+        f"{file}, line 13: FastAPIError: Invalid args for response field! Hint: check that <class "
+        "'shop.Thing'> is a valid Pydantic field type; correct it there"
+    )
+
+
+def test_route_before_its_class_is_served(tmp_path: Any) -> None:
+    """Its annotations are read when the whole module is loaded."""
+    file = tmp_path / "shop.py"
+    file.write_text(
+        "from __future__ import annotations\nfrom fastapi import APIRouter\n"
+        "from eitherdb import Resource\nfrom eitherdb.routes import Repository\n"
+        "router = APIRouter()\n@router.get('/x')\nasync def read(rows: Repository[Crate]) -> int: ...\n"
+        "class Crate(Resource, path='crates'):\n    number: int\nrouters = [router]\n"
+    )
+    declarations = load_declarations([str(file)])
+    app = create_app(make_settings(), resources=classes_of(declarations), routers=routers_of(declarations))
+    assert "parameters" not in app.openapi()["paths"]["/api/v1/x"]["get"]

@@ -32,6 +32,7 @@ from backends.models.resources.names import check_imports, is_own, shown_path
 GROUP = "eitherdb.resources"
 """The group of the entry points. The name is free, the value is a module that declares resources."""
 
+_PRIVATE_NAME = re.compile(r"_eitherdb_resources_[0-9a-f]{12}_")
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
 
@@ -189,7 +190,9 @@ def _described(exc: BaseException, source: str, path: Path | None, name: str) ->
     """Return the place, the problem and the remedy of an exception of a user's module."""
     if path is None and isinstance(exc, ModuleNotFoundError) and f"{name}.".startswith(f"{exc.name}."):
         return source, "there is no such module", f"install it, or give its path: ./{name}.py"
-    message = (str(exc).strip().splitlines() or ["no message"])[0].rstrip(".")
+    message = (str(exc).strip().splitlines() or ["no message"])[0]
+    # FastAPI names a class with the private name of the module, and explains at length.
+    message = _PRIVATE_NAME.sub("", message).partition(" If you are using")[0].rstrip(".")
     if isinstance(exc, SyntaxError) and exc.filename:
         return (
             f"{shown_path(exc.filename)}, line {exc.lineno}",
@@ -211,7 +214,7 @@ def _described_by_pydantic(exc: PydanticUserError, place: str, line: str | None)
         place = f"{place}, {found[1]}"
     message = exc.message.partition(". ")[0].partition(" (use check_fields")[0]
     # A validator is named with the private name of the module, and the address of the class.
-    message = re.sub(r"_eitherdb_resources_\w+\.(\w+):\d+", r"\1", message)
+    message = re.sub(r"\w+\.(\w+):\d{9,}", r"\1", _PRIVATE_NAME.sub("", message))
     return place, message, _PYDANTIC_REMEDIES.get(exc.code or "", "correct it there")
 
 
