@@ -46,6 +46,13 @@ class Frozen(BaseModel, frozen=True):
         return 2
 
 """
+CASCADES = """
+class A(Resource, path="as"):
+    b_id: Annotated[str | None, Reference("bs", on_delete="cascade")] = None
+    a_id: Annotated[str | None, Reference("as", on_delete="cascade")] = None
+class B(Resource, path="bs"):
+    a_id: Annotated[str | None, Reference("as", on_delete="cascade")] = None
+"""
 CYCLE = """
 class A(Resource, path="as"):
     b_id: Annotated[str, Reference("bs", on_delete="cascade")]
@@ -212,6 +219,10 @@ def load(folder: Path, body: str) -> tuple[type[Resource], ...]:
         (
             CYCLE,
             "A.b_id: no row can be the first, because each needs another: A.b_id -> B.a_id -> A.b_id",
+        ),
+        (
+            CASCADES,
+            "A.b_id: a deletion would go round in a circle: A.b_id -> B.a_id -> A.b_id; let one",
         ),
     ],
 )

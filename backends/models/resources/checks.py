@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from backends.models.resources.declaration import Resource
 from backends.models.resources.errors import DeclarationError
@@ -35,13 +35,19 @@ def check_together(classes: Sequence[type[Resource]]) -> None:
         for field in spec.references:
             _check_target(spec, field, by_name)
     for spec in specs:
-        cycle = _required_cycle(spec, by_name)
-        if cycle:
+        if cycle := _cycle(spec, by_name, _is_required):
             place, *_ = cycle
             raise DeclarationError(
                 place,
                 f"no row can be the first, because each needs another: {' -> '.join([*cycle, place])}",
                 "let one of these fields be `| None`",
+            )
+        if cycle := _cycle(spec, by_name, _cascades_to_others):
+            place, *_ = cycle
+            raise DeclarationError(
+                place,
+                f"a deletion would go round in a circle: {' -> '.join([*cycle, place])}",
+                "let one of these fields have another on_delete",
             )
 
 
@@ -116,13 +122,26 @@ def _check_target(spec: ResourceSpec, field: FieldSpec, by_name: Mapping[str, Re
         )
 
 
-def _required_cycle(spec: ResourceSpec, by_name: Mapping[str, ResourceSpec]) -> list[str]:
-    """Return the fields of a cycle of required references through this resource; none if there is none."""
+def _is_required(_spec: ResourceSpec, field: FieldSpec) -> bool:
+    return not field.nullable
+
+
+def _cascades_to_others(spec: ResourceSpec, field: FieldSpec) -> bool:
+    """Return whether a deletion cascades from another resource. A tree in one resource is no circle."""
+    return field.on_delete == "cascade" and field.target != spec.name
+
+
+def _cycle(
+    spec: ResourceSpec,
+    by_name: Mapping[str, ResourceSpec],
+    fits: Callable[[ResourceSpec, FieldSpec], bool],
+) -> list[str]:
+    """Return the fields of a cycle of such references through this resource; none if there is none."""
 
     def follow(current: ResourceSpec, fields: tuple[str, ...], seen: frozenset[str]) -> list[str]:
         for field in current.references:
             target = by_name.get(field.target or "")
-            if field.nullable or target is None:
+            if target is None or not fits(current, field):
                 continue
             path = (*fields, f"{current.class_name}.{field.name}")
             if target.name == spec.name:
