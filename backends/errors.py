@@ -16,7 +16,8 @@
     ├── UnreadableRow            a stored row violates the contract
     ├── SchemaMismatch           the database's schema is not the one that the code needs
     │   ├── RevisionMismatch     it is older or newer
-    │   └── ResourcesMissing     it lacks the tables or collections of declared resources
+    │   ├── ResourcesMissing     it lacks the tables or collections of declared resources
+    │   └── SchemaDrifted        they differ from what is declared
     ├── ForeignSchema            objects of another application have names that EitherDB uses
     ├── ServerUnfit              the server or its user does not meet the requirements
     └── Unavailable              the database can't be reached, or does not respond in time
@@ -199,6 +200,21 @@ class ResourcesMissing(SchemaMismatch):
             "`eitherdb migrate revision` if no revision adds them",
         )
         self.names = tuple(names)
+
+
+class SchemaDrifted(SchemaMismatch):
+    """The tables or collections of declared resources are not as declared.
+
+    Attributes:
+        differences: One sentence per difference.
+    """
+
+    def __init__(self, differences: Sequence[str]) -> None:
+        super().__init__(
+            f"{'; '.join(differences)}: find out what changed it by hand; `eitherdb migrate check` lists "
+            "the differences"
+        )
+        self.differences = tuple(differences)
 
 
 class ForeignSchema(BackendError):

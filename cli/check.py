@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -93,13 +94,14 @@ async def _collect_findings(*, with_rows: bool) -> tuple[list[Finding], RowRepor
 
 
 async def _rows(backend: Backend, settings: Settings, *, unfit: bool) -> tuple[Finding, RowReport | None]:
-    from backends.errors import ForeignSchema, SchemaMismatch
+    from backends.errors import ForeignSchema, SchemaDrifted, SchemaMismatch
     from backends.models.resources.loading import load_resources
 
     try:
         if unfit:
             return Finding("rows", "warning", "not checked: fix the failures above first"), None
-        await backend.check_schema()
+        with suppress(SchemaDrifted):  # rows may be the reason to look
+            await backend.check_schema()
     except (SchemaMismatch, ForeignSchema):
         return Finding("rows", "warning", "not checked: the schema is not this code's"), None
     report = await walk_rows(backend, load_resources(settings.resources))
@@ -144,11 +146,12 @@ def _finding(unmet: UnmetRequirement) -> Finding:
 
 
 async def _schema(backend: Backend, settings: Settings) -> Finding:
-    from backends.errors import ForeignSchema, PermissionDenied, SchemaMismatch
+    from backends.errors import ForeignSchema, PermissionDenied, SchemaDrifted, SchemaMismatch
     from migrations import open_migrator
 
     try:
-        await backend.check_schema()
+        with suppress(SchemaDrifted):  # the comparison says more
+            await backend.check_schema()
     except SchemaMismatch as exc:
         detail, _, remedy = str(exc).partition(": ")
         return Finding("schema", "failed", detail, remedy)

@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from backends.capabilities import Capability
-from backends.errors import ResourcesMissing, RevisionMismatch
+from backends.errors import ResourcesMissing, RevisionMismatch, SchemaDrifted
 from backends.ids import Clock, IdSource
 from backends.models import with_items
 from backends.models.resources import Resource
 from backends.mongo import requirements
 from backends.mongo.accounts import MongoAccountRepository
 from backends.mongo.counters import MongoCounterRepository
+from backends.mongo.drift import read_drift
 from backends.mongo.driver import open_driver
 from backends.mongo.errors import connect_errors, translate_errors
-from backends.mongo.ownership import read_occupancy
+from backends.mongo.ownership import NAMES, read_occupancy
 from backends.mongo.references import References
 from backends.mongo.resource_collections import collections_of
 from backends.mongo.resources import MongoResourceRepository
@@ -136,6 +137,9 @@ class MongoBackend:
             raise RevisionMismatch(applied, REVISION)
         if missing := [name for name in self.resources if name not in found.recognised]:
             raise ResourcesMissing(missing)
+        declared = [spec for spec in self._collections if spec.name not in NAMES]
+        if differences := await read_drift(self._driver.database, declared, found.options):
+            raise SchemaDrifted(differences)
         await self._users.sweep_deleted()
 
     async def close(self) -> None:

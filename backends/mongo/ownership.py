@@ -52,16 +52,25 @@ class Occupancy:
 
     Attributes:
         recognised: The collections that belong to EitherDB, the lock's included.
+        options: The options of the collections by name.
     """
 
-    def __init__(self, kinds: Mapping[str, str], recognised: set[str], records: Sequence[Document]) -> None:
+    def __init__(
+        self,
+        kinds: Mapping[str, str],
+        recognised: set[str],
+        records: Sequence[Document],
+        options: Mapping[str, Mapping[str, Any]],
+    ) -> None:
         """Store the result of a look at the database.
 
         Args:
             kinds: The kind of each existing collection or view, by name.
             recognised: The names that belong to EitherDB.
             records: The documents of `schema_migrations`.
+            options: The options of the collections by name.
         """
+        self.options = options
         self._kinds = kinds
         self._records = records
         self.recognised = recognised
@@ -125,7 +134,7 @@ async def read_occupancy(database: Database, declared: Iterable[CollectionSpec] 
         records = (
             await database[MIGRATIONS].find({}).sort([("_id", 1)]).limit(MOST_RECORDS).to_list(MOST_RECORDS)
         )
-    return Occupancy(kinds, recognised, records)
+    return Occupancy(kinds, recognised, records, options)
 
 
 def _kind(found: Document) -> str:

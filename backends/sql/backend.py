@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from backends.capabilities import Capability
-from backends.errors import ResourcesMissing, RevisionMismatch
+from backends.errors import ResourcesMissing, RevisionMismatch, SchemaDrifted
 from backends.ids import Clock, IdSource
 from backends.models import with_items
 from backends.models.resources import Resource
@@ -115,6 +115,9 @@ class SqlBackend:
             raise RevisionMismatch(applied, REVISION)
         if missing := [name for name in self.resources if name not in found.recognised]:
             raise ResourcesMissing(missing)
+        declared = [self._tables[name] for name in self.resources if name not in METADATA.tables]
+        if differences := found.drift(declared):
+            raise SchemaDrifted(differences)
 
     async def close(self) -> None:
         """See the protocol."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import PrimaryKeyConstraint, Table, UniqueConstraint
+from sqlalchemy.util import md5_hex
 
 from backends.errors import ForeignSchema
 from backends.sql.schema import METADATA
@@ -24,6 +25,9 @@ REVISIONS = "alembic_version"
 READ_REVISIONS = f"SELECT version_num FROM {REVISIONS}"  # noqa: S608 - a constant
 
 Rows = Iterable[Iterable[Any]]
+
+_MAX_NAME = 63
+"""The greatest length of PostgreSQL's names, in bytes."""
 
 _NUMBER = re.compile(r"(?!0000)[0-9]{4}")
 
@@ -94,7 +98,10 @@ class Occupancy:
         self._found = found
         self._revisions = revisions
         self._has_schemas = has_schemas
-        self._owners = _owners(tables)
+        on_sqlite = not has_schemas
+        self._owners = _owners(tables, on_sqlite=on_sqlite)
+        # SQLite has no GIN indexes, and other names for those of constraints.
+        self._absent = {*dict(_constraints(tables)), *_gin_indexes(tables)} if on_sqlite else set()
         self.recognised = {
             name for name, table in tables.items() if name in found and _is_ours(table, found[name])
         }
@@ -143,11 +150,33 @@ class Occupancy:
         if foreign:
             raise ForeignSchema.occupied(foreign, has_schemas=self._has_schemas)
 
+    def drift(self, tables: Iterable[Table]) -> list[str]:
+        """Compare the names of the columns and indexes of existing tables; one sentence per difference.
+
+        The names are part of the query, so this costs nothing. `Migrator.check` compares the definitions.
+        """
+        found = []
+        for table in tables:
+            columns, there = {column.name for column in table.columns}, self._found[table.name].columns
+            found += [f"the table {table.name} lacks the column {name}" for name in sorted(columns - there)]
+            found += [
+                f"the table {table.name} has the column {name}, which is not declared"
+                for name in sorted(there - columns)
+            ]
+            names = sorted(name for name, owner in self._owners.items() if owner == table.name)
+            found += [
+                f"the table {table.name} lacks the index {name}"
+                for name in names
+                if name not in self._found and name not in self._absent
+            ]
+        return found
+
 
 def catalog_query(tables: Mapping[str, Table] = METADATA.tables, *, on_sqlite: bool) -> str:
     """Return the query for objects with the names of these tables; `occupancy` reads its rows."""
     constraints = dict(_constraints(tables))
-    names = [name for name in _owners(tables) if not on_sqlite or name not in constraints]
+    owners = _owners(tables, on_sqlite=on_sqlite)
+    names = [name for name in owners if not on_sqlite or name not in constraints]
     template = _SQLITE if on_sqlite else _POSTGRES
     return template.format(names=_quoted([*names, REVISIONS]), tables=_quoted([*tables, REVISIONS]))
 
@@ -187,7 +216,7 @@ def _is_ours(table: Table, found: _Found) -> bool:
         found.key[column.name].lower().startswith(_TYPES[isinstance(column.type, ObjectIdBytes)])
         for column in key.columns
     )
-    known = found.columns & set(table.columns.keys())
+    known = found.columns & {column.name for column in table.columns}
     return found.kind == "table" and is_named and is_keyed and 2 * len(known) > len(table.columns)
 
 
@@ -207,10 +236,23 @@ def _constraints(tables: Mapping[str, Table]) -> Iterator[tuple[str, str]]:
                 yield str(constraint.name), table.name
 
 
-def _owners(tables: Mapping[str, Table]) -> dict[str, str]:
+def _gin_indexes(tables: Mapping[str, Table]) -> Iterator[str]:
+    """Yield the indexes that PostgreSQL alone has."""
+    for table in tables.values():
+        for index in table.indexes:
+            if "postgresql_using" in index.info:
+                yield str(index.name)
+
+
+def _owners(tables: Mapping[str, Table], *, on_sqlite: bool) -> dict[str, str]:
     """Return every name in the catalog that these tables use, and its table."""
-    return {
-        **{name: name for name in tables},
-        **dict(_constraints(tables)),
-        **{str(index.name): table.name for table in tables.values() for index in table.indexes},
-    }
+    indexes = {str(index.name): table.name for table in tables.values() for index in table.indexes}
+    names = {**dict(_constraints(tables)), **indexes}
+    if not on_sqlite:
+        names = {_shortened(name): table for name, table in names.items()}
+    return {**{name: name for name in tables}, **names}
+
+
+def _shortened(name: str) -> str:
+    """Return a name as SQLAlchemy shortens it for PostgreSQL."""
+    return name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 8]}_{md5_hex(name)[-4:]}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from backends.errors import ForeignSchema, RevisionMismatch, SchemaMismatch
 from backends.ids import utc_now
 from backends.mongo.collections import CollectionSpec
+from backends.mongo.drift import differences
 from backends.mongo.driver import open_driver
 from backends.mongo.errors import connect_errors, translate_errors
 from backends.mongo.ownership import RESOURCE_MIGRATIONS, UNDOING, Occupancy, read_occupancy
@@ -249,35 +250,8 @@ async def _compare(database: Database, spec: CollectionSpec) -> list[str]:
     found = reply["cursor"]["firstBatch"]
     if not found:
         return [f"the collection {spec.name} is missing"]
-    differences = []
-    options = found[0].get("options", {})
-    if options.get("validator") != spec.validator:
-        differences.append(f"the validator of {spec.name} differs from the declared one")
-    if (options.get("validationLevel", "strict"), options.get("validationAction", "error")) != (
-        "strict",
-        "error",
-    ):
-        differences.append(f"the validator of {spec.name} does not refuse every bad document")
     indexes = await database[spec.name].index_information()
-    actual = {
-        name: {key: value for key, value in info.items() if key not in {"v", "ns"}}
-        for name, info in indexes.items()
-        if name != "_id_"
-    }
-    declared = {index.name: _as_information(index.keys, index.options) for index in spec.indexes}
-    for name in sorted(actual.keys() | declared.keys()):
-        if name not in actual:
-            differences.append(f"the index {name} of {spec.name} is missing")
-        elif name not in declared:
-            differences.append(f"the index {name} of {spec.name} is not declared")
-        elif actual[name] != declared[name]:
-            differences.append(f"the index {name} of {spec.name} differs: {actual[name]}")
-    return differences
-
-
-def _as_information(keys: tuple[tuple[str, int], ...], options: dict[str, object]) -> dict[str, object]:
-    """Return the index in the format of the driver's `index_information`."""
-    return {"key": list(keys)} | {name: value for name, value in options.items() if name != "name"}
+    return differences(spec, found[0].get("options", {}), indexes)
 
 
 def open_migrator(settings: Settings, histories: Sequence[History] = ()) -> MongoMigrator:

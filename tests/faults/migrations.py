@@ -36,7 +36,7 @@ FAULTS = [
     _fault(
         _SQL_OWNERSHIP,
         "indexes of others that nobody looks for",
-        ("names = [name for name in _owners(tables) if", "names = [name for name in tables if"),
+        ("names = [name for name in owners if", "names = [name for name in tables if"),
         first=_FOREIGN,
         backends="sqlite",
     ),

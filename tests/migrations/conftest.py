@@ -1,5 +1,5 @@
-"""The fixtures `sql` and `mongo`."""
+"""The fixtures `sql`, `postgres` and `mongo`."""
 
-from tests.backends.kinds import mongo, pytest_generate_tests, sql
+from tests.backends.kinds import mongo, postgres, pytest_generate_tests, sql
 
-__all__ = ["mongo", "pytest_generate_tests", "sql"]
+__all__ = ["mongo", "postgres", "pytest_generate_tests", "sql"]
