@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 RowKind: TypeAlias = str
@@ -67,5 +69,7 @@ def identity_of(kind: RowKind, fields: Fields) -> str:
 
 def shown(value: Any, *, length: int = 60) -> str:
     """Return a value as text for a message: short and in printable ASCII."""
+    if isinstance(value, Decimal | date):
+        value = str(value)
     text = value if isinstance(value, str) and value.isascii() and value.isprintable() else ascii(value)
     return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -249,10 +249,10 @@ def _owners(tables: Mapping[str, Table], *, on_sqlite: bool) -> dict[str, str]:
     indexes = {str(index.name): table.name for table in tables.values() for index in table.indexes}
     names = {**dict(_constraints(tables)), **indexes}
     if not on_sqlite:
-        names = {_shortened(name): table for name, table in names.items()}
+        names = {shortened(name): table for name, table in names.items()}
     return {**{name: name for name in tables}, **names}
 
 
-def _shortened(name: str) -> str:
+def shortened(name: str) -> str:
     """Return a name as SQLAlchemy shortens it for PostgreSQL."""
     return name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 8]}_{md5_hex(name)[-4:]}"

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import delete, insert, select
+from sqlalchemy import CheckConstraint, delete, insert, inspect, select
 from sqlalchemy.exc import SAWarning
 
 from backends.ids import utc_now
+from backends.sql.ownership import shortened
 from backends.sql.resource_migrations import RESOURCE_MIGRATIONS
 from backends.sql.resource_statements import resource_tables
 from migrations.resources.history import newest_state
@@ -105,7 +106,21 @@ def differences(connection: Connection, histories: Sequence[History]) -> list[st
     context = MigrationContext.configure(connection, opts=options)
     with _cycles_allowed():
         found = compare_metadata(context, next(iter(tables.values())).metadata)
-    return [f"the database differs from the declaration: {difference}" for difference in found]
+    return [
+        *(f"the database differs from the declaration: {difference}" for difference in found),
+        *_missing_checks(connection, tables.values()),
+    ]
+
+
+def _missing_checks(connection: Connection, tables: Iterable[Table]) -> Iterator[str]:
+    """Yield the CHECK constraints that tables lack; Alembic does not compare them."""
+    inspector = inspect(connection)
+    for table in tables:
+        there = {str(each["name"]) for each in inspector.get_check_constraints(table.name)}
+        for constraint in table.constraints:
+            name = str(constraint.name)
+            if isinstance(constraint, CheckConstraint) and not there & {name, shortened(name)}:
+                yield f"the table {table.name} lacks the constraint {name}"
 
 
 @contextmanager

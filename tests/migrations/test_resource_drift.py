@@ -25,6 +25,7 @@ class Plot(Resource, path="plots-with-a-name-of-forty-characters-x", unique=[("o
 
     code: Annotated[str | None, Field(max_length=9), Sortable(), Searchable()] = None
     a_field_with_a_name_of_forty_characters: Annotated[str | None, Reference("users"), Filterable()] = None
+    number: int = 0
     tags: Annotated[list[int], Field(max_length=9), Filterable()] = []  # noqa: RUF012 - pydantic copies it
 
 
@@ -69,8 +70,8 @@ async def test_changed_tables_are_not_served(sql: Provision) -> None:
         assert len(await migrator.check()) >= len(expected)
 
 
-async def test_index_with_nulls_last_is_a_difference(postgres: Provision) -> None:
-    """The definitions of indexes are compared by `migrate check`."""
+async def test_definitions_are_compared_by_migrate_check(postgres: Provision) -> None:
+    """An index with nulls last, and a constraint that somebody dropped."""
     async with postgres.empty_database() as settings:
         migrator = open_migrator(settings, [HISTORY])
         await migrator.upgrade()
@@ -80,6 +81,10 @@ async def test_index_with_nulls_last_is_a_difference(postgres: Provision) -> Non
             await connection.execute(text(f"CREATE INDEX ix_{NAME}_code_id ON {NAME} (code, id)"))
         (difference, *_) = await migrator.check()
         assert f"ix_{NAME}_code_id" in difference
+        constraint = f"ck_{NAME}_number"
+        async with sql_connection(settings) as connection:
+            await connection.execute(text(f"ALTER TABLE {NAME} DROP CONSTRAINT {constraint}"))
+        assert f"the table {NAME} lacks the constraint {constraint}" in await migrator.check()
 
 
 async def test_changed_collections_are_not_served(mongo: Provision) -> None:
