@@ -48,15 +48,22 @@ def changes_of(history: History) -> list[Operation]:
         if name not in declared:
             raise MigrationError(
                 f"{spec.class_name} is not declared any more: declare it again, or undo its revision with "
-                f"`eitherdb migrate downgrade {history.name}:NUMBER` and delete the file"
+                f"`eitherdb migrate downgrade {_before(history, name)}` and delete the file"
             )
         if difference := _difference(spec, declared[name]):
             raise MigrationError(
                 f"{spec.class_name} has changed since its revision ({difference}): a revision can add "
                 "resources only; declare it as it was, or undo its revision with "
-                f"`eitherdb migrate downgrade {history.name}:NUMBER`, delete the file and write it again"
+                f"`eitherdb migrate downgrade {_before(history, name)}`, which loses its rows, delete the "
+                "file and write it again"
             )
     return [AddResource(spec) for spec in in_order(history.declared) if spec.name not in state]
+
+
+def _before(history: History, name: str) -> str:
+    """Return the target of a downgrade that undoes the revision which adds a resource."""
+    index = next(index for index, each in enumerate(history.revisions) if name in each.added)
+    return f"{history.name}:{history.revisions[index - 1].number if index else 'base'}"
 
 
 def _difference(before: ResourceSpec, after: ResourceSpec) -> str | None:

@@ -183,6 +183,20 @@ def test_a_change_without_an_operation_is_refused(
     with pytest.raises(MigrationError, match=message) as caught:
         changes_of(changed)
     assert "\n" not in str(caught.value)
+    assert "`eitherdb migrate downgrade library:base`" in str(caught.value)
+
+
+def test_refusal_of_a_change_names_the_revision_before_the_one_to_undo(tmp_path: Path) -> None:
+    """The books were added by the second revision."""
+    imports, author = LIBRARY.index("class "), LIBRARY.index("class Author")
+    for text, summary in ((LIBRARY[:imports] + LIBRARY[author:], "Authors"), (LIBRARY, "Books")):
+        history = read(tmp_path, text, f"{summary.lower()}.py")
+        write_revision(history, summary, changes_of(history))
+    changed = read(tmp_path, LIBRARY.replace('path="books"', 'path="books", owned=False'), "changed.py")
+    with pytest.raises(
+        MigrationError, match="`eitherdb migrate downgrade authors:0001`, which loses its rows"
+    ):
+        changes_of(changed)
 
 
 @pytest.mark.parametrize(
