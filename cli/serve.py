@@ -132,6 +132,9 @@ def _check_port(host: str, port: int, example: str = "") -> None:
 
 async def _prepare(settings: Settings, *, migrate: bool) -> ServerInfo:
     """Migrate if asked to, and check the database, so that errors are one line before the server starts."""
+    # Before the modules that declare resources, some of which import FastAPI: see `api.lean_imports`.
+    import api  # noqa: F401
+
     histories = read_declared(settings)
     if migrate:
         from migrations import open_migrator
