@@ -21,6 +21,12 @@ def _in(
 
 FAULTS = [
     _in(
+        _COLUMNS,
+        "a double that SQLite returns as an integer after a change",
+        ('return None if dialect.name == "postgresql" else _read_float', "return None"),
+        first=_VALUES,
+    ),
+    _in(
         "backends/models/resources/values.py",
         "a scaled decimal that is off by a digit in lists",
         ("unit = 10**places", "unit = 10**min(places, 2)"),
