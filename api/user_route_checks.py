@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from functools import partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
 from api.deps import RepositoryOf
+from api.resources.own_models import Models, itself
 from api.routing import Route
 from backends.models.resources import DeclarationError, Resource, ResourceSpec
 from backends.models.resources.class_checks import models_in
@@ -104,10 +106,10 @@ def _body_of(route: APIRoute) -> Any:
     return route.body_field.field_info.annotation if route.body_field else None
 
 
-def check_models(place: str, route: Route, models: dict[str, type[BaseModel]]) -> None:
+def check_models(place: str, route: Route, models: Models) -> None:
     """Refuse a second model of a name: the OpenAPI document would rename both, and break clients."""
     for model in models_of(route):
-        if models.setdefault(model.__name__, model) is not model:
+        if models.setdefault(model.__name__, partial(itself, model))() is not model:
             raise DeclarationError(
                 place,
                 f"the API has another model of the name {model.__name__}",

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Match
 from api.deps import API_PREFIX, current_user, superuser
 from api.errors import ALWAYS_POSSIBLE, NOT_PRIVILEGED, TOKEN_PROBLEMS, documented
 from api.resources.forms import forms_of
+from api.resources.own_models import own_models
 from api.routing import Route, calls_of, operation_id
 from api.user_route_checks import (
     check_body,
@@ -25,7 +26,6 @@ from api.user_route_checks import (
     check_repositories,
     check_response,
     check_route,
-    models_of,
 )
 from backends.models.resources import DeclarationError, Resource
 from backends.models.resources.loading import Declarations
@@ -89,9 +89,10 @@ def user_routes(
     found: list[Route] = []
     if not routers:
         return found
-    models = {model.__name__: model for route in own for model in models_of(route)}
+    models = own_models(served)
+    # The id by its rule, because an attribute that FastAPI adds would build the route.
     places: dict[str, str] = {
-        route.unique_id: f"EitherDB's {_shown(route)}" for route in own if isinstance(route, Route)
+        operation_id(route): f"EitherDB's {_shown(route)}" for route in own if isinstance(route, Route)
     }
     for router in routers:
         for context in iter_route_contexts(router.routes):

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from api.app import create_app
+from api.resources.own_models import own_models
+from api.user_route_checks import models_of
 from backends import open_backend
 from backends.ids import new_id
+from backends.models import with_items
 from tests.api.declared import DECLARED
 from tests.api.responses import (
     NOT_AUTHENTICATED,
@@ -137,3 +140,13 @@ def test_document_has_the_routes() -> None:
         "Statistics",
         "Discount",
     }
+
+
+def test_own_models_are_those_of_the_routes() -> None:
+    """Their names are known without the routes, which are built later."""
+    app = create_app(make_settings(environment="local"), resources=DECLARED)
+    known = own_models(tuple(with_items(DECLARED).values()))
+    found = {model.__name__: model for route in app.routes for model in models_of(route)}
+    models = {name: model for name, model in found.items() if name.isidentifier()}  # FastAPI names others
+    assert len(models) > 40
+    assert {name: known[name]() for name in models} == models
