@@ -10,7 +10,7 @@ from operator import add
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
-from sqlalchemy import BigInteger, Select, and_, bindparam, func, or_, select, true, tuple_, union_all
+from sqlalchemy import BigInteger, Select, and_, bindparam, func, select, true, tuple_, union_all
 
 from backends.ids import read_time
 from backends.models import Page, Position, Row, StoredObject
@@ -71,23 +71,28 @@ class Order:
         key, from_json = row[self.column], self.key.from_json
         return Position(key if from_json is None or key is None else from_json(key), row["id"])
 
-    def behind(self, table: FromClause, after: After) -> ColumnElement[bool]:
-        """Return the condition for rows after the position `after_key`, `after_id`."""
+    def behind(self, table: FromClause, after: After) -> tuple[ColumnElement[bool], ...]:
+        """Return the condition for rows after the position `after_key`, `after_id`.
+
+        Where nulls and values are both behind it, these are two alternatives: each is a range of the index.
+        """
+        if after == "start":
+            return (true(),)
         column, keys = table.c[self.column], self.keys(table)
         if after == "null":
             id_ = bindparam("after_id", type_=table.c.id.type)
             if self.descending:
-                return and_(column.is_(None), table.c.id < id_)
-            return or_(and_(column.is_(None), table.c.id > id_), column.is_not(None))
+                return (and_(column.is_(None), table.c.id < id_),)
+            return and_(column.is_(None), table.c.id > id_), column.is_not(None)
         place = [
             bindparam(name, type_=key.type)
             for key, name in zip(keys, ("after_key", "after_id"), strict=False)
         ]
         # A row value comparison, because both databases seek to it in the index.
         if not self.descending:
-            return tuple_(*keys) > tuple_(*place)
+            return (tuple_(*keys) > tuple_(*place),)
         less = tuple_(*keys) < tuple_(*place)
-        return or_(less, column.is_(None)) if self.key.nullable else less
+        return (less, column.is_(None)) if self.key.nullable else (less,)
 
 
 class Lists(Generic[R]):
@@ -206,17 +211,17 @@ class Lists(Generic[R]):
                 nulls with the total.
         """
         table = self._table
-        behind = () if after == "start" else (order.behind(table, after),)
         asked = [self._conditions[name] for name in filters]
         either = list(product(*(each if isinstance(each, tuple) else (each,) for each in asked)))
         counts = [select(func.count()).select_from(table).where(*fit).scalar_subquery() for fit in either]
         total = reduce(add, counts).label("total")
         columns = [table.c[order.column], table.c.id] if is_deep else self._columns
 
-        def rows_that(fit: Sequence[ColumnElement[bool]]) -> Select[Any]:
-            return select(*columns).where(*fit, *behind).order_by(*order.clauses(table))
-
-        page = _page_of([rows_that(fit) for fit in either], order, skips=is_deep)
+        parts = [
+            select(*columns).where(*fit, behind).order_by(*order.clauses(table))
+            for fit, behind in product(either, order.behind(table, after))
+        ]
+        page = _page_of(parts, order, skips=is_deep)
         if not is_deep:
             return page.with_only_columns(*map(in_row, page.selected_columns), *([total] if count else []))
         keys = page.subquery("page")

@@ -89,15 +89,15 @@ FAULTS = [
     _in(
         _PAGES,
         "pages that end before the rows with null",
-        ("return or_(less, column.is_(None)) if self.key.nullable else less", "return less"),
+        ("return (less, column.is_(None)) if self.key.nullable else (less,)", "return (less,)"),
         first=_LISTS,
     ),
     _in(
         _PAGES,
         "pages that end after the rows with null",
         (
-            "return or_(and_(column.is_(None), table.c.id > id_), column.is_not(None))",
-            "return and_(column.is_(None), table.c.id > id_)",
+            "return and_(column.is_(None), table.c.id > id_), column.is_not(None)",
+            "return (and_(column.is_(None), table.c.id > id_),)",
         ),
         first=_LISTS,
     ),
