@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
@@ -116,15 +117,21 @@ class Route(APIRoute):
         """Handle a request for this path."""
         fast_path = self.fast_path
         if fast_path is None or scope["method"] not in (self.methods or ()):
-            await super().handle(scope, receive, send)
+            await self._handle_by_fastapi(scope, receive, send)
             return
         request = BoundedRequest(scope, receive)
         try:
             response = await fast_path.respond(request)
         except Fallback:
-            await super().handle(scope, request.replay, send)
+            await self._handle_by_fastapi(scope, request.replay, send)
         else:
             await response(scope, receive, send)
+
+    async def _handle_by_fastapi(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request by FastAPI, which adds uploaded files to this stack."""
+        async with AsyncExitStack() as files:
+            scope["fastapi_middleware_astack"] = files
+            await super().handle(scope, receive, send)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler for requests that the fast path does not handle."""

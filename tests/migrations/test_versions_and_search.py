@@ -267,8 +267,9 @@ async def test_downgrade_from_0002_interrupted_anywhere_is_finished_by_the_next_
                 assert await migrator.downgrade("0001") == ["0002"]
             assert await stored(settings) == before
             assert await schema(settings) == schema_before
-    # Lock and record: one each; counters and the two indexes: one each; users and items: three each.
-    assert interruptions == 11
+    # Lock and record: one each; counters, records of resources and the two indexes: one each; users and
+    # items: three each.
+    assert interruptions == 12
 
 
 async def _fails(migration: Any) -> bool:
