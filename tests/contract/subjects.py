@@ -9,7 +9,7 @@ from functools import cache
 from backends.models import Item
 from backends.models.resources import Resource
 
-from .declared import DECLARED, Book, Chapter, Period, Sample
+from .declared import DECLARED, Book, Sample
 from .made_up import TREES, declarations, load
 from .resource_values import sampled
 
@@ -44,5 +44,6 @@ def subjects_of(own: Sequence[type[Resource]]) -> list[Subject]:
     Args:
         own: The user's resources. They have a database of their own: their names may be the suite's.
     """
-    classes: list[type[Resource]] = [Item, Sample, Book, Chapter, Period, *made_up()]
+    # The others of `DECLARED` are in `test_resource_graph.py`.
+    classes: list[type[Resource]] = [Item, Sample, Book, *made_up()]
     return [*(Subject(cls, together()) for cls in classes), *(Subject(cls, tuple(own)) for cls in own)]
