@@ -35,7 +35,7 @@ SEED = int(os.environ.get("DIFFERENTIAL_SEED") or (secrets.randbelow(2**32) if M
 SHRINKS = os.environ.get("DIFFERENTIAL_SHRINK") != "0"
 PROFILE = settings(
     phases=[Phase.generate, *([Phase.shrink] if SHRINKS else [])],
-    max_examples=10,
+    max_examples=7,
     stateful_step_count=80,
     database=None,
     deadline=None,

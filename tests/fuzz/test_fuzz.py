@@ -40,7 +40,7 @@ PHASES: dict[Caller, str] = {
     "user": "fuzzing,stateful",
     "nobody": "fuzzing",
 }
-EXAMPLES = "3"
+EXAMPLES = "2"
 UNLIMITED: dict[str, Any] = dict.fromkeys(
     ("login_limit", "login_limit_per_client", "recovery_limit", "recovery_limit_per_client"),
     "1000000/second",
