@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any, cast
 
 import pytest
@@ -20,8 +22,8 @@ from backends.errors import (
 from backends.models import Idempotency, NewUser, User
 from backends.protocols import Backend, ResourceRepository
 
-from .declared import Author, Book, Chapter, Loan, Period, Quote
-from .expectations import raises
+from .declared import Author, Book, Chapter, Loan, Period, Quote, Sample
+from .expectations import raises, refused_without
 from .samples import UNKNOWN_ID
 
 pytestmark = pytest.mark.rule("Declared references")
@@ -227,3 +229,29 @@ async def test_rule_over_two_fields_holds_under_concurrency(shelf: Library, memb
         await shelf.periods.update(period.id, {"first": 0, "last": 10})
     found = await shelf.periods.get(period.id)
     assert (found.first, found.last, found.version) == (0, 10, 21)
+
+
+@pytest.mark.rule("Declared values", "Many at once")
+@pytest.mark.parametrize("end", ["first", "last"])
+async def test_ends_of_a_kind_are_stored_alike_alone_and_among_many(
+    library: Backend, member: User, end: str
+) -> None:
+    """A filter finds both, also the first and the last moment, which a driver may take for infinity."""
+    place = 0 if end == "first" else 1
+    ends: dict[str, Any] = {
+        "number": (-(2**53) + 1, 2**53 - 1)[place],
+        "price": (Decimal("-99999999999999.9999"), Decimal("99999999999999.9999"))[place],
+        "weight": (-1.7976931348623157e308, 1.7976931348623157e308)[place],
+        "at": (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC))[
+            place
+        ],
+        "day": (date.min, date.max)[place],
+    }
+    samples = cast("ResourceRepository[Sample]", library.resources["samples"])
+    row = Sample(text="end", **ends)
+    ids = {(await samples.add(row, owner_id=member.id)).id}
+    with refused_without(library, Capability.TRANSACTIONS, "samples.add_many"):
+        ids |= {each.id for each in await samples.add_many([row], owner_id=member.id)}
+    for name, value in ends.items():
+        found = await samples.list(owner_id=member.id, where={name: value})
+        assert {each["id"] for each in found.rows} == ids, name

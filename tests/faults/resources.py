@@ -48,7 +48,7 @@ FAULTS = [
         _BULK,
         "the last date in a bulk insert is another one than alone",
         ('return "infinity" if value == date.max else value.isoformat()', "return value.isoformat()"),
-        first=_VALUES,
+        first="tests/contract/test_resource_graph.py",
         backends="postgres",
     ),
     _in(
