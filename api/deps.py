@@ -141,7 +141,7 @@ async def beside(user: Awaitable[User], look_up: Coroutine[Any, Any, T]) -> tupl
         found = await user
     except BaseException:
         task.cancel()
-        await asyncio.wait([task])
+        await asyncio.gather(task, return_exceptions=True)  # its error is nobody's
         raise
     return found, await task
 

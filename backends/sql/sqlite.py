@@ -19,7 +19,7 @@ from backends.sql.engine import dialect, first_connection, make_folder, set_prag
 from backends.sql.errors import connect_errors, translate_errors
 from backends.sql.sqlite_connection import FileWatch, SqliteConnection
 from backends.sql.sqlite_url import sqlite_options
-from backends.sql.statements import Compiled, Row, Statement, Values
+from backends.sql.statements import Row, Statement, Values
 
 if TYPE_CHECKING:
     from backends.models.resources import ResourceSpec
@@ -68,7 +68,7 @@ class SqliteConnections(Connections):
         self._waiting: deque[asyncio.Future[SqliteConnection]] = deque()
         self._budget = _Budget()
         self._look_up = SqliteConnection(watch.recent, self._connect_for_look_ups)
-        self._long: dict[Compiled, float] = {}
+        self._long: dict[str, float] = {}
 
     @property
     def in_use(self) -> int:
@@ -109,14 +109,14 @@ class SqliteConnections(Connections):
         loop first, and in a thread if it fails or exceeds its budget.
         """
         compiled = self._compiled(statement)
-        if compiled not in self._long or self._long[compiled] < time.monotonic():
+        if self._long.get(compiled.sql, 0.0) < time.monotonic():
             self._budget.start()
             try:
                 found = self._look_up.do(partial(_fetch, compiled.sql, compiled.arguments(values)))
             except sqlite3.Error:
                 # In a thread it waits for a lock, or raises the translated error.
                 if self._budget.is_spent:
-                    self._long[compiled] = time.monotonic() + LONG_SECONDS
+                    self._long[compiled.sql] = time.monotonic() + LONG_SECONDS
             else:
                 return compiled.rows(found)
         return await self.run(statement, values)
