@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Container, Iterable
 
 import pytest
 
@@ -47,9 +47,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             reasons = not_on_its_drivers(metafunc, BACKEND_NAMES) | left_out
             if metafunc.function.__name__ == "test_unique_group_is_unique_and_named":
                 reasons |= {"mongomock": "its partial indexes refuse changes that MongoDB accepts"}
-            if metafunc.definition.get_closest_marker("one_backend"):
-                chosen = [name for name in selected_backends(metafunc.config) if name not in reasons]
-                reasons |= dict.fromkeys(chosen[1:], "one backend is enough, whichever")
+            reasons |= beyond_one_backend(metafunc, reasons)
             run_on_backends(metafunc, fixture, BACKEND_NAMES, left_out=reasons)
 
 
@@ -61,6 +59,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda item: not item.nodeid.startswith("tests/proof/test_load"))
+
+
+def beyond_one_backend(metafunc: pytest.Metafunc, reasons: Container[str]) -> dict[str, str]:
+    """Return the backends that a test with `ONE_BACKEND` does not run on, besides those in `reasons`."""
+    if not metafunc.definition.get_closest_marker("one_backend"):
+        return {}
+    chosen = [name for name in selected_backends(metafunc.config) if name not in reasons]
+    return dict.fromkeys(chosen[1:], "one backend is enough, whichever")
 
 
 def not_on_its_drivers(metafunc: pytest.Metafunc, names: Iterable[str]) -> dict[str, str]:

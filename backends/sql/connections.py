@@ -8,6 +8,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from backends.retry import retry_conflicts
+from backends.sql.pairs import PairedLookUps
 from backends.sql.statements import Compiled, Row, Statement, Values
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Connections(ABC):
             dialect: The dialect that statements are compiled for.
             retry_deadline_seconds: The time limit for retries of colliding writes.
         """
+        self.paired = PairedLookUps(self)
         self._dialect = dialect
         self._retry_deadline_seconds = retry_deadline_seconds
         self._compile_for(None)

@@ -25,10 +25,7 @@ from tests.api.responses import (
 )
 from tests.api.routes import OPEN, PROTECTED, Route, Scene
 from tests.api.service import PASSWORD, SECRET, Account, Service, as_json
-from tests.conftest import EVERY_BACKEND
 from tests.provision import Provision
-
-pytestmark = EVERY_BACKEND
 
 YES = None
 Verdict = Refusal | None

@@ -208,6 +208,7 @@ async def test_nobody_makes_himself_a_superuser(scene: Scene) -> None:
 # -- what leaks ----------------------------------------------------------------------------------
 
 
+@ONE_BACKEND
 async def test_login_takes_as_long_for_unknown_addresses(costly: Service) -> None:
     """Of pairs of logins, one with a known address and one without, neither is mostly the slower.
 
@@ -314,6 +315,7 @@ async def test_docs_page_needs_nothing_from_elsewhere(service: Service) -> None:
     assert (await service.anyone.get("http://eitherdb.example/docs/oauth2-redirect")).status_code == 200
 
 
+@ONE_BACKEND
 async def test_flood_of_logins_leaves_other_requests_served(service: Service, user: Account) -> None:
     """Many logins wait for their turn; what needs no hash is answered before them."""
     hashed = COSTLY_HASHER.hash(PASSWORD)

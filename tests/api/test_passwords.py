@@ -29,6 +29,7 @@ from tests.api.responses import (
     assert_refused,
 )
 from tests.api.service import CHEAP_HASHER, PASSWORD, SECRET, Account, Service, as_json, serve
+from tests.conftest import ONE_BACKEND
 from tests.provision import Provision
 
 TYPED_ON_A_MAC, TYPED_ELSEWHERE = f"{SECRET}\u00a0cafe\u0301", f"{SECRET} caf\u00e9"
@@ -331,6 +332,7 @@ async def test_hash_that_cannot_be_read_is_a_wrong_password(
     assert await stored(service) == ada.user
 
 
+@ONE_BACKEND
 async def test_refusals_take_as_long_as_the_slowest_kind_of_hash(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

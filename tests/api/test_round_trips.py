@@ -60,7 +60,7 @@ COSTS: dict[str, tuple[int | tuple[int, int], str]] = {
     "items-read_items": (2, "aggregate find"),
     "items-create_item": (2, "find find insert"),
     "items-create_items": (2, "commitTransaction find find insert"),
-    "items-read_item": (2, "find find"),
+    "items-read_item": ((2, 1), "find find"),
     "items-patch_item": (2, "find findAndModify"),
     "items-update_item": (2, "find findAndModify"),
     "items-delete_item": (2, "delete find"),

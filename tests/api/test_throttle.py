@@ -21,6 +21,7 @@ from tests.api.responses import (
     assert_refused,
 )
 from tests.api.service import PASSWORD, SECRET, Account, Service, as_json, serve
+from tests.conftest import ONE_BACKEND
 from tests.provision import Provision
 
 WRONG = f"{SECRET}-wrong"
@@ -149,6 +150,7 @@ async def test_limit_is_over_after_its_time(limited: Service, user: Account) -> 
 HOURS = pytest.mark.parametrize("hours", [2, -14])
 
 
+@ONE_BACKEND
 @HOURS
 @pytest.mark.parametrize("limit", ["login", "login of a client", "login of an account"])
 async def test_clock_of_another_instance_locks_nobody_out(

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from eitherdb_contract.selection import run_on_backends
-from tests.conftest import BACKEND_NAMES, find_provision, not_on_its_drivers
+from tests.conftest import BACKEND_NAMES, beyond_one_backend, find_provision, not_on_its_drivers
 from tests.provision import Provision, Servers
 
 KINDS = {
@@ -23,6 +23,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if fixture in metafunc.fixturenames:
             others = {name: f"is about {fixture} alone" for name in BACKEND_NAMES if name not in names}
             reasons = others | not_on_its_drivers(metafunc, names)
+            reasons |= beyond_one_backend(metafunc, reasons)
             run_on_backends(metafunc, fixture, BACKEND_NAMES, left_out=reasons)
 
 

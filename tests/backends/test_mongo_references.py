@@ -22,6 +22,7 @@ from eitherdb import Reference, Resource
 from migrations import open_migrator
 from migrations.mongo.operations import ensure_collection_of
 from tests.backends.raw import MongoDatabase, failing_commands, mongo_database, opened
+from tests.conftest import ONE_BACKEND
 from tests.provision import Provision
 
 Name = Annotated[str, Field(max_length=20)]
@@ -268,6 +269,7 @@ async def snapshot(database: MongoDatabase) -> dict[str, list[dict[str, Any]]]:
     }
 
 
+@ONE_BACKEND
 @pytest.mark.parametrize("operation", OPERATIONS)
 async def test_process_that_dies_between_commands_leaves_all_or_nothing(
     backend: Backend, settings: Settings, monkeypatch: pytest.MonkeyPatch, operation: str

@@ -18,6 +18,8 @@ from hypothesis.strategies import (
     text,
 )
 
+from tests.contract.resource_values import CHARACTERS
+
 T = TypeVar("T")
 
 EMAILS: dict[str, str | None] = {
@@ -126,7 +128,10 @@ def choice(good: Sequence[object], bad: Sequence[object]) -> SearchStrategy[Any]
 
 
 texts = usually(
-    sampled_from(COLLIDING) | sampled_from(COLLIDING) | text(min_size=1, max_size=6) | sampled_from(LONG),
+    sampled_from(COLLIDING)
+    | sampled_from(COLLIDING)
+    | text(CHARACTERS, min_size=1, max_size=6)
+    | sampled_from(LONG),
     sampled_from(NO_TEXTS) | just(""),
 )
 names = usually(none() | texts, just("") | sampled_from(NO_TEXTS))

@@ -19,6 +19,20 @@ _FIRST = "migrations/sql/versions/0001_users_and_items.py"
 
 FAULTS = [
     _in(
+        "backends/sql/pairs.py",
+        "sql: two look-ups of one statement that get each other's row",
+        ("return one, other", "return other, one"),
+        first="tests/backends/test_pairs.py",
+        backends="postgres",
+    ),
+    _in(
+        "backends/sql/pairs.py",
+        "sql: a look-up that ends with the one that shares its statement",
+        ("first.found.set_result(found and found[:1])", "first.found.cancel()"),
+        first="tests/backends/test_pairs.py",
+        backends="postgres",
+    ),
+    _in(
         _PAGES,
         "sql: a sort without its tie-breaker",
         (

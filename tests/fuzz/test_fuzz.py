@@ -49,11 +49,13 @@ UNLIMITED: dict[str, Any] = dict.fromkeys(
 
 async def run_schemathesis(url: str, *arguments: str, cwd: Path, **environment: str) -> int:
     """Run schemathesis and return its exit code. Its files stay in `cwd`."""
+    # Hypothesis caches what it computes about Unicode for several seconds.
+    cache = {"HYPOTHESIS_STORAGE_DIRECTORY": str(ROOT / ".hypothesis")}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG)),
         *("run", f"{url}/api/v1/openapi.json", "--seed", SEED, *arguments),
         cwd=cwd,
-        env={**os.environ, "NO_PROXY": "127.0.0.1", "PYTHONPATH": str(ROOT), **environment},
+        env={**os.environ, "NO_PROXY": "127.0.0.1", "PYTHONPATH": str(ROOT), **cache, **environment},
     )
     try:
         return await process.wait()

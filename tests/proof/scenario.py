@@ -25,7 +25,7 @@ from tests.proof.workload import Order, Workload
 
 logger = logging.getLogger(__name__)
 
-TRANSFERS = 1_000
+TRANSFERS = 600
 """In `make test`. `make proof` runs 10,000, and the runs with crashes."""
 
 OWNERS = 5
