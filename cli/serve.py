@@ -34,6 +34,8 @@ from config import DatabaseChoice, Settings
 from config.settings import INSECURE_SECRET_KEY, SCHEMES
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from backends.protocols import ServerInfo
 
 DATA = Path(".data")
@@ -62,17 +64,25 @@ def serve(
 
     Refuses to start if the schema is older or newer than this code, and names the command that fixes it.
     """
-    if workers == 1 and not migrate:
-        # Imports create no garbage: see `cli.main`. The application's factory enables collection again.
-        gc.disable()
+    gc.disable()  # imports create no garbage: see `cli.main`
     settings = Settings.load()
-    check_routers(load_declarations(settings.resources))
+    # Before the modules that declare resources, some of which import FastAPI: see `api.lean_imports`.
+    import api  # noqa: F401
+
+    app = None
+    if workers == 1:
+        app = _create_app()  # refuses invalid routers too
+        gc.disable()
+    else:
+        check_routers(load_declarations(settings.resources))
     _check_port(host, port)
     server = asyncio.run(_prepare(settings, migrate=migrate))
+    gc.freeze()
+    gc.enable()
     _announce(settings, server, host, port, url=shown_url(settings))
     if settings.secret_key.get_secret_value() == INSECURE_SECRET_KEY:
         typer.secho(_INSECURE, fg="red", bold=True, err=True)
-    _run_uvicorn(host, port, workers)
+    _run_uvicorn(app or "api.app:create_app_from_environment", host, port, workers)
 
 
 def dev(host: Host = "127.0.0.1", port: Port = 8000) -> None:
@@ -82,6 +92,8 @@ def dev(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     stopped together with the API. The schema is upgraded and a first superuser is created.
     """
     choice = DatabaseChoice.load()
+    import api  # noqa: F401 - see `serve`
+
     check_routers(load_declarations(choice.resources))
     if choice.needs_local_server:
         # Report every other invalid setting before the server starts. Only the URL's scheme is known yet.
@@ -101,7 +113,7 @@ def dev(host: Host = "127.0.0.1", port: Port = 8000) -> None:
         server = asyncio.run(_prepare(settings, migrate=True))
         # A local server's URL has no secret. It is shown whole, so that other commands can use it.
         _announce(settings, server, host, port, url=local.url if local else shown_url(settings))
-        _run_uvicorn(host, port, workers=1)
+        _run_uvicorn(_create_app(), host, port, workers=1)
 
 
 def _local_server(backend: str) -> LocalServer:
@@ -132,9 +144,6 @@ def _check_port(host: str, port: int, example: str = "") -> None:
 
 async def _prepare(settings: Settings, *, migrate: bool) -> ServerInfo:
     """Migrate if asked to, and check the database, so that errors are one line before the server starts."""
-    # Before the modules that declare resources, some of which import FastAPI: see `api.lean_imports`.
-    import api  # noqa: F401
-
     histories = read_declared(settings)
     if migrate:
         from migrations import open_migrator
@@ -170,13 +179,19 @@ def _announce(settings: Settings, server: ServerInfo, host: str, port: int, *, u
         typer.echo(f"  {name:<10} {value}")
 
 
-def _run_uvicorn(host: str, port: int, workers: int) -> None:
+def _create_app() -> FastAPI:
+    from api.app import create_app_from_environment
+
+    return create_app_from_environment()
+
+
+def _run_uvicorn(app: FastAPI | str, host: str, port: int, workers: int) -> None:
     import uvicorn
 
     # No access log: it costs about a third of the throughput, and a reverse proxy writes a better one.
     uvicorn.run(
-        "api.app:create_app_from_environment",
-        factory=True,
+        app,
+        factory=isinstance(app, str),
         host=host,
         port=port,
         workers=workers,
