@@ -11,7 +11,7 @@ import typer
 
 from backends.requirements import Purpose
 from cli.database import naming_the_url, opened_backend, require_fit, require_fit_to_upgrade
-from cli.revisions import read_declared, write_revisions
+from cli.revisions import Asked, read_declared, read_values, write_revisions
 from config import DatabaseChoice, Settings
 
 if TYPE_CHECKING:
@@ -52,11 +52,23 @@ async def _migrator(
 
 
 @app.command()
-def upgrade(revision: Target = "head") -> None:
+def upgrade(
+    revision: Target = "head",
+    *,
+    destructive: Annotated[
+        bool,
+        typer.Option("--destructive", help="Also apply revisions of declared resources that lose data."),
+    ] = False,
+) -> None:
     """Apply all pending revisions up to REVISION. Safe to run twice, and from several instances at once."""
 
     async def run() -> list[str]:
+        from migrations.resources.plan import require_lossless
+
         async with _migrator("upgrade") as migrator:
+            if not destructive:
+                histories = read_declared(Settings.load())
+                require_lossless(revision, histories, await migrator.applied())
             return await migrator.upgrade(revision)
 
     _report(asyncio.run(run()), "applied")
@@ -135,13 +147,26 @@ def check() -> None:
 @app.command()
 def revision(
     message: Annotated[str, typer.Option("--message", "-m", help="A short summary of the change.")],
+    *,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(help="What may be dropped, with its data: `books`, `books.subtitle`. Repeatable."),
+    ] = None,
+    value: Annotated[
+        list[str] | None,
+        typer.Option(help='What existing rows get, in JSON: `books.shelf="A"`. Repeatable.'),
+    ] = None,
+    empty: Annotated[
+        bool, typer.Option("--empty", help="Write a revision without operations, for those of your own.")
+    ] = False,
 ) -> None:
     """Write a new revision of the declared resources, beside the declaration. Needs no database.
 
     Without RESOURCES, write one of EitherDB's own schema: from a comparison with the database on SQL, from
     a template on MongoDB.
     """
-    if paths := write_revisions(DatabaseChoice.load(), message):
+    asked = Asked(drops=drop or (), values=read_values(value or ()), empty=empty)
+    if paths := write_revisions(DatabaseChoice.load(), message, asked):
         for path in paths:
             typer.echo(f"Wrote {path}; read it, then run `eitherdb migrate upgrade`.")
         return

@@ -96,7 +96,7 @@ def _text(field: FieldSpec) -> dict[str, Any]:
 
 
 def _choice(field: FieldSpec) -> dict[str, Any]:
-    return {"bsonType": "string", "enum": list(field.choices)}
+    return {"bsonType": "string", "enum": sorted(field.choices)}
 
 
 def _integer(field: FieldSpec) -> dict[str, Any]:

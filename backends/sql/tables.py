@@ -78,7 +78,7 @@ def _checks(spec: ResourceSpec) -> Iterator[SchemaItem]:
     for field in spec.fields:
         name: ColumnClause[Any] = column(field.column)
         if field.kind == "choice":
-            yield CheckConstraint(name.in_(field.choices), name=field.column)
+            yield CheckConstraint(name.in_(sorted(field.choices)), name=field.column)
         elif field.kind in {"integer", "decimal"}:
             least, most = (_stored(field, bound) for bound in (field.minimum, field.maximum))
             yield CheckConstraint(name.between(least, most), name=field.column)

@@ -1,92 +1,222 @@
-"""Compares what is declared with what the revisions add up to."""
+"""Compares what is declared with what the revisions add up to: the operations of the next revision."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from backends.models.resources import FieldSpec, ResourceSpec
 from backends.models.resources.checks import in_order
 from migrations import MigrationError
-from migrations.resources.history import History
-from migrations.resources.operations import AddResource, Operation
-
-_STORED = frozenset(
-    {
-        *("column", "kind", "nullable", "min_length", "max_length", "minimum", "maximum", "choices"),
-        *("max_digits", "decimal_places", "target", "on_delete", "item", "unique", "sortable"),
-        *("filterable", "searchable"),
-    }
+from migrations.resources.constraint_operations import (
+    AddChoice,
+    AddMarkers,
+    AddOwner,
+    AddUnique,
+    ChangeReference,
+    DropOwner,
+    DropUnique,
+    MarkerName,
+    RemoveChoice,
+    RemoveMarkers,
 )
-"""The attributes of a field that decide what a database has. A change of the others needs no revision."""
+from migrations.resources.field_operations import (
+    BOUNDS,
+    AddField,
+    ChangeBounds,
+    DropField,
+    MakeOptional,
+    MakeRequired,
+    RenameField,
+)
+from migrations.resources.history import History
+from migrations.resources.operations import AddResource, DropResource, Operation
+
+_FIXED = ("kind", "decimal_places", "target")
+"""The attributes of a field that no operation changes: each value would have to be another one."""
+
+_MARKERS: tuple[MarkerName, ...] = ("sortable", "filterable", "searchable")
 
 
 @dataclass(frozen=True, slots=True)
-class StoredForm:
-    """What a database has of a resource: its columns, constraints and indexes."""
+class Given:
+    """What the declaration does not say, and the author of a revision does.
 
-    fields: tuple[FieldSpec, ...]
-    unique: frozenset[tuple[str, ...]]
-    owned: bool
+    Attributes:
+        drops: What may be dropped: `books`, `books.subtitle`, `books.owner_id`.
+        values: The values that existing rows get, in JSON types, by `books.shelf`.
+    """
 
-
-def stored_form(spec: ResourceSpec) -> StoredForm:
-    """Return what a database has of the resource, without what only the API and the class know."""
-    columns = {field.name: field.column for field in spec.fields}
-    groups = (tuple(columns.get(name, name) for name in group) for group in spec.unique)
-    return StoredForm(tuple(map(_stored_field, spec.fields)), frozenset(groups), spec.owned)
+    drops: Collection[str] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
-def changes_of(history: History) -> list[Operation]:
+NOTHING_GIVEN = Given()
+
+
+def changes_of(history: History, given: Given = NOTHING_GIVEN) -> list[Operation]:
     """Return the operations that the next revision needs; none if the declaration has not changed.
 
     Raises:
-        MigrationError: A resource changed in a way for which there is no operation.
+        MigrationError: A change is ambiguous or loses data, and `given` does not decide it; or no operation
+            makes it. The message says what to write.
     """
     state = history.state
     declared = {spec.name: spec for spec in history.declared}
-    for name, spec in state.items():
-        if name not in declared:
-            raise MigrationError(
-                f"{spec.class_name} is not declared any more: declare it again, or undo its revision with "
-                f"`eitherdb migrate downgrade {_before(history, name)}` and delete the file"
-            )
-        if difference := _difference(spec, declared[name]):
-            raise MigrationError(
-                f"{spec.class_name} has changed since its revision ({difference}): a revision can add "
-                "resources only; declare it as it was, or undo its revision with "
-                f"`eitherdb migrate downgrade {_before(history, name)}`, which loses its rows, delete the "
-                "file and write it again"
-            )
-    return [AddResource(spec) for spec in in_order(history.declared) if spec.name not in state]
+    found: list[Operation] = []
+    for spec in in_order(history.declared):
+        if spec.name in state:
+            found += _Difference(state[spec.name], spec, given).operations()
+        else:
+            found.append(AddResource(spec))
+    for spec in reversed(in_order([spec for name, spec in state.items() if name not in declared])):
+        _require_drop(given, spec.name, f"{spec.class_name} is not declared any more", "declare it again")
+        found.append(DropResource(spec.name))
+    _check_given(given, found)
+    return found
 
 
-def _before(history: History, name: str) -> str:
-    """Return the target of a downgrade that undoes the revision which adds a resource."""
-    index = next(index for index, each in enumerate(history.revisions) if name in each.added)
-    return f"{history.name}:{history.revisions[index - 1].number if index else 'base'}"
+def _require_drop(given: Given, name: str, problem: str, otherwise: str) -> None:
+    if name not in given.drops:
+        raise MigrationError(
+            f"{problem}: {otherwise}, or write its removal with `eitherdb migrate revision -m … --drop "
+            f"{name}`"
+        )
 
 
-def _difference(before: ResourceSpec, after: ResourceSpec) -> str | None:
-    """Return the first difference between the stored forms."""
-    old, new = stored_form(before), stored_form(after)
-    if old == new:
+def _check_given(given: Given, found: Collection[Operation]) -> None:
+    """Refuse what nothing in the revision needs: probably a name is wrong."""
+    needed = {name for operation in found for name in _names(operation)}
+    if unknown := sorted({*given.drops, *given.values} - needed):
+        raise MigrationError(f"--drop and --value: nothing in this revision is about {', '.join(unknown)}")
+
+
+def _names(operation: Operation) -> Iterator[str]:
+    if isinstance(operation, DropResource | DropOwner | AddOwner):
+        yield (
+            operation.resource if isinstance(operation, DropResource) else f"{operation.resource}.owner_id"
+        )
+    elif isinstance(operation, DropField | MakeRequired):
+        yield f"{operation.resource}.{operation.field}"
+    elif isinstance(operation, AddField):
+        yield f"{operation.resource}.{operation.field.name}"
+
+
+class _Difference:
+    """The operations between two specifications of a resource, in an order in which each is possible.
+
+    Fields are the same if their columns are: a renamed field keeps its column.
+    """
+
+    def __init__(self, before: ResourceSpec, after: ResourceSpec, given: Given) -> None:
+        self._before, self._after, self._given = before, after, given
+        self._resource = after.name
+        self._old = {each.column: each for each in before.fields}
+        self._new = {each.column: each for each in after.fields}
+        self._old_groups = {frozenset(_columns(before, group)): group for group in before.unique}
+        self._new_groups = {frozenset(_columns(after, group)): group for group in after.unique}
+
+    def operations(self) -> Iterator[Operation]:
+        yield from self._dropped_groups()
+        for column, was in self._old.items():
+            if column in self._new and was.name != self._new[column].name:
+                yield RenameField(self._resource, was.name, self._new[column].name)
+        if self._after.owned and not self._before.owned:
+            yield AddOwner(self._resource, self._given.values.get(f"{self._resource}.owner_id"))
+        for column, field_ in self._new.items():
+            if column not in self._old:
+                _check_column(self._before, field_)
+                yield AddField(self._resource, field_, _value_of(self._resource, field_, self._given))
+            else:
+                yield from _changes_of_field(self._resource, self._old[column], field_, self._given)
+        yield from self._added_groups()
+        yield from self._dropped()
+
+    def _dropped_groups(self) -> Iterator[Operation]:
+        for columns, group in self._old_groups.items():
+            goes_with_its_field = len(group) == 1 and not columns <= self._new.keys() | {"owner_id"}
+            if columns not in self._new_groups and not goes_with_its_field:
+                yield DropUnique(self._resource, group)
+
+    def _added_groups(self) -> Iterator[Operation]:
+        for columns, group in self._new_groups.items():
+            comes_with_its_field = len(group) == 1 and not columns <= self._old.keys() | {"owner_id"}
+            if columns not in self._old_groups and not comes_with_its_field:
+                yield AddUnique(self._resource, group)
+
+    def _dropped(self) -> Iterator[Operation]:
+        class_name = self._after.class_name
+        if self._before.owned and not self._after.owned:
+            name = f"{self._resource}.owner_id"
+            _require_drop(self._given, name, f"{class_name} has no owner any more", "write owned=True")
+            yield DropOwner(self._resource)
+        for column, was in self._old.items():
+            if column not in self._new:
+                name, problem = (
+                    f"{self._resource}.{was.name}",
+                    f"{class_name}.{was.name} is not declared any more",
+                )
+                hint = f'give RenamedFrom("{was.name}") to the field that has its values now'
+                _require_drop(self._given, name, problem, hint)
+                yield DropField(self._resource, was.name)
+
+
+def _columns(spec: ResourceSpec, group: Collection[str]) -> list[str]:
+    return [spec.by_name[name].column if name in spec.by_name else name for name in group]
+
+
+def _check_column(before: ResourceSpec, added: FieldSpec) -> None:
+    """Refuse a field whose marker `RenamedFrom` was taken away."""
+    was = before.by_name.get(added.name)
+    if was is not None:
+        raise MigrationError(
+            f"{before.class_name}.{added.name} has the column {was.column}: write "
+            f'RenamedFrom("{was.column}") as before'
+        )
+
+
+def _value_of(resource: str, added: FieldSpec, given: Given) -> Any:
+    """Return the value that existing rows get in a new field."""
+    name = f"{resource}.{added.name}"
+    if name in given.values:
+        return given.values[name]
+    if added.nullable or added.unique:
         return None
-    old_fields = {field.column: field for field in old.fields}
-    new_fields = {field.column: field for field in new.fields}
-    for column in dict.fromkeys([*old_fields, *new_fields]):
-        if column not in new_fields or column not in old_fields:
-            return f"the field {column} is {'new' if column in new_fields else 'gone'}"
-        was, is_now = old_fields[column], new_fields[column]
-        for name in sorted(_STORED):
-            if getattr(was, name) != getattr(is_now, name):
-                return f"{name} of {column} was {getattr(was, name)!r} and is {getattr(is_now, name)!r}"
-    if old.owned != new.owned:
-        return f"owned was {old.owned} and is {new.owned}"
-    return "the unique groups are others" if old.unique != new.unique else "the fields have another order"
+    if added.default is None:
+        raise MigrationError(
+            f"{name} is new and never null, and existing rows need a value: let it have a default or be "
+            f"`| None`, or give one with `--value {name}=…`, in JSON"
+        )
+    return added.default
 
 
-def _stored_field(field: FieldSpec) -> FieldSpec:
-    empty = FieldSpec(name="", column=field.column, kind=field.kind)
-    values = {each.name: getattr(field, each.name) for each in fields(field) if each.name in _STORED}
-    item = None if field.item is None else _stored_field(field.item)
-    return replace(empty, **{**values, "item": item})
+def _changes_of_field(resource: str, was: FieldSpec, now: FieldSpec, given: Given) -> Iterator[Operation]:
+    name = f"{resource}.{now.name}"
+    for attribute in _FIXED:
+        if getattr(was, attribute) != getattr(now, attribute):
+            raise MigrationError(
+                f"{attribute} of {name} was {getattr(was, attribute)} and is {getattr(now, attribute)}, "
+                "and no operation changes that: add a field of another name, fill it with Run(…), and drop "
+                f"{now.name} in a later revision"
+            )
+    if now.nullable and not was.nullable:
+        yield MakeOptional(resource, now.name)
+    changed = {each: getattr(now, each) for each in BOUNDS if getattr(was, each) != getattr(now, each)}
+    if now.kind == "choice":
+        changed = {}
+        yield from (AddChoice(resource, now.name, each) for each in now.choices if each not in was.choices)
+        yield from (
+            RemoveChoice(resource, now.name, each) for each in was.choices if each not in now.choices
+        )
+    if changed:
+        yield ChangeBounds(resource, now.name, **changed)
+    if now.on_delete is not None and was.on_delete != now.on_delete:
+        yield ChangeReference(resource, now.name, now.on_delete)
+    if was.nullable and not now.nullable:
+        value = given.values.get(name, None if now.unique else now.default)
+        yield MakeRequired(resource, now.name, value)
+    if gone := tuple(each for each in _MARKERS if getattr(was, each) and not getattr(now, each)):
+        yield RemoveMarkers(resource, now.name, gone)
+    if new := tuple(each for each in _MARKERS if getattr(now, each) and not getattr(was, each)):
+        yield AddMarkers(resource, now.name, new)

@@ -14,11 +14,20 @@ from backends.models.resources import ResourceSpec
 from backends.models.resources.loading import Declarations
 from backends.models.resources.names import ROOT, shown_path
 from migrations import MigrationError, Revision
-from migrations.resources.operations import AddResource, Operation, State
+from migrations.resources.operations import AddResource, Harmless, Operation, State
 
 FOLDER = "migrations"
 
 _FILE = re.compile(r"(?P<number>(?!0000)[0-9]{4})_\w+\.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An operation, with the state before and after it."""
+
+    operation: Operation
+    before: State
+    after: State
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,34 @@ class ResourceRevision:
     def added(self) -> list[str]:
         """The names of the resources that it adds."""
         return [each.spec.name for each in self.operations if isinstance(each, AddResource)]
+
+    @property
+    def loses(self) -> list[str]:
+        """What is lost when it is applied."""
+        return [lost for operation in self.operations if (lost := operation.loses())]
+
+    @property
+    def steps(self) -> list[Step]:
+        """The operations, each with the state before and after it."""
+        found, state = [], self.before
+        for operation in self.operations:
+            found.append(Step(operation, state, operation.after(state)))
+            state = found[-1].after
+        return found
+
+    def undoing(self) -> list[Step]:
+        """Return the steps that undo it, in their order.
+
+        Raises:
+            MigrationError: One of its operations can't be undone.
+        """
+        try:
+            return [
+                Step(step.operation.undone(step.before), step.after, step.before)
+                for step in reversed(self.steps)
+            ]
+        except ValueError as exc:
+            raise MigrationError(f"revision {self.number} can't be undone: {exc}") from exc
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +191,11 @@ def _read(folder: Path, modules: Sequence[Declarations]) -> History:
     names: set[str] = set()
     for index, file in enumerate(files):
         match = _FILE.fullmatch(file.name)
+        if index and match is not None and file.name[:4] == files[index - 1].name[:4]:
+            raise MigrationError(
+                f"{shown_path(files[index - 1])} and {file.name} both come after {_number(index - 1)}: "
+                f"rename the one that no database has yet to {_number(len(files))}_….py"
+            )
         if match is None or int(match["number"]) != index + 1:
             raise MigrationError(
                 f"{shown_path(file)}: the revisions of a folder are 0001_….py, 0002_….py and so on, each "
@@ -169,6 +211,10 @@ def _read(folder: Path, modules: Sequence[Declarations]) -> History:
         )
     specs = [cls.__resource__ for module in modules for cls in module.resources]
     return History(names.pop() if names else name, folder, tuple(revisions), tuple(specs))
+
+
+def _number(number: int) -> str:
+    return f"{number:04}" if number else "base"
 
 
 def _load(file: Path, number: str, before: State) -> tuple[ResourceRevision, str]:
@@ -197,7 +243,7 @@ def _load(file: Path, number: str, before: State) -> tuple[ResourceRevision, str
 
 def _apply(file: Path, operations: Iterable[Operation] | None, before: State) -> State:
     if not isinstance(operations, list | tuple) or not all(
-        isinstance(each, AddResource) for each in operations
+        isinstance(each, Harmless) for each in operations
     ):
         raise MigrationError(
             f"{shown_path(file)}: OPERATIONS is no list of operations, such as AddResource"

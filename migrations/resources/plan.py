@@ -52,6 +52,20 @@ def to_apply(
     return found
 
 
+def require_lossless(target: str, histories: Sequence[History], applied: Mapping[str, str]) -> None:
+    """Refuse an upgrade that loses data.
+
+    Raises:
+        MigrationError: A revision loses data; or as `to_apply`.
+    """
+    for history, number in to_apply(target, histories, applied):
+        if lost := history.revision(number).loses:
+            raise MigrationError(
+                f"revision {history.name}:{number} loses {' and '.join(lost)}: run `eitherdb migrate "
+                "upgrade --destructive` if they are to go; nothing was changed"
+            )
+
+
 def to_revert(
     target: str, histories: Sequence[History], applied: Mapping[str, str]
 ) -> list[tuple[History, str]]:

@@ -8,8 +8,10 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+import eitherdb.migrations
+from backends.models.resources import FieldSpec
 from migrations.resources.history import History
-from migrations.resources.operations import Operation
+from migrations.resources.operations import AddResource, Operation
 
 _TEMPLATE = '''"""{summary}."""
 
@@ -20,6 +22,7 @@ HISTORY = "{history}"
 OPERATIONS = {operations}
 '''
 _WIDTH = 100
+_IMPORTED = {*eitherdb.migrations.__all__}
 
 
 def write_revision(history: History, message: str, operations: Sequence[Operation]) -> Path:
@@ -28,7 +31,7 @@ def write_revision(history: History, message: str, operations: Sequence[Operatio
     slug = re.sub(r"\W+", "_", message.lower()).strip("_") or "changes"
     text = _source(tuple(operations), 0)
     summary = " ".join(message.split()).rstrip(".").replace("\\", r"\\").replace('"""', r"\"\"\"") or slug
-    names = sorted(set(re.findall(r"\b(AddResource|ResourceSpec|FieldSpec|Access)\(", text)))
+    names = sorted({each for each in re.findall(r"\b([A-Z]\w+)\(", text) if each in _IMPORTED})
     history.folder.mkdir(exist_ok=True)
     path = history.folder / f"{number:04}_{slug}.py"
     path.write_text(
@@ -36,6 +39,22 @@ def write_revision(history: History, message: str, operations: Sequence[Operatio
         encoding="utf-8",
     )
     return path
+
+
+def summary_of(operations: Sequence[Operation]) -> str:
+    """Return what the operations do, in a line: `Add books, add field books.shelf`."""
+    text = ", ".join(map(_in_words, operations))
+    return text[:1].upper() + text[1:]
+
+
+def _in_words(operation: Operation) -> str:
+    if isinstance(operation, AddResource):
+        return f"add {operation.spec.name}"
+    verb = re.sub(r"(?<!^)(?=[A-Z])", " ", type(operation).__name__).lower()
+    names = [str(getattr(operation, "resource", ""))]
+    field = getattr(operation, "field", None) or " ".join(getattr(operation, "fields", ()))
+    names += [field.name if isinstance(field, FieldSpec) else field] if field else []
+    return f"{verb} {'.'.join(names)}".strip()
 
 
 def _source(value: Any, depth: int) -> str:

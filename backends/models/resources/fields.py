@@ -19,6 +19,7 @@ from backends.models.resources.markers import (
     Immutable,
     Marker,
     ReadOnly,
+    RenamedFrom,
     Searchable,
     Sortable,
     Unique,
@@ -163,6 +164,7 @@ def _read_markers(place: str, spec: FieldSpec, markers: Sequence[Marker]) -> Fie
         raise DeclarationError(place, "set_null needs a field that may be null", "write `| None`")
     return replace(
         spec,
+        column=_column(place, spec.name, markers),
         unique=Unique in has,
         sortable=Sortable in has,
         filterable=Filterable in has,
@@ -170,3 +172,18 @@ def _read_markers(place: str, spec: FieldSpec, markers: Sequence[Marker]) -> Fie
         read_only=ReadOnly in has,
         immutable=Immutable in has,
     )
+
+
+def _column(place: str, name: str, markers: Sequence[Marker]) -> str:
+    """Return the name of the column: the field's oldest name."""
+    names = [
+        each for marker in markers if isinstance(marker, RenamedFrom) for each in (*marker.names, name)
+    ]
+    for each in names[:-1]:
+        if not isinstance(each, str) or not _NAME.fullmatch(each) or names.count(each) > 1:
+            raise DeclarationError(
+                place,
+                f"RenamedFrom({each!r}) is no earlier name",
+                'write RenamedFrom("titel"), oldest first',
+            )
+    return names[0] if names else name

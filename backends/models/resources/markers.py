@@ -46,6 +46,20 @@ class Immutable(Marker):
     """The field is set when the row is created, and never changes."""
 
 
+@dataclass(frozen=True, slots=True, init=False)
+class RenamedFrom(Marker):
+    """The names that the field had before, the oldest first. Its column has the oldest one for good.
+
+    The API and everything in Python have the new name only.
+    """
+
+    names: tuple[str, ...]
+
+    def __init__(self, *names: str) -> None:
+        """Write the names: `RenamedFrom("titel")`."""
+        object.__setattr__(self, "names", names)
+
+
 @dataclass(frozen=True, slots=True)
 class Reference(Marker):
     """The field is the id of a row of another resource, or of a user, which exists as long as this row.
