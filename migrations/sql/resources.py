@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import CheckConstraint, delete, insert, inspect, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import SAWarning
 
 from backends.ids import utc_now
-from backends.sql.ownership import shortened
 from backends.sql.resource_migrations import RESOURCE_MIGRATIONS
 from backends.sql.resource_statements import resource_tables
 from migrations.resources.history import newest_state
-from migrations.sql.types import compare_type
+from migrations.sql import definitions
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
@@ -80,47 +77,8 @@ def revert(connection: Connection, histories: Sequence[History], history: Histor
 
 def differences(connection: Connection, histories: Sequence[History]) -> list[str]:
     """Compare the tables of declared resources with their specifications; one sentence per difference."""
-    tables = {name: table for name, table in _tables(newest_state(histories)).items() if name != "items"}
-    if not tables:
-        return []
-
-    def include_name(name: str | None, kind: str, _parents: object) -> bool:
-        return kind != "table" or name in tables
-
-    def include_object(
-        each: Any,
-        _name: str | None,
-        kind: str,
-        is_reflected: bool,  # noqa: FBT001 - Alembic's signature
-        _compared: object,
-    ) -> bool:
-        # Alembic does not know that `ddl_if` leaves these indexes out on SQLite.
-        is_gin = kind == "index" and each.dialect_options["postgresql"]["using"] == "gin"
-        return is_reflected or not is_gin or connection.dialect.name == "postgresql"
-
-    options = {
-        "include_name": include_name,
-        "include_object": include_object,
-        "compare_type": compare_type,
-    }
-    context = MigrationContext.configure(connection, opts=options)
-    with _cycles_allowed():
-        found = compare_metadata(context, next(iter(tables.values())).metadata)
-    return [
-        *(f"the database differs from the declaration: {difference}" for difference in found),
-        *_missing_checks(connection, tables.values()),
-    ]
-
-
-def _missing_checks(connection: Connection, tables: Iterable[Table]) -> Iterator[str]:
-    """Yield the CHECK constraints that tables lack; Alembic does not compare them."""
-    inspector = inspect(connection)
-    for table in tables:
-        there = {str(each["name"]) for each in inspector.get_check_constraints(table.name)}
-        for constraint in table.constraints:
-            name = str(constraint.name)
-            if isinstance(constraint, CheckConstraint) and not there & {name, shortened(name)}:
-                yield f"the table {table.name} lacks the constraint {name}"
+    tables = [table for name, table in _tables(newest_state(histories)).items() if name != "items"]
+    return definitions.differences(connection, tables) if tables else []
 
 
 @contextmanager

@@ -70,21 +70,44 @@ async def test_changed_tables_are_not_served(sql: Provision) -> None:
         assert len(await migrator.check()) >= len(expected)
 
 
-async def test_definitions_are_compared_by_migrate_check(postgres: Provision) -> None:
-    """An index with nulls last, and a constraint that somebody dropped."""
-    async with postgres.empty_database() as settings:
-        migrator = open_migrator(settings, [HISTORY])
-        await migrator.upgrade()
-        assert await migrator.check() == []
-        async with sql_connection(settings) as connection:
-            await connection.execute(text(f"DROP INDEX ix_{NAME}_code_id"))
-            await connection.execute(text(f"CREATE INDEX ix_{NAME}_code_id ON {NAME} (code, id)"))
-        (difference, *_) = await migrator.check()
-        assert f"ix_{NAME}_code_id" in difference
-        constraint = f"ck_{NAME}_number"
-        async with sql_connection(settings) as connection:
-            await connection.execute(text(f"ALTER TABLE {NAME} DROP CONSTRAINT {constraint}"))
-        assert f"the table {NAME} lacks the constraint {constraint}" in await migrator.check()
+BY_HAND = {
+    "postgres": {
+        f"ALTER TABLE {NAME} ALTER number TYPE integer": f"the column number of {NAME} is integer NOT NULL",
+        f"ALTER TABLE {NAME} ALTER number DROP NOT NULL": f"the column number of {NAME} is ",
+        f"ALTER TABLE {NAME} ALTER number SET DEFAULT 5": f"the column number of {NAME} is ",
+        f'ALTER TABLE {NAME} ALTER code TYPE varchar(9) COLLATE "POSIX"': f"the column code of {NAME} is ",
+        f"ALTER TABLE {NAME} DROP CONSTRAINT ck_{NAME}_number": f"lacks the constraint ck_{NAME}_number",
+        f"ALTER TABLE {NAME} ADD CHECK (number > 1)": "which is not declared",
+        f"DROP INDEX ix_{NAME}_code_id; CREATE INDEX ix_{NAME}_code_id ON {NAME} (code, id)": (
+            f"the index ix_{NAME}_code_id of {NAME} is "
+        ),
+    },
+    "sqlite": {
+        "replace(sql, 'number BIGINT NOT NULL', 'number BIGINT')": f"column number of {NAME} is BIGINT,",
+        "replace(sql, 'number BIGINT', 'number INTEGER')": f"the column number of {NAME} is INTEGER",
+        "replace(sql, ' BETWEEN ', ' NOT BETWEEN ')": f"the constraint ck_{NAME}_number of {NAME} is CHECK",
+        "replace(sql, 'ON DELETE CASCADE', '')": f"the reference owner_id of {NAME} is ",
+    },
+}
+"""Statements on PostgreSQL and expressions of the table's text on SQLite, with what is said of them."""
+
+
+async def test_definitions_are_compared_by_migrate_check(sql: Provision) -> None:
+    """Columns, constraints, references and indexes."""
+    for change, difference in BY_HAND[sql.settings.db_backend].items():
+        async with sql.empty_database() as settings:
+            migrator = open_migrator(settings, [HISTORY])
+            await migrator.upgrade()
+            assert await migrator.check() == []
+            async with sql_connection(settings) as connection:
+                if settings.db_backend == "sqlite":
+                    await connection.execute(text("PRAGMA writable_schema = ON"))
+                    change = f"UPDATE sqlite_schema SET sql = {change} WHERE name = '{NAME}'"  # noqa: PLW2901, S608
+                for statement in change.split(";"):
+                    await connection.execute(text(statement))
+            found = await migrator.check()
+            assert len(found) == 1, (change, found)
+            assert difference in found[0]
 
 
 async def test_changed_collections_are_not_served(mongo: Provision) -> None:
