@@ -159,6 +159,30 @@ _write_as(
 )
 
 
+class length_of_list(FunctionElement[int]):  # noqa: N801 - reads like the functions of SQL
+    """The number of elements of a JSON list; null if the list is null."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+_write_as(length_of_list, sqlite="json_array_length({})", postgresql="jsonb_array_length({})")
+
+
+class any_element(FunctionElement[bool]):  # noqa: N801 - reads like the functions of SQL
+    """Whether a condition on `element.value` is true of an element of a JSON list."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+_write_as(
+    any_element,
+    sqlite="EXISTS (SELECT 1 FROM json_each({}) AS element WHERE {})",
+    postgresql="EXISTS (SELECT 1 FROM jsonb_array_elements({}) AS element (value) WHERE {})",
+)
+
+
 class Ids(TypeDecorator[Collection[str]]):
     """A parameter with several ids, as their concatenated bytes; not an array, see `Integers`."""
 

@@ -1,4 +1,4 @@
-"""The messages about rows that a revision of declared resources can't change, the same on every database."""
+"""The messages about rows that a revision of declared resources can't change, on every database."""
 
 from __future__ import annotations
 
@@ -52,6 +52,6 @@ def _problem(rule: Rule) -> str:
 def unknown_owner(revision: str, fill: Fill, direction: Direction = "upgrade") -> MigrationError:
     """Return the error about an owner of existing rows whom no user's address is."""
     return MigrationError(
-        f"revision {revision}: {fill.resource} has rows, and no user has the email address {fill.value!r} of "
-        f"their owner; nothing was changed; create this user and run `eitherdb migrate {direction}` again"
+        f"revision {revision}: {fill.resource} has rows, and no user has the email address {fill.value!r} "
+        f"of their owner; nothing was changed; create this user, then run `eitherdb migrate {direction}`"
     )

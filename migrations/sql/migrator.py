@@ -181,7 +181,12 @@ class SqlMigrator:
 
     def _read_occupancy(self, connection: Connection) -> Occupancy:
         on_sqlite = connection.dialect.name == "sqlite"
-        tables = {**METADATA.tables, **resources.tables_of(self._histories)}
+        declared: dict[str, str] = {}
+        records = {RESOURCE_MIGRATIONS.name: RESOURCE_MIGRATIONS}
+        rows = connection.exec_driver_sql(catalog_query(records, on_sqlite=on_sqlite)).all()
+        if occupancy(rows, [], records, on_sqlite=on_sqlite).recognised:
+            declared = resources.read_applied(connection)
+        tables = {**METADATA.tables, **resources.tables_of(self._histories, declared)}
         rows = connection.exec_driver_sql(catalog_query(tables, on_sqlite=on_sqlite)).all()
         revisions = connection.exec_driver_sql(READ_REVISIONS).all() if has_revisions(rows) else []
         return occupancy(rows, revisions, tables, on_sqlite=on_sqlite)

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, insert, select
-from sqlalchemy.exc import SAWarning
 
 from backends.ids import utc_now
 from backends.sql.resource_migrations import RESOURCE_MIGRATIONS
 from backends.sql.resource_statements import resource_tables
 from migrations.resources.history import newest_state
 from migrations.sql import definitions
+from migrations.sql.steps import Steps
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
     from sqlalchemy.engine import Connection
 
-    from migrations.resources.history import History
+    from backends.models.resources import ResourceSpec
+    from migrations.resources.history import History, Step
     from migrations.resources.operations import State
+    from migrations.resources.violations import Direction
 
 
-def tables_of(histories: Sequence[History]) -> dict[str, Table]:
-    """Return the tables of the newest revisions, and the table of records."""
-    tables = {**_tables(newest_state(histories)), RESOURCE_MIGRATIONS.name: RESOURCE_MIGRATIONS}
+def tables_of(histories: Sequence[History], applied: Mapping[str, str]) -> dict[str, Table]:
+    """Return the tables that applied and later revisions have, each as it is first, and that of records."""
+    state: dict[str, ResourceSpec] = {}
+    for history in histories:
+        number = applied.get(history.name)
+        later = [each.after for each in history.revisions if each.number > (number or "")]
+        for each in (history.after(number), *later):
+            state = {**each, **state}
+    tables = {**_tables(state), RESOURCE_MIGRATIONS.name: RESOURCE_MIGRATIONS}
     return {name: table for name, table in tables.items() if name != "items"}
 
 
@@ -47,11 +54,7 @@ def apply(connection: Connection, histories: Sequence[History], history: History
     """Apply a revision and record it."""
     RESOURCE_MIGRATIONS.create(connection, checkfirst=True)
     revision = history.revision(number)
-    if added := revision.added:
-        tables = _tables({**newest_state(histories), **revision.after})
-        # Creates tables before those that refer to them, and adds the foreign keys of a cycle at the end.
-        metadata = tables[added[0]].metadata
-        metadata.create_all(connection, [tables[name] for name in added], checkfirst=False)
+    _run(connection, histories, f"{history.name}:{number}", revision.steps, "upgrade")
     connection.execute(
         insert(RESOURCE_MIGRATIONS).values(
             history=history.name, number=number, summary=revision.summary[:255], applied_at=utc_now()
@@ -61,12 +64,8 @@ def apply(connection: Connection, histories: Sequence[History], history: History
 
 def revert(connection: Connection, histories: Sequence[History], history: History, number: str) -> None:
     """Revert a revision and delete its record."""
-    revision = history.revision(number)
-    if added := revision.added:
-        tables = _tables({**newest_state(histories), **revision.after})
-        metadata = tables[added[0]].metadata
-        with _cycles_allowed():
-            metadata.drop_all(connection, [tables[name] for name in added], checkfirst=False)
+    steps = history.revision(number).undoing()
+    _run(connection, histories, f"{history.name}:{number}", steps, "downgrade")
     columns = RESOURCE_MIGRATIONS.c
     connection.execute(
         delete(RESOURCE_MIGRATIONS).where(columns.history == history.name, columns.number == number)
@@ -75,23 +74,41 @@ def revert(connection: Connection, histories: Sequence[History], history: Histor
         RESOURCE_MIGRATIONS.drop(connection)
 
 
+def _run(
+    connection: Connection,
+    histories: Sequence[History],
+    revision: str,
+    steps: Sequence[Step],
+    direction: Direction,
+) -> None:
+    # References may name the resources of another history.
+    known = {
+        name: spec
+        for history in histories
+        for each in history.revisions
+        for name, spec in each.after.items()
+    }
+    Steps(connection, revision, steps, lambda state: _tables({**known, **state}), direction).run()
+
+
 def differences(connection: Connection, histories: Sequence[History]) -> list[str]:
     """Compare the tables of declared resources with their specifications; one sentence per difference."""
     tables = [table for name, table in _tables(newest_state(histories)).items() if name != "items"]
     return definitions.differences(connection, tables) if tables else []
 
 
-@contextmanager
-def _cycles_allowed() -> Iterator[None]:
-    """Ignore the warning about tables that refer to each other, whose order does not matter here."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*sort tables", SAWarning)
-        yield
-
-
 def _tables(state: State) -> dict[str, Table]:
-    tables = resource_tables(list(state.values()))
+    """Return the tables of a state, and that of items; the keys of columns are their names."""
+    tables = resource_tables([_by_column(spec) for spec in state.values()])
     for table in tables.values():
         for index in table.indexes:
             index.dialect_kwargs.update(index.info)
     return tables
+
+
+def _by_column(spec: ResourceSpec) -> ResourceSpec:
+    """Return the specification with the names of columns as the names of fields."""
+    columns = {field.name: field.column for field in spec.fields}
+    fields = tuple(replace(field, name=field.column) for field in spec.fields)
+    unique = tuple(tuple(columns.get(name, name) for name in group) for group in spec.unique)
+    return replace(spec, fields=fields, unique=unique)

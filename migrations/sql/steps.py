@@ -1,0 +1,262 @@
+"""Runs the steps of a revision of declared resources on PostgreSQL and SQLite, in the open transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeAlias
+
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.schema import AddConstraint, DropConstraint, DropTable
+from sqlalchemy.util import await_only
+
+from backends.models.text import normalise_email
+from backends.sql.schema import USERS
+from migrations import MigrationError
+from migrations.resources.operations import Fill, Rule, State
+from migrations.resources.own_operations import Run
+from migrations.resources.violations import broken_rule, unknown_owner
+from migrations.sql.fills import fills_of
+from migrations.sql.lock import LOCK_NOT_AVAILABLE
+from migrations.sql.rules import columns_of, find_violations
+from migrations.sql.table_changes import TableChange, create_table
+from migrations.waiting import LOCK_WAIT_SECONDS
+
+if TYPE_CHECKING:
+    from sqlalchemy import ForeignKeyConstraint, Table
+    from sqlalchemy.engine import Connection
+
+    from migrations.resources.history import Step
+    from migrations.resources.violations import Direction
+
+Tables: TypeAlias = Callable[[State], dict[str, "Table"]]
+"""Returns the tables of a state, with the names of columns as keys."""
+
+LOCK_TIMEOUT_MILLISECONDS = 1_000
+"""How long an exclusive lock is waited for at once: meanwhile, every other session waits behind it."""
+
+_PAUSE_SECONDS = 0.5
+
+
+class Steps:
+    """The steps of a revision. `run` first checks all rules, and changes nothing if one is broken."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        revision: str,
+        steps: Sequence[Step],
+        tables_of: Tables,
+        direction: Direction = "upgrade",
+    ) -> None:
+        """Take the steps.
+
+        Args:
+            connection: The connection, in the migration's transaction.
+            revision: `library:0003`, for messages.
+            steps: The steps, each from the state after the one before.
+            tables_of: Returns the tables of a state.
+            direction: What an error asks to run again.
+        """
+        self._connection = connection
+        self._operations = Operations(MigrationContext.configure(connection))
+        self._revision = revision
+        self._steps = steps
+        self._tables_of = tables_of
+        self._direction = direction
+        self._on_sqlite = connection.dialect.name == "sqlite"
+        self._missing: list[ForeignKeyConstraint] = []
+
+    def run(self) -> None:
+        """Run all steps.
+
+        Raises:
+            MigrationError: Rows break a rule; the message names some of them.
+        """
+        self._check_all()
+        for step in self._steps:
+            with self._explained(step):
+                self._run(step)
+
+    def _check_all(self) -> None:
+        if not self._steps:
+            return
+        state = self._steps[0].before
+        tables = self._tables_of(state)
+        added: set[tuple[str, str]] = set()
+        for step in self._steps:
+            for rule in step.operation.rules():
+                names = [(rule.resource, column) for column in columns_of(step.after[rule.resource], rule)]
+                # What an earlier step adds has no rows yet.
+                if added.isdisjoint([(rule.resource, "id"), *names]) and _has(tables, names):
+                    self._check(step, rule, tables[rule.resource])
+            for fill in _of_owner(step):
+                if (fill.resource, "id") not in added:
+                    self._owner(fill, tables[fill.resource])
+            added |= _columns(step.after) - _columns(step.before)
+
+    def _check(self, step: Step, rule: Rule, table: Table) -> None:
+        if ids := find_violations(self._connection, table, step.after[rule.resource], rule):
+            raise broken_rule(self._revision, rule, ids, self._direction)
+
+    def _owner(self, fill: Fill, table: Table) -> str | None:
+        """Return the id of the user who gets the rows; None if there is none, and no row."""
+        try:
+            address = normalise_email(fill.value)
+        except ValueError:
+            address = fill.value
+        found = self._connection.scalar(select(USERS.c.id).where(USERS.c.email == address))
+        if found is None and self._connection.scalar(select(table.c.id).limit(1)) is not None:
+            raise unknown_owner(self._revision, fill, self._direction)
+        return found
+
+    @contextmanager
+    def _explained(self, step: Step) -> Iterator[None]:
+        """Explain an error by the rows that break a rule of the step: they were written meanwhile.
+
+        Others may be the result of an operation before this one, which `_check_all` can't foresee.
+        """
+        self._connection.exec_driver_sql("SAVEPOINT resource_step")
+        try:
+            yield
+        except DBAPIError as exc:
+            if not _is_about_rows(exc):
+                raise
+            self._connection.exec_driver_sql("ROLLBACK TO SAVEPOINT resource_step")
+            tables = self._tables_of(step.before)
+            for rule in step.operation.rules():
+                try:
+                    self._check(step, rule, tables[rule.resource])
+                except MigrationError as explained:
+                    raise explained from exc
+            raise
+        self._connection.exec_driver_sql("RELEASE SAVEPOINT resource_step")
+
+    def _run(self, step: Step) -> None:
+        if isinstance(step.operation, Run):
+            self._run_own(step.operation)
+            return
+        old, new = self._tables_of(step.before), self._tables_of(step.after)
+        for name in step.before:
+            if name not in step.after:
+                self._drop(old[name], [old[each] for each in step.before])
+        for name in step.after:
+            if name not in step.before:
+                self._missing += create_table(self._operations, new[name], self._present(step))
+            elif step.before[name] is not step.after[name]:
+                self._change(step, name, old[name], new[name])
+        self._add_missing_references(step)
+
+    def _run_own(self, operation: Run) -> None:
+        try:
+            operation.sql(self._connection)
+        except Exception as exc:  # the user's function may raise anything
+            if _is_lock_timeout(exc):
+                raise
+            line = (str(exc).splitlines() or [""])[0]
+            raise MigrationError(
+                f"revision {self._revision}: its own operation failed, and nothing was changed: "
+                f"{type(exc).__name__}: {line}"
+            ) from exc
+
+    def _change(self, step: Step, name: str, old: Table, new: Table) -> None:
+        change = TableChange(self._operations, old, new)
+        if change.is_empty:
+            return
+        if not self._on_sqlite:
+            lock_table(self._connection, new, exclusive=not change.only_adds_indexes)
+        given = [fill for fill in step.operation.fills() if fill.resource == name]
+        owners = [self._owner(fill, old) for fill in _of_owner(step)]
+        fills = fills_of(step.before[name], step.after[name], given, next(iter(owners), None))
+        change.loosen(fills.new, fills.filled_later)
+        fills.apply(self._connection, new)
+        self._missing += change.strengthen()
+
+    def _drop(self, table: Table, all_of_them: Sequence[Table]) -> None:
+        """Drop a table. Those that still refer to it are dropped later, if a cycle is undone."""
+        if not self._on_sqlite:
+            lock_table(self._connection, table)
+            for each in all_of_them:
+                for reference in each.foreign_key_constraints if each is not table else ():
+                    if reference.referred_table is table:
+                        self._operations.execute(DropConstraint(reference, if_exists=True))
+        self._operations.execute(DropTable(table))
+
+    def _present(self, step: Step) -> set[str]:
+        """Return the tables that references may name: all but those that a later step creates."""
+        later = {name for each in self._steps for name in each.after} - step.after.keys()
+        return self._tables_of(step.after).keys() - later | {USERS.name}
+
+    def _add_missing_references(self, step: Step) -> None:
+        """Add the foreign keys whose tables exist by now."""
+        present = self._present(step)
+        for reference in self._missing:
+            if reference.referred_table.name in present:
+                self._operations.execute(AddConstraint(reference))
+        self._missing = [each for each in self._missing if each.referred_table.name not in present]
+
+
+def lock_table(connection: Connection, table: Table, *, exclusive: bool = True) -> None:
+    """Lock a table on PostgreSQL, in short attempts.
+
+    A session that waits for an exclusive lock lets every later one wait behind it. So each attempt ends
+    early, and the others go on before the next one.
+
+    Raises:
+        DBAPIError: The table stayed locked; `migration_transaction` explains it.
+    """
+    name = connection.dialect.identifier_preparer.format_table(table)
+    mode = "ACCESS EXCLUSIVE" if exclusive else "SHARE"
+    limit = connection.exec_driver_sql("SHOW lock_timeout").scalar_one()
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
+    while True:
+        connection.exec_driver_sql("SAVEPOINT table_lock")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MILLISECONDS}")
+        try:
+            connection.exec_driver_sql(f"LOCK TABLE {name} IN {mode} MODE")
+        except DBAPIError as exc:
+            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT table_lock")
+            if not _is_lock_timeout(exc) or time.monotonic() > deadline:
+                raise
+            await_only(asyncio.sleep(_PAUSE_SECONDS))
+        else:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{limit}'")
+            connection.exec_driver_sql("RELEASE SAVEPOINT table_lock")
+            return
+
+
+def _is_lock_timeout(exc: Exception) -> bool:
+    return isinstance(exc, DBAPIError) and getattr(exc.orig, "sqlstate", "") == LOCK_NOT_AVAILABLE
+
+
+def _is_about_rows(exc: DBAPIError) -> bool:
+    """Return whether rows break a constraint, or a value has no place in its column."""
+    state = getattr(exc.orig, "sqlstate", None) or ""
+    return isinstance(exc, IntegrityError) or state[:2] in {"22", "23"}
+
+
+def _of_owner(step: Step) -> list[Fill]:
+    """Return the values that are owners: `owner_id` may also be the name of a field."""
+    return [
+        fill
+        for fill in step.operation.fills()
+        if fill.field == "owner_id" and "owner_id" not in step.after[fill.resource].by_name
+    ]
+
+
+def _columns(state: State) -> set[tuple[str, str]]:
+    """Return the resources and columns of a state; `id` stands for the resource itself."""
+    found = set()
+    for name, spec in state.items():
+        owner = ["owner_id"] if spec.owned else []
+        found |= {(name, column) for column in ("id", *(each.column for each in spec.fields), *owner)}
+    return found
+
+
+def _has(tables: dict[str, Table], names: Sequence[tuple[str, str]]) -> bool:
+    return all(table in tables and column in tables[table].c for table, column in names)
