@@ -17,11 +17,13 @@ class IndexSpec:
     expire_after_seconds: int | None = None
     only: dict[str, Any] | None = None
     """The filter of a partial index; None for all documents."""
+    suffix: str = ""
+    """The end of the name, if two indexes have the same keys."""
 
     @property
     def name(self) -> str:
         """The name, which lists the keys as in SQL: `ix_items_owner_id_created_at__id`."""
-        return ("uq_" if self.unique else "ix_") + "_".join(field for field, _ in self.keys)
+        return ("uq_" if self.unique else "ix_") + "_".join(field for field, _ in self.keys) + self.suffix
 
     @property
     def options(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from backends.errors import PermissionDenied
 from backends.mongo.errors import translate_errors
 
 if TYPE_CHECKING:
-    from backends.mongo.collections import CollectionSpec
+    from backends.mongo.collections import CollectionSpec, IndexSpec
     from backends.mongo.driver import Database
 
 
@@ -49,18 +49,14 @@ def differences(
         indexes: The driver's `index_information`.
     """
     found = _of_validator(spec, options)
-    actual = {
-        name: {key: value for key, value in info.items() if key not in {"v", "ns"}}
-        for name, info in indexes.items()
-        if name != "_id_"
-    }
-    declared = {index.name: _as_information(index.keys, index.options) for index in spec.indexes}
+    actual = {name: _definition(info) for name, info in indexes.items() if name != "_id_"}
+    declared = {index.name: index for index in spec.indexes}
     for name in sorted(actual.keys() | declared.keys()):
         if name not in actual:
             found.append(f"the index {name} of {spec.name} is missing")
         elif name not in declared:
             found.append(f"the index {name} of {spec.name} is not declared")
-        elif actual[name] != declared[name]:
+        elif not is_same_index(declared[name], actual[name]):
             found.append(f"the index {name} of {spec.name} differs: {actual[name]}")
     return found
 
@@ -77,6 +73,11 @@ def _of_validator(spec: CollectionSpec, options: Mapping[str, Any]) -> list[str]
     return found
 
 
-def _as_information(keys: tuple[tuple[str, int], ...], options: dict[str, object]) -> dict[str, object]:
-    """Return the index in the format of the driver's `index_information`."""
-    return {"key": list(keys)} | {name: value for name, value in options.items() if name != "name"}
+def is_same_index(index: IndexSpec, info: Mapping[str, Any]) -> bool:
+    """Return whether an index of the driver's `index_information` has the declared definition."""
+    options = {name: value for name, value in index.options.items() if name != "name"}
+    return _definition(info) == {"key": list(index.keys), **options}
+
+
+def _definition(info: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in info.items() if name not in {"v", "ns"}}

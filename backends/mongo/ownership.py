@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from backends.errors import ForeignSchema
-from backends.mongo.collections import CollectionSpec, documents, text
+from backends.mongo.collections import INTEGER, CollectionSpec, documents, text
 from backends.mongo.schema import COLLECTIONS, MIGRATIONS, MIGRATIONS_LOCK
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ LOCK_ID = "migrations"
 
 UNDOING = "undoing"
 """The field of a step's record that marks a downgrade in progress: the collections may be gone."""
+
+STEPS_DONE = "steps_done"
+"""The field of a revision's record that counts the steps that are done, while it is marked."""
 
 MOST_RECORDS = 10_000
 """The most records that are read; no history has more."""
@@ -40,7 +43,7 @@ RESOURCE_MIGRATIONS = CollectionSpec(
             "name": text(1_000),
             "applied_at": {"bsonType": "date"},
         },
-        optional={UNDOING: {"bsonType": "bool"}},
+        optional={UNDOING: {"bsonType": "bool"}, STEPS_DONE: INTEGER},
     ),
     indexes=(),
 )
@@ -115,16 +118,23 @@ class Occupancy:
 
 
 async def read_occupancy(database: Database, declared: Iterable[CollectionSpec] = ()) -> Occupancy:
-    """Read which of EitherDB's names, and of those of declared resources, are in use, and by what."""
-    specs = {spec.name: spec for spec in (*COLLECTIONS, *declared, RESOURCE_MIGRATIONS)}
-    names = [*specs, MIGRATIONS, MIGRATIONS_LOCK]
+    """Read which of EitherDB's names, and of those of declared resources, are in use, and by what.
+
+    Args:
+        database: The database.
+        declared: The collections of resources. One may be given in several forms that it has or had.
+    """
+    forms: dict[str, list[CollectionSpec]] = {}
+    for spec in (*COLLECTIONS, *declared, RESOURCE_MIGRATIONS):
+        forms.setdefault(spec.name, []).append(spec)
+    names = [*forms, MIGRATIONS, MIGRATIONS_LOCK]
     reply = await database.command({"listCollections": 1, "filter": {"name": {"$in": names}}})
     options = {found["name"]: found.get("options", {}) for found in reply["cursor"]["firstBatch"]}
     kinds = {found["name"]: _kind(found) for found in reply["cursor"]["firstBatch"]}
     recognised = {
-        spec.name
-        for spec in specs.values()
-        if kinds.get(spec.name) == "collection" and await _is_ours(database, spec, options[spec.name])
+        name
+        for name, specs in forms.items()
+        if kinds.get(name) == "collection" and await _is_ours(database, specs, options[name])
     }
     if kinds.get(MIGRATIONS_LOCK) == "collection" and "validator" not in options[MIGRATIONS_LOCK]:
         foreign = await database[MIGRATIONS_LOCK].find_one({"_id": {"$ne": LOCK_ID}})
@@ -143,13 +153,18 @@ def _kind(found: Document) -> str:
     return str(found["type"])
 
 
-async def _is_ours(database: Database, spec: CollectionSpec, options: Mapping[str, Any]) -> bool:
+async def _is_ours(database: Database, forms: Sequence[CollectionSpec], options: Mapping[str, Any]) -> bool:
     """Return whether most of the validator's fields match, or, after a manual change, the indexes."""
     schema = options.get("validator", {}).get("$jsonSchema", {})
-    fields, ours = schema.get("properties", {}), spec.validator["$jsonSchema"]["properties"]
-    same = [name for name in ours if fields.get(name) == ours[name]]
-    if schema.get("additionalProperties") is False and 2 * len(same) > len(ours):
-        return True
-    found = await database[spec.name].index_information()
-    keys = [list(found.get(index.name, {}).get("key", [])) == list(index.keys) for index in spec.indexes]
-    return bool(keys) and all(keys)
+    fields = schema.get("properties", {})
+    if schema.get("additionalProperties") is False:
+        for spec in forms:
+            ours = spec.validator["$jsonSchema"]["properties"]
+            if 2 * sum(fields.get(name) == ours[name] for name in ours) > len(ours):
+                return True
+    found = await database[forms[0].name].index_information()
+    for spec in forms:
+        keys = [list(found.get(each.name, {}).get("key", [])) == list(each.keys) for each in spec.indexes]
+        if keys and all(keys):
+            return True
+    return False

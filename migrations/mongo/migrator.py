@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +15,7 @@ from backends.mongo.collections import CollectionSpec
 from backends.mongo.drift import differences
 from backends.mongo.driver import open_driver
 from backends.mongo.errors import connect_errors, translate_errors
-from backends.mongo.ownership import RESOURCE_MIGRATIONS, UNDOING, Occupancy, read_occupancy
+from backends.mongo.ownership import NAMES, RESOURCE_MIGRATIONS, UNDOING, Occupancy, read_occupancy
 from backends.mongo.schema import COLLECTIONS, MIGRATIONS
 from migrations import Revision, resolve_target
 from migrations.mongo import resources
@@ -74,7 +74,12 @@ class MongoMigrator:
     async def upgrade(self, target: str = "head") -> list[str]:
         """See `migrations.Migrator`. A step is recorded when it finishes; until then it runs again."""
         applied = []
-        async with self._locked(lambda _current, _declared: None) as (database, found):
+
+        def names(_current: str | None, declared: Mapping[str, str]) -> Iterable[str]:
+            """Return all collections but those that only older revisions have."""
+            return {*NAMES, *resources.names_from(self._histories, declared)}
+
+        async with self._locked(names) as (database, found):
             numbers = list(_steps())
             declared = await resources.read_applied(database, intact=True)
             missing = to_apply(target, self._histories, declared)
@@ -103,9 +108,10 @@ class MongoMigrator:
         """
         reverted = []
 
-        def names(current: str | None, declared: Iterable[str]) -> Iterable[str] | None:
+        def names(current: str | None, declared: Mapping[str, str]) -> Iterable[str] | None:
             """Return the collections of the applied revisions; later ones' names don't matter."""
-            return None if current is None else {*_load(current).FIELDS, *declared}
+            made = resources.names_until(self._histories, declared)
+            return None if current is None else {*_load(current).FIELDS, *made}
 
         async with self._locked(names) as (database, found):
             numbers, current = list(_steps()), found.applied
@@ -132,7 +138,7 @@ class MongoMigrator:
         async with self._database() as database:
             found = await self._occupancy(database)
             if found.applied is None:
-                found.refuse_foreign()
+                found.refuse_foreign(among=self._newest_names())
             return found.applied
 
     async def applied(self) -> dict[str, str]:
@@ -150,7 +156,7 @@ class MongoMigrator:
             newest = list(_steps())[-1]
             try:
                 found = await self._known(database)
-                found.refuse_foreign()
+                found.refuse_foreign(among=self._newest_names())
             except (ForeignSchema, SchemaMismatch) as exc:
                 return [str(exc)]
             if found.intact != newest:
@@ -181,7 +187,10 @@ class MongoMigrator:
         return await resources.read_applied(database, intact=intact)
 
     async def _occupancy(self, database: Database) -> Occupancy:
-        return await read_occupancy(database, resources.newest(self._histories).values())
+        return await read_occupancy(database, resources.every_form(self._histories))
+
+    def _newest_names(self) -> set[str]:
+        return {*NAMES, *resources.newest(self._histories), RESOURCE_MIGRATIONS.name}
 
     async def _known(self, database: Database) -> Occupancy:
         """Return the occupied names, with the recorded steps.
@@ -207,21 +216,20 @@ class MongoMigrator:
 
     @asynccontextmanager
     async def _locked(
-        self, names: Callable[[str | None, Iterable[str]], Iterable[str] | None]
+        self, names: Callable[[str | None, Mapping[str, str]], Iterable[str] | None]
     ) -> AsyncIterator[tuple[Database, Occupancy]]:
         """Hold the lock; yield the database and its occupied names.
 
         Args:
             names: Returns the names that another application must not use, given the newest applied step
-                and the collections of the applied revisions of declared resources; None for all.
+                and the newest recorded revision of each history of declared resources; None for all.
                 If another application uses one, nothing is written, not even the lock.
         """
 
         async def check_names() -> Occupancy:
             found = await self._known(database)
             declared = await self._read_declared(database, found)
-            made = resources.collections_made(self._histories, declared)
-            found.refuse_foreign(among=names(found.applied, made))
+            found.refuse_foreign(among=names(found.applied, declared))
             return found
 
         async with self._database() as database:

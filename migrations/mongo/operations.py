@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from pymongo.errors import OperationFailure
 
 from backends.mongo.collections import CollectionSpec, IndexSpec
+from backends.mongo.drift import is_same_index
 from backends.mongo.driver import Database
 
 NAMESPACE_EXISTS = 48
@@ -47,6 +49,24 @@ async def ensure_collection_of(database: Database, spec: CollectionSpec) -> None
     await ensure_collection(database, spec.name, validator=spec.validator)
     for index in spec.indexes:
         await ensure_index(database, spec.name, index)
+
+
+async def replace_index(database: Database, collection: str, index: IndexSpec) -> None:
+    """Create the index, in place of one with its name and another definition.
+
+    Meanwhile a unique index with the same keys stands in for both, so that uniqueness holds throughout.
+    """
+    stand_in = replace(index, only={**(index.only or {}), "version": {"$gte": 0}}, suffix="_new")
+    found = await database[collection].index_information()
+    if index.name in found and not is_same_index(index, found[index.name]):
+        if index.unique:
+            if stand_in.name in found and not is_same_index(stand_in, found[stand_in.name]):
+                await drop_index(database, collection, stand_in)
+            await ensure_index(database, collection, stand_in)
+        await drop_index(database, collection, index)
+    await ensure_index(database, collection, index)
+    if index.unique:
+        await drop_index(database, collection, stand_in)
 
 
 async def drop_index(database: Database, collection: str, index: IndexSpec) -> None:

@@ -2,36 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backends.ids import utc_now
-from backends.models import Item
-from backends.mongo.ownership import MOST_RECORDS, RESOURCE_MIGRATIONS, UNDOING
-from backends.mongo.resource_collections import collections_of
-from migrations.mongo.operations import drop_collection, ensure_collection, ensure_collection_of
+from backends.mongo.ownership import MOST_RECORDS, RESOURCE_MIGRATIONS, STEPS_DONE, UNDOING
+from backends.mongo.resource_collections import collection_of
+from migrations.mongo.collection_changes import StepRunner, check_steps, collections
+from migrations.mongo.operations import drop_collection, ensure_collection
 from migrations.resources.history import newest_state
 
 if TYPE_CHECKING:
     from backends.mongo.collections import CollectionSpec
     from backends.mongo.driver import Database
-    from migrations.resources.history import History
+    from migrations.resources.history import History, ResourceRevision
     from migrations.resources.operations import State
 
 
 def newest(histories: Sequence[History]) -> dict[str, CollectionSpec]:
     """Return the collections of the newest revisions, and that of items, which a resource may refer to."""
-    return _collections(newest_state(histories))
+    return collections(newest_state(histories))
 
 
-def _collections(state: State) -> dict[str, CollectionSpec]:
-    return {each.name: each for each in collections_of({"items": Item.__resource__, **state}.values())}
+def every_form(histories: Sequence[History]) -> list[CollectionSpec]:
+    """Return each collection in every form that a step gives it, and those of the newest revisions.
+
+    A resource to which others ever refer has `references` in each form: more fields tell more.
+    """
+    states = [state for history in histories for state in _states(history.revisions)]
+    targets = {field.target for state in states for spec in state.values() for field in spec.references}
+    forms = list(newest(histories).values())
+    for spec in dict.fromkeys(spec for state in states for spec in state.values()):
+        form = collection_of(spec, is_referenced=spec.name in targets)
+        forms += [form] if form not in forms else []
+    return forms
 
 
-def collections_made(histories: Sequence[History], applied: Mapping[str, str]) -> set[str]:
-    """Return the names of the collections that the applied revisions created, and that of the records."""
-    names = {name for history in histories for name in history.after(applied.get(history.name))}
-    return {*names, RESOURCE_MIGRATIONS.name}
+def names_from(histories: Sequence[History], applied: Mapping[str, str]) -> set[str]:
+    """Return the names of the collections that an upgrade may touch, and that of the records."""
+    return _names(
+        [each for each in history.revisions if each.number >= applied.get(history.name, "")]
+        for history in histories
+    )
+
+
+def names_until(histories: Sequence[History], applied: Mapping[str, str]) -> set[str]:
+    """Return the names of the collections that a downgrade may touch, and that of the records."""
+    return _names(
+        [each for each in history.revisions if each.number <= applied.get(history.name, "")]
+        for history in histories
+    )
+
+
+def _names(revisions: Iterable[Sequence[ResourceRevision]]) -> set[str]:
+    states = (state for each in revisions for state in _states(each))
+    return {RESOURCE_MIGRATIONS.name, *(name for state in states for name in state)}
+
+
+def _states(revisions: Iterable[ResourceRevision]) -> Iterable[State]:
+    for revision in revisions:
+        yield from (step.after for step in revision.steps)
 
 
 async def read_applied(database: Database, *, intact: bool = False) -> dict[str, str]:
@@ -53,14 +84,26 @@ async def apply(
     history: History,
     number: str,
 ) -> None:
-    """Apply a revision. Its record is marked meanwhile, so that a downgrade also finds what it made."""
+    """Apply a revision.
+
+    Its record is marked meanwhile, so that a downgrade also finds what it made, and has the number of the
+    steps that are done: the next run goes on with the following one.
+    """
     revision, records = history.revision(number), database[RESOURCE_MIGRATIONS.name]
-    await ensure_collection(database, RESOURCE_MIGRATIONS.name, validator=RESOURCE_MIGRATIONS.validator)
-    key = {"_id": f"{history.name}:{number}"}
+    name = f"{history.name}:{number}"
+    key = {"_id": name}
+    found = await records.find_one(key)
+    done = int(found.get(STEPS_DONE, 0)) if found else 0
+    steps = revision.steps[done:]
+    await check_steps(database, name, steps, "upgrade")
+    await _ensure_records(database)
     record = {"history": history.name, "number": number, "name": revision.summary, "applied_at": utc_now()}
-    await records.update_one(key, {"$set": {**record, UNDOING: True}}, upsert=True)
-    await _ensure(database, histories, {**applied, history.name: number}, revision.added)
-    await records.update_one(key, {"$unset": {UNDOING: ""}})
+    await records.update_one(key, {"$set": {**record, UNDOING: True, STEPS_DONE: done}}, upsert=True)
+    runner = StepRunner(database, name, "upgrade", _others(histories, applied, history))
+    for index, step in enumerate(steps, done):
+        await runner.run(step)
+        await records.update_one(key, {"$set": {STEPS_DONE: index + 1}})
+    await records.update_one(key, {"$unset": {UNDOING: "", STEPS_DONE: ""}})
 
 
 async def revert(
@@ -70,35 +113,45 @@ async def revert(
     history: History,
     number: str,
 ) -> None:
-    """Revert a revision and delete its record, which is marked meanwhile."""
+    """Revert a revision and delete its record, which is marked meanwhile.
+
+    If the revision is half applied, the steps that were not begun need not be undone.
+    """
     revision, records = history.revision(number), database[RESOURCE_MIGRATIONS.name]
-    key = {"_id": f"{history.name}:{number}"}
-    await records.update_one(key, {"$set": {UNDOING: True}})
-    for name in reversed(revision.added):
-        await drop_collection(database, name)
-    index = history.numbers.index(number)
-    before = {**applied, history.name: history.numbers[index - 1] if index else "base"}
-    await _ensure(database, histories, before, [])
+    name = f"{history.name}:{number}"
+    key = {"_id": name}
+    found = await records.find_one(key) or {}
+    begun = int(found.get(STEPS_DONE, len(revision.operations))) + 1
+    steps = replace(revision, operations=revision.operations[:begun]).undoing()
+    await check_steps(database, name, steps, "downgrade")
+    await _ensure_records(database)
+    runner = StepRunner(database, name, "downgrade", _others(histories, applied, history))
+    for index, step in zip(reversed(range(len(steps))), steps, strict=True):
+        # The steps before this one are whole. It is not any more.
+        await records.update_one(key, {"$set": {UNDOING: True, STEPS_DONE: index}})
+        await runner.run(step)
     await records.delete_one(key)
+
+
+def _others(histories: Sequence[History], applied: Mapping[str, str], history: History) -> State:
+    return {
+        name: spec
+        for other in histories
+        if other.name != history.name
+        for name, spec in other.after(applied.get(other.name)).items()
+    }
+
+
+async def _ensure_records(database: Database) -> None:
+    """Create the collection of records, or let its validator allow the number of steps."""
+    spec = RESOURCE_MIGRATIONS
+    reply = await database.command({"listCollections": 1, "filter": {"name": spec.name}})
+    options = [found.get("options", {}) for found in reply["cursor"]["firstBatch"]]
+    if not options or options[0].get("validator") != spec.validator:
+        await ensure_collection(database, spec.name, validator=spec.validator)
 
 
 async def drop_empty_records(database: Database) -> None:
     """Drop the collection of records if nothing is recorded: a downgrade leaves no trace."""
     if await database[RESOURCE_MIGRATIONS.name].find_one({}) is None:
         await drop_collection(database, RESOURCE_MIGRATIONS.name)
-
-
-async def _ensure(
-    database: Database, histories: Sequence[History], applied: Mapping[str, str], added: Sequence[str]
-) -> None:
-    """Create the added collections, and set the validators of those that are or were referred to."""
-    state: State = {
-        name: spec
-        for history in histories
-        for name, spec in history.after(applied.get(history.name)).items()
-    }
-    for name, collection in _collections(state).items():
-        if name in added:
-            await ensure_collection_of(database, collection)
-        else:
-            await ensure_collection(database, name, validator=collection.validator)
