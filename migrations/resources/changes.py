@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from backends.models.resources import FieldSpec, ResourceSpec
 from backends.models.resources.checks import in_order
 from migrations import MigrationError
+from migrations.resources.checks import apply_all
 from migrations.resources.constraint_operations import (
     AddChoice,
     AddMarkers,
@@ -32,6 +33,7 @@ from migrations.resources.field_operations import (
 )
 from migrations.resources.history import History
 from migrations.resources.operations import AddResource, DropResource, Operation
+from migrations.resources.values import canonical
 
 _FIXED = ("kind", "decimal_places", "target")
 """The attributes of a field that no operation changes: each value would have to be another one."""
@@ -63,18 +65,36 @@ def changes_of(history: History, given: Given = NOTHING_GIVEN) -> list[Operation
             makes it. The message says what to write.
     """
     state = history.state
-    declared = {spec.name: spec for spec in history.declared}
-    found: list[Operation] = []
-    for spec in in_order(history.declared):
+    declared = in_order(history.declared)
+    # A field may refer to a new resource, which may refer to an older one.
+    found: list[Operation] = [AddResource(spec) for spec in declared if spec.name not in state]
+    for spec in declared:
         if spec.name in state:
             found += _Difference(state[spec.name], spec, given).operations()
-        else:
-            found.append(AddResource(spec))
-    for spec in reversed(in_order([spec for name, spec in state.items() if name not in declared])):
-        _require_drop(given, spec.name, f"{spec.class_name} is not declared any more", "declare it again")
-        found.append(DropResource(spec.name))
+    names = {spec.name for spec in declared}
+    found += _dropped_resources([spec for name, spec in state.items() if name not in names], given)
     _check_given(given, found)
+    try:
+        apply_all(found, state)
+    except ValueError as exc:
+        raise MigrationError(str(exc)) from exc
     return found
+
+
+def _dropped_resources(specs: Sequence[ResourceSpec], given: Given) -> Iterator[Operation]:
+    left = {spec.name for spec in specs}
+    for spec in reversed(in_order(specs)):
+        _require_drop(given, spec.name, f"{spec.class_name} is not declared any more", "declare it again")
+        # Those that refer to it are gone, but for those of a circle.
+        left.remove(spec.name)
+        for other in specs:
+            if other.name in left:
+                yield from (
+                    DropField(other.name, each.name)
+                    for each in other.references
+                    if each.target == spec.name
+                )
+        yield DropResource(spec.name)
 
 
 def _require_drop(given: Given, name: str, problem: str, otherwise: str) -> None:
@@ -93,11 +113,11 @@ def _check_given(given: Given, found: Collection[Operation]) -> None:
 
 
 def _names(operation: Operation) -> Iterator[str]:
-    if isinstance(operation, DropResource | DropOwner | AddOwner):
-        yield (
-            operation.resource if isinstance(operation, DropResource) else f"{operation.resource}.owner_id"
-        )
-    elif isinstance(operation, DropField | MakeRequired):
+    if isinstance(operation, DropResource):
+        yield operation.resource
+    elif isinstance(operation, DropOwner | AddOwner):
+        yield f"{operation.resource}.owner_id"
+    elif isinstance(operation, DropField | MakeRequired | RemoveChoice):
         yield f"{operation.resource}.{operation.field}"
     elif isinstance(operation, AddField):
         yield f"{operation.resource}.{operation.field.name}"
@@ -118,20 +138,44 @@ class _Difference:
         self._new_groups = {frozenset(_columns(after, group)): group for group in after.unique}
 
     def operations(self) -> Iterator[Operation]:
+        drops = [*self._dropped_fields()]
+        taken = {each.name for each in self._after.fields}
         yield from self._dropped_groups()
-        for column, was in self._old.items():
-            if column in self._new and was.name != self._new[column].name:
-                yield RenameField(self._resource, was.name, self._new[column].name)
+        yield from (each for each in drops if each.field in taken)
+        yield from self._renames({each.field for each in drops})
         if self._after.owned and not self._before.owned:
             yield AddOwner(self._resource, self._given.values.get(f"{self._resource}.owner_id"))
         for column, field_ in self._new.items():
-            if column not in self._old:
-                _check_column(self._before, field_)
-                yield AddField(self._resource, field_, _value_of(self._resource, field_, self._given))
+            if column in self._old:
+                yield from _changes_of_field(self._after, self._old[column], field_, self._given)
             else:
-                yield from _changes_of_field(self._resource, self._old[column], field_, self._given)
+                yield AddField(self._resource, field_, _value_of(self._resource, field_, self._given))
         yield from self._added_groups()
-        yield from self._dropped()
+        if self._before.owned and not self._after.owned:
+            problem = f"{self._after.class_name} has no owner any more"
+            _require_drop(self._given, f"{self._resource}.owner_id", problem, "write owned=True")
+            yield DropOwner(self._resource)
+        yield from (each for each in drops if each.field not in taken)
+
+    def _renames(self, dropped: Collection[str]) -> Iterator[RenameField]:
+        """Yield the renames, each to a name that is free by then; two names may be exchanged."""
+        left = {
+            was.name: self._new[column].name
+            for column, was in self._old.items()
+            if column in self._new and was.name != self._new[column].name
+        }
+        taken = self._before.by_name.keys() - dropped
+        while left:
+            name = next((each for each, to in left.items() if to not in taken), None)
+            if name is None:
+                name, to = next(iter(left.items()))
+                meanwhile = f"{name}_before"
+                left[meanwhile] = left.pop(name)
+                to = meanwhile
+            else:
+                to = left.pop(name)
+            taken = taken - {name} | {to}
+            yield RenameField(self._resource, name, to)
 
     def _dropped_groups(self) -> Iterator[Operation]:
         for columns, group in self._old_groups.items():
@@ -141,47 +185,47 @@ class _Difference:
 
     def _added_groups(self) -> Iterator[Operation]:
         for columns, group in self._new_groups.items():
-            comes_with_its_field = len(group) == 1 and not columns <= self._old.keys() | {"owner_id"}
+            comes_with_its_field = (
+                len(group) == 1
+                and not columns <= self._old.keys() | {"owner_id"}
+                and self._after.by_name[group[0]].unique
+            )
             if columns not in self._old_groups and not comes_with_its_field:
                 yield AddUnique(self._resource, group)
 
-    def _dropped(self) -> Iterator[Operation]:
-        class_name = self._after.class_name
-        if self._before.owned and not self._after.owned:
-            name = f"{self._resource}.owner_id"
-            _require_drop(self._given, name, f"{class_name} has no owner any more", "write owned=True")
-            yield DropOwner(self._resource)
+    def _dropped_fields(self) -> Iterator[DropField]:
         for column, was in self._old.items():
-            if column not in self._new:
-                name, problem = (
-                    f"{self._resource}.{was.name}",
-                    f"{class_name}.{was.name} is not declared any more",
+            if column in self._new:
+                continue
+            names = ", ".join(f'"{name}"' for name in dict.fromkeys([was.column, was.name]))
+            hint = f"give RenamedFrom({names}) to the field that has its values now"
+            problem = f"{self._after.class_name}.{was.name} is not declared any more"
+            if was.name in self._after.by_name:
+                problem = f"{self._after.class_name}.{was.name} has another column"
+                hint = (
+                    f'write RenamedFrom("{was.column}"), as before'
+                    if was.column != was.name
+                    else "leave RenamedFrom(…) out, as before"
                 )
-                hint = f'give RenamedFrom("{was.name}") to the field that has its values now'
-                _require_drop(self._given, name, problem, hint)
-                yield DropField(self._resource, was.name)
+            _require_drop(self._given, f"{self._resource}.{was.name}", problem, hint)
+            yield DropField(self._resource, was.name)
 
 
 def _columns(spec: ResourceSpec, group: Collection[str]) -> list[str]:
     return [spec.by_name[name].column if name in spec.by_name else name for name in group]
 
 
-def _check_column(before: ResourceSpec, added: FieldSpec) -> None:
-    """Refuse a field whose marker `RenamedFrom` was taken away."""
-    was = before.by_name.get(added.name)
-    if was is not None:
-        raise MigrationError(
-            f"{before.class_name}.{added.name} has the column {was.column}: write "
-            f'RenamedFrom("{was.column}") as before'
-        )
-
-
 def _value_of(resource: str, added: FieldSpec, given: Given) -> Any:
     """Return the value that existing rows get in a new field."""
     name = f"{resource}.{added.name}"
+    if added.unique and not added.nullable:
+        raise MigrationError(
+            f"{name} is new, unique and never null, and each existing row needs another value: let it be "
+            "`| None`, fill it with Run(…) in the next revision, and let it never be null after that"
+        )
     if name in given.values:
-        return given.values[name]
-    if added.nullable or added.unique:
+        return _canonical(name, added, given.values[name])
+    if added.unique or (added.default is None and added.nullable):
         return None
     if added.default is None:
         raise MigrationError(
@@ -191,32 +235,58 @@ def _value_of(resource: str, added: FieldSpec, given: Given) -> Any:
     return added.default
 
 
-def _changes_of_field(resource: str, was: FieldSpec, now: FieldSpec, given: Given) -> Iterator[Operation]:
-    name = f"{resource}.{now.name}"
-    for attribute in _FIXED:
-        if getattr(was, attribute) != getattr(now, attribute):
-            raise MigrationError(
-                f"{attribute} of {name} was {getattr(was, attribute)} and is {getattr(now, attribute)}, "
-                "and no operation changes that: add a field of another name, fill it with Run(…), and drop "
-                f"{now.name} in a later revision"
-            )
+def _canonical(name: str, field_: FieldSpec, value: Any) -> Any:
+    try:
+        return canonical(f"--value {name}", field_, value)
+    except ValueError as exc:
+        raise MigrationError(str(exc)) from exc
+
+
+def _changes_of_field(
+    spec: ResourceSpec, was: FieldSpec, now: FieldSpec, given: Given
+) -> Iterator[Operation]:
+    resource, name = spec.name, f"{spec.name}.{now.name}"
+    _require_same_kind(name, was, now)
+    if gone := tuple(each for each in _MARKERS if getattr(was, each) and not getattr(now, each)):
+        yield RemoveMarkers(resource, now.name, gone)
     if now.nullable and not was.nullable:
         yield MakeOptional(resource, now.name)
-    changed = {each: getattr(now, each) for each in BOUNDS if getattr(was, each) != getattr(now, each)}
+    value = _canonical(name, now, given.values[name]) if name in given.values else None
     if now.kind == "choice":
-        changed = {}
         yield from (AddChoice(resource, now.name, each) for each in now.choices if each not in was.choices)
         yield from (
-            RemoveChoice(resource, now.name, each) for each in was.choices if each not in now.choices
+            RemoveChoice(resource, now.name, each, value) for each in was.choices if each not in now.choices
         )
-    if changed:
+    elif changed := {
+        each: getattr(now, each)
+        for each in BOUNDS
+        if _stored(getattr(was, each)) != _stored(getattr(now, each))
+    }:
         yield ChangeBounds(resource, now.name, **changed)
     if now.on_delete is not None and was.on_delete != now.on_delete:
         yield ChangeReference(resource, now.name, now.on_delete)
     if was.nullable and not now.nullable:
-        value = given.values.get(name, None if now.unique else now.default)
-        yield MakeRequired(resource, now.name, value)
-    if gone := tuple(each for each in _MARKERS if getattr(was, each) and not getattr(now, each)):
-        yield RemoveMarkers(resource, now.name, gone)
+        is_in_group = any(now.name in group for group in spec.unique)
+        yield MakeRequired(resource, now.name, now.default if value is None and not is_in_group else value)
     if new := tuple(each for each in _MARKERS if getattr(now, each) and not getattr(was, each)):
         yield AddMarkers(resource, now.name, new)
+
+
+def _require_same_kind(name: str, was: FieldSpec, now: FieldSpec) -> None:
+    for attribute in _FIXED:
+        if getattr(was, attribute) != getattr(now, attribute):
+            raise MigrationError(
+                f"{attribute} of {name} was {getattr(was, attribute)} and is {getattr(now, attribute)}, "
+                "and no operation changes that: add a field of another name, fill it with Run(…) in the "
+                f"next revision, and drop {now.name} in the one after"
+            )
+    if was.item is not None and now.item is not None:
+        _require_same_kind(f"the elements of {name}", was.item, now.item)
+
+
+def _stored(bound: Any) -> Any:
+    """Return a bound as far as a database stores it: not the pattern of elements."""
+    if isinstance(bound, FieldSpec):
+        lengths = (bound.min_length, bound.max_length)
+        return (bound.kind, lengths, bound.minimum, bound.maximum, frozenset(bound.choices))
+    return bound

@@ -16,6 +16,7 @@ from migrations.resources.operations import (
     with_field,
     with_spec,
 )
+from migrations.resources.values import require_stored
 
 
 class _Unchanged:
@@ -28,6 +29,18 @@ UNCHANGED: Any = _Unchanged()
 
 BOUNDS: Final = ("min_length", "max_length", "minimum", "maximum", "max_digits", "item")
 """The attributes of a field that `ChangeBounds` changes."""
+
+_ORDERED = ("minimum", "maximum")
+BOUNDS_OF: Final = {
+    "text": ("min_length", "max_length"),
+    "integer": _ORDERED,
+    "decimal": ("max_digits", *_ORDERED),
+    "float": _ORDERED,
+    "time": _ORDERED,
+    "date": _ORDERED,
+    "list": ("min_length", "max_length", "item"),
+}
+"""Those that a kind of field has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +65,14 @@ class AddField(Harmless):
             raise ValueError(f"there is a field {place} already")
         if any(each.column == field.column for each in spec.fields):
             raise ValueError(f"{place}: another field of {self.resource} has the column {field.column}")
-        if self.value is None and not field.nullable:
-            raise ValueError(f"{place} is never null: give the value that existing rows get, as value=…")
-        if self.value is not None and field.unique:
+        if field.unique and (self.value is not None or not field.nullable):
             raise ValueError(
                 f"{place} is unique, so that existing rows can't all get one value: let it be `| None` "
                 "first"
             )
+        if self.value is None and not field.nullable:
+            raise ValueError(f"{place} is never null: give the value that existing rows get, as value=…")
+        require_stored(place, field, self.value)
         unique = (*spec.unique, (field.name,)) if field.unique else spec.unique
         return with_spec(state, replace(spec, fields=(*spec.fields, field), unique=unique))
 
@@ -153,8 +167,23 @@ class ChangeBounds(Harmless):
 
     def after(self, state: State) -> State:
         """See `Operation`."""
-        field = field_of(state, self.resource, self.field)
-        return with_field(state, self.resource, replace(field, **self._given()))
+        field, given = field_of(state, self.resource, self.field), self._given()
+        has = BOUNDS_OF.get(field.kind, ())
+        for name, value in given.items():
+            if name not in has:
+                valid = f"it has: {', '.join(has)}" if has else "it has no bounds"
+                raise ValueError(
+                    f"{self.resource}.{self.field}, of the kind {field.kind}, has no {name}; {valid}"
+                )
+            if value is None and (field.kind in {"integer", "decimal"} or name in {"max_length", "item"}):
+                raise ValueError(f"{name} of {self.resource}.{self.field} can't be None: give a bound")
+        item: FieldSpec | None = given.get("item")
+        if item is not None and field.item is not None and item.kind != field.item.kind:
+            raise ValueError(
+                f"the elements of {self.resource}.{self.field} are of the kind {field.item.kind}, which no "
+                "operation changes"
+            )
+        return with_field(state, self.resource, replace(field, **given))
 
     def undone(self, before: State) -> ChangeBounds:
         """See `Operation`."""
@@ -184,7 +213,8 @@ class MakeOptional(Harmless):
     def undone(self, before: State) -> MakeRequired:
         """See `Operation`."""
         field = field_of(before, self.resource, self.field)
-        return MakeRequired(self.resource, self.field, None if field.unique else field.default)
+        is_in_group = any(self.field in group for group in before[self.resource].unique)
+        return MakeRequired(self.resource, self.field, None if is_in_group else field.default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +240,14 @@ class MakeRequired(Harmless):
             raise ValueError(
                 f"{place} becomes null with on_delete=set_null: write ChangeReference before, with another"
             )
-        if self.value is not None and field.unique:
-            raise ValueError(f"{place} is unique, so that rows can't all get one value: leave value out")
+        if self.value is not None:
+            groups = [group for group in state[self.resource].unique if self.field in group]
+            if groups:
+                raise ValueError(
+                    f"{place} is in the unique group {groups[0]}, so that rows can't all get one value: "
+                    "leave value out"
+                )
+            require_stored(place, field, self.value)
         return with_field(state, self.resource, replace(field, nullable=False))
 
     def undone(self, before: State) -> MakeOptional:

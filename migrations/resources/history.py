@@ -14,6 +14,7 @@ from backends.models.resources import ResourceSpec
 from backends.models.resources.loading import Declarations
 from backends.models.resources.names import ROOT, shown_path
 from migrations import MigrationError, Revision
+from migrations.resources.checks import apply_all
 from migrations.resources.operations import AddResource, Harmless, Operation, State
 
 FOLDER = "migrations"
@@ -248,10 +249,7 @@ def _apply(file: Path, operations: Iterable[Operation] | None, before: State) ->
         raise MigrationError(
             f"{shown_path(file)}: OPERATIONS is no list of operations, such as AddResource"
         )
-    state = before
-    for operation in operations:
-        try:
-            state = operation.after(state)
-        except ValueError as exc:
-            raise MigrationError(f"{shown_path(file)}: {exc}") from exc
-    return state
+    try:
+        return apply_all(operations, before)
+    except ValueError as exc:
+        raise MigrationError(f"{shown_path(file)}: {exc}") from exc

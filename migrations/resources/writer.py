@@ -10,8 +10,9 @@ from typing import Any
 
 import eitherdb.migrations
 from backends.models.resources import FieldSpec
+from migrations.resources.field_operations import RenameField
 from migrations.resources.history import History
-from migrations.resources.operations import AddResource, Operation
+from migrations.resources.operations import AddResource, DropResource, Operation
 
 _TEMPLATE = '''"""{summary}."""
 
@@ -21,21 +22,45 @@ HISTORY = "{history}"
 
 OPERATIONS = {operations}
 '''
+_OWN = '''"""{summary}."""
+
+from typing import Any
+
+from eitherdb.migrations import Run
+
+HISTORY = "{history}"
+
+
+def on_sql(connection: Any) -> None:
+    """Change rows on SQLite and PostgreSQL, in the transaction of the migration."""
+
+
+async def on_mongo(database: Any) -> None:
+    """Change documents on MongoDB. This runs again after an interruption."""
+
+
+OPERATIONS = [Run(on_sql, on_mongo)]
+'''
 _WIDTH = 100
+_MAX_SLUG = 60
 _IMPORTED = {*eitherdb.migrations.__all__}
 
 
 def write_revision(history: History, message: str, operations: Sequence[Operation]) -> Path:
-    """Write the next revision of a history and return its path."""
+    """Write the next revision of a history and return its path.
+
+    Without operations, it has one of its own, whose functions do nothing yet.
+    """
     number = len(history.revisions) + 1
-    slug = re.sub(r"\W+", "_", message.lower()).strip("_") or "changes"
+    slug = re.sub(r"\W+", "_", message.lower())[:_MAX_SLUG].strip("_") or "changes"
     text = _source(tuple(operations), 0)
     summary = " ".join(message.split()).rstrip(".").replace("\\", r"\\").replace('"""', r"\"\"\"") or slug
     names = sorted({each for each in re.findall(r"\b([A-Z]\w+)\(", text) if each in _IMPORTED})
     history.folder.mkdir(exist_ok=True)
     path = history.folder / f"{number:04}_{slug}.py"
+    template = _TEMPLATE if operations else _OWN
     path.write_text(
-        _TEMPLATE.format(summary=summary, names=", ".join(names), history=history.name, operations=text),
+        template.format(summary=summary, names=", ".join(names), history=history.name, operations=text),
         encoding="utf-8",
     )
     return path
@@ -50,6 +75,10 @@ def summary_of(operations: Sequence[Operation]) -> str:
 def _in_words(operation: Operation) -> str:
     if isinstance(operation, AddResource):
         return f"add {operation.spec.name}"
+    if isinstance(operation, RenameField):
+        return f"rename {operation.resource}.{operation.field} to {operation.to}"
+    if isinstance(operation, DropResource):
+        return f"drop {operation.resource}"
     verb = re.sub(r"(?<!^)(?=[A-Z])", " ", type(operation).__name__).lower()
     names = [str(getattr(operation, "resource", ""))]
     field = getattr(operation, "field", None) or " ".join(getattr(operation, "fields", ()))

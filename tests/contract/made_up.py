@@ -19,7 +19,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, EmailStr, Field, JsonValue, model_validator
 
-from eitherdb import Filterable, Immutable, ReadOnly, Reference, Resource, Searchable, Sortable, Unique
+from eitherdb import (
+    Filterable,
+    Immutable,
+    ReadOnly,
+    Reference,
+    RenamedFrom,
+    Resource,
+    Searchable,
+    Sortable,
+    Unique,
+)
 
 
 class Part(BaseModel):

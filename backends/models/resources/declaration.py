@@ -236,7 +236,7 @@ def _unbuildable(cls: type[Resource], exc: Exception) -> tuple[str, str, str]:
 
 def _read_fields(cls: type[Resource]) -> tuple[FieldSpec, ...]:
     """Read the declared fields, and complete their validation by what their kinds need."""
-    specs = []
+    specs: list[FieldSpec] = []
     for name, info in cls.__pydantic_fields__.items():
         declared = read_field(cls.__name__, name, info, taken=(*SERVED, *dir(Resource)))
         info.annotation, info.metadata = declared.annotation, []
@@ -251,6 +251,13 @@ def _read_fields(cls: type[Resource]) -> tuple[FieldSpec, ...]:
             else:
                 # Each call may return another value.
                 info.validate_default = True
+        same = next((each for each in specs if each.column == spec.column), None)
+        if same is not None:
+            raise DeclarationError(
+                f"{cls.__name__}.{name}",
+                f"{same.name} has the column {spec.column} too",
+                "give it another name, or another RenamedFrom(…)",
+            )
         specs.append(spec)
     return tuple(specs)
 

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from backends.models.resources.annotations import read_kind
+from backends.models.resources.class_checks import SERVED
 from backends.models.resources.constraints import Constraints, annotated, flatten
 from backends.models.resources.errors import DeclarationError
 from backends.models.resources.kinds import KINDS, MAX_INDEXED_TEXT
@@ -118,7 +119,7 @@ def _check_name(place: str, name: str, info: FieldInfo, taken: Iterable[str]) ->
         raise DeclarationError(
             place, "the name is taken by every resource", f"write my_{name} or another name"
         )
-    if not _NAME.fullmatch(name) or len(name) > _MAX_NAME or name.endswith("_folded"):
+    if not _is_name(name):
         raise DeclarationError(
             place,
             "is no name for a field",
@@ -129,6 +130,10 @@ def _check_name(place: str, name: str, info: FieldInfo, taken: Iterable[str]) ->
         raise DeclarationError(place, "has an alias", "give the field the name that clients see")
     if info.exclude:
         raise DeclarationError(place, "is excluded", "leave the field out, or make a route of your own")
+
+
+def _is_name(name: str) -> bool:
+    return bool(_NAME.fullmatch(name)) and len(name) <= _MAX_NAME and not name.endswith("_folded")
 
 
 def _read_markers(place: str, spec: FieldSpec, markers: Sequence[Marker]) -> FieldSpec:
@@ -176,14 +181,17 @@ def _read_markers(place: str, spec: FieldSpec, markers: Sequence[Marker]) -> Fie
 
 def _column(place: str, name: str, markers: Sequence[Marker]) -> str:
     """Return the name of the column: the field's oldest name."""
-    names = [
-        each for marker in markers if isinstance(marker, RenamedFrom) for each in (*marker.names, name)
-    ]
-    for each in names[:-1]:
-        if not isinstance(each, str) or not _NAME.fullmatch(each) or names.count(each) > 1:
+    renamed = next((marker for marker in markers if isinstance(marker, RenamedFrom)), None)
+    if renamed is None:
+        return name
+    example = 'write the names of the field, the oldest first, such as RenamedFrom("titel")'
+    if not renamed.names:
+        raise DeclarationError(place, "RenamedFrom() gives no name", example)
+    for each in renamed.names:
+        if not isinstance(each, str) or not _is_name(each) or (*renamed.names, name).count(each) > 1:
+            raise DeclarationError(place, f"RenamedFrom({each!r}) is no earlier name", example)
+        if each in _SYSTEM_COLUMNS or each in SERVED:
             raise DeclarationError(
-                place,
-                f"RenamedFrom({each!r}) is no earlier name",
-                'write RenamedFrom("titel"), oldest first',
+                place, f"RenamedFrom({each!r}): every resource has this column itself", example
             )
-    return names[0] if names else name
+    return renamed.names[0]
