@@ -157,7 +157,7 @@ def revision(
         typer.Option(help='What existing rows get, in JSON: `books.shelf="A"`. Repeatable.'),
     ] = None,
     empty: Annotated[
-        bool, typer.Option("--empty", help="Write a revision without operations, for those of your own.")
+        bool, typer.Option("--empty", help="Write a revision with an operation of your own: Run(…).")
     ] = False,
 ) -> None:
     """Write a new revision of the declared resources, beside the declaration. Needs no database.

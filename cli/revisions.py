@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from backends.models.resources.names import shown_path
+from cli.usage_error import refusal
 from config import DatabaseChoice, Settings
 
 if TYPE_CHECKING:
+    from migrations.resources.changes import Given
     from migrations.resources.history import History
 
 
@@ -46,7 +46,7 @@ def read_values(given: Sequence[str]) -> dict[str, Any]:
     """Return the values of `--value books.shelf="A"` by name.
 
     Raises:
-        typer.BadParameter: One is no name with a JSON value.
+        typer.Exit: One is no name with a JSON value; the reason is printed.
     """
     found = {}
     for each in given:
@@ -54,7 +54,7 @@ def read_values(given: Sequence[str]) -> dict[str, Any]:
         try:
             found[name] = json.loads(text)
         except ValueError:
-            raise typer.BadParameter(
+            raise refusal(
                 f"--value {each}: write the name and a value in JSON, such as --value 'books.shelf=\"A\"'"
             ) from None
     return found
@@ -75,18 +75,58 @@ def write_revisions(
             is given; or a change needs a decision, or there is no operation for it.
     """
     from migrations import MigrationError
-    from migrations.resources.changes import Given, changes_of
+    from migrations.resources.changes import changes_of
     from migrations.resources.writer import summary_of, write_revision
 
-    written = []
-    for history in read_declared(settings):
-        operations = [] if asked.empty else changes_of(history, Given(asked.drops, asked.values))
-        if operations or asked.empty:
-            path = write_revision(history, message or summary_of(operations), operations)
-            written.append(shown_path(path))
+    histories = read_declared(settings)
+    _check_asked(histories, asked)
+    # All of them are found before the first is written.
+    found = [
+        (history, [] if asked.empty else changes_of(history, _given_to(history, asked)))
+        for history in histories
+    ]
+    written = [
+        shown_path(write_revision(history, message or summary_of(operations), operations))
+        for history, operations in found
+        if operations or asked.empty
+    ]
     if settings.resources and message is not None and not written:
         raise MigrationError("the revisions add up to what is declared: there is nothing to write")
     return written
+
+
+def _check_asked(histories: Sequence[History], asked: Asked) -> None:
+    from migrations import MigrationError
+
+    if asked != NOTHING_ASKED and not histories:
+        raise MigrationError("--drop, --value and --empty are about declared resources: set RESOURCES")
+    if asked.empty and len(histories) > 1:
+        names = ", ".join(history.name for history in histories)
+        raise MigrationError(f"--empty: there are several histories, {names}; set RESOURCES to one of them")
+    if asked.empty and (asked.drops or asked.values):
+        raise MigrationError("--empty: a revision without operations drops nothing and gives no values")
+    known = {name for history in histories for name in _resources_of(history)}
+    given = [*asked.drops, *asked.values]
+    if unknown := sorted({name for name in given if name.partition(".")[0] not in known}):
+        raise MigrationError(
+            f"--drop and --value: there is no resource of {', '.join(unknown)}; there are: "
+            f"{', '.join(sorted(known))}"
+        )
+
+
+def _given_to(history: History, asked: Asked) -> Given:
+    """Return what concerns the resources of one history."""
+    from migrations.resources.changes import Given
+
+    names = _resources_of(history)
+    return Given(
+        [name for name in asked.drops if name.partition(".")[0] in names],
+        {name: value for name, value in asked.values.items() if name.partition(".")[0] in names},
+    )
+
+
+def _resources_of(history: History) -> set[str]:
+    return {*history.state, *(spec.name for spec in history.declared)}
 
 
 def require_revisions(histories: Sequence[History]) -> None:
@@ -101,9 +141,11 @@ def require_revisions(histories: Sequence[History]) -> None:
 
     for history in histories:
         if operations := changes_of(history):
+            changes = summary_of(operations)
             raise MigrationError(
-                f"no revision in {shown_path(history.folder)} does this: {summary_of(operations)}; run "
-                '`eitherdb migrate revision -m "…"` and then `eitherdb migrate upgrade`'
+                f"the declaration has changes without a revision in {shown_path(history.folder)}: "
+                f'{changes[0].lower()}{changes[1:]}; run `eitherdb migrate revision -m "…"` and then '
+                "`eitherdb migrate upgrade`"
             )
 
 

@@ -85,11 +85,20 @@ def serve(
     _run_uvicorn(app or "api.app:create_app_from_environment", host, port, workers)
 
 
-def dev(host: Host = "127.0.0.1", port: Port = 8000) -> None:
+def dev(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    *,
+    destructive: Annotated[
+        bool,
+        typer.Option("--destructive", help="Also apply revisions of declared resources that lose data."),
+    ] = False,
+) -> None:
     """Run EitherDB on this machine, with its data under `.data`.
 
     With DB_BACKEND=postgres or mongo and no DATABASE_URL, a local server of that kind is started and
-    stopped together with the API. The schema is upgraded and a first superuser is created.
+    stopped together with the API. The schema is upgraded and a first superuser is created. Missing
+    revisions of declared resources are written and applied.
     """
     choice = DatabaseChoice.load()
     import api  # noqa: F401 - see `serve`
@@ -99,6 +108,8 @@ def dev(host: Host = "127.0.0.1", port: Port = 8000) -> None:
         # Report every other invalid setting before the server starts. Only the URL's scheme is known yet.
         Settings.load(database_url=f"{SCHEMES[choice.db_backend][0]}://")
     _check_port(host, port, " (`make run PORT=8001`)")
+    for path in write_revisions(choice):
+        typer.echo(f"Wrote {path}, because the declaration has changes without a revision")
     with ExitStack() as stack:
         local = None
         if choice.needs_local_server:
@@ -108,9 +119,8 @@ def dev(host: Host = "127.0.0.1", port: Port = 8000) -> None:
             typer.echo(f"Started {local.origin}, with its data under {DATA}")
             os.environ["DATABASE_URL"] = local.url
         settings = Settings.load()
-        for path in write_revisions(settings):
-            typer.echo(f"Wrote {path}, because the declaration has no revision yet")
-        server = asyncio.run(_prepare(settings, migrate=True))
+        command = None if destructive else "eitherdb dev"
+        server = asyncio.run(_prepare(settings, migrate=True, lossless_command=command))
         # A local server's URL has no secret. It is shown whole, so that other commands can use it.
         _announce(settings, server, host, port, url=local.url if local else shown_url(settings))
         _run_uvicorn(_create_app(), host, port, workers=1)
@@ -142,16 +152,28 @@ def _check_port(host: str, port: int, example: str = "") -> None:
                     raise refusal(reason) from None
 
 
-async def _prepare(settings: Settings, *, migrate: bool) -> ServerInfo:
-    """Migrate if asked to, and check the database, so that errors are one line before the server starts."""
+async def _prepare(
+    settings: Settings, *, migrate: bool, lossless_command: str | None = "eitherdb migrate upgrade"
+) -> ServerInfo:
+    """Migrate if asked to, and check the database, so that errors are one line before the server starts.
+
+    Args:
+        settings: The settings.
+        migrate: Whether to migrate.
+        lossless_command: The command that also applies revisions that lose data; None if this one does.
+    """
     histories = read_declared(settings)
     if migrate:
         from migrations import open_migrator
+        from migrations.resources.plan import require_lossless
 
         async with opened_backend(settings, purpose=Purpose.READ) as backend:
             await require_fit_to_upgrade(backend, settings)
         with naming_the_url(settings, "upgrade"):
-            applied = await open_migrator(settings, histories).upgrade()
+            migrator = open_migrator(settings, histories)
+            if histories and lossless_command is not None:
+                require_lossless("head", histories, await migrator.applied(), command=lossless_command)
+            applied = await migrator.upgrade()
         for revision in applied:
             typer.echo(f"Applied migration {revision}")
     async with opened_backend(settings, purpose=None) as backend:

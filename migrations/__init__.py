@@ -26,8 +26,12 @@ _MODULES = {
     "mongo": "migrations.mongo.migrator",
 }
 
-_RECORDS = {"sqlite": "migrations.sql.records", "postgres": "migrations.sql.records"}
-"""Modules with a `read_applied` that imports less than the migrator."""
+_RECORDS = {
+    "sqlite": "migrations.sql.records",
+    "postgres": "migrations.sql.records",
+    "mongo": "migrations.mongo.migrator",
+}
+"""Modules with a `read_applied`. That of SQL imports less than the migrator."""
 
 
 class MigrationError(Exception):
@@ -160,12 +164,16 @@ def open_migrator(settings: Settings, histories: Sequence[History] = ()) -> Migr
 
 
 async def read_applied(settings: Settings, histories: Sequence[History]) -> dict[str, str]:
-    """Return the newest recorded revision of each history of declared resources: see `Migrator.applied`."""
+    """Return the newest recorded revision of each history of declared resources: see `Migrator.applied`.
+
+    Raises:
+        MigrationError: A recorded revision is another one than that of its history.
+    """
     name = settings.db_backend
     if name not in _RECORDS:
         return await open_migrator(settings, histories).applied()
     reader = cast("Callable[..., Awaitable[dict[str, str]]]", import_module(_RECORDS[name]).read_applied)
-    return await reader(settings)
+    return await reader(settings, histories)
 
 
 def resolve_target(target: str, numbers: list[str], current: str | None) -> str:

@@ -81,7 +81,7 @@ class MongoMigrator:
 
         async with self._locked(names) as (database, found):
             numbers = list(_steps())
-            declared = await resources.read_applied(database, intact=True)
+            declared = await resources.read_applied(database, self._histories, intact=True)
             missing = to_apply(target, self._histories, declared)
             own = "head" if split_target(target, self._histories)[0] else target
             number = resolve_target(own, numbers, found.intact)
@@ -115,7 +115,7 @@ class MongoMigrator:
 
         async with self._locked(names) as (database, found):
             numbers, current = list(_steps()), found.applied
-            declared = await resources.read_applied(database)
+            declared = await resources.read_applied(database, self._histories)
             for history, each in to_revert(target, self._histories, declared):
                 await resources.revert(database, self._histories, declared, history, each)
                 declared = await resources.read_applied(database)
@@ -146,6 +146,16 @@ class MongoMigrator:
         async with self._database() as database:
             return await self._read_declared(database, await self._occupancy(database), intact=True)
 
+    async def same_applied(self) -> dict[str, str]:
+        """Return what `applied` does, if each record is of the revision that its history has.
+
+        Raises:
+            MigrationError: One is of another revision.
+        """
+        async with self._database() as database:
+            found = await self._occupancy(database)
+            return await self._read_declared(database, found, self._histories, intact=True)
+
     def history(self) -> list[Revision]:
         """See `migrations.Migrator`."""
         return [Revision(number, _summary(_load(number))) for number in _steps()]
@@ -161,7 +171,9 @@ class MongoMigrator:
                 return [str(exc)]
             if found.intact != newest:
                 return [str(RevisionMismatch(found.intact, newest))]
-            late = behind(self._histories, await resources.read_applied(database, intact=True))
+            late = behind(
+                self._histories, await resources.read_applied(database, self._histories, intact=True)
+            )
             if late:
                 return late
             specs = {**{spec.name: spec for spec in COLLECTIONS}, **resources.newest(self._histories)}
@@ -179,12 +191,17 @@ class MongoMigrator:
         return path
 
     async def _read_declared(
-        self, database: Database, found: Occupancy, *, intact: bool = False
+        self,
+        database: Database,
+        found: Occupancy,
+        histories: Sequence[History] = (),
+        *,
+        intact: bool = False,
     ) -> dict[str, str]:
         """Return the newest recorded revision of each history of declared resources."""
         if RESOURCE_MIGRATIONS.name not in found.recognised:
             return {}
-        return await resources.read_applied(database, intact=intact)
+        return await resources.read_applied(database, histories, intact=intact)
 
     async def _occupancy(self, database: Database) -> Occupancy:
         return await read_occupancy(database, resources.every_form(self._histories))
@@ -265,3 +282,8 @@ async def _compare(database: Database, spec: CollectionSpec) -> list[str]:
 def open_migrator(settings: Settings, histories: Sequence[History] = ()) -> MongoMigrator:
     """See `migrations.open_migrator`."""
     return MongoMigrator(settings, histories)
+
+
+async def read_applied(settings: Settings, histories: Sequence[History]) -> dict[str, str]:
+    """See `migrations.read_applied`."""
+    return await open_migrator(settings, histories).same_applied()

@@ -12,6 +12,7 @@ from backends.mongo.resource_collections import collection_of
 from migrations.mongo.collection_changes import StepRunner, check_steps, collections
 from migrations.mongo.operations import drop_collection, ensure_collection
 from migrations.resources.history import newest_state
+from migrations.resources.plan import require_same
 
 if TYPE_CHECKING:
     from backends.mongo.collections import CollectionSpec
@@ -65,16 +66,28 @@ def _states(revisions: Iterable[ResourceRevision]) -> Iterable[State]:
         yield from (step.after for step in revision.steps)
 
 
-async def read_applied(database: Database, *, intact: bool = False) -> dict[str, str]:
+async def read_applied(
+    database: Database, histories: Sequence[History] = (), *, intact: bool = False
+) -> dict[str, str]:
     """Return the newest recorded revision of each history.
 
     Args:
         database: The database.
+        histories: The histories with which the records are compared.
         intact: Leave out revisions that an interruption left half applied or half reverted.
+
+    Raises:
+        MigrationError: A recorded revision is another one than that of its history.
     """
-    query = {UNDOING: {"$exists": False}} if intact else {}
-    records = await database[RESOURCE_MIGRATIONS.name].find(query).sort([("_id", 1)]).to_list(MOST_RECORDS)
-    return {str(record["history"]): str(record["number"]) for record in records}
+    records = await database[RESOURCE_MIGRATIONS.name].find({}).sort([("_id", 1)]).to_list(MOST_RECORDS)
+    require_same(
+        histories, [(str(each["history"]), str(each["number"]), str(each["name"])) for each in records]
+    )
+    return {
+        str(record["history"]): str(record["number"])
+        for record in records
+        if not intact or UNDOING not in record
+    }
 
 
 async def apply(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from backends.errors import RevisionMismatch
 from migrations import MigrationError, resolve_target
 from migrations.resources.history import History
+
+MAX_SUMMARY: Final = 255
+"""The length of a recorded summary."""
 
 
 def split_target(target: str, histories: Sequence[History]) -> tuple[History | None, str]:
@@ -52,8 +56,20 @@ def to_apply(
     return found
 
 
-def require_lossless(target: str, histories: Sequence[History], applied: Mapping[str, str]) -> None:
+def require_lossless(
+    target: str,
+    histories: Sequence[History],
+    applied: Mapping[str, str],
+    *,
+    command: str = "eitherdb migrate upgrade",
+) -> None:
     """Refuse an upgrade that loses data.
+
+    Args:
+        target: As in `to_apply`.
+        histories: Likewise.
+        applied: Likewise.
+        command: The command that upgrades, also with `--destructive`.
 
     Raises:
         MigrationError: A revision loses data; or as `to_apply`.
@@ -61,8 +77,8 @@ def require_lossless(target: str, histories: Sequence[History], applied: Mapping
     for history, number in to_apply(target, histories, applied):
         if lost := history.revision(number).loses:
             raise MigrationError(
-                f"revision {history.name}:{number} loses {' and '.join(lost)}: run `eitherdb migrate "
-                "upgrade --destructive` if they are to go; nothing was changed"
+                f"revision {history.name}:{number} loses {' and '.join(lost)}: run `{command} "
+                "--destructive` if they are to go; nothing was changed"
             )
 
 
@@ -109,6 +125,32 @@ def behind(histories: Sequence[History], applied: Mapping[str, str]) -> list[str
                 f"their revisions ({history.name}:{newest}): run `eitherdb migrate upgrade`"
             )
     return found
+
+
+def require_same(histories: Sequence[History], records: Iterable[Sequence[str]]) -> None:
+    """Refuse a database with another revision than the file of that number: it was renamed afterwards.
+
+    Args:
+        histories: The histories.
+        records: The history, the number and the summary of each recorded revision.
+
+    Raises:
+        MigrationError: One record has another summary; the message says what to do.
+    """
+    by_name = {history.name: history for history in histories}
+    for name, number, summary in records:
+        history = by_name.get(name)
+        if history is None or number not in history.numbers:
+            continue
+        expected = history.revision(number).summary
+        if expected[:MAX_SUMMARY] != summary[:MAX_SUMMARY]:
+            place = history.numbers.index(number)
+            before = history.numbers[place - 1] if place else "base"
+            raise MigrationError(
+                f"the database has {name}:{number} as {summary!r}, but the file is {expected!r}: run "
+                f"`eitherdb migrate downgrade {name}:{before}` with the file that was applied, and then "
+                "`eitherdb migrate upgrade` with this one; if only the first line was edited, restore it"
+            )
 
 
 def _known(history: History, applied: Mapping[str, str]) -> str | None:

@@ -43,6 +43,8 @@ OPERATIONS = [Run(on_sql, on_mongo)]
 '''
 _WIDTH = 100
 _MAX_SLUG = 60
+_MAX_NAMED = 5
+"""The number of operations in a summary."""
 _IMPORTED = {*eitherdb.migrations.__all__}
 
 
@@ -68,8 +70,10 @@ def write_revision(history: History, message: str, operations: Sequence[Operatio
 
 def summary_of(operations: Sequence[Operation]) -> str:
     """Return what the operations do, in a line: `Add books, add field books.shelf`."""
-    text = ", ".join(map(_in_words, operations))
-    return text[:1].upper() + text[1:]
+    texts = [_in_words(each) for each in operations]
+    text = ", ".join(texts[:_MAX_NAMED])
+    more = f" and {len(texts) - _MAX_NAMED} more" if texts[_MAX_NAMED:] else ""
+    return text[:1].upper() + text[1:] + more
 
 
 def _in_words(operation: Operation) -> str:

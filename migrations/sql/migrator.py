@@ -193,7 +193,9 @@ class SqlMigrator:
 
     def _read_declared(self, connection: Connection, found: Occupancy) -> dict[str, str]:
         """Return the newest recorded revision of each history of declared resources."""
-        return resources.read_applied(connection) if RESOURCE_MIGRATIONS.name in found.recognised else {}
+        if RESOURCE_MIGRATIONS.name not in found.recognised:
+            return {}
+        return resources.read_applied(connection, self._histories)
 
     def _record(self, *, step: MigrationInfo, **_: object) -> None:
         """Record a revision that Alembic has applied or reverted."""

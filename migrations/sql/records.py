@@ -10,16 +10,20 @@ from typing import TYPE_CHECKING
 from backends.sql.backend import open_connections
 from backends.sql.ownership import catalog_query, occupancy
 from backends.sql.resource_migrations import RESOURCE_MIGRATIONS
+from migrations.resources.plan import require_same
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from config import Settings
+    from migrations.resources.history import History
 
 _TABLES = {RESOURCE_MIGRATIONS.name: RESOURCE_MIGRATIONS}
-_READ_RECORDS = "SELECT history, number FROM resource_migrations ORDER BY history, number"
+_READ_RECORDS = "SELECT history, number, summary FROM resource_migrations ORDER BY history, number"
 
 
-async def read_applied(settings: Settings) -> dict[str, str]:
-    """See `migrations.read_applied`."""
+async def read_applied(settings: Settings, histories: Sequence[History] = ()) -> dict[str, str]:
+    """See `migrations.read_applied`. Records are compared with the histories, if they are given."""
     on_sqlite = settings.db_backend == "sqlite"
     connections = open_connections(settings)
     try:
@@ -27,6 +31,8 @@ async def read_applied(settings: Settings) -> dict[str, str]:
         rows = await connections.query(catalog_query(_TABLES, on_sqlite=on_sqlite))
         if not occupancy(rows, [], _TABLES, on_sqlite=on_sqlite).recognised:
             return {}
-        return {str(history): str(number) for history, number in await connections.query(_READ_RECORDS)}
+        records = [tuple(map(str, row)) for row in await connections.query(_READ_RECORDS)]
+        require_same(histories, records)
+        return {history: number for history, number, _ in records}
     finally:
         await connections.close()

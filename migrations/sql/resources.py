@@ -12,6 +12,7 @@ from backends.ids import utc_now
 from backends.sql.resource_migrations import RESOURCE_MIGRATIONS
 from backends.sql.resource_statements import resource_tables
 from migrations.resources.history import newest_state
+from migrations.resources.plan import require_same
 from migrations.sql import definitions
 from migrations.sql.steps import Steps
 
@@ -43,11 +44,18 @@ def tables_made(histories: Sequence[History], applied: Mapping[str, str]) -> set
     return {*names, RESOURCE_MIGRATIONS.name}
 
 
-def read_applied(connection: Connection) -> dict[str, str]:
-    """Return the newest recorded revision of each history."""
+def read_applied(connection: Connection, histories: Sequence[History] = ()) -> dict[str, str]:
+    """Return the newest recorded revision of each history.
+
+    Raises:
+        MigrationError: A recorded revision is another one than that of its history.
+    """
     columns = RESOURCE_MIGRATIONS.c
-    query = select(columns.history, columns.number).order_by(columns.history, columns.number)
-    return {str(history): str(number) for history, number in connection.execute(query)}
+    query = select(columns.history, columns.number, columns.summary)
+    query = query.order_by(columns.history, columns.number)
+    records = [(str(row[0]), str(row[1]), str(row[2])) for row in connection.execute(query)]
+    require_same(histories, records)
+    return {history: number for history, number, _ in records}
 
 
 def apply(connection: Connection, histories: Sequence[History], history: History, number: str) -> None:

@@ -150,8 +150,9 @@ async def test_serve_refuses_what_has_no_revision_and_dev_writes_it(tmp_path: Pa
 
     await asyncio.to_thread(call, tmp_path, "migrate", "upgrade")
     refused = (await run("serve")).refusal()
-    assert refused.startswith(
-        "no revision in migrations adds authors, books: run `eitherdb migrate revision "
+    assert refused == (
+        "the declaration has changes without a revision in migrations: add authors, add books; run "
+        '`eitherdb migrate revision -m "…"` and then `eitherdb migrate upgrade`'
     )
     assert (await run("migrate", "revision", "-m", "Books")).exit_code == 0
     refused = (await run("serve")).refusal()
@@ -160,7 +161,7 @@ async def test_serve_refuses_what_has_no_revision_and_dev_writes_it(tmp_path: Pa
     )
     (tmp_path / "migrations" / "0001_books.py").unlink()
     async with serving(tmp_path, "dev", RESOURCES="library.py") as server:
-        assert "Wrote migrations/0001_add_authors_books.py, because" in server.output
+        assert "Wrote migrations/0001_add_authors_add_books.py, because" in server.output
         assert "Applied migration library:0001" in server.output
         assert httpx2.get(f"{server.url}/api/v1/books/").json()["code"] == "not_authenticated"
     assert (await run("migrate", "current")).out.endswith("library:0001\n")

@@ -126,7 +126,7 @@ def test_a_change_that_no_database_stores_needs_no_revision(
         ),
         (
             {"0001_a.py": "", "0001_b.py": ""},
-            "0001_a.py and 0001_b.py both come after base: rename the one that no database has yet to 0002_",
+            "0001_a.py and 0001_b.py both come after base: rename the one that no database has yet to 000",
         ),
         ({"0001_a.py": "1 / 0"}, "0001_a.py: ZeroDivisionError: division by zero"),
         ({"0001_a.py": "OPERATIONS = ()"}, 'HISTORY is no name; write HISTORY = "library"'),

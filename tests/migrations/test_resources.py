@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +14,7 @@ from backends import open_backend
 from backends.errors import ForeignSchema, ResourcesMissing, SchemaMismatch
 from config import Settings
 from eitherdb import Reference, Resource, Sortable
-from migrations import MigrationError, open_migrator
+from migrations import MigrationError, open_migrator, read_applied
 from migrations.resources.history import History, history_of
 from tests.api.declared import Author, Book
 from tests.migrations.numbers import every_number
@@ -108,3 +110,38 @@ async def test_upgrade_spares_tables_of_other_applications(migrated: Provision) 
         with pytest.raises(ForeignSchema, match="authors"):
             await migrator.upgrade()
         assert await migrator.applied() == {"sheets": "0001"}
+
+
+async def test_a_database_with_another_revision_of_this_number_is_refused(migrated: Provision) -> None:
+    """A revision was applied before its file got another number: the refusal says what to do."""
+    (first,) = CYCLE.revisions
+
+    def history(*summaries: str) -> History:
+        empty = replace(first, operations=(), before=first.after)
+        more = [
+            replace(empty, number=f"{number:04}", summary=each) for number, each in enumerate(summaries, 2)
+        ]
+        return History("trees", Path(), (first, *more), CYCLE.declared)
+
+    async with migrated.empty_database() as settings:
+        applied, renumbered = history("Late"), history("Early", "Late")
+        await open_migrator(settings, [applied]).upgrade()
+        migrator = open_migrator(settings, [renumbered])
+        message = re.escape(
+            "the database has trees:0002 as 'Late', but the file is 'Early': run `eitherdb migrate "
+            "downgrade trees:0001` with the file that was applied, and then `eitherdb migrate upgrade` "
+            "with this one; "
+        )
+        for call in (
+            migrator.upgrade(),
+            migrator.downgrade("trees:base"),
+            migrator.check(),
+            read_applied(settings, [renumbered]),
+        ):
+            with pytest.raises(MigrationError, match=message) as caught:
+                await call
+            assert "\n" not in str(caught.value)
+        assert await migrator.applied() == {"trees": "0002"}
+        assert await open_migrator(settings, [applied]).downgrade("trees:0001") == ["trees:0002"]
+        assert await migrator.upgrade() == ["trees:0002", "trees:0003"]
+        assert await read_applied(settings, [renumbered]) == {"trees": "0003"}
