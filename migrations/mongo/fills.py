@@ -54,7 +54,8 @@ async def run_all(database: Database, name: str, changes: Sequence[Change], revi
     """
     has_changed = False
     for change in changes:
-        async for ids in _batches(database[name], change.where):
+        async for page in _pages(database[name], change.where, {"_id": 1}):
+            ids = [document["_id"] for document in page]
             matching = {"_id": {"$in": ids}, **change.where}
             try:
                 await database[name].update_many(matching, await change.update())
@@ -64,16 +65,23 @@ async def run_all(database: Database, name: str, changes: Sequence[Change], revi
     return has_changed
 
 
-async def _batches(documents: Collection, where: Document) -> AsyncIterator[list[Any]]:
-    """Yield the ids of the documents that match, in batches."""
-    last: Document = {}
-    while True:
-        page = documents.find({**where, **last}, {"_id": 1}).sort([("_id", 1)]).limit(BATCH)
-        ids = [document["_id"] for document in await page.to_list(BATCH)]
-        if not ids:
-            return
-        yield ids
-        last = {"_id": {"$gt": ids[-1]}}
+async def _pages(
+    documents: Collection, where: Document, projection: Document
+) -> AsyncIterator[list[Document]]:
+    """Yield the documents that match, in the order of their ids.
+
+    Those that are added meanwhile with a greater id are left out: there might be no end of them.
+    """
+    newest = await documents.find({}, {"_id": 1}).sort([("_id", -1)]).limit(1).to_list(1)
+    for end in newest:
+        place: Document = {"$lte": end["_id"]}
+        while True:
+            found = documents.find({**where, "_id": place}, projection).sort([("_id", 1)]).limit(BATCH)
+            page = await found.to_list(BATCH)
+            if not page:
+                return
+            yield page
+            place = {"$gt": page[-1]["_id"], "$lte": end["_id"]}
 
 
 async def fold_all(database: Database, name: str, columns: Sequence[str], revision: str) -> None:
@@ -83,20 +91,16 @@ async def fold_all(database: Database, name: str, columns: Sequence[str], revisi
     """
     folded = {column: f"{column}_folded" for column in columns}
     projection = dict.fromkeys([*columns, *folded.values()], 1)
-    last: Document = {}
-    while folded:
-        page = database[name].find(last, projection).sort([("_id", 1)]).limit(BATCH)
-        found = await page.to_list(BATCH)
-        if not found:
-            return
-        writes = [UpdateOne(*write) for document in found for write in _foldings(document, folded)]
+    if not folded:
+        return
+    async for page in _pages(database[name], {}, projection):
+        writes = [UpdateOne(*write) for document in page for write in _foldings(document, folded)]
         if writes:
             try:
                 await database[name].bulk_write(writes)
             except OperationFailure as exc:
-                ids = [document["_id"] for document in found]
+                ids = [document["_id"] for document in page]
                 await _raise_refused(database, name, ids, exc, revision)
-        last = {"_id": {"$gt": found[-1]["_id"]}}
 
 
 def _foldings(document: Document, folded: dict[str, str]) -> Iterator[tuple[Document, Document]]:
