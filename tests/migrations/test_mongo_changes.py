@@ -38,7 +38,7 @@ from migrations.resources.history import History
 from migrations.resources.operations import Operation
 from tests.backends.raw import MongoDatabase, mongo_database
 from tests.migrations.mongo_writes import StoppedError, before_writes, stop_before
-from tests.migrations.test_resource_changes import first, history_with
+from tests.migrations.shop import first, history_with
 from tests.migrations.test_resource_interruption import DEFAULTS
 from tests.provision import Provision
 
