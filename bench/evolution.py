@@ -6,6 +6,7 @@ migrate upgrade` applies a revision to the same table.
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 import sys
@@ -40,7 +41,7 @@ REVISIONS = {
     "Sortable": 'AddMarkers("products", "released_on", ("sortable",))',
     "wider bounds": 'ChangeBounds("products", "sku", max_length=40)',
     "a choice": 'AddChoice("products", "state", "archived")',
-    "a unique group": 'AddUnique("products", ("owner_id", "name", "created_at"))',
+    "a unique group": 'AddUnique("products", ("owner_id", "sku"))',
     "an optional field": (
         'AddField("products", FieldSpec(name="shelf", column="shelf", kind="text", max_length=9, '
         "nullable=True, required=False))"
@@ -63,6 +64,21 @@ OPERATIONS = ({operation},)
 '''
 
 
+class Requests:
+    """The requests of the workloads, in which no two products have one code."""
+
+    def __init__(self, database: Database) -> None:
+        """Make the requests for a database."""
+        self._requests = requests_for(database, WORKLOADS)
+        self._codes = itertools.count()
+
+    def next(self, workload: str) -> Sequence[bytes]:
+        """Return the requests of a measurement."""
+        return [
+            request.replace(b"AE-1837", b"%07d" % next(self._codes)) for request in self._requests[workload]
+        ]
+
+
 @dataclass
 class Latencies:
     """The 99th percentiles of the measurements of each workload, in milliseconds; and what was refused."""
@@ -70,10 +86,10 @@ class Latencies:
     p99_ms: dict[str, list[float]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
 
-    def measure(self, server: Server, requests: dict[str, Sequence[bytes]], workload: str) -> None:
+    def measure(self, server: Server, requests: Requests, workload: str) -> None:
         """Send requests for a second."""
         try:
-            done = load(server.port, requests[workload], concurrency=CONNECTIONS, seconds=SECONDS)
+            done = load(server.port, requests.next(workload), concurrency=CONNECTIONS, seconds=SECONDS)
         except LoadError:
             self.refused.add(workload)
         else:
@@ -103,7 +119,7 @@ def _measured(name: str, folder: Path, core: int) -> Iterator[list[str]]:
         running(name, data, tables=("users", "products")) as database,
         serving(product(name), database, folder, cores=(core,)) as server,
     ):
-        requests = dict(requests_for(database, WORKLOADS))
+        requests = Requests(database)
         for number, (title, operation) in enumerate(REVISIONS.items(), start=2):
             before, meanwhile = Latencies(), Latencies()
             for workload in WORKLOADS * BEFORE:
