@@ -23,9 +23,8 @@ from migrations.mongo.operations import (
     ensure_index,
     replace_index,
 )
-from migrations.mongo.resource_rules import find_broken
+from migrations.mongo.resource_rules import check_rules, find_broken
 from migrations.resources.existing import existing_rules
-from migrations.resources.fill_values import check_fills
 from migrations.resources.own_operations import Run
 from migrations.resources.violations import Direction, broken_rule
 
@@ -51,10 +50,7 @@ async def check_steps(
     Raises:
         MigrationError: Documents break a rule, or can't get a value.
     """
-    check_fills(revision, steps)
-    for rule, spec in existing_rules(steps):
-        if ids := await find_broken(database, rule, spec):
-            raise broken_rule(revision, rule, ids, direction)
+    await check_rules(database, revision, steps, direction)
     for step in steps:
         await Fills(database, step, revision, direction).check()
 
@@ -101,7 +97,7 @@ class StepRunner:
         except Exception as exc:  # it may raise anything
             line = (str(exc).splitlines() or [""])[0]
             raise MigrationError(
-                f"revision {self._revision}: the operation of its own raised {type(exc).__name__}: {line}"
+                f"revision {self._revision}: its own operation failed: {type(exc).__name__}: {line}"
             ) from exc
 
     async def _change(self, step: Step, before: CollectionSpec, after: CollectionSpec) -> None:

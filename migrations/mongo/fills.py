@@ -10,13 +10,12 @@ from pymongo import UpdateOne
 from pymongo.errors import OperationFailure
 
 from backends.models import fold_case
-from backends.mongo.documents import encoder_of
+from backends.models.text import normalise_email
 from backends.mongo.resource_collections import REFERENCES
 from backends.mongo.schema import USERS, object_id
 from migrations import MigrationError
-from migrations.mongo.resource_rules import refused_by
+from migrations.mongo.resource_rules import refused_by, stored_value
 from migrations.resources.existing import all_columns, columns_of
-from migrations.resources.fill_values import python_value
 from migrations.resources.violations import NAMED, Direction, unknown_owner
 
 if TYPE_CHECKING:
@@ -174,7 +173,7 @@ class Fills:
     async def _update(self, fill: Fill, spec: ResourceSpec) -> Document:
         field = spec.by_name.get(fill.field)
         if field is None:
-            owner = await self._database[USERS.name].find_one({"email": fill.value}, {"_id": 1})
+            owner = await self._database[USERS.name].find_one({"email": _address(fill)}, {"_id": 1})
             if owner is None:
                 raise unknown_owner(self._revision, fill, self._direction)
             return {"$set": {"owner_id": owner["_id"]}}
@@ -195,10 +194,11 @@ class Fills:
             )
 
 
-def stored_value(field: FieldSpec, value: Any) -> Any:
-    """Return the stored form of a value in JSON types."""
-    python, encode = python_value(field, value), encoder_of(field)
-    return python if python is None or encode is None else encode(python)
+def _address(fill: Fill) -> str:
+    try:
+        return normalise_email(fill.value)
+    except ValueError:
+        return str(fill.value)
 
 
 def removals(before: CollectionSpec, after: CollectionSpec) -> list[Change]:

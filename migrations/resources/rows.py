@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from pydantic import TypeAdapter, ValidationError
+
 from backends.models.resources import ResourceSpec
-from backends.models.resources.values import to_json, write_json
+from backends.models.resources.values import write_json
 from migrations import MigrationError
 from migrations.resources.existing import existing_rules
-from migrations.resources.fill_values import check_fills, fits, python_value
 from migrations.resources.history import Step
 from migrations.resources.operations import Fill, Rule, State
 from migrations.resources.own_operations import Run
+from migrations.resources.values import adapter_of
 from migrations.resources.violations import NAMED, Direction, broken_rule, unknown_owner
 
 Row: TypeAlias = dict[str, Any]
@@ -51,9 +53,8 @@ def changed_rows(
         direction: The command to repeat when the rows are corrected.
 
     Raises:
-        MigrationError: Rows break a rule, a value does not fit, or a step is a `Run`.
+        MigrationError: Rows break a rule, or a step is a `Run`; nothing was changed.
     """
-    check_fills(revision, steps)
     for rule, spec in existing_rules(steps):
         rows = _moved(store.read(rule.resource), steps[0].before.get(rule.resource), spec)
         if ids := broken_by(rows, rule, spec):
@@ -80,7 +81,7 @@ class _Work:
                 rows = self._read(name, step.before)
                 self.rows[name] = list(_moved(rows, step.before.get(name), step.after.get(name)))
         for fill in step.operation.fills():
-            self._fill(fill, step)
+            self._fill(fill)
         for rule in step.operation.rules():
             if ids := broken_by(self.rows[rule.resource], rule, step.after[rule.resource]):
                 raise broken_rule(self._revision, rule, ids, self._direction)
@@ -90,12 +91,10 @@ class _Work:
             self.rows[name] = [dict(row) for row in self._store.read(name)] if name in state else []
         return self.rows[name]
 
-    def _fill(self, fill: Fill, step: Step) -> None:
+    def _fill(self, fill: Fill) -> None:
         found = [row for row in self.rows[fill.resource] if row.get(fill.field) == fill.instead_of]
-        field = step.after[fill.resource].by_name.get(fill.field)
-        if field is not None:
-            value = to_json(python_value(field, fill.value))
-        else:
+        value = fill.value
+        if fill.field == "owner_id":
             value = self._store.user_id(fill.value)
             if found and value is None:
                 raise unknown_owner(self._revision, fill, self._direction)
@@ -148,7 +147,16 @@ def _condition(rule: Rule, spec: ResourceSpec) -> Callable[[Row], bool]:
         return lambda _: True
     (name,) = rule.fields
     if rule.kind == "bounds":
-        field = replace(spec.by_name[name], nullable=True)
-        return lambda row: not fits(field, row[name])
+        # Patterns and multiples are rules of the declaration alone.
+        adapter = adapter_of(replace(spec.by_name[name], pattern=None, multiple_of=None))
+        return lambda row: row[name] is not None and not _accepts(adapter, row[name])
     value = rule.choice if rule.kind == "choice" else None
     return lambda row: bool(row[name] == value)
+
+
+def _accepts(adapter: TypeAdapter[Any], value: Any) -> bool:
+    try:
+        adapter.validate_python(value)
+    except ValidationError:
+        return False
+    return True

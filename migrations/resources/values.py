@@ -35,11 +35,15 @@ def canonical(place: str, field: FieldSpec, value: Any) -> Any:
     """
     if value is None and field.nullable:
         return None
-    adapter: TypeAdapter[Any] = TypeAdapter(_annotation(field))
     try:
-        return to_json(adapter.validate_python(value))
+        return to_json(adapter_of(field).validate_python(value))
     except ValidationError as exc:
         raise ValueError(f"{place}: {value!r} is no value of the field: {exc.errors()[0]['msg']}") from None
+
+
+def adapter_of(field: FieldSpec) -> TypeAdapter[Any]:
+    """Return what validates a value of a field other than null."""
+    return TypeAdapter(_annotation(field))
 
 
 def require_stored(place: str, field: FieldSpec, value: Any) -> None:
