@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.util import await_only
 
 from backends.errors import Conflict
-from migrations.waiting import wait_for_lock
+from migrations.waiting import LOCK_WAIT_SECONDS, wait_for_lock
 
 if TYPE_CHECKING:
+    from sqlalchemy import Table
+    from sqlalchemy.engine import Connection
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 # An arbitrary constant, the same in every EitherDB; the lock is per database.
 ADVISORY_LOCK_KEY = 0x65697468_65726462  # "eitherdb"
 
 LOCK_NOT_AVAILABLE = "55P03"
+
+TABLE_LOCK_MILLISECONDS = 1_000
+"""How long an exclusive lock is waited for at once: meanwhile, every other session waits behind it."""
+
+_PAUSE_SECONDS = 0.5
 
 _TAKE = f"SELECT pg_try_advisory_xact_lock({ADVISORY_LOCK_KEY})"
 # A role can see the process ids of other roles' sessions, but not what they do.
@@ -48,7 +58,7 @@ async def migration_transaction(connection: AsyncConnection, *, wait_seconds: fl
         yield
     except BaseException as exc:
         await (connection.exec_driver_sql("ROLLBACK") if on_sqlite else connection.rollback())
-        if isinstance(exc, DBAPIError) and getattr(exc.orig, "sqlstate", "") == LOCK_NOT_AVAILABLE:
+        if isinstance(exc, Exception) and is_lock_timeout(exc):
             raise Conflict(
                 f"a table stayed locked for {wait_seconds:.0f} seconds by a session that pg_locks shows"
             ) from exc
@@ -101,3 +111,37 @@ async def _begin_on_sqlite(connection: AsyncConnection, wait_seconds: float) -> 
 
     await wait_for_lock(take, holder, wait_seconds=wait_seconds)
     await connection.exec_driver_sql(f"PRAGMA busy_timeout = {busy_timeout}")
+
+
+def lock_table(connection: Connection, table: Table, *, exclusive: bool = True) -> None:
+    """Lock a table on PostgreSQL, in short attempts.
+
+    A session that waits for an exclusive lock lets every later one wait behind it. So each attempt ends
+    early, and the others go on before the next one.
+
+    Raises:
+        DBAPIError: The table stayed locked; `migration_transaction` explains it.
+    """
+    name = connection.dialect.identifier_preparer.format_table(table)
+    mode = "ACCESS EXCLUSIVE" if exclusive else "SHARE"
+    limit = connection.exec_driver_sql("SHOW lock_timeout").scalar_one()
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
+    while True:
+        connection.exec_driver_sql("SAVEPOINT table_lock")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {TABLE_LOCK_MILLISECONDS}")
+        try:
+            connection.exec_driver_sql(f"LOCK TABLE {name} IN {mode} MODE")
+        except DBAPIError as exc:
+            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT table_lock")
+            if not is_lock_timeout(exc) or time.monotonic() > deadline:
+                raise
+            await_only(asyncio.sleep(_PAUSE_SECONDS))
+        else:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{limit}'")
+            connection.exec_driver_sql("RELEASE SAVEPOINT table_lock")
+            return
+
+
+def is_lock_timeout(exc: Exception) -> bool:
+    """Return whether a table was locked for too long."""
+    return isinstance(exc, DBAPIError) and getattr(exc.orig, "sqlstate", "") == LOCK_NOT_AVAILABLE

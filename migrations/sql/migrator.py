@@ -22,6 +22,7 @@ from backends.sql.schema import METADATA
 from migrations import MigrationError, Revision, resolve_target
 from migrations.resources.plan import behind, split_target, to_apply, to_revert
 from migrations.sql import records, resources
+from migrations.sql.finishing import finish
 from migrations.sql.lock import migration_transaction
 from migrations.waiting import LOCK_WAIT_SECONDS
 
@@ -69,7 +70,9 @@ class SqlMigrator:
                 self._applied.append(f"{history.name}:{each}")
             return self._applied
 
-        return await self._locked(run)
+        found = await self._locked(run)
+        await self._finish()
+        return found
 
     async def downgrade(self, target: str) -> list[str]:
         """See `migrations.Migrator`."""
@@ -92,7 +95,9 @@ class SqlMigrator:
                 command.downgrade(self._config, number)
             return self._applied
 
-        return await self._locked(run)
+        found = await self._locked(run)
+        await self._finish()
+        return found
 
     async def current(self) -> str | None:
         """See `migrations.Migrator`."""
@@ -236,6 +241,16 @@ class SqlMigrator:
             if connection.dialect.name == "sqlite":
                 await connection.run_sync(_check_references)
             return result
+
+    async def _finish(self) -> None:
+        """Create the indexes that a revision left out, in a transaction that only holds the lock."""
+        if self._settings.db_backend == "postgres" and self._histories:
+
+            def run(connection: Connection) -> None:
+                declared = self._read_declared(connection, self._read_occupancy(connection))
+                finish(connection, resources.tables_applied(self._histories, declared))
+
+            await self._locked(run)
 
     async def _run_sync(self, connection: AsyncConnection, run: Callable[[Connection], T]) -> T:
         def with_connection(connection: Connection) -> T:

@@ -58,6 +58,16 @@ def read_applied(connection: Connection, histories: Sequence[History] = ()) -> d
     return {history: number for history, number, _ in records}
 
 
+def tables_applied(histories: Sequence[History], applied: Mapping[str, str]) -> list[Table]:
+    """Return the tables that the applied revisions add up to."""
+    state = {
+        name: spec
+        for history in histories
+        for name, spec in history.after(applied.get(history.name)).items()
+    }
+    return [table for name, table in _tables(state).items() if name != "items"]
+
+
 def apply(connection: Connection, histories: Sequence[History], history: History, number: str) -> None:
     """Apply a revision and record it."""
     RESOURCE_MIGRATIONS.create(connection, checkfirst=True)

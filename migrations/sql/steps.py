@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.schema import AddConstraint, DropConstraint, DropTable
-from sqlalchemy.util import await_only
 
 from backends.models.text import normalise_email
 from backends.sql.schema import USERS
@@ -22,10 +19,9 @@ from migrations.resources.operations import Fill, Rule, State
 from migrations.resources.own_operations import Run
 from migrations.resources.violations import broken_rule, unknown_owner
 from migrations.sql.fills import fills_of
-from migrations.sql.lock import LOCK_NOT_AVAILABLE
+from migrations.sql.lock import is_lock_timeout, lock_table
 from migrations.sql.rules import columns_of, find_violations
 from migrations.sql.table_changes import TableChange, create_table
-from migrations.waiting import LOCK_WAIT_SECONDS
 
 if TYPE_CHECKING:
     from sqlalchemy import ForeignKeyConstraint, Table
@@ -37,10 +33,8 @@ if TYPE_CHECKING:
 Tables: TypeAlias = Callable[[State], dict[str, "Table"]]
 """Returns the tables of a state, with the names of columns as keys."""
 
-LOCK_TIMEOUT_MILLISECONDS = 1_000
-"""How long an exclusive lock is waited for at once: meanwhile, every other session waits behind it."""
-
-_PAUSE_SECONDS = 0.5
+SMALL = 10_000
+"""The rows of a table whose indexes are created within the transaction on PostgreSQL."""
 
 
 class Steps:
@@ -156,7 +150,7 @@ class Steps:
         try:
             operation.sql(self._connection)
         except Exception as exc:  # the user's function may raise anything
-            if _is_lock_timeout(exc):
+            if is_lock_timeout(exc):
                 raise
             line = (str(exc).splitlines() or [""])[0]
             raise MigrationError(
@@ -165,7 +159,7 @@ class Steps:
             ) from exc
 
     def _change(self, step: Step, name: str, old: Table, new: Table) -> None:
-        change = TableChange(self._operations, old, new)
+        change = TableChange(self._operations, old, new, is_large=self._is_large(old))
         if change.is_empty:
             return
         if not self._on_sqlite:
@@ -176,6 +170,13 @@ class Steps:
         change.loosen(fills.new, fills.filled_later)
         fills.apply(self._connection, new)
         self._missing += change.strengthen()
+
+    def _is_large(self, table: Table) -> bool:
+        """Return whether indexes are created after the transaction, see `migrations.sql.finishing`."""
+        if self._on_sqlite:
+            return False
+        some = select(table.c.id).limit(SMALL + 1).subquery()
+        return (self._connection.scalar(select(func.count()).select_from(some)) or 0) > SMALL
 
     def _drop(self, table: Table, all_of_them: Sequence[Table]) -> None:
         """Drop a table. Those that still refer to it are dropped later, if a cycle is undone."""
@@ -199,39 +200,6 @@ class Steps:
             if reference.referred_table.name in present:
                 self._operations.execute(AddConstraint(reference))
         self._missing = [each for each in self._missing if each.referred_table.name not in present]
-
-
-def lock_table(connection: Connection, table: Table, *, exclusive: bool = True) -> None:
-    """Lock a table on PostgreSQL, in short attempts.
-
-    A session that waits for an exclusive lock lets every later one wait behind it. So each attempt ends
-    early, and the others go on before the next one.
-
-    Raises:
-        DBAPIError: The table stayed locked; `migration_transaction` explains it.
-    """
-    name = connection.dialect.identifier_preparer.format_table(table)
-    mode = "ACCESS EXCLUSIVE" if exclusive else "SHARE"
-    limit = connection.exec_driver_sql("SHOW lock_timeout").scalar_one()
-    deadline = time.monotonic() + LOCK_WAIT_SECONDS
-    while True:
-        connection.exec_driver_sql("SAVEPOINT table_lock")
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MILLISECONDS}")
-        try:
-            connection.exec_driver_sql(f"LOCK TABLE {name} IN {mode} MODE")
-        except DBAPIError as exc:
-            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT table_lock")
-            if not _is_lock_timeout(exc) or time.monotonic() > deadline:
-                raise
-            await_only(asyncio.sleep(_PAUSE_SECONDS))
-        else:
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{limit}'")
-            connection.exec_driver_sql("RELEASE SAVEPOINT table_lock")
-            return
-
-
-def _is_lock_timeout(exc: Exception) -> bool:
-    return isinstance(exc, DBAPIError) and getattr(exc.orig, "sqlstate", "") == LOCK_NOT_AVAILABLE
 
 
 def _is_about_rows(exc: DBAPIError) -> bool:

@@ -54,8 +54,18 @@ class TableChange:
     On SQLite, which can't alter a column, the last step makes the table again in Alembic's batch mode.
     """
 
-    def __init__(self, operations: Operations, before: Table, after: Table) -> None:
-        """Compare two definitions of a table whose columns have their names as keys."""
+    def __init__(
+        self, operations: Operations, before: Table, after: Table, *, is_large: bool = False
+    ) -> None:
+        """Compare two definitions of a table whose columns have their names as keys.
+
+        Args:
+            operations: Alembic's operations on the connection.
+            before: The table as it is.
+            after: The table as it becomes.
+            is_large: Whether `migrations.sql.finishing` creates the indexes and validates what follows by
+                itself from the rows, so that others wait for a short time only. PostgreSQL only.
+        """
         self._operations = operations
         self._dialect = operations.get_bind().dialect
         self._on_sqlite = self._dialect.name == "sqlite"
@@ -63,12 +73,18 @@ class TableChange:
         self._before, self._after = before, after
         old, new = definitions(before, self._dialect), definitions(after, self._dialect)
         self._gone = [each for name, (each, ddl) in old.items() if name not in new or new[name][1] != ddl]
-        self._new = [each for name, (each, ddl) in new.items() if name not in old or old[name][1] != ddl]
+        self._is_large = is_large
+        self._new = [
+            each
+            for name, (each, ddl) in new.items()
+            if (name not in old or old[name][1] != ddl) and not (is_large and isinstance(each, Index))
+        ]
         self._added = [column for column in after.columns if column.name not in before.columns]
         self._dropped = [column for column in before.columns if column.name not in after.columns]
         kept = [column for column in after.columns if column.name in before.columns]
         self._altered = [column for column in kept if self._differs(column)]
         self._loose: AbstractSet[str] = frozenset()
+        self._given: AbstractSet[str] = frozenset()
 
     @property
     def is_empty(self) -> bool:
@@ -100,6 +116,7 @@ class TableChange:
             filled_later: The new columns that are filled before `strengthen`.
         """
         self._loose = filled_later
+        self._given = {name for name, value in values.items() if value is not None}
         if self._on_sqlite:
             self._add_columns_on_sqlite(values)
             return
@@ -125,7 +142,14 @@ class TableChange:
                 self._operations.execute(_add(each))
         for column in self._dropped:
             self._operations.drop_column(self._name, column.name)
-        return [each for each in self._new if isinstance(each, ForeignKeyConstraint)]
+        return [self._reference(each) for each in self._new if isinstance(each, ForeignKeyConstraint)]
+
+    def _reference(self, reference: ForeignKeyConstraint) -> ForeignKeyConstraint:
+        """Return a foreign key, which is validated later if all rows have null, or had the same one."""
+        (column,) = reference.column_keys
+        if self._is_large and column not in self._given:
+            reference.dialect_kwargs["postgresql_not_valid"] = True
+        return reference
 
     def _add_column(self, column: Column[Any], value: Any, *, is_loose: bool) -> None:
         """Add a column. A default fills it without writing a row, however many there are."""
@@ -199,9 +223,7 @@ def _add(each: Constraint | Index) -> CreateIndex | AddConstraint:
 
 
 def _drop(each: Constraint | Index) -> DropIndex | DropConstraint:
+    if isinstance(each, Index):
+        return DropIndex(each, if_exists=True)  # an interrupted run has not created it
     # A foreign key is gone if the table that it refers to is.
-    return (
-        DropIndex(each)
-        if isinstance(each, Index)
-        else DropConstraint(each, if_exists=isinstance(each, ForeignKeyConstraint))
-    )
+    return DropConstraint(each, if_exists=isinstance(each, ForeignKeyConstraint))

@@ -89,8 +89,8 @@ BROKEN = {
         ),
     ),
     "choices": bounds(
-        TEXTS,
-        [["a", "it's"], [""]],
+        Annotated[list[Literal["a", "b", "it's"]], Field(max_length=9)],
+        [["a", "it's"], ["it's"]],
         ["a", "b"],
         item=item_of(Annotated[list[Literal["a", "b"]], Field(max_length=9)]),
     ),
