@@ -89,7 +89,7 @@ def finish(connection: Connection, tables: Collection[Table]) -> None:
     Raises:
         DBAPIError: A statement failed; what was finished before stays.
     """
-    left = unfinished(connection, tables)
+    left = unfinished(connection, tables) if tables else None
     if not left:
         return
     # Outside of a transaction, no search path of the settings is in effect.

@@ -47,7 +47,7 @@ async def waits(settings: Settings, statement: str) -> int:
     """Wait until a session waits for others with such a statement; return its pid."""
     query = text("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE :query")
     async with sql_connection(settings) as connection, asyncio.timeout(SECONDS):
-        while (pid := await connection.scalar(query, {"query": f"{statement}%"})) is None:  # noqa: ASYNC110
+        while (pid := await connection.scalar(query, {"query": f"{statement}%"})) is None:  # noqa: ASYNC110 - no event tells of it
             await asyncio.sleep(0.02)
     return int(pid)
 
