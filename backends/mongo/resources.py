@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from backends.capabilities import Capability
-from backends.errors import AlreadyExists, NotSupported
+from backends.errors import NotSupported
 from backends.ids import Clock, IdSource
 from backends.models import Idempotency, Page, Position
 from backends.models.resources import Resource, ResourceSpec
@@ -21,6 +21,7 @@ from backends.mongo.lookups import ById
 from backends.mongo.pages import Order, fetch_page
 from backends.mongo.references import Parent, References
 from backends.mongo.schema import USERS, object_id
+from backends.mongo.violations import Violations
 from backends.mongo.writes import Writes
 from backends.protocols.resources import NO_FILTERS
 from backends.resource_rows import accessible, change_row, refusal
@@ -73,13 +74,12 @@ class MongoResourceRepository(Generic[R]):
         self._capabilities = capabilities
         self._clock = clock
         self._id_source = id_source
-        self._entity = self.spec.entity
         self._documents = driver.database[self.spec.name]
         self._map = DocumentMap(cls)
         self._conditions = Conditions(self.spec)
         self._orders = _orders_of(self.spec)
         self._groups = {frozenset(group) for group in self.spec.unique}
-        self._names = {field.column: field.name for field in self.spec.fields}
+        self._violations = Violations(self._documents, self.spec)
         self._by_id = ById(driver, self._documents, self._map.to_model)
         self._writes = Writes(driver, self.spec, references=references, capabilities=capabilities)
         self._inserts = Inserts(
@@ -115,7 +115,7 @@ class MongoResourceRepository(Generic[R]):
                 now=row.created_at,
             )
         except DuplicateKey as duplicate:
-            raise self._collision(duplicate) from duplicate
+            raise await self._violations.explain(duplicate, *documents) from duplicate
         return self._cls.from_row(added)
 
     async def add_many(self, new: Sequence[BaseModel], *, owner_id: str | None = None) -> list[R]:
@@ -126,7 +126,7 @@ class MongoResourceRepository(Generic[R]):
         try:
             await self._inserts.insert(documents, parents)
         except DuplicateKey as duplicate:
-            raise self._collision(duplicate) from duplicate
+            raise await self._violations.explain(duplicate, *documents) from duplicate
         return rows
 
     def _new_rows(
@@ -159,10 +159,6 @@ class MongoResourceRepository(Generic[R]):
             for field in self.spec.references
             if values.get(field.name) is not None
         ]
-
-    def _collision(self, duplicate: DuplicateKey) -> AlreadyExists:
-        fields = (self._names.get(column, column) for column in duplicate.fields)
-        return AlreadyExists(self._entity, ",".join(fields))
 
     async def get(self, id: str, *, owner_id: str | None = None, public: bool = False) -> R:
         """See the protocol."""
@@ -239,7 +235,10 @@ class MongoResourceRepository(Generic[R]):
             document = await self._writes.change(matches, change, parents)
         except DuplicateKey as duplicate:
             await self._references.check(parents)
-            raise self._collision(duplicate) from duplicate
+            with translate_errors():
+                before = await self._documents.find_one(matches)
+            after = [] if before is None else [{**before, **change["$set"]}]
+            raise await self._violations.explain(duplicate, *after) from duplicate
         if document is None:
             raise refusal(await self._by_id.get(id), self.spec, id, owner_id=owner_id)
         return self._map.to_model(document)

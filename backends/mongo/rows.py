@@ -65,15 +65,16 @@ def stored_fields(kind: RowKind, document: Document) -> Fields:
 
 def resource_fields(spec: ResourceSpec, document: Document) -> Fields:
     """Return the fields of a resource's document as `backends.rows.Fields` describes them."""
-    fields = dict(stored_fields(spec.name, document))
+    others = dict(stored_fields(spec.name, document))
+    fields: dict[str, Any] = {}  # a column may have the name of another field
     for field in spec.fields:
-        if field.column in fields:
-            fields[field.name] = _read_value(field, fields.pop(field.column))
+        if field.column in others:
+            fields[field.name] = _read_value(field, others.pop(field.column))
     for name in spec.searched:
         column = f"{spec.by_name[name].column}_folded"
-        if column in fields:
-            fields[f"{name}_folded"] = fields.pop(column)
-    return fields
+        if column in others:
+            fields[f"{name}_folded"] = others.pop(column)
+    return {**others, **fields}
 
 
 def _read_value(field: FieldSpec, value: Any) -> Any:

@@ -8,7 +8,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, EmailStr, Field, JsonValue, model_validator
 
-from eitherdb import Filterable, ReadOnly, Reference, Resource, Searchable, Sortable, Unique
+from eitherdb import (
+    Filterable,
+    ReadOnly,
+    Reference,
+    RenamedFrom,
+    Resource,
+    Searchable,
+    Sortable,
+    Unique,
+)
 
 
 class Size(BaseModel):
@@ -21,15 +30,24 @@ class Size(BaseModel):
 class Sample(Resource, path="samples", public_when={"state": "open"}):
     """A row with every kind of field."""
 
-    text: Annotated[str, Field(max_length=100), Sortable(), Filterable(), Searchable()]
-    note: Annotated[str | None, Field(max_length=300), Sortable(), Filterable(), Searchable()] = None
+    # Each was renamed, and has the column of the other's name.
+    text: Annotated[
+        str, Field(max_length=100), Sortable(), Filterable(), Searchable(), RenamedFrom("note", "heading")
+    ]
+    note: Annotated[
+        str | None, Field(max_length=300), Sortable(), Filterable(), Searchable(), RenamedFrom("text")
+    ] = None
     address: Annotated[EmailStr | None, Filterable()] = None
     flag: Annotated[bool | None, Filterable()] = None
     state: Annotated[Literal["open", "it's: \\ closed"] | None, Sortable(), Filterable()] = None
     number: Annotated[int | None, Sortable(), Filterable()] = None
-    price: Annotated[Decimal | None, Field(max_digits=18, decimal_places=4), Sortable(), Filterable()] = (
-        None
-    )
+    price: Annotated[
+        Decimal | None,
+        Field(max_digits=18, decimal_places=4),
+        Sortable(),
+        Filterable(),
+        RenamedFrom("cost"),
+    ] = None
     weight: Annotated[float | None, Sortable(), Filterable()] = None
     at: Annotated[datetime | None, Sortable(), Filterable()] = None
     day: Annotated[date | None, Sortable(), Filterable()] = None
@@ -51,9 +69,11 @@ class Author(Resource, path="authors", owned=False):
 class Book(Resource, path="books", unique=[("owner_id", "isbn")]):
     """A book. Its author can't be deleted."""
 
-    isbn: Annotated[str, Field(pattern=r"^[0-9]{3}$"), Filterable()]
+    isbn: Annotated[str, Field(pattern=r"^[0-9]{3}$"), Filterable(), RenamedFrom("number")]
     author_id: Annotated[str, Reference("authors", on_delete="restrict"), Filterable()]
-    editor_id: Annotated[str | None, Reference("authors", on_delete="set_null")] = None
+    editor_id: Annotated[
+        str | None, Reference("authors", on_delete="set_null"), RenamedFrom("corrector_id")
+    ] = None
 
 
 class Chapter(Resource, path="chapters", owned=False):
