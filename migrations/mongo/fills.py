@@ -10,12 +10,11 @@ from pymongo import UpdateOne
 from pymongo.errors import OperationFailure
 
 from backends.models import fold_case
-from backends.models.text import normalise_email
 from backends.mongo.resource_collections import REFERENCES
 from backends.mongo.schema import USERS, object_id
 from migrations import MigrationError
 from migrations.mongo.resource_rules import refused_by, stored_value
-from migrations.resources.existing import all_columns, columns_of
+from migrations.resources.existing import all_columns, columns_of, owner_address
 from migrations.resources.violations import NAMED, Direction, unknown_owner
 
 if TYPE_CHECKING:
@@ -173,7 +172,7 @@ class Fills:
     async def _update(self, fill: Fill, spec: ResourceSpec) -> Document:
         field = spec.by_name.get(fill.field)
         if field is None:
-            owner = await self._database[USERS.name].find_one({"email": _address(fill)}, {"_id": 1})
+            owner = await self._database[USERS.name].find_one({"email": owner_address(fill)}, {"_id": 1})
             if owner is None:
                 raise unknown_owner(self._revision, fill, self._direction)
             return {"$set": {"owner_id": owner["_id"]}}
@@ -192,13 +191,6 @@ class Fills:
                 f"revision {self._revision}: {target} has no row {fill.value}, which {fill.resource}."
                 f"{fill.field} would refer to"
             )
-
-
-def _address(fill: Fill) -> str:
-    try:
-        return normalise_email(fill.value)
-    except ValueError:
-        return str(fill.value)
 
 
 def removals(before: CollectionSpec, after: CollectionSpec) -> list[Change]:

@@ -1,12 +1,13 @@
-"""Which rules of a revision are about rows that exist before it, on every database."""
+"""What a revision finds before it: the rows that its rules are about, and the owner of existing rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
 from backends.models.resources import ResourceSpec
+from backends.models.text import normalise_email
 from migrations.resources.history import Step
-from migrations.resources.operations import Rule
+from migrations.resources.operations import Fill, Rule
 
 
 def existing_rules(steps: Sequence[Step]) -> Iterator[tuple[Rule, ResourceSpec]]:
@@ -38,3 +39,11 @@ def columns_of(spec: ResourceSpec, names: Iterable[str]) -> tuple[str, ...]:
 def all_columns(spec: ResourceSpec) -> set[str]:
     """Return the columns of all declared fields, and that of the owner."""
     return {*(field.column for field in spec.fields), *(["owner_id"] if spec.owned else [])}
+
+
+def owner_address(fill: Fill) -> str:
+    """Return the address of the user who gets existing rows, as it is stored."""
+    try:
+        return normalise_email(fill.value)
+    except ValueError:
+        return str(fill.value)  # nobody has it

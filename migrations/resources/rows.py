@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from backends.models.resources import ResourceSpec
 from backends.models.resources.values import write_json
 from migrations import MigrationError
-from migrations.resources.existing import existing_rules
+from migrations.resources.existing import existing_rules, owner_address
 from migrations.resources.history import Step
 from migrations.resources.operations import Fill, Rule, State
 from migrations.resources.own_operations import Run
@@ -76,7 +76,7 @@ class _Work:
                 f"revision {self._revision}: its Run has bodies for SQL and MongoDB, and none for this "
                 "database; nothing was changed"
             )
-        for name in (*step.before, *step.after):
+        for name in dict.fromkeys([*step.before, *step.after]):
             if step.before.get(name) != step.after.get(name):
                 rows = self._read(name, step.before)
                 self.rows[name] = list(_moved(rows, step.before.get(name), step.after.get(name)))
@@ -95,7 +95,7 @@ class _Work:
         found = [row for row in self.rows[fill.resource] if row.get(fill.field) == fill.instead_of]
         value = fill.value
         if fill.field == "owner_id":
-            value = self._store.user_id(fill.value)
+            value = self._store.user_id(owner_address(fill))
             if found and value is None:
                 raise unknown_owner(self._revision, fill, self._direction)
         for row in found:

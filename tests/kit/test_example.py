@@ -20,6 +20,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.cli.command import free_port, is_healthy
+from tests.kit.shops import AFTER, BEFORE, CHANGES
 from tests.provision import SECRET_KEY
 
 ROOT = Path(__file__).parents[2]
@@ -167,6 +168,45 @@ def test_commands_work_on_the_example(installation: Installation) -> None:
         finally:
             server.send_signal(signal.SIGTERM)
             server.wait(15)
+
+
+def test_example_changes_rows_as_revisions_say(installation: Installation) -> None:
+    """Rows and indexes are those of the new declaration; rows that break a rule are named, and undone."""
+    folder = installation.folder
+    lmdb = {"DB_BACKEND": "lmdb", "DATABASE_URL": f"lmdb://{folder}/shops", "RESOURCES": "shop.py"}
+
+    def run(*command: str) -> str:
+        done = installation.run(*command, variables=lmdb)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    script = str(ROOT / "tests/kit/shop_script.py")
+    (folder / "shop.py").write_text(BEFORE)
+    run("eitherdb", "migrate", "revision", "-m", "Shops")
+    run("eitherdb", "migrate", "upgrade")
+    kinds = {"b": "shut", "a": "open", "c": "open"}
+    rows = [{"title": title, "kind": kind, "code": title} for title, kind in kinds.items()]
+    run("python", script, json.dumps([*rows, {"title": "b", "kind": "open", "code": None}]))
+    (folder / "shop.py").write_text(AFTER)
+    (folder / "migrations/0002_changes.py").write_text(CHANGES)
+
+    refused = installation.run("eitherdb", "migrate", "upgrade", "--destructive", variables=lmdb)
+    assert refused.returncode == 2, refused.stdout
+    problem = "eitherdb: revision shop:0002: shops.name has the same value in [0-9a-f]{24}, [0-9a-f]{24}; "
+    assert re.match(problem, refused.stderr), refused.stderr
+    assert run("eitherdb", "migrate", "downgrade", "shop:base", "--yes") == "shop:0001 undone\n"
+    assert run("eitherdb", "migrate", "upgrade", "shop:0001") == "shop:0001 applied\n"
+
+    (folder / "shop.py").write_text(BEFORE)
+    run("python", script, json.dumps(rows))
+    (folder / "shop.py").write_text(AFTER)
+    assert run("eitherdb", "migrate", "upgrade", "--destructive") == "shop:0002 applied\n"
+    assert run("python", script).splitlines() == [
+        "[('a', 'Köln', 'open'), ('b', 'Köln', 'gone'), ('c', 'Köln', 'open')]",
+        "[('c', 'Köln', 'open'), ('a', 'Köln', 'open'), ('b', 'Köln', 'gone')]",
+        "Köln",
+    ]
+    run("eitherdb", "check", "--rows")
 
 
 def test_example_refuses_an_environment_of_another_application(installation: Installation) -> None:

@@ -1,6 +1,6 @@
 """Migrations of LMDB: a revision that marks the database as EitherDB's, and those of declared resources.
 
-LMDB has no schema. A revision of declared resources is recorded, and its reversal deletes their rows.
+LMDB has no schema. A revision of declared resources changes rows and their indexes, and is recorded.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import lmdb
 
 from backends.errors import ForeignSchema, RevisionMismatch, SchemaMismatch
 from config import Settings
+from eitherdb_lmdb.evolution import change_rows
 from eitherdb_lmdb.keys import remove
 from eitherdb_lmdb.store import (
     HISTORY_PREFIX,
@@ -47,6 +48,7 @@ class LmdbMigrator:
                 transaction.put(REVISION_KEY, REVISION.encode())
                 done.append(REVISION)
             for history, number in missing:
+                change_rows(transaction, history, number, "upgrade")
                 _record(transaction, history, number)
                 done.append(f"{history.name}:{number}")
             return done
@@ -60,9 +62,7 @@ class LmdbMigrator:
         def work(transaction: lmdb.Transaction) -> list[str]:
             before, done = _known(transaction), []
             for history, number in to_revert(target, self._histories, _applied(transaction)):
-                for name in history.revision(number).added:
-                    for kind in (":", "#", "!"):
-                        remove(transaction, f"{name}{kind}".encode())
+                change_rows(transaction, history, number, "downgrade")
                 earlier = [each for each in history.numbers if each < number]
                 _record(transaction, history, earlier[-1] if earlier else None)
                 done.append(f"{history.name}:{number}")

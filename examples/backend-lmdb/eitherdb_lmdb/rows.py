@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from backends.models import Account, Transfer, User
-from backends.models.resources import Resource
+from backends.models.resources import Resource, ResourceSpec
 from eitherdb_lmdb.tables import Table
 
 USERS = Table[User](
@@ -33,11 +33,15 @@ TRANSFERS = Table[Transfer](
 
 def table_of(cls: type[Resource]) -> Table[Any]:
     """Return the table of a resource."""
-    spec = cls.__resource__
+    return table_with(cls.__resource__, cls)
+
+
+def table_with(spec: ResourceSpec, record: type[Any]) -> Table[Any]:
+    """Return the table of a resource, whose rows have this class."""
     return Table(
         name=spec.name,
         entity=spec.entity,
-        record=cls,
+        record=record,
         sorts=spec.sorts,
         owners=(lambda row: [row.owner_id]) if spec.owned else (lambda _: ()),
         references=tuple(field.name for field in spec.references),
