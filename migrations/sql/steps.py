@@ -22,9 +22,10 @@ from migrations.sql.fills import fills_of
 from migrations.sql.lock import is_lock_timeout, lock_table
 from migrations.sql.rules import columns_of, find_violations
 from migrations.sql.table_changes import TableChange, create_table
+from migrations.sql.unique_indexes import prepare
 
 if TYPE_CHECKING:
-    from sqlalchemy import ForeignKeyConstraint, Table
+    from sqlalchemy import ForeignKeyConstraint, Table, UniqueConstraint
     from sqlalchemy.engine import Connection
 
     from migrations.resources.history import Step
@@ -72,7 +73,16 @@ class Steps:
         Raises:
             MigrationError: Rows break a rule; the message names some of them.
         """
-        self._check_all()
+        if self._on_sqlite:
+            self._check_all()
+        else:
+            # The rollback ends the locks of the queries, for which the creation of an index would wait.
+            self._connection.exec_driver_sql("SAVEPOINT resource_rules")
+            self._check_all()
+            groups = list(self._groups_to_prepare())
+            self._connection.exec_driver_sql("ROLLBACK TO SAVEPOINT resource_rules")
+            for table, constraints in groups:
+                prepare(self._connection, table, constraints)
         for step in self._steps:
             with self._explained(step):
                 self._run(step)
@@ -93,6 +103,24 @@ class Steps:
                 if (fill.resource, "id") not in added:
                     self._owner(fill, tables[fill.resource])
             added |= _columns(step.after) - _columns(step.before)
+
+    def _groups_to_prepare(self) -> Iterator[tuple[Table, list[UniqueConstraint]]]:
+        """Yield the new unique constraints on columns that tables with many rows have already."""
+        added = {name for step in self._steps for name in _columns(step.after) - _columns(step.before)}
+        for step in self._steps:
+            for name in step.before.keys() & step.after.keys():
+                if step.before[name] is step.after[name] or (name, "id") in added:
+                    continue
+                table = self._tables_of(step.after)[name]
+                groups = [
+                    group
+                    for group in TableChange(
+                        self._operations, self._tables_of(step.before)[name], table
+                    ).new_groups
+                    if added.isdisjoint((name, column.name) for column in group.columns)
+                ]
+                if groups and self._is_large(table):
+                    yield table, groups
 
     def _check(self, step: Step, rule: Rule, table: Table) -> None:
         if ids := find_violations(self._connection, table, step.after[rule.resource], rule):

@@ -21,6 +21,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable, DropConstraint, DropIndex
 
+from migrations.sql.unique_indexes import is_prepared, take_over
+
 if TYPE_CHECKING:
     from alembic.operations import Operations
     from sqlalchemy import Dialect, Table
@@ -101,6 +103,16 @@ class TableChange:
         """Whether reads may go on meanwhile."""
         return not self._gone and not self.changes_columns and all(isinstance(x, Index) for x in self._new)
 
+    @property
+    def new_groups(self) -> list[UniqueConstraint]:
+        """The unique constraints to add whose columns the table has."""
+        return [
+            each
+            for each in self._new
+            if isinstance(each, UniqueConstraint)
+            and all(column.name in self._before.columns for column in each.columns)
+        ]
+
     def _differs(self, column: Column[Any]) -> bool:
         was = self._before.columns[column.name]
         return was.nullable != column.nullable or self._type(was) != self._type(column)
@@ -138,7 +150,9 @@ class TableChange:
                     self._name, column.name, existing_type=column.type, nullable=False
                 )
         for each in self._new:
-            if not isinstance(each, ForeignKeyConstraint):
+            if isinstance(each, UniqueConstraint) and is_prepared(self._operations.get_bind(), each):
+                self._operations.execute(take_over(self._operations.get_bind(), each))
+            elif not isinstance(each, ForeignKeyConstraint):
                 self._operations.execute(_add(each))
         for column in self._dropped:
             self._operations.drop_column(self._name, column.name)

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backends.errors import BackendError
 from config import Settings
 from eitherdb import Sortable
-from eitherdb.migrations import AddField, AddMarkers, AddResource
-from migrations import open_migrator
+from eitherdb.migrations import AddField, AddMarkers, AddResource, AddUnique
+from migrations import MigrationError, open_migrator
 from migrations.sql import steps
 from tests.backends.raw import sql_connection
 from tests.migrations.change_cases import CASES, Text, declare
@@ -114,6 +114,39 @@ async def test_an_index_that_an_interruption_left_is_created_again(postgres: Pro
         assert "INVALID" in difference
         assert await migrator.upgrade() == []
         assert await migrator.check() == []
+
+
+async def test_rows_are_written_while_a_unique_index_is_created(postgres: Provision) -> None:
+    """An interruption leaves an invalid index; the next run creates it again, and the constraint has it."""
+    history = history_with([AddResource(BOOK.__resource__)], [AddUnique("books", ("name", "title"))])
+    unique = declare({"name": Text}, unique=[("name", "title")])
+    async with postgres.empty_database() as settings, sql_connection(settings) as operator:
+        await prepared(settings, history, BOOK, NAMED)
+        migrator = open_migrator(settings, [history])
+        async with transaction(settings, "UPDATE books SET name = 'c'"):
+            upgrade = asyncio.create_task(migrator.upgrade())
+            pid = await waits(settings, "CREATE UNIQUE INDEX CONCURRENTLY")
+            await asyncio.wait_for(add(settings, BOOK, [{"name": "new"}]), SECONDS)
+            await operator.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+            with pytest.raises(BackendError):
+                await upgrade
+        assert await migrator.applied() == {"shop": "0001"}
+        assert await migrator.upgrade() == ["shop:0002"]
+        assert await migrator.check() == []
+        assert [row["name"] for row in await read(settings, unique)] == ["c", "c", "new"]
+
+
+async def test_a_unique_index_that_rows_refuse_leaves_nothing(postgres: Provision) -> None:
+    """Rows that are written after the check of the rules are named all the same."""
+    history = history_with([AddResource(BOOK.__resource__)], [AddUnique("books", ("name",))])
+    async with postgres.empty_database() as settings:
+        await prepared(settings, history, BOOK, NAMED)
+        async with transaction(settings, "UPDATE books SET name = 'c'"):
+            upgrade = asyncio.create_task(open_migrator(settings, [history]).upgrade())
+            await waits(settings, "CREATE UNIQUE INDEX CONCURRENTLY")
+        with pytest.raises(MigrationError, match=r"books.name has the same value in .*; nothing"):
+            await asyncio.wait_for(upgrade, SECONDS)
+        assert await open_migrator(settings, [first(history)]).check() == []
 
 
 async def test_a_table_is_locked_in_short_attempts(postgres: Provision) -> None:
