@@ -5,7 +5,6 @@ Each step may run again after an interruption, and a step back may start where a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pymongo.errors import DuplicateKeyError, PyMongoError
@@ -26,7 +25,7 @@ from migrations.mongo.operations import (
 from migrations.mongo.resource_rules import check_rules, find_broken
 from migrations.resources.existing import existing_rules
 from migrations.resources.own_operations import Run
-from migrations.resources.violations import Direction, broken_rule
+from migrations.resources.violations import NOTHING_CHANGED, Direction, broken_rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,6 +68,7 @@ class StepRunner:
         """
         self._database, self._revision = database, revision
         self._direction, self._others = direction, others
+        self._has_run = False
 
     async def run(self, step: Step) -> None:
         """Change the collections from the state before the step to the one after it.
@@ -78,7 +78,11 @@ class StepRunner:
         """
         if isinstance(step.operation, Run):
             await self._run_own(step.operation)
-            return
+        else:
+            await self._change_collections(step)
+        self._has_run = True
+
+    async def _change_collections(self, step: Step) -> None:
         before = collections({**self._others, **step.before})
         after = collections({**self._others, **step.after})
         for name, collection in after.items():
@@ -124,7 +128,8 @@ class StepRunner:
             pass
         await fold_all(database, name, folded, revision)
         for index in after.indexes:
-            await replace_index(database, name, index)
+            if index.name in _names(before) and index not in before.indexes:
+                await replace_index(database, name, index)
         for index in before.indexes:
             if index.name not in _names(after):
                 await drop_index(database, name, index)
@@ -150,8 +155,9 @@ class StepRunner:
     async def _refuse_broken(self, step: Step) -> None:
         for rule, spec in existing_rules([step]):
             if ids := await find_broken(self._database, rule, spec):
-                raise broken_rule(self._revision, rule, ids, self._direction)
+                changed = "the operations before are applied" if self._has_run else NOTHING_CHANGED
+                raise broken_rule(self._revision, rule, ids, self._direction, changed=changed)
 
 
-def _names(collection: CollectionSpec) -> Mapping[str, CollectionSpec]:
-    return {index.name: collection for index in collection.indexes}
+def _names(collection: CollectionSpec) -> set[str]:
+    return {index.name for index in collection.indexes}

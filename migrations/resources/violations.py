@@ -11,11 +11,18 @@ from migrations.resources.operations import Fill, Rule
 NAMED = 3
 """The number of rows that a message names. A query for one more is enough."""
 
+NOTHING_CHANGED = "nothing was changed"
+
 Direction: TypeAlias = Literal["upgrade", "downgrade"]
 
 
 def broken_rule(
-    revision: str, rule: Rule, ids: Sequence[str], direction: Direction = "upgrade"
+    revision: str,
+    rule: Rule,
+    ids: Sequence[str],
+    direction: Direction = "upgrade",
+    *,
+    changed: str = NOTHING_CHANGED,
 ) -> MigrationError:
     """Return the error about rows that break a rule.
 
@@ -24,10 +31,11 @@ def broken_rule(
         rule: The rule.
         ids: The ids of these rows, in their order; `NAMED` + 1 are enough.
         direction: What is run again when the rows are corrected.
+        changed: What the run has changed before.
     """
     rows = f"{', '.join(ids[:NAMED])}{' and others' if ids[NAMED:] else ''}"
     return MigrationError(
-        f"revision {revision}: {_problem(rule)} {rows}; nothing was changed; correct these rows and run "
+        f"revision {revision}: {_problem(rule)} {rows}; {changed}; correct these rows and run "
         f"`eitherdb migrate {direction}` again"
     )
 

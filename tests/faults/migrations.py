@@ -9,6 +9,9 @@ _MONGO_LOCK = "tests/migrations/test_mongo_lock.py"
 _SQL_OWNERSHIP, _MONGO_OWNERSHIP = "backends/sql/ownership.py", "backends/mongo/ownership.py"
 _SQL, _MONGO = "migrations/sql/migrator.py", "migrations/mongo/migrator.py"
 
+_MONGO_CHANGES = "tests/migrations/test_mongo_changes.py"
+_CHANGES, _FILLS = "migrations/mongo/collection_changes.py", "migrations/mongo/fills.py"
+
 _BOUND = "tests/migrations/test_amounts_within_json.py"
 _SQL_BOUND = "migrations/sql/versions/0004_amounts_within_json.py"
 _MONGO_BOUND = "migrations/mongo/steps/m0004_amounts_within_json.py"
@@ -78,7 +81,7 @@ FAULTS = [
     _fault(
         _MONGO_OWNERSHIP,
         "a collection that is recognised by its name",
-        ("    return bool(keys) and all(keys)", "    return True"),
+        ("        if keys and all(keys):", "        if True:"),
         first=_FOREIGN,
         backends="mongo-motor",
     ),
@@ -143,6 +146,48 @@ FAULTS = [
         "mongo: a refusal that leaves the new validators",
         ("        await downgrade(database)\n        raise", "        raise"),
         first=_BOUND,
+        backends="mongo-motor",
+    ),
+    _fault(
+        _CHANGES,
+        "mongo: documents that are added before the validator is strict, and stay as they are",
+        ("        while await run_all(", "        while False and await run_all("),
+        first=_MONGO_CHANGES,
+        backends="mongo-motor",
+    ),
+    _fault(
+        _CHANGES,
+        "mongo: no loose validator, so that a server of before is refused from the start",
+        ("validator=loose_validator(before, after)", "validator=after.validator"),
+        first=_MONGO_CHANGES,
+        backends="mongo-motor",
+    ),
+    _fault(
+        _CHANGES,
+        "mongo: rules that are not checked again under the strict validator",
+        ("            await self._check_again(step, before)\n", ""),
+        first=_MONGO_CHANGES,
+        backends="mongo-motor",
+    ),
+    _fault(
+        _FILLS,
+        "mongo: folded forms that are written once, however the text changes",
+        (" or document[name] != value for name", " for name"),
+        first=_MONGO_CHANGES,
+        backends="mongo-motor",
+    ),
+    _fault(
+        "migrations/mongo/operations.py",
+        "mongo: a unique index that is replaced without a stand-in",
+        ("            await ensure_index(database, collection, stand_in)\n", ""),
+        first=_MONGO_CHANGES,
+        backends="mongo-motor",
+    ),
+    _fault(
+        "migrations/mongo/resources.py",
+        "mongo: steps that all run again after an interruption",
+        ("done = int(found.get(STEPS_DONE, 0)) if found else 0", "done = 0"),
+        first=_MONGO_CHANGES,
         backends="mongo-motor",
     ),
 ]

@@ -249,7 +249,7 @@ FAULTS = [
     _in(
         "migrations/mongo/resources.py",
         "a revision that is not marked while it is applied",
-        ('{"$set": {**record, UNDOING: True}}', '{"$set": record}'),
+        ("{**record, UNDOING: True, STEPS_DONE: done}", "record"),
         first="tests/migrations/test_resource_interruption.py",
         backends="mongo-motor",
     ),
