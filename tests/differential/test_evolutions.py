@@ -51,9 +51,9 @@ __all__ = ["pytest_generate_tests"]
 
 logger = logging.getLogger(__name__)
 
-EXAMPLES = 20 if MINUTES else 5
+EXAMPLES = 20 if MINUTES else 4
 NAME = "made_up"
-ROWS = 5
+ROWS = 7
 
 
 class Database:
@@ -334,7 +334,7 @@ def run(databases: Databases) -> None:
         print_blob=False,
         suppress_health_check=list(HealthCheck),
     )
-    numbers = lists(integers(0, 999), max_size=ROWS)
+    numbers = lists(integers(0, 999), min_size=2, max_size=ROWS)
     for number in count():
         try:
             seed(SEED + number)(profile(given(evolutions(), numbers)(databases.run)))()

@@ -190,4 +190,42 @@ FAULTS = [
         first=_MONGO_CHANGES,
         backends="mongo-motor",
     ),
+    _fault(
+        "migrations/resources/changes.py",
+        "a field that is renamed before the one with its new name is dropped",
+        ("        yield from (each for each in drops if each.field in taken)\n", ""),
+        first="tests/unit/test_resource_operations.py",
+        backends="sqlite",
+    ),
+    _fault(
+        "migrations/resources/changes.py",
+        "a value that rows get and no client could give",
+        (
+            "    if name in given.values:\n        return _canonical(name, added, given.values[name])\n",
+            "    if name in given.values:\n        return given.values[name]\n",
+        ),
+        first="tests/unit/test_resource_refusals.py",
+        backends="sqlite",
+    ),
+    _fault(
+        "migrations/resources/plan.py",
+        "another revision that has the number of a recorded one",
+        ("if expected[:MAX_SUMMARY] != summary[:MAX_SUMMARY]:", "if not summary:"),
+        first="tests/migrations/test_resources.py",
+        backends="sqlite",
+    ),
+    _fault(
+        "migrations/resources/plan.py",
+        "an upgrade that drops data unasked",
+        ("if lost := history.revision(number).loses:", "if lost := list[str]():"),
+        first="tests/cli/test_resource_revisions.py",
+        backends="sqlite",
+    ),
+    _fault(
+        "backends/mongo/violations.py",
+        "a unique group that is named by the age of its index",
+        ("if len(self._groups) > 1 and", "if len(self._groups) > 9 and"),
+        first="tests/migrations/test_resources.py",
+        backends="mongo-motor",
+    ),
 ]

@@ -11,9 +11,10 @@ import pytest
 from pydantic import Field
 
 from backends import open_backend
-from backends.errors import ForeignSchema, ResourcesMissing, SchemaMismatch
+from backends.errors import AlreadyExists, ForeignSchema, ResourcesMissing, SchemaMismatch
 from config import Settings
-from eitherdb import Reference, Resource, Sortable
+from eitherdb import Reference, Resource, Sortable, Unique
+from eitherdb.migrations import MakeOptional, MakeRequired
 from migrations import MigrationError, open_migrator, read_applied
 from migrations.resources.history import History, history_of
 from tests.api.declared import Author, Book
@@ -145,3 +146,35 @@ async def test_a_database_with_another_revision_of_this_number_is_refused(migrat
         assert await open_migrator(settings, [applied]).downgrade("trees:0001") == ["trees:0002"]
         assert await migrator.upgrade() == ["trees:0002", "trees:0003"]
         assert await read_applied(settings, [renumbered]) == {"trees": "0003"}
+
+
+async def test_the_first_unique_group_is_named_after_its_index_was_created_again(
+    migrated: Provision,
+) -> None:
+    """The order of the declaration counts, and not that in which the database checks its indexes."""
+
+    class Card(Resource, path="cards", owned=False, unique=[("suit", "rank")]):
+        """A row that collides in both groups."""
+
+        number: Annotated[int, Unique()]
+        suit: int
+        rank: int
+
+    first = history_of("cards", [Card.__resource__])
+    operations = (MakeOptional("cards", "number"), MakeRequired("cards", "number"))
+    again = replace(first.revisions[0], number="0002", operations=operations, before=first.state)
+    async with migrated.empty_database() as settings:
+        await open_migrator(settings, [replace(first, revisions=(*first.revisions, again))]).upgrade()
+        backend = await open_backend(settings, resources=[Card])
+        try:
+            cards = backend.resources["cards"]
+            await cards.add(Card(number=1, suit=1, rank=1))
+            other = await cards.add(Card(number=2, suit=2, rank=2))
+            with pytest.raises(AlreadyExists, match="another card already has this number"):
+                await cards.add(Card(number=1, suit=1, rank=1))
+            with pytest.raises(AlreadyExists, match="another card already has this number"):
+                await cards.update(other.id, {"number": 1, "suit": 1, "rank": 1})
+            with pytest.raises(AlreadyExists, match="another card already has this suit,rank"):
+                await cards.update(other.id, {"suit": 1, "rank": 1})
+        finally:
+            await backend.close()
