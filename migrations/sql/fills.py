@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy import Column, Table, bindparam, select, text, update
 
 from backends.models import fold_case
 from backends.models.resources.values import FROM_JSON
@@ -76,8 +76,8 @@ def fills_of(before: ResourceSpec, after: ResourceSpec, fills: Sequence[Fill], o
             found.new[of.column] = value
     for each in after.fields:
         if each.searchable and each.column not in old:
-            text = found.new.get(each.column)
-            found.new[f"{each.column}_folded"] = text and fold_case(text)
+            value = found.new.get(each.column)
+            found.new[f"{each.column}_folded"] = value and fold_case(value)
         elif each.searchable and not old[each.column].searchable:
             found.folded.append(each.column)
     return found
@@ -91,15 +91,33 @@ def python_value(of: FieldSpec, value: Any) -> Any:
 
 def _fold(connection: Connection, table: Table, column: str) -> None:
     """Fill the column of the folded texts of a column."""
-    text, folded = table.c[column], table.c[f"{column}_folded"]
-    batch = select(table.c.id, text).where(text.is_not(None)).order_by(table.c.id).limit(BATCH)
-    change = (
-        update(table)
-        .where(table.c.id == bindparam("of_id", type_=table.c.id.type))
-        .values({folded: bindparam("of_text", type_=folded.type)})
-    )
+    text_, folded = table.c[column], table.c[f"{column}_folded"]
+    batch = select(table.c.id, text_).where(text_.is_not(None)).order_by(table.c.id).limit(BATCH)
+    write = _fold_on_sqlite if connection.dialect.name == "sqlite" else _fold_on_postgres
     rest = batch
     while rows := connection.execute(rest).all():
-        connection.execute(change, [{"of_id": id_, "of_text": fold_case(text)} for id_, text in rows])
+        write(connection, folded, {id_: fold_case(each) for id_, each in rows})
         # Continue after the last id: a scan from the start would pass all finished rows for each batch.
         rest = batch.where(table.c.id > rows[-1][0])
+
+
+def _fold_on_sqlite(connection: Connection, folded: Column[Any], texts: Mapping[str, str]) -> None:
+    key = folded.table.c.id
+    change = (
+        update(folded.table)
+        .where(key == bindparam("of_id", type_=key.type))
+        .values({folded: bindparam("of_text", type_=folded.type)})
+    )
+    connection.execute(change, [{"of_id": id_, "of_text": each} for id_, each in texts.items()])
+
+
+def _fold_on_postgres(connection: Connection, folded: Column[Any], texts: Mapping[str, str]) -> None:
+    """Change the rows in one statement: one for each row would take twice as long."""
+    preparer = connection.dialect.identifier_preparer
+    table, name = preparer.format_table(folded.table), preparer.format_column(folded)
+    change = text(
+        f"UPDATE {table} SET {name} = given.folded "  # noqa: S608 - names that are quoted
+        "FROM unnest(CAST(:ids AS bytea[]), CAST(:texts AS text[])) AS given (id, folded) "
+        f"WHERE {table}.id = given.id"
+    )
+    connection.execute(change, {"ids": [*map(bytes.fromhex, texts)], "texts": [*texts.values()]})
