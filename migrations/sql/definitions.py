@@ -65,8 +65,13 @@ def _compared(table: str, existing: Definitions, declared: Definitions) -> Itera
             yield f"the table {table} lacks the {kind} {name}"
         elif wanted is None:
             yield f"the table {table} has the {kind} {name}, which is not declared"
-        elif there != wanted:
+        elif _unquoted(there) != _unquoted(wanted):
             yield f"the {kind} {name} of {table} is {there}, and is declared as {wanted}"
+
+
+def _unquoted(definition: str) -> str:
+    """Return a reference without quotes: SQLAlchemy quotes more names than PostgreSQL."""
+    return definition.replace('"', "") if definition.startswith("FOREIGN KEY") else definition
 
 
 @contextmanager

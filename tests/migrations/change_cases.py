@@ -84,9 +84,9 @@ def added(annotation: Any, value: Any, stored: Any = None, **given: Any) -> Case
     """Return the case of a new field."""
     return Case(
         before={},
-        after={"extra": annotation},
-        operations=lambda spec: [AddField("books", spec.by_name["extra"], value)],
-        changed=[{"extra": value if stored is None else stored}] * 2,
+        after={"new": annotation},
+        operations=lambda spec: [AddField("books", spec.by_name["new"], value)],
+        changed=[{"new": value if stored is None else stored}] * 2,
         **given,
     )
 
