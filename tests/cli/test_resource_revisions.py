@@ -239,3 +239,27 @@ def test_a_database_with_another_revision_of_the_number_is_refused(library: Libr
                 "downgrade library0:0001` with the file that was applied, and then "
             )
         )
+
+
+def test_histories_get_what_concerns_them(tmp_path: Path) -> None:
+    """Two folders have a history each; nothing is written before all revisions are possible."""
+    for name in ("books", "films"):
+        (tmp_path / name).mkdir()
+        text = BOOKS.replace("Book(", f"{name.title()[:-1]}(").replace('"books"', f'"{name}"')
+        (tmp_path / name / f"{name}.py").write_text(text)
+        (tmp_path / name / "without_notes.py").write_text(text.partition("    note:")[0])
+
+    def revise(files: str, *arguments: str) -> Result:
+        return call(tmp_path, "migrate", "revision", "-m", "Next", *arguments, RESOURCES=files)
+
+    assert revise("books/books.py,films/films.py").exit_code == 0
+    both = "books/without_notes.py,films/without_notes.py"
+    refused = revise(both, "--empty").refusal()
+    assert refused == "--empty: there are several histories, books, films; set RESOURCES to one of them"
+    refused = revise(both, "--drop", "books.note").refusal()
+    assert refused.startswith("Film.note is not declared any more: ")
+    assert len([*tmp_path.glob("*/migrations/*.py")]) == 2
+    assert revise(both, "--drop", "books.note", "--drop", "films.note").out.count("Wrote ") == 2
+    assert revise("books/without_notes.py", "--empty").out.startswith("Wrote books/migrations/0003_next.py")
+    refused = revise("", "--drop", "books.note").refusal()
+    assert refused == "--drop, --value and --empty are about declared resources: set RESOURCES"
