@@ -10,6 +10,7 @@ _SQL_OWNERSHIP, _MONGO_OWNERSHIP = "backends/sql/ownership.py", "backends/mongo/
 _SQL, _MONGO = "migrations/sql/migrator.py", "migrations/mongo/migrator.py"
 
 _MONGO_CHANGES = "tests/migrations/test_mongo_changes.py"
+_MONGO_MEANWHILE = "tests/migrations/test_mongo_meanwhile.py"
 _CHANGES, _FILLS = "migrations/mongo/collection_changes.py", "migrations/mongo/fills.py"
 
 _BOUND = "tests/migrations/test_amounts_within_json.py"
@@ -152,35 +153,35 @@ FAULTS = [
         _CHANGES,
         "mongo: documents that are added before the validator is strict, and stay as they are",
         ("        while await run_all(", "        while False and await run_all("),
-        first=_MONGO_CHANGES,
+        first=_MONGO_MEANWHILE,
         backends="mongo-motor",
     ),
     _fault(
         _CHANGES,
         "mongo: no loose validator, so that a server of before is refused from the start",
         ("validator=loose_validator(before, after)", "validator=after.validator"),
-        first=_MONGO_CHANGES,
+        first=_MONGO_MEANWHILE,
         backends="mongo-motor",
     ),
     _fault(
         _CHANGES,
         "mongo: rules that are not checked again under the strict validator",
         ("            await self._check_again(step, before)\n", ""),
-        first=_MONGO_CHANGES,
+        first=_MONGO_MEANWHILE,
         backends="mongo-motor",
     ),
     _fault(
         _FILLS,
         "mongo: folded forms that are written once, however the text changes",
         (" or document[name] != value for name", " for name"),
-        first=_MONGO_CHANGES,
+        first=_MONGO_MEANWHILE,
         backends="mongo-motor",
     ),
     _fault(
         "migrations/mongo/operations.py",
         "mongo: a unique index that is replaced without a stand-in",
         ("            await ensure_index(database, collection, stand_in)\n", ""),
-        first=_MONGO_CHANGES,
+        first=_MONGO_MEANWHILE,
         backends="mongo-motor",
     ),
     _fault(
