@@ -16,7 +16,7 @@ from migrations.resources.operations import AddResource, DropResource, Operation
 
 _TEMPLATE = '''"""{summary}."""
 
-from eitherdb.migrations import {names}
+{imports}
 
 HISTORY = "{history}"
 
@@ -41,7 +41,7 @@ async def on_mongo(database: Any) -> None:
 
 OPERATIONS = [Run(on_sql, on_mongo)]
 '''
-_WIDTH = 100
+_LINE = 88
 _MAX_SLUG = 60
 _MAX_NAMED = 5
 """The number of operations in a summary."""
@@ -62,10 +62,17 @@ def write_revision(history: History, message: str, operations: Sequence[Operatio
     path = history.folder / f"{number:04}_{slug}.py"
     template = _TEMPLATE if operations else _OWN
     path.write_text(
-        template.format(summary=summary, names=", ".join(names), history=history.name, operations=text),
+        template.format(summary=summary, imports=_imports(names), history=history.name, operations=text),
         encoding="utf-8",
     )
     return path
+
+
+def _imports(names: Sequence[str]) -> str:
+    line = f"from eitherdb.migrations import {', '.join(names)}"
+    if len(line) <= _LINE:
+        return line
+    return "from eitherdb.migrations import (\n" + "".join(f"    {name},\n" for name in names) + ")"
 
 
 def summary_of(operations: Sequence[Operation]) -> str:
@@ -116,7 +123,7 @@ def _enclosed(opening: str, parts: Sequence[tuple[str, Any]], closing: str, dept
     flat = [f"{prefix}{_source(each, depth)}" for prefix, each in parts]
     comma = "," if opening == "(" and len(parts) == 1 else ""
     line = f"{opening}{', '.join(flat)}{comma}{closing}"
-    if "\n" not in line and len(line) + 4 * depth <= _WIDTH - 12:
+    if "\n" not in line and len(line) + 4 * depth <= _LINE:
         return line
     indent = "    " * (depth + 1)
     lines = [f"{indent}{prefix}{_source(each, depth + 1)},\n" for prefix, each in parts]
