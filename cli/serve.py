@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backends.errors import ResourcesMissing, SchemaDrifted
+from backends.errors import ForeignSchema, ResourcesMissing, SchemaDrifted
 from backends.models.resources.loading import load_declarations
 from backends.requirements import Purpose
 from cli.database import (
@@ -181,7 +181,7 @@ async def _prepare(
         with naming_the_url(settings):
             try:
                 await backend.check_schema()
-            except (ResourcesMissing, SchemaDrifted):
+            except (ForeignSchema, ResourcesMissing, SchemaDrifted):
                 await require_applied(settings, histories)  # says more
                 raise
             await require_applied(settings, histories)

@@ -51,7 +51,7 @@ __all__ = ["pytest_generate_tests"]
 
 logger = logging.getLogger(__name__)
 
-EXAMPLES = 20 if MINUTES else 3
+EXAMPLES = 20 if MINUTES else 1
 NAME = "made_up"
 ROWS = 7
 
