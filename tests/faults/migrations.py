@@ -11,6 +11,7 @@ _SQL, _MONGO = "migrations/sql/migrator.py", "migrations/mongo/migrator.py"
 
 _MONGO_CHANGES = "tests/migrations/test_mongo_changes.py"
 _MONGO_MEANWHILE = "tests/migrations/test_mongo_meanwhile.py"
+_SQL_CHANGES = "tests/migrations/test_resource_changes.py"
 _CHANGES, _FILLS = "migrations/mongo/collection_changes.py", "migrations/mongo/fills.py"
 
 _BOUND = "tests/migrations/test_amounts_within_json.py"
@@ -228,5 +229,40 @@ FAULTS = [
         ("if len(self._groups) > 1 and", "if len(self._groups) > 9 and"),
         first="tests/migrations/test_resources.py",
         backends="mongo-motor",
+    ),
+    _fault(
+        "migrations/sql/table_changes.py",
+        "a default of a column that a revision leaves",
+        ("        if default is not None:\n", "        if default is None:\n"),
+        first=_SQL_CHANGES,
+        backends="postgres",
+    ),
+    _fault(
+        "migrations/sql/table_changes.py",
+        "a constraint that is compared by its name",
+        ("if name not in new or new[name][1] != ddl]", "if name not in new]"),
+        first=_SQL_CHANGES,
+        backends="postgres",
+    ),
+    _fault(
+        "migrations/sql/fills.py",
+        "texts that are folded in one batch only",
+        ("rest = batch.where(table.c.id > rows[-1][0])", "rest = batch.where(table.c.id < rows[0][0])"),
+        first=_SQL_CHANGES,
+        backends="sqlite",
+    ),
+    _fault(
+        "migrations/sql/rules.py",
+        "two rows with the same values that are not found",
+        ("rows.c.count_of_same > 1", "rows.c.count_of_same > 2"),
+        first=_SQL_CHANGES,
+        backends="sqlite",
+    ),
+    _fault(
+        "migrations/sql/finishing.py",
+        "an invalid index that is taken for one",
+        ("if index in left.invalid:", "if index not in left.missing:"),
+        first="tests/migrations/test_large_tables.py",
+        backends="postgres",
     ),
 ]
