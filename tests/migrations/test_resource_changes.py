@@ -238,7 +238,7 @@ async def test_many_texts_are_folded_in_batches(migrated: Provision) -> None:
     )
     async with migrated.empty_database() as settings:
         await prepared(settings, history, before, [])
-        rows = [{"title": "Book", "name": None if number % 3 else f"ẞ{number}"} for number in range(2_500)]
+        rows = [{"title": "Book", "name": f"ẞ{number}" if number % 3 else None} for number in range(2_500)]
         async with opened(open_with(settings, before)) as backend:
             for start in range(0, len(rows), 500):
                 await backend.resources["books"].add_many(
