@@ -38,7 +38,9 @@ async def test_conformance_proves_declared_resources(migrated: Provision, tmp_pa
     conformance = ("conformance", "--rule", "Declared references", "--rule", "Unique groups")
     async with migrated.empty_database() as settings:
         refused = await call_async(tmp_path, *conformance, settings=settings, RESOURCES="shop.py")
-        expected = "no revision in migrations adds shops, books: run `eitherdb migrate revision -m "
+        expected = (
+            "the declaration has changes without a revision in migrations: add shops, add books; run "
+        )
         assert refused.refusal().startswith(expected)
         revision = ("migrate", "revision", "-m", "Shops")
         done = await call_async(tmp_path, *revision, settings=settings, RESOURCES="shop.py")

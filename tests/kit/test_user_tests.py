@@ -96,7 +96,7 @@ def test_declaration_without_a_revision_fails_in_one_line(project: Path) -> None
     done = run_pytest(project, "-k", "sign_in")
 
     assert done.returncode == 1
-    assert "adds roses: run `eitherdb migrate revision" in done.stdout, done.stdout
+    assert "add roses; run `eitherdb migrate revision" in done.stdout, done.stdout
     assert "exception" not in done.stdout
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from backends import open_backend
@@ -17,6 +18,7 @@ from migrations.resources.operations import Operation, State
 from tests.backends.raw import opened
 from tests.contract.samples import FULL_USER
 from tests.migrations.change_cases import OWNER, Row
+from tests.provision import Provision
 
 
 def history_with(*revisions: Sequence[Operation], declared: Sequence[type[Resource]] = ()) -> History:
@@ -81,6 +83,23 @@ def expected(cls: type[Resource], rows: Sequence[Row], changes: Sequence[Row]) -
         for number, (row, change) in enumerate(zip(rows, changes, strict=True))
     ]
     return [{name: row[name] for name in names} for row in values]
+
+
+@asynccontextmanager
+async def database_of(migrated: Provision, history: History, *, is_shared: bool) -> AsyncIterator[Settings]:
+    """Yield a database with EitherDB's own revisions: the shared one, from which books go at the end.
+
+    A database of its own takes a second longer. It is for a history that can't be undone.
+    """
+    if not is_shared:
+        async with migrated.empty_database() as settings:
+            yield settings
+        return
+    await migrated.clean()
+    try:
+        yield migrated.settings
+    finally:
+        await open_migrator(migrated.settings, [history]).downgrade("shop:base")
 
 
 async def prepared(

@@ -24,7 +24,7 @@ from migrations.resources.changes import changes_of
 from tests.backends.raw import opened
 from tests.migrations.broken_cases import BROKEN, Broken
 from tests.migrations.change_cases import CASES, Case, Text, declare
-from tests.migrations.shop import add, expected, first, history_with, open_with, prepared, read
+from tests.migrations.shop import add, database_of, expected, first, history_with, open_with, prepared, read
 from tests.provision import Provision
 
 
@@ -36,7 +36,7 @@ async def test_an_operation_is_applied_and_undone(migrated: Provision, case: Cas
     operations = case.operations(after.__resource__)
     history = history_with([AddResource(before.__resource__)], operations, declared=[after])
     assert changes_of(history) == []
-    async with migrated.empty_database() as settings:
+    async with database_of(migrated, history, is_shared=case.undone is not None) as settings:
         await prepared(settings, history, before, case.rows)
         migrator = open_migrator(settings, [history])
         assert await migrator.upgrade() == ["shop:0002"]
@@ -66,7 +66,7 @@ async def test_rows_that_break_a_rule_are_named_before_anything_changes(
         [AddField("books", extra, "new")],
         [AddMarkers("books", "title", ("sortable",)), *case.operations],
     )
-    async with migrated.empty_database() as settings:
+    async with database_of(migrated, history, is_shared=True) as settings:
         ids = await prepared(settings, history, before, case.rows)
         rows = await read(settings, before)
         bad = ids if "no owner" in case.message else ids[:-1]
