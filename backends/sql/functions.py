@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BindParameter, ColumnElement, bindparam, literal_column
@@ -214,19 +213,6 @@ _write_as(
             generate_series(1, length(given.ids), {ID_LENGTH_BYTES}) AS place
     ))""",  # noqa: S608 - no value is in it
 )
-
-
-class JsonRows(TypeDecorator[Sequence[Sequence[int | str | None]]]):
-    """A parameter with any number of rows, as JSON. The SQL is the same for any number."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(
-        self, value: Sequence[Sequence[int | str | None]] | None, _dialect: Dialect
-    ) -> str | None:
-        """Serialise the rows as an array of arrays."""
-        return None if value is None else json.dumps(value, ensure_ascii=False)
 
 
 class each_of(FunctionElement[str]):  # noqa: N801 - reads like the functions of SQL

@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from backends.models.resources.values import FROM_JSON
 from backends.sql.functions import any_element, length_of_list
+from migrations.resources.existing import columns_of
 from migrations.resources.violations import NAMED
 
 if TYPE_CHECKING:
@@ -30,11 +31,6 @@ if TYPE_CHECKING:
 
     from backends.models.resources import FieldSpec, ResourceSpec
     from migrations.resources.operations import Rule
-
-
-def columns_of(spec: ResourceSpec, rule: Rule) -> list[str]:
-    """Return the columns of a rule's fields, given the specification after the operation."""
-    return [spec.by_name[name].column if name in spec.by_name else name for name in rule.fields]
 
 
 def find_violations(connection: Connection, table: Table, spec: ResourceSpec, rule: Rule) -> list[str]:
@@ -46,7 +42,7 @@ def find_violations(connection: Connection, table: Table, spec: ResourceSpec, ru
         spec: The specification after the operation.
         rule: The rule.
     """
-    columns: list[ColumnElement[Any]] = [table.c[name] for name in columns_of(spec, rule)]
+    columns: list[ColumnElement[Any]] = [table.c[name] for name in columns_of(spec, rule.fields)]
     if rule.kind == "unique":
         is_compared = and_(*(column.is_not(None) for column in columns))
         count = func.count().over(partition_by=columns).label("count_of_same")

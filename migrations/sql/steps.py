@@ -12,15 +12,15 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.schema import AddConstraint, DropConstraint, DropTable
 
-from backends.models.text import normalise_email
 from backends.sql.schema import USERS
 from migrations import MigrationError
+from migrations.resources.existing import existing_rules, owner_address
 from migrations.resources.operations import Fill, Rule, State
 from migrations.resources.own_operations import Run
 from migrations.resources.violations import broken_rule, unknown_owner
 from migrations.sql.fills import fills_of
 from migrations.sql.lock import is_lock_timeout, lock_table
-from migrations.sql.rules import columns_of, find_violations
+from migrations.sql.rules import find_violations
 from migrations.sql.table_changes import TableChange, create_table
 from migrations.sql.unique_indexes import prepare
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ForeignKeyConstraint, Table, UniqueConstraint
     from sqlalchemy.engine import Connection
 
+    from backends.models.resources import ResourceSpec
     from migrations.resources.history import Step
     from migrations.resources.violations import Direction
 
@@ -90,19 +91,13 @@ class Steps:
     def _check_all(self) -> None:
         if not self._steps:
             return
-        state = self._steps[0].before
-        tables = self._tables_of(state)
-        added: set[tuple[str, str]] = set()
+        tables = self._tables_of(self._steps[0].before)
+        for rule, spec in existing_rules(self._steps):
+            self._check(rule, spec, tables[rule.resource])
         for step in self._steps:
-            for rule in step.operation.rules():
-                names = [(rule.resource, column) for column in columns_of(step.after[rule.resource], rule)]
-                # What an earlier step adds has no rows yet.
-                if added.isdisjoint([(rule.resource, "id"), *names]) and _has(tables, names):
-                    self._check(step, rule, tables[rule.resource])
             for fill in _of_owner(step):
-                if (fill.resource, "id") not in added:
+                if fill.resource in tables:
                     self._owner(fill, tables[fill.resource])
-            added |= _columns(step.after) - _columns(step.before)
 
     def _groups_to_prepare(self) -> Iterator[tuple[Table, list[UniqueConstraint]]]:
         """Yield the new unique constraints on columns that tables with many rows have already."""
@@ -122,17 +117,14 @@ class Steps:
                 if groups and self._is_large(table):
                     yield table, groups
 
-    def _check(self, step: Step, rule: Rule, table: Table) -> None:
-        if ids := find_violations(self._connection, table, step.after[rule.resource], rule):
+    def _check(self, rule: Rule, spec: ResourceSpec, table: Table) -> None:
+        if ids := find_violations(self._connection, table, spec, rule):
             raise broken_rule(self._revision, rule, ids, self._direction)
 
     def _owner(self, fill: Fill, table: Table) -> str | None:
         """Return the id of the user who gets the rows; None if there is none, and no row."""
-        try:
-            address = normalise_email(fill.value)
-        except ValueError:
-            address = fill.value
-        found = self._connection.scalar(select(USERS.c.id).where(USERS.c.email == address))
+        of_address = select(USERS.c.id).where(USERS.c.email == owner_address(fill))
+        found = self._connection.scalar(of_address)
         if found is None and self._connection.scalar(select(table.c.id).limit(1)) is not None:
             raise unknown_owner(self._revision, fill, self._direction)
         return found
@@ -153,7 +145,7 @@ class Steps:
             tables = self._tables_of(step.before)
             for rule in step.operation.rules():
                 try:
-                    self._check(step, rule, tables[rule.resource])
+                    self._check(rule, step.after[rule.resource], tables[rule.resource])
                 except MigrationError as explained:
                     raise explained from exc
             raise
@@ -252,7 +244,3 @@ def _columns(state: State) -> set[tuple[str, str]]:
         owner = ["owner_id"] if spec.owned else []
         found |= {(name, column) for column in ("id", *(each.column for each in spec.fields), *owner)}
     return found
-
-
-def _has(tables: dict[str, Table], names: Sequence[tuple[str, str]]) -> bool:
-    return all(table in tables and column in tables[table].c for table, column in names)
