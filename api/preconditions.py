@@ -1,7 +1,9 @@
 """ETag, If-Match and If-None-Match of single resources (RFC 9110, sections 8.8.3 and 13.1).
 
 An ETag is strong. It contains the id and the version of the resource; each change increments the version.
-The database checks the version in the write itself. The application does not compare versions before.
+The database checks the version in the write itself. The application does not compare versions before. The
+ETag of a declared resource also contains its form, which changes with the declaration. If-Match ignores it:
+a new form is no change of the row.
 
 A proxy that compresses responses alters ETags: nginx makes them weak (`W/"…"`), Apache and Caddy append the
 encoding (`"…-gzip"`). Clients send the altered ETag. It is accepted in each form, for If-Match too, because
@@ -17,17 +19,19 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Header, Request, Response
 
-from backends.models import Account, Item, Transfer, User
+from backends.models import Account, Transfer, User
+from backends.models.resources import Resource as DeclaredResource
 
-T = TypeVar("T", User, Item, Account, Transfer)
-Resource = User | Item | Account | Transfer
+T = TypeVar("T", User, DeclaredResource, Account, Transfer)
+Resource = User | DeclaredResource | Account | Transfer
 
 # RFC 9110, section 8.8.3. A quoted tag may contain commas.
 _ENTITY_TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 # `-gzip`, `-br`, `-zstd`: Apache and Caddy; `--gzip`: Jetty; `;gzip`: others.
 _OWN_TAG = re.compile(
-    r"(?P<id>[0-9a-f]{24})-(?P<version>[1-9][0-9]{0,17})(?:(?:--?|;)(?:gzip|gunzip|deflate|br|zstd))?"
+    r"(?P<id>[0-9a-f]{24})-(?P<version>[1-9][0-9]{0,17})(?P<form>-[0-9a-f]{8})?"
+    r"(?:(?:--?|;)(?:gzip|gunzip|deflate|br|zstd))?"
 )
 
 ETAG: dict[int | str, dict[str, Any]] = {
@@ -51,7 +55,11 @@ NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
 
 def etag_of(resource: Resource) -> str:
     """Return the ETag. It contains the id, because one path (`/users/me`) serves many resources."""
-    return f'"{resource.id}-{resource.version}"'
+    return f'"{resource.id}-{resource.version}{_form_of(resource)}"'
+
+
+def _form_of(resource: Resource) -> str:
+    return f"-{resource.__resource__.form}" if isinstance(resource, DeclaredResource) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,7 @@ class IfMatchCondition:
         """
         if self.header is None or self.header.strip() == "*":
             return None
-        return frozenset(version for tagged_id, version in _own_tags(self.header) if tagged_id == id)
+        return frozenset(version for tagged_id, version, _ in _own_tags(self.header) if tagged_id == id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +89,16 @@ class IfNoneMatchCondition:
         """Return whether the client has the current version of the resource."""
         if self.header is None:
             return False
-        return self.header.strip() == "*" or (resource.id, resource.version) in _own_tags(self.header)
+        if self.header.strip() == "*":
+            return True
+        return (resource.id, resource.version, _form_of(resource)) in _own_tags(self.header)
 
 
-def _own_tags(header: str) -> Iterator[tuple[str, int]]:
-    """Yield the id and the version of each tag in the list that this service issued."""
+def _own_tags(header: str) -> Iterator[tuple[str, int, str]]:
+    """Yield the id, the version and the form of each tag in the list that this service issued."""
     for entity_tag in _ENTITY_TAG.finditer(header):
         if tag := _OWN_TAG.fullmatch(entity_tag[1]):
-            yield tag["id"], int(tag["version"])
+            yield tag["id"], int(tag["version"]), tag["form"] or ""
 
 
 # The parameters are for the OpenAPI document. The values are read from the request, because a list may be

@@ -70,7 +70,7 @@ async def test_hook_sees_the_row_before_and_after_a_change(owner: Account) -> No
     assert published["published_at"].endswith("Z")
     again = await owner.http.put(f"/articles/{article['id']}", **as_json({"words": 3}))
     assert again.json() == {**published, "words": 3, "changes": 3}
-    assert again.headers["ETag"] == f'"{article["id"]}-4"'
+    assert again.headers["ETag"].startswith(f'"{article["id"]}-4-')
     nothing = await owner.http.patch(f"/articles/{article['id']}", **as_json({}))
     assert nothing.text == again.text, "a change of nothing is none"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -92,7 +93,8 @@ async def test_row_comes_back_as_it_was_given(
     }
     assert_ok(made, shown)
     assert list(made.json()) == list(shown), "the order of the fields"
-    assert made.headers["ETag"] == f'"{book_id}-1"'
+    (form,) = re.findall('-([0-9a-f]{8})"', made.headers["ETag"])
+    assert made.headers["ETag"] == f'"{book_id}-1-{form}"'
     assert '"weight":1.0,' in made.text
     assert '"notes":{"b":1,"a":1.0,"$x.y"' in made.text
 
@@ -104,7 +106,20 @@ async def test_row_comes_back_as_it_was_given(
     changes = {"rank": 3, "isbn": "9" * 13, "reviews": 7}
     changed = await owner.http.patch(f"/books/{book_id}", **as_json(changes))
     assert_ok(changed, {**shown, "rank": 3})
-    assert changed.headers["ETag"] == f'"{book_id}-2"'
+    assert changed.headers["ETag"] == f'"{book_id}-2-{form}"'
+
+
+async def test_a_tag_from_before_a_new_field(owner: Account) -> None:
+    """Another response, so the tag is not current; the same row, so a change with it is no conflict."""
+    made = await owner.http.post("/books/", **as_json(book()))
+    path, tag = f"/books/{made.json()['id']}", made.headers["ETag"]
+    older = re.sub('-[0-9a-f]{8}"', '-00000000"', tag)
+    for condition, status in ((tag, 304), (older, 200), (f"{older}, W/{tag}", 304)):
+        answer = await owner.http.get(path, headers={"If-None-Match": condition})
+        assert (answer.status_code, answer.headers["ETag"]) == (status, tag), condition
+    for rank, status in ((3, 200), (4, 412)):
+        answer = await owner.http.patch(path, json={"rank": rank}, headers={"If-Match": older})
+        assert answer.status_code == status, answer.text
 
 
 async def test_defaults_fill_what_is_absent(owner: Account) -> None:

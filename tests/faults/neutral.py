@@ -234,12 +234,19 @@ FAULTS = [
     _in(
         "api/preconditions.py",
         "an ETag without the version",
-        ("f'\"{resource.id}-{resource.version}\"'", "f'\"{resource.id}-1\"'"),
+        ("{resource.id}-{resource.version}{", "{resource.id}-1{"),
     ),
     _in(
         "api/preconditions.py",
         "a tag of one resource that lets a change of another through",
         ("in _own_tags(self.header) if tagged_id == id)", "in _own_tags(self.header))"),
+    ),
+    _in(
+        "api/preconditions.py",
+        "a tag from before a new field that counts as current",
+        ("resource.version, _form_of(resource)) in", 'resource.version, "") in'),
+        ('int(tag["version"]), tag["form"] or ""', 'int(tag["version"]), ""'),
+        first="tests/api/test_resources.py",
     ),
     _in(
         _IDEMPOTENCY,

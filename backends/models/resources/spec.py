@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, get_args
+from zlib import crc32
 
 Kind: TypeAlias = Literal[
     "text",
@@ -161,6 +162,16 @@ class ResourceSpec:
     def public(self) -> tuple[str, ...]:
         """The fields that clients see, in the order in which they see them."""
         return tuple(name for name in self.columns if name != "version")
+
+    @cached_property
+    def form(self) -> str:
+        """Eight hexadecimal digits: a checksum of what decides how a row with given values is shown.
+
+        A revision may change the values of rows without a change of their versions, but not without a
+        change of the form (`docs/adr/0007-versions.md`).
+        """
+        fields = [(field.name, field.kind, field.nullable, field.choices) for field in self.fields]
+        return f"{crc32(repr((self.owned, fields)).encode()):08x}"
 
     @cached_property
     def sorts(self) -> tuple[str, ...]:

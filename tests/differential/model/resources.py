@@ -53,7 +53,7 @@ class Row:
     @property
     def etag(self) -> str:
         """The ETag of the version."""
-        return f'"{self.id}-{self.version}"'
+        return f'"{self.id}-{self.version}-{self.spec.form}"'
 
     @property
     def shown(self) -> Values:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import jwt
 
+from backends.models import Item as StoredItem
 from tests.differential.model.calls import Call
 from tests.differential.model.responses import (
     INACTIVE_USER,
@@ -88,6 +89,11 @@ class Item(Row):
     title: str
     description: str | None = None
     owner_id: str
+
+    @property
+    def etag(self) -> str:
+        """See `Row`."""
+        return f'"{self.id}-{self.version}-{StoredItem.__resource__.form}"'
 
     @property
     def shown(self) -> dict[str, Any]:
