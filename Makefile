@@ -124,6 +124,10 @@ proof: install-dev ## Transfer money under load while processes are killed (PROO
 	@PROOF_TRANSFERS=$(PROOF_TRANSFERS) $(BIN)/python -m pytest tests/proof -n0 -m "" --log-cli-level=INFO \
 		$(if $(BACKENDS),--backends $(BACKENDS))
 
+.PHONY: proof-blocking
+proof-blocking: install-dev ## Run the whole contract suite through eitherdb.open_blocking, on every backend
+	@$(BIN)/python -m pytest tests/contract --backends blocking-sqlite,blocking-postgres,blocking-mongo-motor,blocking-mongo-pymongo
+
 .PHONY: conformance
 conformance: install-dev ## Test every rule on your database (DB_BACKEND=…, DATABASE_URL=…), and write a report
 	@$(BIN)/eitherdb conformance
@@ -186,6 +190,10 @@ clients: $(STAMPS)/clients $(NODE_MODULES)
 	@$(BIN)/eitherdb openapi > $(INTO)/openapi.json
 	@$(BIN)/python -m clients.generate $(INTO)/openapi.json $(INTO)
 endif
+
+.PHONY: blocking
+blocking: $(STAMPS)/development ## Write the blocking repositories of eitherdb/blocking after a change of a protocol
+	@$(BIN)/python -m eitherdb.blocking.generate
 
 .PHONY: clean
 clean: ## Remove the virtual environment and caches; data under .data stays

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from backends.errors import Conflict, NotFound, NotOwner, VersionMismatch
-from backends.models.resources import Resource, ResourceSpec
+from backends.models.resources import DeclarationError, Resource, ResourceSpec
 from backends.models.resources.forms import changed_values, values_of
 from backends.models.resources.hooks import validated, values_after
 from backends.models.resources.values import write_json
@@ -22,6 +22,29 @@ TRIES = 50
 """The maximum number of attempts. Each failure means that another change of the row succeeded."""
 
 MAX_PAUSE_SECONDS = 0.05
+
+
+def require_served(cls: type[Resource], served: Mapping[str, type[Resource]]) -> str:
+    """Return the name of a resource, if its class is one of those that a backend serves.
+
+    Raises:
+        DeclarationError: It is not.
+    """
+    spec = getattr(cls, "__resource__", None)
+    found = served.get(spec.name) if spec is not None else None
+    if spec is not None and found is cls:
+        return str(spec.name)
+    if found is not None and found.__qualname__ == cls.__qualname__:
+        raise DeclarationError(
+            f"{cls.__module__}.{cls.__qualname__}",
+            f"the database was opened with the class of the same name in {found.__module__}",
+            "import the module that declares it before the database is opened",
+        )
+    raise DeclarationError(
+        f"{cls.__module__}.{cls.__qualname__}",
+        "the database was opened without it",
+        f"add its module to RESOURCES; there are: {', '.join(sorted(served))}",
+    )
 
 
 def new_rows(

@@ -8,11 +8,20 @@ from contextlib import asynccontextmanager, contextmanager
 from urllib.parse import parse_qs
 
 from backends import open_backend
-from backends.errors import BackendError, ForeignSchema, SchemaMismatch, ServerUnfit, Unavailable
+from backends.errors import (
+    BackendError,
+    ForeignSchema,
+    ResourcesMissing,
+    SchemaDrifted,
+    SchemaMismatch,
+    ServerUnfit,
+    Unavailable,
+)
 from backends.models.resources.loading import load_resources
 from backends.protocols import Backend
 from backends.requirements import Purpose, require
 from backends.url_parts import split_url
+from cli.revisions import read_declared, require_applied
 from config import Settings
 
 
@@ -43,6 +52,27 @@ async def opened_backend(
         yield backend
     finally:
         await backend.close()
+
+
+@asynccontextmanager
+async def served_backend(settings: Settings) -> AsyncIterator[Backend]:
+    """Open the backend with all checks of `eitherdb serve`, and close it at the end.
+
+    Raises:
+        BackendError: As in `opened_backend`.
+        MigrationError: A revision of declared resources is missing, as a file or in the database.
+    """
+    histories = read_declared(settings)
+    async with opened_backend(settings, purpose=None) as backend:
+        await require_fit(backend, settings, Purpose.SERVE)
+        with naming_the_url(settings):
+            try:
+                await backend.check_schema()
+            except (ForeignSchema, ResourcesMissing, SchemaDrifted):
+                await require_applied(settings, histories)  # says more
+                raise
+            await require_applied(settings, histories)
+        yield backend
 
 
 async def require_fit(backend: Backend, settings: Settings, purpose: Purpose) -> None:

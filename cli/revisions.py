@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from backends.models.resources.names import shown_path
-from cli.usage_error import refusal
 from config import DatabaseChoice, Settings
 
 if TYPE_CHECKING:
@@ -19,9 +18,13 @@ if TYPE_CHECKING:
 def read_declared(settings: DatabaseChoice) -> tuple[History, ...]:
     """Return the histories of the resources that the settings and installed distributions declare."""
     from backends.models.resources.loading import load_declarations
+
+    declared = load_declarations(settings.resources)
+    if not declared:
+        return ()
     from migrations.resources.history import read_histories
 
-    return read_histories(load_declarations(settings.resources))
+    return read_histories(declared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ def read_values(given: Sequence[str]) -> dict[str, Any]:
         try:
             found[name] = json.loads(text)
         except ValueError:
+            from cli.usage_error import refusal
+
             raise refusal(
                 f"--value {each}: write the name and a value in JSON, such as --value 'books.shelf=\"A\"'"
             ) from None

@@ -16,19 +16,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backends.errors import ForeignSchema, ResourcesMissing, SchemaDrifted
 from backends.models.resources.loading import load_declarations
 from backends.requirements import Purpose
 from cli.database import (
     naming_the_url,
     opened_backend,
-    require_fit,
     require_fit_to_upgrade,
+    served_backend,
     shown_url,
 )
 from cli.local_servers import LocalServer, start_mongo, start_postgres
 from cli.resources import check_routers
-from cli.revisions import read_declared, require_applied, write_revisions
+from cli.revisions import read_declared, write_revisions
 from cli.usage_error import refusal
 from config import DatabaseChoice, Settings
 from config.settings import INSECURE_SECRET_KEY, SCHEMES
@@ -176,15 +175,7 @@ async def _prepare(
             applied = await migrator.upgrade()
         for revision in applied:
             typer.echo(f"Applied migration {revision}")
-    async with opened_backend(settings, purpose=None) as backend:
-        await require_fit(backend, settings, Purpose.SERVE)
-        with naming_the_url(settings):
-            try:
-                await backend.check_schema()
-            except (ForeignSchema, ResourcesMissing, SchemaDrifted):
-                await require_applied(settings, histories)  # says more
-                raise
-            await require_applied(settings, histories)
+    async with served_backend(settings) as backend:
         return backend.server
 
 

@@ -1,6 +1,6 @@
-"""EitherDB: what a module of declarations imports, and nothing else.
+"""EitherDB: what a module of declarations imports, and how a script opens the database.
 
-`docs/resources.md` explains each name.
+`docs/resources.md` explains the names of declarations.
 """
 
 from backends.models.resources import (
@@ -16,6 +16,7 @@ from backends.models.resources import (
     Sortable,
     Unique,
 )
+from eitherdb.opening import open_backend, open_blocking
 
 __all__ = [
     "DeclarationError",
@@ -29,4 +30,6 @@ __all__ = [
     "Searchable",
     "Sortable",
     "Unique",
+    "open_backend",
+    "open_blocking",
 ]

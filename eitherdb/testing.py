@@ -112,7 +112,7 @@ class Service:
 
     def repository(self, cls: type[R]) -> ResourceRepository[R]:
         """Return the repository of a declared resource."""
-        return self.backend.resources[cls.__resource__.name]
+        return self.backend.repository(cls)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

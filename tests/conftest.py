@@ -9,6 +9,7 @@ import pytest
 
 from eitherdb_contract.selection import run_on_backends, selected_backends
 from tests import pgbouncer
+from tests.blocking import BlockingProvision
 from tests.provision import Provision, Servers, all_provisions
 
 BACKEND_NAMES = [provision.name for provision in all_provisions(Servers())]
@@ -18,11 +19,25 @@ MIGRATED_NAMES = [name for name in BACKEND_NAMES if name != "mongomock"]
 # those with the other on the first that is selected, because their calls are refused by HTTP's own rules,
 # before anything but the caller is looked up.
 ONE_DRIVER_NAMES = [name for name in MIGRATED_NAMES if name != "mongo-pymongo"]
+BLOCKING_NAMES = [f"blocking-{name}" for name in MIGRATED_NAMES]
 ON_ONE_DRIVER = (
     *("tests/api/", "tests/cli/", "tests/clients/", "tests/fuzz/", "tests/migrations/", "tests/proof/"),
 )
 EVERY_BACKEND = pytest.mark.every_backend
 ONE_BACKEND = pytest.mark.one_backend
+
+BLOCKING_SAMPLE = {
+    "test_accounts.py",
+    "test_connections.py",
+    "test_resource_graph.py",
+    "test_statement.py",
+    "test_transfers.py",
+    "test_users.py",
+}
+"""The files of the contract that also run through `open_blocking` on the first backend, in every run.
+
+`tests/backends/test_blocking.py` calls every method through it, on every backend.
+"""
 
 PROGRAMS = {"faketime": shutil.which("faketime"), "pgbouncer": pgbouncer.PROGRAM}
 """Programs that no wheel has, by the marker of the tests that need them."""
@@ -32,7 +47,8 @@ SERVERS = Servers()
 
 def pytest_contract_provisions() -> list[Provision]:
     """Give the plugin a provision of every backend."""
-    return all_provisions(SERVERS)
+    provisions = all_provisions(SERVERS)
+    return [*provisions, *(BlockingProvision(each) for each in provisions if each.name in MIGRATED_NAMES)]
 
 
 def pytest_sessionfinish() -> None:
@@ -48,7 +64,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             if metafunc.function.__name__ == "test_unique_group_is_unique_and_named":
                 reasons |= {"mongomock": "its partial indexes refuse changes that MongoDB accepts"}
             reasons |= beyond_one_backend(metafunc, reasons)
-            run_on_backends(metafunc, fixture, BACKEND_NAMES, left_out=reasons)
+            names = BACKEND_NAMES
+            if metafunc.definition.nodeid.startswith("tests/contract/"):
+                names = [*BACKEND_NAMES, *BLOCKING_NAMES]
+                reasons |= beyond_blocking_sample(metafunc)
+            run_on_backends(metafunc, fixture, names, left_out=reasons)
+
+
+def beyond_blocking_sample(metafunc: pytest.Metafunc) -> dict[str, str]:
+    """Return the backends behind `open_blocking` that a test of the contract does not run on.
+
+    Without another backend in the run, every test runs on them.
+    """
+    if not set(selected_backends(metafunc.config)) & set(BACKEND_NAMES):
+        return {}
+    in_sample = metafunc.definition.path.name in BLOCKING_SAMPLE
+    left_out = BLOCKING_NAMES[1:] if in_sample else BLOCKING_NAMES
+    return dict.fromkeys(left_out, "`make proof-blocking` runs it through open_blocking")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from backends.capabilities import Capability
 from backends.errors import ResourcesMissing, RevisionMismatch, SchemaDrifted
@@ -33,11 +33,14 @@ from backends.protocols import (
 )
 from backends.protocols.resources import ResourceRepository
 from backends.requirements import Purpose, UnmetRequirement
+from backends.resource_rows import require_served
 from backends.rows.stored import Place, RowKind, StoredRow
 
 if TYPE_CHECKING:
     from backends.mongo.driver import Driver
     from config import Settings
+
+R = TypeVar("R", bound=Resource)
 
 
 class MongoBackend:
@@ -92,6 +95,7 @@ class MongoBackend:
             for name, cls in classes.items()
         }
         self.items: ItemRepository = self.resources["items"]
+        self._classes = classes
         self.accounts: AccountRepository = MongoAccountRepository(
             driver,
             capabilities=capabilities,
@@ -101,6 +105,10 @@ class MongoBackend:
             id_source=id_source,
         )
         self.counters: CounterRepository = MongoCounterRepository(driver, clock=clock)
+
+    def repository(self, cls: type[R]) -> ResourceRepository[R]:
+        """See the protocol."""
+        return self.resources[require_served(cls, self._classes)]
 
     @property
     def connections_in_use(self) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from backends.capabilities import Capability
+from backends.models.resources import Resource
 from backends.protocols.accounts import AccountRepository
 from backends.protocols.counters import CounterRepository
 from backends.protocols.items import ItemRepository
@@ -14,6 +15,8 @@ from backends.protocols.resources import ResourceRepository
 from backends.protocols.users import UserRepository
 from backends.requirements import Purpose, UnmetRequirement
 from backends.rows.stored import Place, RowKind, StoredRow
+
+R = TypeVar("R", bound=Resource)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,14 @@ class Backend(Protocol):
     @property
     def items(self) -> ItemRepository:
         """The items: `resources["items"]`."""
+        ...
+
+    def repository(self, cls: type[R]) -> ResourceRepository[R]:
+        """Return the rows of a resource by its class: `resources[cls.__resource__.name]`, with its type.
+
+        Raises:
+            DeclarationError: The class is none of those that the backend was opened with.
+        """
         ...
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from backends.capabilities import Capability
 from backends.errors import ResourcesMissing, RevisionMismatch, SchemaDrifted
@@ -21,6 +21,7 @@ from backends.protocols import (
     UserRepository,
 )
 from backends.requirements import Purpose, UnmetRequirement
+from backends.resource_rows import require_served
 from backends.rows.stored import Place, RowKind, StoredRow
 from backends.sql.accounts import SqlAccountRepository
 from backends.sql.connections import Connections
@@ -34,6 +35,8 @@ from backends.sql.users import SqlUserRepository
 
 if TYPE_CHECKING:
     from config import Settings
+
+R = TypeVar("R", bound=Resource)
 
 
 class SqlBackend:
@@ -76,6 +79,7 @@ class SqlBackend:
             for name, cls in classes.items()
         }
         self.items: ItemRepository = self.resources["items"]
+        self._classes = classes
         self.accounts: AccountRepository = SqlAccountRepository(
             self._connections,
             capabilities=self.capabilities,
@@ -87,6 +91,10 @@ class SqlBackend:
         self.counters: CounterRepository = SqlCounterRepository(
             self._connections, on_sqlite=self._on_sqlite, clock=clock
         )
+
+    def repository(self, cls: type[R]) -> ResourceRepository[R]:
+        """See the protocol."""
+        return self.resources[require_served(cls, self._classes)]
 
     @property
     def connections_in_use(self) -> int:

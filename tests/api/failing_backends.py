@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from backends.capabilities import Capability
+from backends.models.resources import Resource
 from backends.protocols import (
     AccountRepository,
     Backend,
@@ -21,6 +22,8 @@ from backends.requirements import Purpose, UnmetRequirement
 from backends.rows import Place, RowKind, StoredRow
 from tests.api.service import Account, Service, serve
 from tests.provision import Provision
+
+R = TypeVar("R", bound=Resource)
 
 
 class Failing:
@@ -52,6 +55,10 @@ class HalfBroken:
     def resources(self) -> Mapping[str, ResourceRepository[Any]]:
         """See the protocol."""
         return {**self.backend.resources, "items": cast("Any", self.items)}
+
+    def repository(self, cls: type[R]) -> ResourceRepository[R]:
+        """See the protocol."""
+        return self.resources[cls.__resource__.name]
 
     @property
     def accounts(self) -> AccountRepository:

@@ -33,14 +33,13 @@ class Library:
     """The repositories of the declared resources."""
 
     def __init__(self, backend: Backend) -> None:
-        resources: dict[str, Any] = vars(backend)["resources"]
         self.backend = backend
-        self.authors = cast("ResourceRepository[Author]", resources["authors"])
-        self.books = cast("ResourceRepository[Book]", resources["books"])
-        self.chapters = cast("ResourceRepository[Chapter]", resources["chapters"])
-        self.quotes = cast("ResourceRepository[Quote]", resources["quotes"])
-        self.loans = cast("ResourceRepository[Loan]", resources["loans"])
-        self.periods = cast("ResourceRepository[Period]", resources["periods"])
+        self.authors = backend.repository(Author)
+        self.books = backend.repository(Book)
+        self.chapters = backend.repository(Chapter)
+        self.quotes = backend.repository(Quote)
+        self.loans = backend.repository(Loan)
+        self.periods = backend.repository(Period)
 
     async def book(self, member: User, isbn: str = "001") -> Book:
         """Store a book of a new author."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 
 import pytest
 
-from backends.models.resources import DeclarationError, loading
+from backends.models import Item
+from backends.models.resources import DeclarationError, Resource, loading
 from backends.models.resources.loading import load_declarations, load_resources
+from backends.resource_rows import require_served
 
 IMPORTS = """
 from typing import Annotated
@@ -92,6 +95,57 @@ def test_load_a_package_with_relative_imports(source: str) -> None:
     assert found.module.config.NAME == "theirs"
     assert sys.modules["config"].__name__ == "config"
     assert not hasattr(sys.modules["config"], "NAME")
+
+
+@pytest.mark.parametrize(
+    ("files", "source"),
+    [
+        ({"shelf_14.py": AUTHOR + BOOK}, "shelf_14.py"),
+        (
+            {
+                "shelf_14/__init__.py": "from . import books\n",
+                "shelf_14/books.py": "from .authors import Author\n" + BOOK,
+                "shelf_14/authors.py": AUTHOR,
+            },
+            "shelf_14",
+        ),
+    ],
+    ids=["file", "package"],
+)
+def test_load_takes_a_module_that_a_script_has_imported(
+    files: dict[str, str], source: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise rows would be instances of another class than the one that the script knows."""
+    write(files)
+    monkeypatch.syspath_prepend(folder)
+    before = set(sys.modules)
+    try:
+        imported = importlib.import_module("shelf_14")
+        (found,) = load_declarations([source])
+        assert found.module is imported
+        assert [each.__name__ for each in found.resources] == ["Author", "Book"]
+        assert load_declarations([source]) == (found,)
+        assert not [name for name in set(sys.modules) - before if name.startswith("_eitherdb_resources_")]
+    finally:
+        for name in set(sys.modules) - before:
+            if name.startswith("shelf_14"):
+                del sys.modules[name]
+
+
+def test_class_that_was_imported_too_late_is_refused() -> None:
+    """A class of the same name, or of no resource that is served, has no repository."""
+    write({"one.py": AUTHOR, "two.py": AUTHOR})
+    (served,), (other,) = load_resources(["one.py"]), load_resources(["two.py"])
+    assert require_served(served, {"authors": served}) == "authors"
+    with pytest.raises(DeclarationError) as caught:
+        require_served(other, {"authors": served})
+    assert str(caught.value) == (
+        f"{other.__module__}.Author: the database was opened with the class of the same name in "
+        f"{served.__module__}; import the module that declares it before the database is opened"
+    )
+    for cls in (other, Resource):
+        with pytest.raises(DeclarationError, match="add its module to RESOURCES; there are: items"):
+            require_served(cls, {"items": Item})
 
 
 def test_load_a_module_by_its_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,6 +107,8 @@ def _of_path(source: str, path: Path) -> Declarations:
     if not file.is_file() or file.suffix != ".py":
         remedy = f"add {shown_path(file)}, which imports the declarations" if is_package else "name it .py"
         raise DeclarationError(f"RESOURCES={source}", "is no Python file or package", remedy)
+    if imported := _imported(file):
+        return _declarations(source, imported, path, _declared_in(imported))
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:12]
     name = f"_eitherdb_resources_{digest}_{re.sub(r'[^A-Za-z0-9_]', '_', path.stem)}"
     check_imports(path)
@@ -121,6 +123,33 @@ def _of_path(source: str, path: Path) -> Declarations:
             sys.modules[name] = module
             spec.loader.exec_module(module)
     return _declarations(source, sys.modules[name], path, collected)
+
+
+def _imported(file: Path) -> ModuleType | None:
+    """Return the module that was imported from this file under a name of the user's, if any.
+
+    A script that imports its declarations has one class, and not another one besides those that are served.
+    """
+    ending = str(Path(*file.parts[-2:]))
+    for name, module in list(sys.modules.items()):
+        # Not by getattr, at which some modules import others.
+        found = getattr(module, "__dict__", {}).get("__file__")
+        if not isinstance(found, str) or not found.endswith(ending) or _PRIVATE_NAME.match(name):
+            continue
+        if Path(found).resolve() == file:
+            return module
+    return None
+
+
+def _declared_in(module: ModuleType) -> list[type[Resource]]:
+    """Return the classes that an imported module and its submodules declare; of a reloaded one, the new."""
+    prefix = f"{module.__name__}."
+    found = [
+        each
+        for each in Resource.__subclasses__()
+        if f"{each.__module__}.".startswith(prefix) and "__resource__" in vars(each)
+    ]
+    return list({(each.__module__, each.__qualname__): each for each in found}.values())
 
 
 def _of_module(source: str, name: str) -> Declarations:

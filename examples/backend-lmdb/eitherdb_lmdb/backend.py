@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import lmdb
 
@@ -23,6 +23,7 @@ from backends.protocols import (
     UserRepository,
 )
 from backends.requirements import Purpose, UnmetRequirement
+from backends.resource_rows import require_served
 from backends.rows import Place, RowKind, StoredRow
 from config import Settings
 from eitherdb_lmdb.accounts import LmdbAccountRepository
@@ -32,6 +33,8 @@ from eitherdb_lmdb.resources import LmdbResourceRepository
 from eitherdb_lmdb.store import REVISION, Store, applied_histories, applied_revision
 from eitherdb_lmdb.stored import read_rows
 from eitherdb_lmdb.users import LmdbUserRepository
+
+R = TypeVar("R", bound=Resource)
 
 
 class LmdbBackend:
@@ -63,6 +66,7 @@ class LmdbBackend:
             for name, cls in classes.items()
         }
         self.items: ItemRepository = self.resources["items"]
+        self._classes = classes
         self.accounts: AccountRepository = LmdbAccountRepository(
             store,
             capabilities=self.capabilities,
@@ -72,6 +76,10 @@ class LmdbBackend:
             id_source=id_source,
         )
         self.counters: CounterRepository = LmdbCounterRepository(store, clock=clock)
+
+    def repository(self, cls: type[R]) -> ResourceRepository[R]:
+        """See the protocol."""
+        return self.resources[require_served(cls, self._classes)]
 
     @property
     def connections_in_use(self) -> int:

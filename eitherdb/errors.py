@@ -1,0 +1,63 @@
+"""The errors of a database, of its settings and of its schema, for `except`."""
+
+from backends.errors import (
+    AccountNotEmpty,
+    AlreadyExists,
+    BackendError,
+    BalanceOverflow,
+    Conflict,
+    ConnectionLost,
+    CurrencyMismatch,
+    ForeignSchema,
+    IdempotencyKeyReused,
+    InsufficientFunds,
+    NotFound,
+    NotOwner,
+    NotSupported,
+    PermissionDenied,
+    ResourcesMissing,
+    RevisionMismatch,
+    RuleBroken,
+    SchemaDrifted,
+    SchemaMismatch,
+    ServerUnfit,
+    StillReferenced,
+    Unavailable,
+    UnreadableRow,
+    VersionMismatch,
+)
+from backends.models.resources import DeclarationError
+from config import SettingsError
+from eitherdb.blocking.event_loop import DatabaseClosed
+from migrations import MigrationError
+
+__all__ = [
+    "AccountNotEmpty",
+    "AlreadyExists",
+    "BackendError",
+    "BalanceOverflow",
+    "Conflict",
+    "ConnectionLost",
+    "CurrencyMismatch",
+    "DatabaseClosed",
+    "DeclarationError",
+    "ForeignSchema",
+    "IdempotencyKeyReused",
+    "InsufficientFunds",
+    "MigrationError",
+    "NotFound",
+    "NotOwner",
+    "NotSupported",
+    "PermissionDenied",
+    "ResourcesMissing",
+    "RevisionMismatch",
+    "RuleBroken",
+    "SchemaDrifted",
+    "SchemaMismatch",
+    "ServerUnfit",
+    "SettingsError",
+    "StillReferenced",
+    "Unavailable",
+    "UnreadableRow",
+    "VersionMismatch",
+]
