@@ -1,4 +1,4 @@
-"""`python -m bench.evolution`: requests while a revision is applied to a million rows.
+"""`python -m bench.evolution [postgres|mongo]`: requests while a revision is applied to a million rows.
 
 A server of the revision before serves reads and creates, alternately a second each. Meanwhile `eitherdb
 migrate upgrade` applies a revision to the same table.
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from bench.contenders import DECLARED, ROOT, Server, product, serving
 from bench.data import Data
 from bench.databases import TITLES, Database, running
-from bench.load import LoadError, load
+from bench.load import Load, LoadError, load
 from bench.machine import run
 from bench.results import table
 from bench.rounds import requests_for
@@ -46,17 +46,24 @@ REVISIONS = {
         'AddField("products", FieldSpec(name="shelf", column="shelf", kind="text", max_length=9, '
         "nullable=True, required=False))"
     ),
+    "narrower bounds": 'ChangeBounds("products", "stock", maximum=1_000)',
+    "a narrower text": 'ChangeBounds("products", "description", max_length=400)',
+    "never null": 'MakeRequired("products", "description", "Nothing is said")',
+    "a removed choice, which half of the rows have": (
+        'RemoveChoice("products", "state", "draft", instead="published")'
+    ),
+    "Searchable": 'AddMarkers("products", "sku", ("searchable",))',
     "a field with a value": (
         'AddField("products", FieldSpec(name="rank", column="rank", kind="integer", minimum=0, maximum=9, '
         "required=False, default=5), value=5)"
     ),
-    "Searchable": 'AddMarkers("products", "sku", ("searchable",))',
 }
-"""One operation each. After the last ones, servers of the revision before may not create rows."""
+"""One operation each. After the last two, servers of the revision before may not create rows."""
 
 FILE = '''"""{summary}."""
 
 from eitherdb.migrations import AddChoice, AddField, AddMarkers, AddUnique, ChangeBounds, FieldSpec
+from eitherdb.migrations import MakeRequired, RemoveChoice
 
 HISTORY = "declared"
 
@@ -81,9 +88,9 @@ class Requests:
 
 @dataclass
 class Latencies:
-    """The 99th percentiles of the measurements of each workload, in milliseconds; and what was refused."""
+    """The measurements of each workload, and the workloads of which a request was refused."""
 
-    p99_ms: dict[str, list[float]] = field(default_factory=dict)
+    done: dict[str, list[Load]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
 
     def measure(self, server: Server, requests: Requests, workload: str) -> None:
@@ -93,22 +100,26 @@ class Latencies:
         except LoadError:
             self.refused.add(workload)
         else:
-            self.p99_ms.setdefault(workload, []).append(done.percentile(99))
+            self.done.setdefault(workload, []).append(done)
 
     def shown(self, workload: str) -> str:
-        """Return the greatest of the percentiles."""
-        found = self.p99_ms.get(workload, [])
-        text = f"{max(found):.0f}" if found else "-"
+        """Return the greatest of the 99th percentiles, and the longest time, in milliseconds."""
+        found = self.done.get(workload, [])
+        text = "-"
+        if found:
+            longest = max(each.milliseconds[-1] for each in found)
+            text = f"{max(each.percentile(99) for each in found):.0f} / {longest:.0f}"
         return f"{text}, then refused" if workload in self.refused else text
 
 
 def main(core: int, _: int) -> None:
     """Apply each revision to each database that has a server."""
     with tempfile.TemporaryDirectory(prefix="edb-") as name:
-        for database in ("postgres", "mongo"):
+        for database in sys.argv[1:] or ("postgres", "mongo"):
+            print(f"\n{TITLES[database]}, {ROWS:,} rows; the 99th percentile / the longest, in ms\n")
             rows = list(_measured(database, Path(name), core))
-            heads = ("revision", "applied in", *(f"{each}: p99 before, meanwhile" for each in WORKLOADS))
-            print(f"\n{TITLES[database]}, {ROWS:,} rows, p99 in ms\n\n{table(heads, rows)}", flush=True)
+            heads = ("revision", "applied in", *(f"{each}: before, meanwhile" for each in WORKLOADS))
+            print(table(heads, rows), flush=True)
 
 
 def _measured(name: str, folder: Path, core: int) -> Iterator[list[str]]:
@@ -132,7 +143,7 @@ def _measured(name: str, folder: Path, core: int) -> Iterator[list[str]]:
                     for workload in WORKLOADS:
                         meanwhile.measure(server, requests, workload)
             seconds = time.perf_counter() - began
-            shown = [f"{before.shown(each)}, {meanwhile.shown(each)}" for each in WORKLOADS]
+            shown = [f"{before.shown(each)}; {meanwhile.shown(each)}" for each in WORKLOADS]
             yield [title, f"{seconds:.0f} s", *shown]
 
 

@@ -26,6 +26,9 @@ READ_REVISIONS = f"SELECT version_num FROM {REVISIONS}"  # noqa: S608 - a consta
 
 Rows = Iterable[Iterable[Any]]
 
+PREPARED = "eitherdb_prepared_"
+"""The names of what the migrations prepare in a table begin so. Servers let it be."""
+
 _MAX_NAME = 63
 """The greatest length of PostgreSQL's names, in bytes."""
 
@@ -162,6 +165,7 @@ class Occupancy:
             found += [
                 f"the table {table.name} has the column {name}, which is not declared"
                 for name in sorted(there - columns)
+                if not name.startswith(PREPARED)
             ]
             names = sorted(name for name, owner in self._owners.items() if owner == table.name)
             found += [

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sqlalchemy import bindparam, create_engine, inspect, text
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from backends.sql.ownership import PREPARED
+
 if TYPE_CHECKING:
     from sqlalchemy import ForeignKeyConstraint, Table
     from sqlalchemy.engine import Connection
@@ -63,6 +65,11 @@ def _compared(table: str, existing: Definitions, declared: Definitions) -> Itera
         there, wanted = existing.get((kind, name)), declared.get((kind, name))
         if there is None:
             yield f"the table {table} lacks the {kind} {name}"
+        elif wanted is None and name.startswith(PREPARED):
+            yield (
+                f"the table {table} has the {kind} {name}, which an interrupted revision left: run "
+                "`eitherdb migrate upgrade`, which takes it over or drops it"
+            )
         elif wanted is None:
             yield f"the table {table} has the {kind} {name}, which is not declared"
         elif _unquoted(there) != _unquoted(wanted):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sqlalchemy import Column, Table, bindparam, select, text, update
+from sqlalchemy import Column, ColumnElement, Table, bindparam, select, text, update
 
 from backends.models import fold_case
 from backends.models.resources.values import FROM_JSON
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from migrations.resources.operations import Fill
 
 BATCH = 1_000
-"""The number of texts that are folded at once."""
+"""The number of rows that are changed at once."""
+
+Replaced: TypeAlias = tuple[str, Any, str | None]
+"""A value that takes the place of null or of a choice: column, value, choice."""
 
 
 @dataclass(slots=True)
@@ -27,12 +30,12 @@ class Fills:
 
     Attributes:
         new: The values of all rows in new columns.
-        replaced: The values that take the place of null or of a choice: column, value, choice.
+        replaced: The values that take the place of null or of a choice.
         folded: The columns of texts whose folded texts a new column gets.
     """
 
     new: dict[str, Any] = field(default_factory=dict)
-    replaced: list[tuple[str, Any, str | None]] = field(default_factory=list)
+    replaced: list[Replaced] = field(default_factory=list)
     folded: list[str] = field(default_factory=list)
 
     @property
@@ -42,15 +45,11 @@ class Fills:
 
     def apply(self, connection: Connection, table: Table) -> None:
         """Change the rows, whose table has the columns of both specifications that are filled."""
-        for column, value, choice in self.replaced:
-            of = table.c[column]
-            given = {column: value}
-            if f"{column}_folded" in table.c:
-                given[f"{column}_folded"] = value and fold_case(value)
-            is_replaced = of.is_(None) if choice is None else of == choice
+        for each in self.replaced:
+            is_replaced, given = _replacement(table, each)
             connection.execute(update(table).where(is_replaced).values(given))
         for column in self.folded:
-            _fold(connection, table, column)
+            fold_missing(connection, table.c[column], table.c[f"{column}_folded"])
 
 
 def fills_of(before: ResourceSpec, after: ResourceSpec, fills: Sequence[Fill], owner: str | None) -> Fills:
@@ -89,35 +88,81 @@ def python_value(of: FieldSpec, value: Any) -> Any:
     return value if value is None or read is None else read(value)
 
 
-def _fold(connection: Connection, table: Table, column: str) -> None:
-    """Fill the column of the folded texts of a column."""
-    text_, folded = table.c[column], table.c[f"{column}_folded"]
-    batch = select(table.c.id, text_).where(text_.is_not(None)).order_by(table.c.id).limit(BATCH)
+def _replacement(table: Table, replaced: Replaced) -> tuple[ColumnElement[bool], dict[str, Any]]:
+    """Return the condition of the rows that are changed, and their new values."""
+    column, value, choice = replaced
+    of = table.c[column]
+    given = {column: value}
+    if f"{column}_folded" in table.c:
+        given[f"{column}_folded"] = value and fold_case(value)
+    return of.is_(None) if choice is None else of == choice, given
+
+
+def replace_in_batches(connection: Connection, table: Table, replaced: Replaced) -> None:
+    """Change rows in batches on PostgreSQL, each in a transaction of its own.
+
+    Rows that others have locked are left out, so that a batch waits for nobody.
+    """
+    is_replaced, given = _replacement(table, replaced)
+    batch = select(table.c.id).where(is_replaced).order_by(table.c.id).limit(BATCH)
+    rest = batch
+    while True:
+        picked = rest.with_for_update(key_share=True, skip_locked=True).cte("picked")
+        change = update(table).where(table.c.id == picked.c.id).values(given).returning(table.c.id)
+        ids = connection.scalars(change).all()
+        if not ids:
+            return
+        rest = batch.where(table.c.id > max(ids))
+
+
+def fold_missing(connection: Connection, text_: Column[Any], folded: Column[Any]) -> int:
+    """Fold the texts whose folded text is missing; return the number of the changed rows.
+
+    On PostgreSQL, rows that others have locked or change meanwhile are left out.
+    """
+    key, changed = text_.table.c.id, 0
     write = _fold_on_sqlite if connection.dialect.name == "sqlite" else _fold_on_postgres
+    batch = select(key, text_).where(text_.is_not(None), folded.is_(None)).order_by(key).limit(BATCH)
     rest = batch
     while rows := connection.execute(rest).all():
-        write(connection, folded, {id_: fold_case(each) for id_, each in rows})
+        changed += write(connection, text_, folded, {id_: each for id_, each in rows})  # noqa: C416 - rows are no tuples for mypy
         # Continue after the last id: a scan from the start would pass all finished rows for each batch.
-        rest = batch.where(table.c.id > rows[-1][0])
+        rest = batch.where(key > rows[-1][0])
+    return changed
 
 
-def _fold_on_sqlite(connection: Connection, folded: Column[Any], texts: Mapping[str, str]) -> None:
-    key = folded.table.c.id
+def _fold_on_sqlite(
+    connection: Connection, text_: Column[Any], folded: Column[Any], texts: Mapping[str, str]
+) -> int:
+    key = text_.table.c.id
     change = (
         update(folded.table)
         .where(key == bindparam("of_id", type_=key.type))
         .values({folded: bindparam("of_text", type_=folded.type)})
     )
-    connection.execute(change, [{"of_id": id_, "of_text": each} for id_, each in texts.items()])
+    values = [{"of_id": id_, "of_text": fold_case(each)} for id_, each in texts.items()]
+    connection.execute(change, values)
+    return len(values)
 
 
-def _fold_on_postgres(connection: Connection, folded: Column[Any], texts: Mapping[str, str]) -> None:
+def _fold_on_postgres(
+    connection: Connection, text_: Column[Any], folded: Column[Any], texts: Mapping[str, str]
+) -> int:
     """Change the rows in one statement: one for each row would take twice as long."""
     preparer = connection.dialect.identifier_preparer
-    table, name = preparer.format_table(folded.table), preparer.format_column(folded)
+    table, of = preparer.format_table(folded.table), preparer.format_column(text_)
     change = text(
-        f"UPDATE {table} SET {name} = given.folded "  # noqa: S608 - names that are quoted
-        "FROM unnest(CAST(:ids AS bytea[]), CAST(:texts AS text[])) AS given (id, folded) "
-        f"WHERE {table}.id = given.id"
+        "WITH picked AS ("  # noqa: S608 - names that are quoted
+        f"SELECT changed.id, given.folded FROM {table} AS changed "
+        "JOIN unnest(CAST(:ids AS bytea[]), CAST(:texts AS text[]), CAST(:folded AS text[])) "
+        f"AS given (id, was, folded) ON changed.id = given.id AND changed.{of} = given.was "
+        "FOR NO KEY UPDATE OF changed SKIP LOCKED"
+        f") UPDATE {table} AS changed SET {preparer.format_column(folded)} = picked.folded "
+        "FROM picked WHERE changed.id = picked.id"
     )
-    connection.execute(change, {"ids": [*map(bytes.fromhex, texts)], "texts": [*texts.values()]})
+    values = {
+        "ids": [*map(bytes.fromhex, texts)],
+        "texts": [*texts.values()],
+        "folded": [*map(fold_case, texts.values())],
+    }
+    return connection.execute(change, values).rowcount

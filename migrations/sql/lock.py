@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.util import await_only
 
-from backends.errors import Conflict
+from backends.errors import BackendError, Conflict
 from migrations.waiting import LOCK_WAIT_SECONDS, wait_for_lock
 
 if TYPE_CHECKING:
@@ -38,9 +38,12 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND (l.classid::bigint << 32 | l.objid::bigint) = {key}
 """
-# A lock_timeout that the operator has set takes precedence.
-_LIMIT_TABLE_LOCKS = """
-SELECT set_config('lock_timeout', '{milliseconds:.0f}', true) WHERE current_setting('lock_timeout') = '0'
+# A lock_timeout that the operator has set takes precedence. The transaction is idle while a second
+# connection prepares tables or creates indexes.
+_SET_TIMEOUTS = """
+SELECT set_config('idle_in_transaction_session_timeout', '0', true),
+  CASE current_setting('lock_timeout')
+    WHEN '0' THEN set_config('lock_timeout', '{milliseconds:.0f}', true) END
 """
 
 
@@ -89,7 +92,7 @@ async def _begin_on_postgres(connection: AsyncConnection, wait_seconds: float) -
         return f"the PostgreSQL session with pid {pid}" + (f" ({', '.join(facts)})" if facts else "")
 
     await wait_for_lock(take, holder, wait_seconds=wait_seconds)
-    await connection.exec_driver_sql(_LIMIT_TABLE_LOCKS.format(milliseconds=wait_seconds * 1000))
+    await connection.exec_driver_sql(_SET_TIMEOUTS.format(milliseconds=wait_seconds * 1000))
 
 
 async def _begin_on_sqlite(connection: AsyncConnection, wait_seconds: float) -> None:
@@ -111,6 +114,12 @@ async def _begin_on_sqlite(connection: AsyncConnection, wait_seconds: float) -> 
 
     await wait_for_lock(take, holder, wait_seconds=wait_seconds)
     await connection.exec_driver_sql(f"PRAGMA busy_timeout = {busy_timeout}")
+
+
+def check_references(connection: Connection) -> None:
+    """Check the foreign keys, which SQLite does not enforce during a migration."""
+    if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all():
+        raise BackendError(f"the migration would leave {len(broken)} broken references")
 
 
 def lock_table(connection: Connection, table: Table, *, exclusive: bool = True) -> None:

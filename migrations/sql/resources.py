@@ -12,7 +12,7 @@ from backends.ids import utc_now
 from backends.sql.resource_migrations import RESOURCE_MIGRATIONS
 from backends.sql.resource_statements import resource_tables
 from migrations.resources.history import newest_state
-from migrations.resources.plan import require_same
+from migrations.resources.plan import MAX_SUMMARY, require_same
 from migrations.sql import definitions
 from migrations.sql.steps import Steps
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from backends.models.resources import ResourceSpec
-    from migrations.resources.history import History, Step
+    from migrations.resources.history import History
     from migrations.resources.operations import State
     from migrations.resources.violations import Direction
 
@@ -68,45 +68,48 @@ def tables_applied(histories: Sequence[History], applied: Mapping[str, str]) -> 
     return [table for name, table in _tables(state).items() if name != "items"]
 
 
-def apply(connection: Connection, histories: Sequence[History], history: History, number: str) -> None:
+def steps_of(
+    connection: Connection,
+    histories: Sequence[History],
+    history: History,
+    number: str,
+    direction: Direction,
+) -> Steps:
+    """Return the steps of a revision, or those that undo it."""
+    revision = history.revision(number)
+    # References may name the resources of another history.
+    known = {
+        name: spec
+        for each_history in histories
+        for each in each_history.revisions
+        for name, spec in each.after.items()
+    }
+    steps = revision.steps if direction == "upgrade" else revision.undoing()
+    name = f"{history.name}:{number}"
+    return Steps(connection, name, steps, lambda state: _tables({**known, **state}), direction)
+
+
+def apply(connection: Connection, steps: Steps, history: History, number: str) -> None:
     """Apply a revision and record it."""
     RESOURCE_MIGRATIONS.create(connection, checkfirst=True)
-    revision = history.revision(number)
-    _run(connection, histories, f"{history.name}:{number}", revision.steps, "upgrade")
+    steps.run()
+    summary = history.revision(number).summary[:MAX_SUMMARY]
     connection.execute(
         insert(RESOURCE_MIGRATIONS).values(
-            history=history.name, number=number, summary=revision.summary[:255], applied_at=utc_now()
+            history=history.name, number=number, summary=summary, applied_at=utc_now()
         )
     )
 
 
-def revert(connection: Connection, histories: Sequence[History], history: History, number: str) -> None:
+def revert(connection: Connection, steps: Steps, history: History, number: str) -> None:
     """Revert a revision and delete its record."""
-    steps = history.revision(number).undoing()
-    _run(connection, histories, f"{history.name}:{number}", steps, "downgrade")
+    steps.run()
     columns = RESOURCE_MIGRATIONS.c
     connection.execute(
         delete(RESOURCE_MIGRATIONS).where(columns.history == history.name, columns.number == number)
     )
     if not read_applied(connection):
         RESOURCE_MIGRATIONS.drop(connection)
-
-
-def _run(
-    connection: Connection,
-    histories: Sequence[History],
-    revision: str,
-    steps: Sequence[Step],
-    direction: Direction,
-) -> None:
-    # References may name the resources of another history.
-    known = {
-        name: spec
-        for history in histories
-        for each in history.revisions
-        for name, spec in each.after.items()
-    }
-    Steps(connection, revision, steps, lambda state: _tables({**known, **state}), direction).run()
 
 
 def differences(connection: Connection, histories: Sequence[History]) -> list[str]:

@@ -17,20 +17,23 @@ from migrations import MigrationError
 from migrations.resources.existing import existing_rules, owner_address
 from migrations.resources.operations import Fill, Rule, State
 from migrations.resources.own_operations import Run
-from migrations.resources.violations import broken_rule, unknown_owner
+from migrations.resources.violations import NOTHING_CHANGED, broken_rule, unknown_owner
 from migrations.sql.fills import fills_of
 from migrations.sql.lock import is_lock_timeout, lock_table
+from migrations.sql.plans import plans_of
+from migrations.sql.prepared import drop_prepared
+from migrations.sql.preparing import Preparation
 from migrations.sql.rules import find_violations
 from migrations.sql.table_changes import TableChange, create_table
-from migrations.sql.unique_indexes import prepare
 
 if TYPE_CHECKING:
-    from sqlalchemy import ForeignKeyConstraint, Table, UniqueConstraint
+    from sqlalchemy import ForeignKeyConstraint, Table
     from sqlalchemy.engine import Connection
 
     from backends.models.resources import ResourceSpec
     from migrations.resources.history import Step
     from migrations.resources.violations import Direction
+    from migrations.sql.plans import Plan
 
 Tables: TypeAlias = Callable[[State], dict[str, "Table"]]
 """Returns the tables of a state, with the names of columns as keys."""
@@ -67,9 +70,18 @@ class Steps:
         self._direction = direction
         self._on_sqlite = connection.dialect.name == "sqlite"
         self._missing: list[ForeignKeyConstraint] = []
+        self._changed = NOTHING_CHANGED
+
+    @property
+    def plans(self) -> list[Plan]:
+        """What is to be prepared in tables with many rows."""
+        if self._on_sqlite:
+            return []
+        plans = plans_of(self._steps, self._tables_of, self._operations)
+        return [plan for plan in plans if self._is_large(plan.table)]
 
     def run(self) -> None:
-        """Run all steps.
+        """Run all steps. The transaction must have locked no table that is to be prepared.
 
         Raises:
             MigrationError: Rows break a rule; the message names some of them.
@@ -80,13 +92,21 @@ class Steps:
             # The rollback ends the locks of the queries, for which the creation of an index would wait.
             self._connection.exec_driver_sql("SAVEPOINT resource_rules")
             self._check_all()
-            groups = list(self._groups_to_prepare())
+            plans = self.plans
             self._connection.exec_driver_sql("ROLLBACK TO SAVEPOINT resource_rules")
-            for table, constraints in groups:
-                prepare(self._connection, table, constraints)
+            self._prepare(plans)
         for step in self._steps:
             with self._explained(step):
                 self._run(step)
+
+    def _prepare(self, plans: Sequence[Plan]) -> None:
+        steps = {check: step for plan in plans for check, step in plan.checks.items()}
+        preparation = Preparation(self._connection, plans, lambda check: self._explain(steps[check]))
+        if any(plan.replaced for plan in plans):
+            self._changed = "rows have got the values of the revision, and nothing else was changed"
+        preparation.run()
+        wanted = {name for plan in plans for name in plan.names(self._connection.dialect)}
+        drop_prepared(self._connection, wanted=wanted)
 
     def _check_all(self) -> None:
         if not self._steps:
@@ -99,27 +119,9 @@ class Steps:
                 if fill.resource in tables:
                     self._owner(fill, tables[fill.resource])
 
-    def _groups_to_prepare(self) -> Iterator[tuple[Table, list[UniqueConstraint]]]:
-        """Yield the new unique constraints on columns that tables with many rows have already."""
-        added = {name for step in self._steps for name in _columns(step.after) - _columns(step.before)}
-        for step in self._steps:
-            for name in step.before.keys() & step.after.keys():
-                if step.before[name] is step.after[name] or (name, "id") in added:
-                    continue
-                table = self._tables_of(step.after)[name]
-                groups = [
-                    group
-                    for group in TableChange(
-                        self._operations, self._tables_of(step.before)[name], table
-                    ).new_groups
-                    if added.isdisjoint((name, column.name) for column in group.columns)
-                ]
-                if groups and self._is_large(table):
-                    yield table, groups
-
     def _check(self, rule: Rule, spec: ResourceSpec, table: Table) -> None:
         if ids := find_violations(self._connection, table, spec, rule):
-            raise broken_rule(self._revision, rule, ids, self._direction)
+            raise broken_rule(self._revision, rule, ids, self._direction, changed=self._changed)
 
     def _owner(self, fill: Fill, table: Table) -> str | None:
         """Return the id of the user who gets the rows; None if there is none, and no row."""
@@ -142,14 +144,17 @@ class Steps:
             if not _is_about_rows(exc):
                 raise
             self._connection.exec_driver_sql("ROLLBACK TO SAVEPOINT resource_step")
-            tables = self._tables_of(step.before)
-            for rule in step.operation.rules():
-                try:
-                    self._check(rule, step.after[rule.resource], tables[rule.resource])
-                except MigrationError as explained:
-                    raise explained from exc
+            try:
+                self._explain(step)
+            except MigrationError as explained:
+                raise explained from exc
             raise
         self._connection.exec_driver_sql("RELEASE SAVEPOINT resource_step")
+
+    def _explain(self, step: Step) -> None:
+        tables = self._tables_of(step.before)
+        for rule in step.operation.rules():
+            self._check(rule, step.after[rule.resource], tables[rule.resource])
 
     def _run(self, step: Step) -> None:
         if isinstance(step.operation, Run):
@@ -174,7 +179,7 @@ class Steps:
                 raise
             line = (str(exc).splitlines() or [""])[0]
             raise MigrationError(
-                f"revision {self._revision}: its own operation failed, and nothing was changed: "
+                f"revision {self._revision}: its own operation failed, and {self._changed}: "
                 f"{type(exc).__name__}: {line}"
             ) from exc
 
@@ -235,12 +240,3 @@ def _of_owner(step: Step) -> list[Fill]:
         for fill in step.operation.fills()
         if fill.field == "owner_id" and "owner_id" not in step.after[fill.resource].by_name
     ]
-
-
-def _columns(state: State) -> set[tuple[str, str]]:
-    """Return the resources and columns of a state; `id` stands for the resource itself."""
-    found = set()
-    for name, spec in state.items():
-        owner = ["owner_id"] if spec.owned else []
-        found |= {(name, column) for column in ("id", *(each.column for each in spec.fields), *owner)}
-    return found

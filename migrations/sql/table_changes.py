@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable, DropConstraint, DropIndex
 
-from migrations.sql.unique_indexes import is_prepared, take_over
+from migrations.sql import prepared
 
 if TYPE_CHECKING:
     from alembic.operations import Operations
@@ -72,6 +72,7 @@ class TableChange:
         self._dialect = operations.get_bind().dialect
         self._on_sqlite = self._dialect.name == "sqlite"
         self._name = after.name
+        self._quoted = self._dialect.identifier_preparer.format_table(after)
         self._before, self._after = before, after
         old, new = definitions(before, self._dialect), definitions(after, self._dialect)
         self._gone = [each for name, (each, ddl) in old.items() if name not in new or new[name][1] != ddl]
@@ -102,6 +103,22 @@ class TableChange:
     def only_adds_indexes(self) -> bool:
         """Whether reads may go on meanwhile."""
         return not self._gone and not self.changes_columns and all(isinstance(x, Index) for x in self._new)
+
+    @property
+    def new_checks(self) -> list[CheckConstraint]:
+        """The CHECKs to add whose columns the table has, and those of columns that become NOT NULL."""
+        checks = [
+            each
+            for each in self._new
+            if isinstance(each, CheckConstraint)
+            and all(name in self._before.columns for name in prepared.columns_of_check(each))
+        ]
+        required = [each for each in self._altered if not each.nullable]
+        return checks + [
+            prepared.not_null_check(self._after, each.name)
+            for each in required
+            if self._before.columns[each.name].nullable
+        ]
 
     @property
     def new_groups(self) -> list[UniqueConstraint]:
@@ -135,7 +152,8 @@ class TableChange:
         for each in self._gone:
             self._operations.execute(_drop(each))
         for column in self._added:
-            self._add_column(column, values.get(column.name), is_loose=column.name in self._loose)
+            if not self._take_over_column(column):
+                self._add_column(column, values.get(column.name), is_loose=column.name in self._loose)
 
     def strengthen(self) -> list[ForeignKeyConstraint]:
         """Make the table as strict as it is declared; return the foreign keys that are still missing."""
@@ -150,13 +168,32 @@ class TableChange:
                     self._name, column.name, existing_type=column.type, nullable=False
                 )
         for each in self._new:
-            if isinstance(each, UniqueConstraint) and is_prepared(self._operations.get_bind(), each):
-                self._operations.execute(take_over(self._operations.get_bind(), each))
-            elif not isinstance(each, ForeignKeyConstraint):
+            if not isinstance(each, ForeignKeyConstraint) and not self._take_over(each):
                 self._operations.execute(_add(each))
         for column in self._dropped:
             self._operations.drop_column(self._name, column.name)
         return [self._reference(each) for each in self._new if isinstance(each, ForeignKeyConstraint)]
+
+    def _take_over(self, each: Constraint | Index) -> bool:
+        """Let a prepared one be the constraint; return whether there was one."""
+        if not self._is_large or not isinstance(each, CheckConstraint | UniqueConstraint):
+            return False
+        connection = self._operations.get_bind()
+        name = prepared.constraint_name(each, self._dialect)
+        if is_there := prepared.is_prepared(connection, name):
+            self._operations.execute(prepared.take_over(connection, each, name))
+        return is_there
+
+    def _take_over_column(self, column: Column[Any]) -> bool:
+        """Give a prepared column of folded texts its name; return whether there was one."""
+        if not self._is_large or column.name not in self._loose:
+            return False
+        connection = self._operations.get_bind()
+        name = prepared.folded_name(self._name, column.name.removesuffix("_folded"))
+        if is_there := prepared.is_prepared(connection, name):
+            for statement in prepared.take_over_folded(connection, self._after, column.name, name):
+                self._operations.execute(statement)
+        return is_there
 
     def _reference(self, reference: ForeignKeyConstraint) -> ForeignKeyConstraint:
         """Return a foreign key, which is validated later if all rows have null, or had the same one."""
@@ -190,6 +227,14 @@ class TableChange:
             self._operations.alter_column(
                 self._name, column.name, existing_type=column.type, nullable=column.nullable
             )
+            self._drop_check(column)
+
+    def _drop_check(self, column: Column[Any]) -> None:
+        """Drop the CHECK that was prepared for NOT NULL, if there is one."""
+        if self._is_large and not column.nullable:
+            check = prepared.not_null_check(self._after, column.name)
+            name = prepared.constraint_name(check, self._dialect)
+            self._operations.execute(f"ALTER TABLE {self._quoted} DROP CONSTRAINT IF EXISTS {name}")
 
     def _add_columns_on_sqlite(self, values: Mapping[str, Any]) -> None:
         for column in self._added:

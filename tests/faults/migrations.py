@@ -12,6 +12,7 @@ _SQL, _MONGO = "migrations/sql/migrator.py", "migrations/mongo/migrator.py"
 _MONGO_CHANGES = "tests/migrations/test_mongo_changes.py"
 _MONGO_MEANWHILE = "tests/migrations/test_mongo_meanwhile.py"
 _SQL_CHANGES = "tests/migrations/test_resource_changes.py"
+_PREPARED = "tests/migrations/test_prepared_tables.py"
 _CHANGES, _FILLS = "migrations/mongo/collection_changes.py", "migrations/mongo/fills.py"
 
 _BOUND = "tests/migrations/test_amounts_within_json.py"
@@ -247,7 +248,7 @@ FAULTS = [
     _fault(
         "migrations/sql/fills.py",
         "texts that are folded in one batch only",
-        ("rest = batch.where(table.c.id > rows[-1][0])", "rest = batch.where(table.c.id < rows[0][0])"),
+        ("rest = batch.where(key > rows[-1][0])", "rest = batch.where(key < rows[0][0])"),
         first=_SQL_CHANGES,
         backends="sqlite",
     ),
@@ -257,6 +258,41 @@ FAULTS = [
         ("rows.c.count_of_same > 1", "rows.c.count_of_same > 2"),
         first=_SQL_CHANGES,
         backends="sqlite",
+    ),
+    _fault(
+        "migrations/sql/prepared.py",
+        "a folded text that stays when a server of before changes the text",
+        ("THEN NEW.{name} := NULL; END IF;", "THEN NULL; END IF;"),
+        first=_PREPARED,
+        backends="postgres",
+    ),
+    _fault(
+        "migrations/sql/fills.py",
+        "a folded text of a text that has changed since it was read",
+        (" AND changed.{of} = given.was", ""),
+        first=_PREPARED,
+        backends="postgres",
+    ),
+    _fault(
+        _SQL,
+        "a revision that is prepared while the one before keeps its locks",
+        ("if self._applied and steps.plans:", "if False:"),
+        first=_PREPARED,
+        backends="postgres",
+    ),
+    _fault(
+        "migrations/sql/preparing.py",
+        "rows that a prepared CHECK refuses, and nobody names",
+        ("                        self._explain(check)", "                        pass"),
+        first=_PREPARED,
+        backends="postgres",
+    ),
+    _fault(
+        "migrations/sql/steps.py",
+        "what an abandoned revision has prepared, in the way of another one",
+        ("        drop_prepared(self._connection, wanted=wanted)\n", ""),
+        first="tests/migrations/test_prepared_interruption.py",
+        backends="postgres",
     ),
     _fault(
         "migrations/sql/finishing.py",
