@@ -7,7 +7,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from backends.capabilities import Capability
-from backends.errors import ResourcesMissing, RevisionMismatch, SchemaDrifted
 from backends.ids import Clock, IdSource
 from backends.models import with_items
 from backends.models.resources import Resource
@@ -26,11 +25,11 @@ from backends.rows.stored import Place, RowKind, StoredRow
 from backends.sql.accounts import SqlAccountRepository
 from backends.sql.connections import Connections
 from backends.sql.counters import SqlCounterRepository
-from backends.sql.ownership import READ_REVISIONS, catalog_query, has_revisions, occupancy
 from backends.sql.resource_statements import resource_statements
 from backends.sql.resources import SqlResourceRepository
 from backends.sql.rows import read_rows
-from backends.sql.schema import METADATA, REVISION
+from backends.sql.schema import METADATA
+from backends.sql.schema_check import answer, check_schema
 from backends.sql.users import SqlUserRepository
 
 if TYPE_CHECKING:
@@ -112,20 +111,9 @@ class SqlBackend:
         return await read_rows(self._connections, self._tables[kind], by=by, start=start, limit=limit)
 
     async def check_schema(self) -> None:
-        """See the protocol. Alembic records the revision."""
-        rows = await self._connections.query(catalog_query(self._tables, on_sqlite=self._on_sqlite))
-        revisions = await self._connections.query(READ_REVISIONS) if has_revisions(rows) else []
-        found = occupancy(rows, revisions, self._tables, on_sqlite=self._on_sqlite)
-        applied = found.applied
-        if applied is None or applied <= REVISION:
-            found.refuse_foreign(made=self._tables if applied else ())
-        if applied != REVISION:
-            raise RevisionMismatch(applied, REVISION)
-        if missing := [name for name in self.resources if name not in found.recognised]:
-            raise ResourcesMissing(missing)
-        declared = [self._tables[name] for name in self.resources if name not in METADATA.tables]
-        if differences := found.drift(declared):
-            raise SchemaDrifted(differences)
+        """See the protocol."""
+        queries = check_schema(self._tables, self.resources, on_sqlite=self._on_sqlite)
+        await answer(queries, self._connections.query)
 
     async def close(self) -> None:
         """See the protocol."""

@@ -27,6 +27,7 @@ _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full
 _TLS_VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 _UTF8 = ("utf8", "utf-8", "unicode", "auto")
 STATEMENTS = "statement_cache_size"
+READ_ONLY = "default_transaction_read_only"
 _KEEPALIVE = Unsupported(
     "the driver leaves it to the system; set net.ipv4.tcp_keepalive_* there, or the server's side with "
     "options=-c%20tcp_keepalives_idle=60"
@@ -95,7 +96,7 @@ _ON = ("on", "true", "yes", "1")
 _SESSION_REFUSED = {
     "synchronous_commit": (_OFF, "an answered write must survive a crash; leave it out"),
     "standard_conforming_strings": (_OFF, "the driver needs it on; leave it out"),
-    "default_transaction_read_only": (_ON, "EitherDB writes; leave it out"),
+    READ_ONLY: (_ON, "EitherDB writes; leave it out"),
     "session_replication_role": (("replica",), "it switches foreign keys off; leave it out"),
 }
 """Values of session settings that violate the contract."""

@@ -10,15 +10,16 @@ from urllib.parse import quote, urlencode
 
 from backends.url_parts import refusal
 
-_TLS = (
+TLS = (
     *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl", "sslnegotiation"),
     *("ssl_min_protocol_version", "ssl_max_protocol_version"),
 )
+"""libpq's options of TLS."""
 
 
 def tls_arguments(given: dict[str, Any]) -> dict[str, Any]:
     """Return asyncpg's arguments for TLS. asyncpg accepts libpq's options only as parts of a URL."""
-    tls = {name: given[name] for name in _TLS if name in given}
+    tls = {name: given[name] for name in TLS if name in given}
     if not tls:
         return {}
     root = tls.get("sslrootcert")

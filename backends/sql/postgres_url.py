@@ -44,19 +44,11 @@ def postgres_options(settings: Settings, *, command_timeout: bool = True) -> Pos
     Raises:
         BackendError: The URL is invalid, or an option is refused.
     """
-    url = split_url(settings.url)
-    pairs = split_query(url.query)
-    given = read_options(pairs, OPTIONS, settings, repeatable=("host", "port"))
-    for name, part in (("user", url.user), ("password", url.password), ("database", url.path[1:])):
-        if part:
-            if name in given:
-                raise refusal(name, "is given twice; give it once")
-            given[name] = decoded(part)
-    hosts = _hosts(url.hosts, given)
+    hosts, given = given_options(settings)
     arguments: dict[str, Any] = {
         "timeout": given.get("connect_timeout", settings.db_connect_timeout_seconds),
         "command_timeout": settings.db_command_timeout_seconds if command_timeout else None,
-        "server_settings": _server_settings(given),
+        "server_settings": server_settings(given),
         **tls_arguments(given),
     }
     for name in ("user", "password", "database", "passfile", "krbsrvname", "gsslib", STATEMENTS):
@@ -69,6 +61,23 @@ def postgres_options(settings: Settings, *, command_timeout: bool = True) -> Pos
     return PostgresOptions(hosts, arguments)
 
 
+def given_options(settings: Settings) -> tuple[tuple[Host, ...], dict[str, Any]]:
+    """Return the hosts, and the parsed options by their canonical names.
+
+    Raises:
+        BackendError: The URL is invalid, or an option is refused.
+    """
+    url = split_url(settings.url)
+    pairs = split_query(url.query)
+    given = read_options(pairs, OPTIONS, settings, repeatable=("host", "port"))
+    for name, part in (("user", url.user), ("password", url.password), ("database", url.path[1:])):
+        if part:
+            if name in given:
+                raise refusal(name, "is given twice; give it once")
+            given[name] = decoded(part)
+    return _hosts(url.hosts, given), given
+
+
 def with_search_path(url: str, name: str) -> str:
     """Return the URL with another search path."""
     base, _, query = url.partition("?")
@@ -77,19 +86,25 @@ def with_search_path(url: str, name: str) -> str:
         if option == "options":
             kept = {key: word for key, word in read_session(value).items() if key != "search_path"}
             words = [kept.pop("options")] if "options" in kept else []
-            words += [f"-c {key}={_escaped(word)}" for key, word in kept.items()]
+            words += [session_option(key, word) for key, word in kept.items()]
             pairs += [(option, " ".join(words))] if words else []
         elif option not in {"search_path", "schema"}:
             pairs.append((option, value))
     return f"{base}?{urlencode([*pairs, ('search_path', name)], quote_via=quote)}"
 
 
-def _escaped(word: str) -> str:
-    return re.sub(r"([\\\s])", r"\\\1", word)
+def session_option(name: str, value: str) -> str:
+    """Return a setting of the session as a command-line option of the server."""
+    escaped = re.sub(r"([\\\s])", r"\\\1", value)
+    return f"-c {name}={escaped}"
 
 
-def _server_settings(given: dict[str, Any]) -> dict[str, str]:
-    """Return the initial settings of the session."""
+def server_settings(given: dict[str, Any]) -> dict[str, str]:
+    """Return the initial settings of the session.
+
+    Raises:
+        BackendError: Two options contradict each other.
+    """
     session: dict[str, str] = dict(given.get("options", {}))
     search_path = given.get("search_path")
     if search_path and session.setdefault("search_path", search_path) != search_path:

@@ -56,12 +56,14 @@ class SqliteOptions:
         must_exist: Whether the file must exist already.
         arguments: The arguments of `sqlite3.connect`.
         of_existing_file: The same arguments, but no new file is created.
+        read_only: The same arguments, but the file is only read.
     """
 
     file: Path
     must_exist: bool
     arguments: dict[str, Any]
     of_existing_file: dict[str, Any]
+    read_only: dict[str, Any]
 
     @property
     def is_uri(self) -> bool:
@@ -84,8 +86,8 @@ def sqlite_options(settings: Settings) -> SqliteOptions:
         arguments |= _uri(file, parameters)
     if "cached_statements" in given:
         arguments["cached_statements"] = given["cached_statements"]
-    existing = arguments | _uri(file, {**parameters, "mode": "rw"})
-    return SqliteOptions(file, given.get("mode") == "rw", arguments, existing)
+    existing, read_only = (arguments | _uri(file, {**parameters, "mode": mode}) for mode in ("rw", "ro"))
+    return SqliteOptions(file, given.get("mode") == "rw", arguments, existing, read_only)
 
 
 def _uri(file: Path, parameters: Mapping[str, str | bool | None]) -> dict[str, Any]:

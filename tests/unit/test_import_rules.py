@@ -17,7 +17,7 @@ from tests.conftest import BACKEND_NAMES
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("api", "backends", "cli", "config", "eitherdb", "migrations")
-DRIVERS = {"sqlalchemy", "alembic", "asyncpg", "aiosqlite", "motor", "pymongo", "bson"}
+DRIVERS = {"sqlalchemy", "alembic", "asyncpg", "psycopg", "aiosqlite", "motor", "pymongo", "bson"}
 API_FILES = sorted((ROOT / "api").rglob("*.py"))
 CONTRACT_FILES = sorted((ROOT / "tests/contract").glob("*.py"))
 

@@ -181,7 +181,7 @@ class Resource(InputModel):
     def of_fields(cls, fields: Mapping[str, Any]) -> Self:
         """Return the row with these values, which a database has and nobody validates again."""
         row, values = cls.__new__(cls), dict(fields)
-        for name, convert in _typed(cls):
+        for name, convert in conversions(cls):
             values[name] = convert(values[name])
         object.__setattr__(row, "__dict__", values)
         object.__setattr__(row, "__pydantic_fields_set__", set(values))
@@ -270,8 +270,8 @@ def _from_json(cls: type[Resource]) -> tuple[tuple[str, Callable[[Any], Any]], .
 
 
 @cache
-def _typed(cls: type[Resource]) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
-    """Return the conversions to the classes of the user: nested models and enumerations."""
+def conversions(cls: type[Resource]) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    """Return the conversions to the classes of the user, by field: nested models and enumerations."""
     found = []
     for field in cls.__resource__.fields:
         annotation: Any = cls.__pydantic_fields__[field.name].annotation
