@@ -50,7 +50,7 @@ async def open_backend(
     """
     from cli.database import served_backend
 
-    async with served_backend(_settings(settings, given)) as backend:
+    async with served_backend(load_settings(settings, given)) as backend:
         yield backend
 
 
@@ -71,10 +71,10 @@ def open_blocking(settings: Settings | None = None, /, **given: Unpack[DatabaseS
     from cli.database import served_backend
     from eitherdb.blocking import Database
 
-    return Database(partial(served_backend, _settings(settings, given)))
+    return Database(partial(served_backend, load_settings(settings, given)))
 
 
-def _settings(settings: Settings | None, given: Mapping[str, Any]) -> Settings:
+def load_settings(settings: Settings | None, given: Mapping[str, Any]) -> Settings:
     """Return the settings that were given, or load them.
 
     Raises:

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session, sessionmaker
@@ -29,6 +29,7 @@ from backends.sql.schema_check import check_schema
 from cli.database import naming_the_url
 from cli.revisions import read_declared, require_revisions
 from config import DatabaseChoice, Settings, SettingsError
+from eitherdb.opening import DatabaseSettings, load_settings
 from migrations import MigrationError
 from migrations.resources.plan import behind
 from migrations.sql.records import records_of
@@ -50,7 +51,9 @@ __all__ = [
 ]
 
 
-def session_factory(settings: Settings | None = None) -> sessionmaker[Session]:
+def session_factory(
+    settings: Settings | None = None, /, **given: Unpack[DatabaseSettings]
+) -> sessionmaker[Session]:
     """Return the factory of synchronous sessions on the configured database.
 
     The declared resources are mapped, and the schema is checked as at the start of the server. Connections
@@ -58,6 +61,7 @@ def session_factory(settings: Settings | None = None) -> sessionmaker[Session]:
 
     Args:
         settings: The settings. Default: those of the environment and of `.env`.
+        **given: Settings that override those of the environment.
 
     Raises:
         SettingsError: A setting is invalid, or the database is no SQL database.
@@ -65,23 +69,28 @@ def session_factory(settings: Settings | None = None) -> sessionmaker[Session]:
         BackendError: The database can't be used. `SchemaMismatch` names the migration to run.
         MigrationError: The revisions of the declared resources are behind.
     """
-    settings, check = _prepare(settings)
-    with naming_the_url(settings):
-        return cast("sessionmaker[Session]", sessions.synchronous(settings, check))
+    chosen = load_settings(settings, given)
+    check = _prepare(chosen)
+    with naming_the_url(chosen):
+        return cast("sessionmaker[Session]", sessions.synchronous(chosen, check))
 
 
-async def async_session_factory(settings: Settings | None = None) -> async_sessionmaker[AsyncSession]:
+async def async_session_factory(
+    settings: Settings | None = None, /, **given: Unpack[DatabaseSettings]
+) -> async_sessionmaker[AsyncSession]:
     """Return the factory of asynchronous sessions, likewise. It needs no extra.
 
     Args:
         settings: As in `session_factory`.
+        **given: Likewise.
 
     Raises:
         Exception: As in `session_factory`.
     """
-    settings, check = _prepare(settings)
-    with naming_the_url(settings):
-        return await sessions.asynchronous(settings, check)
+    chosen = load_settings(settings, given)
+    check = _prepare(chosen)
+    with naming_the_url(chosen):
+        return await sessions.asynchronous(chosen, check)
 
 
 def mapped(resource: type[Resource] | str) -> Any:
@@ -113,9 +122,8 @@ def _mapped() -> dict[str, Any]:
     return map_once() or map_once(load_resources(DatabaseChoice.load().resources))
 
 
-def _prepare(settings: Settings | None) -> tuple[Settings, Queries[None]]:
-    """Map the declared resources; return the settings, and the check of the database."""
-    settings = settings or Settings.load()
+def _prepare(settings: Settings) -> Queries[None]:
+    """Map the declared resources; return the check of the database."""
     if settings.db_backend not in {"sqlite", "postgres"}:
         raise SettingsError(
             f"DB_BACKEND: mapped classes need sqlite or postgres, not {settings.db_backend}: use the "
@@ -124,7 +132,7 @@ def _prepare(settings: Settings | None) -> tuple[Settings, Queries[None]]:
     resources = load_resources(settings.resources)
     histories = read_declared(settings)
     map_once(resources)
-    return settings, _check(settings, resources, histories)
+    return _check(settings, resources, histories)
 
 
 def _check(
