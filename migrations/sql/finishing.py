@@ -18,6 +18,7 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.schema import CreateIndex, DropIndex
 
 from backends.sql.ownership import shortened
+from migrations.sql.lock import second_connection
 from migrations.sql.table_changes import indexes_of
 
 if TYPE_CHECKING:
@@ -97,8 +98,7 @@ def finish(connection: Connection, tables: Collection[Table]) -> None:
     # asyncpg's last statement keeps its snapshot, for which the creation of an index would wait; this one
     # has none.
     connection.exec_driver_sql("SAVEPOINT finishing")
-    engine = connection.engine.execution_options(schema_translate_map={None: schema})
-    with engine.connect() as second:
+    with second_connection(connection, schema_translate_map={None: schema}) as second:
         operations = Operations(MigrationContext.configure(second))
         for index in left.missing:
             index.dialect_kwargs["postgresql_concurrently"] = True

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.util import await_only
 
 from backends.errors import BackendError, Conflict
+from migrations import MigrationError
 from migrations.waiting import LOCK_WAIT_SECONDS, wait_for_lock
 
 if TYPE_CHECKING:
@@ -149,6 +150,30 @@ def lock_table(connection: Connection, table: Table, *, exclusive: bool = True) 
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{limit}'")
             connection.exec_driver_sql("RELEASE SAVEPOINT table_lock")
             return
+
+
+@contextmanager
+def second_connection(connection: Connection, **options: Any) -> Iterator[Connection]:
+    """Yield a connection beside that of the migration's transaction, in autocommit mode.
+
+    Args:
+        connection: The connection of the transaction.
+        options: SQLAlchemy's execution options.
+
+    Raises:
+        MigrationError: A connection pooler has no second session.
+    """
+    with connection.engine.execution_options(**options).connect() as second:
+        try:
+            second.exec_driver_sql("SELECT 1")
+        except DBAPIError as exc:
+            if "query_wait_timeout" not in str(exc.orig):
+                raise
+            raise MigrationError(
+                "a table with many rows is changed through two sessions at once, and the connection pooler "
+                "gives only one: raise its pool size (PgBouncer: default_pool_size) to 2 or more"
+            ) from exc
+        yield second
 
 
 def is_lock_timeout(exc: Exception) -> bool:

@@ -27,7 +27,7 @@ from sqlalchemy.schema import AddConstraint, CreateIndex, DropConstraint, DropIn
 from backends.sql.types import LONG_TEXT
 from migrations.sql import prepared
 from migrations.sql.fills import fold_missing, replace_in_batches
-from migrations.sql.lock import lock_table
+from migrations.sql.lock import lock_table, second_connection
 from migrations.sql.prepared import Prepared
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Preparation:
         self._schema = self._connection.exec_driver_sql("SELECT current_schema()").scalar_one()
         # See `migrations.sql.finishing`: a statement without a snapshot, for which nobody waits.
         self._connection.exec_driver_sql("SAVEPOINT preparing")
-        with self._connection.engine.connect() as second:
+        with second_connection(self._connection) as second:
             for plan in self._plans:
                 try:
                     self._run(second, plan)

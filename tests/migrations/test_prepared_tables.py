@@ -187,3 +187,15 @@ async def test_large_tables_change_behind_pgbouncer(servers: Servers) -> None:
             assert await migrator.downgrade("shop:0001") == ["shop:0002"]
         assert await objects(direct) == set()
         assert await open_migrator(direct, [first(EVERYTHING)]).check() == []
+
+
+@pytest.mark.pgbouncer
+async def test_a_pooler_without_a_second_session_is_refused(servers: Servers) -> None:
+    """Nothing is changed, and the message says what to change."""
+    async with database_on(PostgresProvision(servers)) as direct:
+        await prepared(direct, EVERYTHING, BEFORE, ROWS)
+        with pgbouncer(direct.url, "transaction", default_pool_size=1, query_wait_timeout=1) as url:
+            settings = direct.model_copy(update={"database_url": SecretStr(url)})
+            with pytest.raises(MigrationError, match="gives only one: raise its pool size"):
+                await open_migrator(settings, [EVERYTHING]).upgrade()
+        assert await open_migrator(direct, [first(EVERYTHING)]).check() == []
