@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from pymongo.errors import OperationFailure
+from pymongo.errors import ExecutionTimeout, OperationFailure
 
+from backends.errors import Conflict
 from backends.mongo.collections import CollectionSpec, IndexSpec
 from backends.mongo.drift import is_same_index
 from backends.mongo.driver import Database
+from migrations.waiting import LOCK_WAIT_SECONDS
 
 NAMESPACE_EXISTS = 48
 NAMESPACE_NOT_FOUND = 26
 INDEX_NOT_FOUND = 27
+
+LOCK_MILLISECONDS = 1_000
+"""How long a collection's exclusive lock is waited for at once: meanwhile, all writes wait behind it."""
+
+PAUSE_SECONDS = 0.5
 
 
 def document_validator(fields: dict[str, Any]) -> dict[str, Any]:
@@ -36,7 +45,32 @@ async def ensure_collection(database: Database, name: str, *, validator: dict[st
     except OperationFailure as exc:
         if exc.code != NAMESPACE_EXISTS:
             raise
-        await database.command({"collMod": name, "validator": validator})
+        change = {"collMod": name, "validator": validator, "maxTimeMS": LOCK_MILLISECONDS}
+        await _in_attempts(name, lambda: database.command(change))
+
+
+async def _in_attempts(name: str, change: Callable[[], Awaitable[object]]) -> None:
+    """Run a command that needs the exclusive lock of a collection and ends early without it.
+
+    The lock is not free while a transaction has written to the collection. Writes go on between attempts.
+
+    Raises:
+        Conflict: The lock was not free within the timeout.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + LOCK_WAIT_SECONDS
+    while True:
+        try:
+            await change()
+        except ExecutionTimeout as exc:
+            if loop.time() > deadline:
+                raise Conflict(
+                    f"the collection {name} stayed locked for {LOCK_WAIT_SECONDS:.0f} seconds by a "
+                    "transaction, which currentOp shows"
+                ) from exc
+            await asyncio.sleep(PAUSE_SECONDS)
+        else:
+            return
 
 
 async def ensure_index(database: Database, collection: str, index: IndexSpec) -> None:
@@ -71,8 +105,11 @@ async def replace_index(database: Database, collection: str, index: IndexSpec) -
 
 async def drop_index(database: Database, collection: str, index: IndexSpec) -> None:
     """Drop the index if it exists."""
+    documents = database[collection]
     try:
-        await database[collection].drop_index(index.name)
+        await _in_attempts(
+            collection, lambda: documents.drop_index(index.name, maxTimeMS=LOCK_MILLISECONDS)
+        )
     except OperationFailure as exc:
         if exc.code not in {NAMESPACE_NOT_FOUND, INDEX_NOT_FOUND}:
             raise

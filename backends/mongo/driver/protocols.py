@@ -136,7 +136,7 @@ class Collection(Protocol):
     async def create_index(self, keys: Sort, **options: Any) -> str:
         """Create an index; do nothing if the same index exists."""
 
-    async def drop_index(self, name: str) -> None:
+    async def drop_index(self, name: str, **options: Any) -> None:
         """Drop an index."""
 
     async def index_information(self) -> Mapping[str, Mapping[str, Any]]:
