@@ -14,7 +14,7 @@ from backends.ids import write_time
 from backends.models import Row, fold_case
 from backends.models.resources import Resource
 from backends.models.resources.values import scaled_text, write_json
-from backends.mongo.resource_collections import scaled
+from backends.mongo.resource_collections import may_lack_fields, optional_columns, scaled
 from backends.mongo.rows import resource_fields
 from backends.mongo.schema import object_id
 from backends.rows import unreadable_resource
@@ -61,6 +61,7 @@ class DocumentMap(Generic[R]):
         spec = cls.__resource__
         encoders = {field.name: (field.column, encoder_of(field)) for field in spec.fields}
         self._encoders: Mapping[str, tuple[str, Convert | None]] = encoders
+        self._optional = frozenset(optional_columns(spec))
         self._folded = tuple((name, f"{spec.by_name[name].column}_folded") for name in spec.searched)
         read = _compile_reader(spec)
 
@@ -88,34 +89,47 @@ class DocumentMap(Generic[R]):
                 stored[column] = text and fold_case(text)
         return stored
 
+    def to_new(self, values: Mapping[str, Any]) -> Document:
+        """Map the values of a new row as `to_stored` does, without the nulls that need not be stored."""
+        stored = self.to_stored(values)
+        optional = self._optional
+        return {name: value for name, value in stored.items() if value is not None or name not in optional}
+
 
 def _compile_reader(spec: ResourceSpec) -> Callable[[Document], Row]:
-    """Return the function from a document to a row, with the columns and conversions looked up."""
-    fields = [(field.name, field.column, _row_converter(field)) for field in spec.fields]
-    owner: list[tuple[str, str, Convert | None]] = [("owner_id", "owner_id", str)] * spec.owned
-    served = [("created_at", "created_at", write_time), ("version", "version", None)]
-    entries = [("id", "_id", str), *fields, *owner, *served]
+    """Return the function from a document to a row, with the columns and conversions looked up.
+
+    A declared field that is missing or null is null, also if it is declared as never null: a server of the
+    next revision, which makes it optional, may have added the document. Items have no next revision.
+    """
+    columns = {"id": "_id", **{field.name: field.column for field in spec.fields}}
+    converters: dict[str, Convert | None] = {"id": str, "owner_id": str, "created_at": write_time}
+    converters |= {field.name: _row_converter(field) for field in spec.fields}
+    lenient = spec.by_name.keys() if may_lack_fields(spec) else ()
+    entries = [
+        (name, columns.get(name, name), converters.get(name), name in lenient) for name in spec.columns
+    ]
 
     def read(document: Document) -> Row:
+        get = document.get
         return {
-            name: document[column] if convert is None else convert(document[column])
-            for name, column, convert in entries
+            name: value if convert is None or (value is None and is_lenient) else convert(value)
+            for name, column, convert, is_lenient in entries
+            for value in (get(column) if is_lenient else document[column],)
         }
 
     return read
 
 
 def _row_converter(field: FieldSpec) -> Convert | None:
-    """Return the function from stored values to JSON types; None if they are the same."""
+    """Return the function from stored values but null to JSON types; None if they are the same."""
     convert = _ROW_CONVERTERS.get(field.kind)
     if field.kind == "decimal":
         convert = scaled_text(field.decimal_places or 0)
     elif field.kind == "list":
         of_item = _row_converter(field.item) if field.item else None
         convert = None if of_item is None else lambda values: [of_item(each) for each in values]
-    if convert is None or not field.nullable:
-        return convert
-    return lambda value: None if value is None else convert(value)
+    return convert
 
 
 def _midnight(day: date) -> datetime:

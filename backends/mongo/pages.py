@@ -84,7 +84,7 @@ class Order:
 
     def position(self, document: Document) -> Position:
         """Return the keyset position of a document."""
-        key = document[self.field]
+        key = document.get(self.field)  # a document may lack a null
         if self.decode is not None:
             key = None if key is None else self.decode(key)
         elif isinstance(key, datetime):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bson import Int64, ObjectId
 
+from backends.models import Item
 from backends.models.resources.kinds import MAX_LONG
 from backends.mongo.collections import INTEGER, CollectionSpec, IndexSpec, documents, text
 
@@ -40,8 +41,27 @@ def collection_of(spec: ResourceSpec, *, is_referenced: bool = False) -> Collect
         # `models.fold_case` of the text; folding may lengthen a text.
         field = spec.by_name[name]
         fields[f"{field.column}_folded"] = {"bsonType": ["string", "null"] if field.nullable else "string"}
-    optional = {REFERENCES: INTEGER} if is_referenced else None
-    return CollectionSpec(spec.name, documents(fields, optional=optional), tuple(_indexes_of(spec)))
+    nullable = {name: fields.pop(name) for name in optional_columns(spec)}
+    counted = {REFERENCES: INTEGER} if is_referenced else {}
+    return CollectionSpec(
+        spec.name, documents(fields, optional=nullable | counted), tuple(_indexes_of(spec))
+    )
+
+
+def may_lack_fields(spec: ResourceSpec) -> bool:
+    """Return whether documents may lack fields. EitherDB's own migrations require all fields of items."""
+    return spec.name != Item.__resource__.name
+
+
+def optional_columns(spec: ResourceSpec) -> tuple[str, ...]:
+    """Return the columns that a document may lack: those that may be null. A missing value is null.
+
+    So a revision that adds such a field changes no document, and a server of the revision before still adds
+    documents.
+    """
+    nullable = [field for field in spec.fields if field.nullable and may_lack_fields(spec)]
+    folded = [f"{field.column}_folded" for field in nullable if field.searchable]
+    return (*(field.column for field in nullable), *folded)
 
 
 def collections_of(specs: Collection[ResourceSpec]) -> tuple[CollectionSpec, ...]:

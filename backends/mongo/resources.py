@@ -148,7 +148,7 @@ class MongoResourceRepository(Generic[R]):
         for id_, form in zip(sorted(self._id_source() for _ in new), new, strict=True):
             values = values_of(self._cls, form)
             rows.append(self._cls.of_fields({"id": id_, **values, **served}))
-            documents.append({"_id": object_id(id_), **self._map.to_stored(values), **stored})
+            documents.append({"_id": object_id(id_), **self._map.to_new(values), **stored})
             parents |= dict.fromkeys(self._parents_of(values))
         return rows, documents, list(parents)
 

@@ -13,7 +13,7 @@ from bson import Int64, ObjectId
 from bson.codec_options import CodecOptions, DatetimeConversion
 
 from backends.mongo.errors import translate_errors
-from backends.mongo.resource_collections import LEAST, REFERENCES
+from backends.mongo.resource_collections import LEAST, REFERENCES, optional_columns
 from backends.mongo.schema import ANY_ID
 from backends.rows.stored import Fields, Place, Problem, RowKind, StoredRow
 
@@ -66,6 +66,8 @@ def stored_fields(kind: RowKind, document: Document) -> Fields:
 def resource_fields(spec: ResourceSpec, document: Document) -> Fields:
     """Return the fields of a resource's document as `backends.rows.Fields` describes them."""
     others = dict(stored_fields(spec.name, document))
+    for column in optional_columns(spec):
+        others.setdefault(column, None)
     fields: dict[str, Any] = {}  # a column may have the name of another field
     for field in spec.fields:
         if field.column in others:

@@ -78,11 +78,13 @@ class StepRunner:
         """
         if isinstance(step.operation, Run):
             await self._run_own(step.operation)
-        else:
-            await self._change_collections(step)
+        elif not await self._change_collections(step):
+            # No validator knows these rules: bounds of times and dates.
+            await self._refuse_broken(step)
         self._has_run = True
 
-    async def _change_collections(self, step: Step) -> None:
+    async def _change_collections(self, step: Step) -> bool:
+        """Return whether a collection is declared anew."""
         before = collections({**self._others, **step.before})
         after = collections({**self._others, **step.after})
         for name, collection in after.items():
@@ -92,6 +94,7 @@ class StepRunner:
                 await self._change(step, before[name], collection)
         for name in sorted(before.keys() - after.keys()):
             await drop_collection(self._database, name)
+        return before != after
 
     async def _run_own(self, operation: Run) -> None:
         try:
@@ -124,9 +127,14 @@ class StepRunner:
             await ensure_collection(database, name, validator=after.validator)
             await self._check_again(step, before)
         # What was written before the validator changed. Nothing is added to it now.
-        while await run_all(database, name, [*given, *gone], revision):
+        while await run_all(
+            database, name, [each for each in (*given, *gone) if each.is_required], revision
+        ):
             pass
+        # Servers of the revision before go on adding documents with null in a field that allows it.
+        await run_all(database, name, [each for each in given if not each.is_required], revision)
         await fold_all(database, name, folded, revision)
+        await self._check_targets(fills, before, after)
         for index in after.indexes:
             if index.name in _names(before) and index not in before.indexes:
                 await replace_index(database, name, index)
@@ -150,6 +158,16 @@ class StepRunner:
             await self._refuse_broken(step)
         except MigrationError:
             await ensure_collection(self._database, before.name, validator=before.validator)
+            raise
+
+    async def _check_targets(self, fills: Fills, before: CollectionSpec, after: CollectionSpec) -> None:
+        """Check what documents got a reference to, now that all of them have it."""
+        try:
+            await fills.check_targets(after.name)
+        except MigrationError:
+            loose = loose_validator(before, after)
+            await ensure_collection(self._database, after.name, validator=loose)
+            await run_all(self._database, after.name, fills.taken_back(after.name), self._revision)
             raise
 
     async def _refuse_broken(self, step: Step) -> None:

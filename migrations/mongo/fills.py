@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pymongo import UpdateOne
 from pymongo.errors import OperationFailure
 
 from backends.models import fold_case
-from backends.mongo.resource_collections import REFERENCES
+from backends.mongo.resource_collections import REFERENCES, optional_columns
 from backends.mongo.schema import USERS, object_id
 from migrations import MigrationError
 from migrations.mongo.resource_rules import refused_by, stored_value
@@ -38,10 +38,12 @@ class Change:
         where: The condition.
         update: Returns the update. It is called only if there are such documents, and raises
             `MigrationError` if they can't be changed.
+        is_required: Whether the strict validator refuses documents that match.
     """
 
     where: Document
     update: Callable[[], Awaitable[Document]]
+    is_required: bool = True
 
 
 async def run_all(database: Database, name: str, changes: Sequence[Change], revision: str) -> bool:
@@ -138,19 +140,25 @@ class Fills:
         self._revision, self._direction = revision, direction
 
     def of(self, name: str) -> list[Change]:
-        """Return the changes of one collection that give values."""
-        after = self._step.after.get(name)
-        fills = [fill for fill in self._step.operation.fills() if fill.resource == name]
-        return [] if after is None else [self._change(fill, after) for fill in fills]
+        """Return the changes of one collection that give values.
+
+        A new field that may be null needs none: a missing value is null.
+        """
+        return [
+            self._change(fill, self._step.after[name])
+            for fill in self._of(name)
+            if fill.value is not None or not self._is_new(fill)
+        ]
 
     def folded(self, name: str) -> list[str]:
-        """Return the columns whose folded forms are new, and whose values are not."""
+        """Return the columns whose folded forms become required or are new, and whose values are not."""
         before, after = self._step.before.get(name), self._step.after.get(name)
         if before is None or after is None:
             return []
-        old = columns_of(before, before.searched)
         there = {field.column for field in before.fields}
-        return [column for column in columns_of(after, after.searched) if column in there - set(old)]
+        settled = set(columns_of(before, before.searched))
+        settled -= set(optional_columns(before)) - set(optional_columns(after))
+        return [column for column in columns_of(after, after.searched) if column in there - settled]
 
     async def check(self) -> None:
         """Refuse values that documents can't get.
@@ -163,11 +171,57 @@ class Fills:
             if was is not None and await self._database[was.name].find_one({}, {"_id": 1}) is not None:
                 await self._update(fill, spec)
 
+    async def check_targets(self, name: str) -> None:
+        """Refuse an owner or a referenced row that was deleted after the documents of a collection got it.
+
+        Raises:
+            MigrationError: It is missing. `taken_back` takes the value away.
+        """
+        for fill, given in self._given_targets(name):
+            if await self._database[name].find_one(given, {"_id": 1}) is not None:
+                update = await self._update(fill, self._step.after[name])
+                if fill.field == "owner_id":
+                    # An interrupted run may have given a user with this address who was deleted since.
+                    change = self._change(fill, self._step.after[name])
+                    others = replace(change, where={"owner_id": {"$ne": update["$set"]["owner_id"]}})
+                    await run_all(self._database, name, [others], self._revision)
+
+    def taken_back(self, name: str) -> list[Change]:
+        """Return the changes that take away the owner or the reference that `of` gives."""
+
+        def unset(column: str) -> Callable[[], Awaitable[Document]]:
+            async def update() -> Document:
+                return {"$unset": {column: ""}}
+
+            return update
+
+        return [Change(given, unset(*given)) for _, given in self._given_targets(name)]
+
+    def _given_targets(self, name: str) -> Iterator[tuple[Fill, Document]]:
+        """Yield the fills of a collection with an owner or a reference, and which documents have it."""
+        for fill in self._of(name):
+            field = self._step.after[name].by_name.get(fill.field)
+            if field is None:
+                yield fill, {"owner_id": {"$exists": True}}
+            elif field.kind == "reference" and fill.value is not None:
+                yield fill, {field.column: stored_value(field, fill.value)}
+
+    def _of(self, name: str) -> list[Fill]:
+        is_there = name in self._step.before and name in self._step.after
+        return [fill for fill in self._step.operation.fills() if is_there and fill.resource == name]
+
+    def _is_new(self, fill: Fill) -> bool:
+        return self._column(fill) not in all_columns(self._step.before[fill.resource])
+
+    def _column(self, fill: Fill) -> str:
+        (column,) = columns_of(self._step.after[fill.resource], [fill.field])
+        return column
+
     def _change(self, fill: Fill, spec: ResourceSpec) -> Change:
-        (column,) = columns_of(spec, [fill.field])
-        is_new = column not in all_columns(self._step.before[spec.name])
+        column, is_new = self._column(fill), self._is_new(fill)
         where = {column: {"$exists": False} if is_new else fill.instead_of}
-        return Change(where, lambda: self._update(fill, spec))
+        is_required = not is_new or column not in optional_columns(spec)
+        return Change(where, lambda: self._update(fill, spec), is_required)
 
     async def _update(self, fill: Fill, spec: ResourceSpec) -> Document:
         field = spec.by_name.get(fill.field)

@@ -31,7 +31,7 @@ class Fills:
     Attributes:
         new: The values of all rows in new columns.
         replaced: The values that take the place of null or of a choice.
-        folded: The columns of texts whose folded texts a new column gets.
+        folded: The columns of texts whose folded texts are new or become required.
     """
 
     new: dict[str, Any] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Fills:
 
     @property
     def filled_later(self) -> set[str]:
-        """The new columns that get a value of its own in each row."""
+        """The columns that get a value of its own in each row."""
         return {f"{column}_folded" for column in self.folded}
 
     def apply(self, connection: Connection, table: Table) -> None:
@@ -77,7 +77,10 @@ def fills_of(before: ResourceSpec, after: ResourceSpec, fills: Sequence[Fill], o
         if each.searchable and each.column not in old:
             value = found.new.get(each.column)
             found.new[f"{each.column}_folded"] = value and fold_case(value)
-        elif each.searchable and not old[each.column].searchable:
+        elif each.searchable and (
+            # A server of the revision before may have added rows without a form that may be null.
+            not old[each.column].searchable or (old[each.column].nullable and not each.nullable)
+        ):
             found.folded.append(each.column)
     return found
 

@@ -67,7 +67,7 @@ FAULTS = [
     Fault("samples", "text", "x" * 101, "should have at most 100 characters", UNTYPED),
     Fault("samples", "text", "a\0b", "should not contain the NUL character", UNTYPED),
     Fault("samples", "text", None, "is null", MONGO),
-    Fault("samples", "text", MISSING, "is missing", MONGO, fails=True),
+    Fault("samples", "text", MISSING, "is missing", MONGO),
     Fault("samples", "text_folded", "else", "is not the search form of the text"),
     Fault("samples", "note_folded", "else", "is not the search form of the note"),
     Fault("samples", "address", "Ada@Example.com", "is not a normalised address"),
