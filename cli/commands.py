@@ -1,6 +1,7 @@
 """The commands of `eitherdb`, and the conversion of errors to one line and an exit code.
 
-Exit codes: 0 done, 1 a check failed, 2 a setting, an argument or the database is at fault.
+Exit codes: 0 done, 1 a check failed, 2 a setting, an argument, a file or the database is at fault,
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from backends.errors import BackendError
 from backends.models.resources import DeclarationError
 from cli import check, migrate, openapi, resources, serve, user
 from cli.conformance import command as conformance
+from cli.seeding import command as seeding
 from cli.server_folder import LocalServerError
 from config import SettingsError
 from migrations import MigrationError
@@ -53,6 +55,7 @@ app.command("check")(check.check)
 app.command("conformance")(conformance.conformance)
 app.command("resources")(resources.resources)
 app.command("openapi")(openapi.openapi)
+app.command("seed")(seeding.seed)
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(user.app, name="user")
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from backends.rows import shown
+from cli.progress import progress
 
 if TYPE_CHECKING:
     from backends.models import Page
     from backends.models.resources import Resource
     from backends.protocols import Backend
     from backends.rows.ledger import Fault
-    from backends.rows.walk import Phase, RowReport
+    from backends.rows.walk import RowReport
 
 SHOWN_FAULTS = 20
 """The number of faults that are named per kind of row; all are counted."""
@@ -32,7 +27,7 @@ async def walk_rows(backend: Backend, resources: Sequence[type[Resource]]) -> Ro
     from backends.rows.walk import RowWalk
 
     total = await _estimate(backend)
-    with _progress(total) as on_progress:
+    with progress(total) as on_progress:
         walk = RowWalk(backend, resources=resources, limit=SHOWN_FAULTS, on_progress=on_progress)
         return await walk.run()
 
@@ -46,29 +41,6 @@ async def _estimate(backend: Backend) -> int:
         *((each.list, 1 + len(each.spec.unique)) for each in backend.resources.values()),
     ]
     return sum([((await count(limit=0)).count or 0) * times for count, times in reads])
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Progress]:
-    is_terminal = sys.stderr.isatty()
-    with typer.progressbar(length=max(total, 1), file=sys.stderr, hidden=not is_terminal) as bar:
-        yield Progress(bar)
-
-
-@dataclass(slots=True)
-class Progress:
-    """Updates the progress bar, with the kind of row and the rate."""
-
-    bar: Any
-    rows: int = 0
-    began: float = field(default_factory=time.monotonic)
-
-    def __call__(self, phase: Phase, rows: int) -> None:
-        """Add the number of rows that were read."""
-        self.rows += rows
-        rate = self.rows / max(time.monotonic() - self.began, 0.001)
-        self.bar.label = f"{phase:<16} {rate:>9,.0f} rows/s"
-        self.bar.update(rows)
 
 
 def as_json(report: RowReport) -> dict[str, Any]:

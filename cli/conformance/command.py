@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backends.models.resources.loading import load_resources
-from cli.conformance.signals import ignore_signals, on_signals
 from cli.database import naming_the_url, shown_url
 from cli.revisions import read_declared, require_revisions
+from cli.signals import ignore_signals, on_signals
 from cli.usage_error import refusal
 from config import Settings
 

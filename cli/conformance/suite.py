@@ -16,7 +16,7 @@ import hypothesis
 import pytest
 
 from backends.models.resources import Resource
-from cli.conformance.signals import on_signals
+from cli.signals import on_signals
 from eitherdb_contract.provision import Provision
 from eitherdb_contract.rules import Rule
 from eitherdb_contract.summary import Summary

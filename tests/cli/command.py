@@ -95,7 +95,7 @@ def call(
     with (
         patch.dict(os.environ, environment(folder, settings, **variables), clear=True),
         patch.object(sys, "argv", ["eitherdb", *arguments]),
-        patch.object(sys, "stdin", io.StringIO(stdin)),
+        patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()))),
         chdir(folder),
         redirect_stdout(out),
         redirect_stderr(err),

@@ -36,6 +36,7 @@ LEAVES = [
     "conformance",
     "openapi",
     "resources",
+    "seed",
     "migrate upgrade",
     "migrate downgrade",
     "migrate current",
@@ -44,6 +45,10 @@ LEAVES = [
     "migrate revision",
     "user create-superuser",
     "user set-password",
+    "user list",
+    "user show",
+    "user activate",
+    "user deactivate",
 ]
 
 

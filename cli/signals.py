@@ -1,4 +1,4 @@
-"""Handlers for Ctrl-C and SIGTERM, so that the scratch database is dropped before the command ends."""
+"""Handlers for Ctrl-C and SIGTERM, for commands that tidy up or finish a step before they end."""
 
 from __future__ import annotations
 
