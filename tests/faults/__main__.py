@@ -22,13 +22,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults import connections, migrations, mongo, neutral, passwords, resource_api, resources, sql
+from tests.faults import (
+    connections,
+    mapped,
+    migrations,
+    mongo,
+    neutral,
+    passwords,
+    resource_api,
+    resources,
+    sql,
+)
 from tests.faults.fault import DIFFERENTIAL, ROOT, Fault
 from tests.provision import Servers
 
 CATALOGUE = [
     fault
-    for module in (connections, migrations, mongo, neutral, passwords, resource_api, resources, sql)
+    for module in (connections, mapped, migrations, mongo, neutral, passwords, resource_api, resources, sql)
     for fault in module.FAULTS
 ]
 PARTS = (
