@@ -32,14 +32,14 @@ class Plan:
         table: The table as it is before the revision.
         replaced: The values that take the place of null or of a choice.
         folded: The columns of texts that become searchable.
-        checks: The new CHECKs, each with its step.
+        checks: The new CHECKs, also those of columns that become NOT NULL.
         groups: The new unique constraints.
     """
 
     table: Table
     replaced: list[Replaced] = field(default_factory=list)
     folded: list[str] = field(default_factory=list)
-    checks: dict[CheckConstraint, Step] = field(default_factory=dict)
+    checks: list[CheckConstraint] = field(default_factory=list)
     groups: list[UniqueConstraint] = field(default_factory=list)
 
     def __bool__(self) -> bool:
@@ -83,7 +83,7 @@ def plans_of(
             ]
             for check in change.new_checks:
                 if columns_of_check(check) <= old - late and counted[str(check.name)] == 1:
-                    plan.checks[check] = step
+                    plan.checks.append(check)
             folded = fills_of(step.before[name], step.after[name], (), None).folded
             plan.folded += [
                 each for each in folded if each in old and f"{each}_folded" not in plan.table.columns

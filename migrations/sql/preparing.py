@@ -16,7 +16,7 @@ after an interruption goes on. What no revision wants any more is dropped by the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ from migrations.sql.lock import lock_table, second_connection
 from migrations.sql.prepared import Prepared
 
 if TYPE_CHECKING:
-    from sqlalchemy import CheckConstraint, UniqueConstraint
+    from sqlalchemy import UniqueConstraint
     from sqlalchemy.engine import Connection
 
     from migrations.sql.plans import Plan
@@ -40,27 +40,19 @@ if TYPE_CHECKING:
 class Preparation:
     """Prepares tables on a second connection."""
 
-    def __init__(
-        self, connection: Connection, plans: Collection[Plan], explain: Callable[[CheckConstraint], None]
-    ) -> None:
+    def __init__(self, connection: Connection, plans: Collection[Plan]) -> None:
         """Store what is to be done.
 
         Args:
             connection: The connection, in the migration's transaction, which holds no lock of the tables.
             plans: What is to be done.
-            explain: Raises the error about the rows that a CHECK refuses; returns if there are none.
         """
         self._connection = connection
         self._plans = plans
-        self._explain = explain
         self._schema = ""
 
     def run(self) -> None:
-        """Prepare everything.
-
-        Raises:
-            MigrationError: Rows that were written meanwhile break a rule.
-        """
+        """Prepare everything that rows allow."""
         if not self._plans:
             return
         self._schema = self._connection.exec_driver_sql("SELECT current_schema()").scalar_one()
@@ -71,9 +63,8 @@ class Preparation:
                 try:
                     self._run(second, plan)
                 except IntegrityError:
+                    # The transaction finds the rows that were written meanwhile, and names them.
                     self._drop_checks(second, plan)
-                    for check in plan.checks:
-                        self._explain(check)
 
     def _run(self, second: Connection, plan: Plan) -> None:
         self._fill(second, plan)

@@ -100,11 +100,9 @@ class Steps:
                 self._run(step)
 
     def _prepare(self, plans: Sequence[Plan]) -> None:
-        steps = {check: step for plan in plans for check, step in plan.checks.items()}
-        preparation = Preparation(self._connection, plans, lambda check: self._explain(steps[check]))
         if any(plan.replaced for plan in plans):
             self._changed = "rows have got the values of the revision, and nothing else was changed"
-        preparation.run()
+        Preparation(self._connection, plans).run()
         wanted = {name for plan in plans for name in plan.names(self._connection.dialect)}
         drop_prepared(self._connection, wanted=wanted)
 
@@ -144,17 +142,14 @@ class Steps:
             if not _is_about_rows(exc):
                 raise
             self._connection.exec_driver_sql("ROLLBACK TO SAVEPOINT resource_step")
-            try:
-                self._explain(step)
-            except MigrationError as explained:
-                raise explained from exc
+            tables = self._tables_of(step.before)
+            for rule in step.operation.rules():
+                try:
+                    self._check(rule, step.after[rule.resource], tables[rule.resource])
+                except MigrationError as explained:
+                    raise explained from exc
             raise
         self._connection.exec_driver_sql("RELEASE SAVEPOINT resource_step")
-
-    def _explain(self, step: Step) -> None:
-        tables = self._tables_of(step.before)
-        for rule in step.operation.rules():
-            self._check(rule, step.after[rule.resource], tables[rule.resource])
 
     def _run(self, step: Step) -> None:
         if isinstance(step.operation, Run):

@@ -311,7 +311,7 @@ FAULTS = [
     _fault(
         "migrations/sql/preparing.py",
         "rows that a prepared CHECK refuses, and nobody names",
-        ("                        self._explain(check)", "                        pass"),
+        ("                    self._drop_checks(second, plan)\n", "                    raise\n"),
         first=_PREPARED,
         backends="postgres",
     ),
