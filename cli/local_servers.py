@@ -26,6 +26,9 @@ from cli.server_folder import LocalServerError, ServerFolder, end_process, serve
 
 MONGOD_IS_READY = "Waiting for connections"
 
+# Compiling a query pays for large tables only: it makes the queries of the schema several times slower.
+FOR_TESTS = ("fsync=off", "synchronous_commit=off", "jit=off")
+
 
 @dataclass(frozen=True, eq=False)
 class LocalServer(AbstractContextManager["LocalServer"]):
@@ -67,7 +70,7 @@ def start_postgres(data: Path, *, durable: bool = True) -> LocalServer:
         sockets = _socket_folder(folder.db, cleanup)
         # The port is part of the socket's name. Both sides set it, because PGPORT would change it.
         settings = ["port=5432", "listen_addresses=", f"unix_socket_directories={sockets}"]
-        settings += ["max_connections=200", *([] if durable else ["fsync=off", "synchronous_commit=off"])]
+        settings += ["max_connections=200", *([] if durable else FOR_TESTS)]
         command = [*_not_as_root(folder.db, programs), f"{programs}/postgres", "-D", f"{folder.db}"]
         command += [f"--{setting}" for setting in settings]
         url = f"postgresql://postgres@/postgres?host={quote(str(sockets))}&port=5432"
