@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from bson import Int64, ObjectId
@@ -34,8 +35,9 @@ class Filled:
     idempotency_keys: list[Row]
 
 
+@cache
 def rows() -> dict[str, list[Row]]:
-    """Generate rows of every table, one per millisecond."""
+    """Generate rows of every table, one per millisecond. All databases have the same."""
     users = [
         {
             "id": new_id(),

@@ -24,7 +24,17 @@ from migrations.resources.changes import changes_of
 from tests.backends.raw import opened
 from tests.migrations.broken_cases import BROKEN, Broken
 from tests.migrations.change_cases import CASES, Case, Text, declare
-from tests.migrations.shop import add, database_of, expected, first, history_with, open_with, prepared, read
+from tests.migrations.shop import (
+    add,
+    database_of,
+    differences,
+    expected,
+    first,
+    history_with,
+    open_with,
+    prepared,
+    read,
+)
 from tests.provision import Provision
 
 
@@ -40,7 +50,7 @@ async def test_an_operation_is_applied_and_undone(migrated: Provision, case: Cas
         await prepared(settings, history, before, case.rows)
         migrator = open_migrator(settings, [history])
         assert await migrator.upgrade() == ["shop:0002"]
-        assert await migrator.check() == []
+        assert await differences(settings, history) == []
         assert await read(settings, after) == expected(after, case.rows, case.changed)
         if case.undone is None:
             with pytest.raises(MigrationError, match="revision 0002 can't be undone: the values of"):
@@ -81,7 +91,7 @@ async def test_rows_that_break_a_rule_are_named_before_anything_changes(
         )
         assert await migrator.applied() == {"shop": "0002"}
         assert await migrator.downgrade("shop:0001") == ["shop:0002"]
-        assert await open_migrator(settings, [first(history)]).check() == []
+        assert await differences(settings, first(history)) == []
         assert await read(settings, before) == rows
         async with opened(open_with(settings, before)) as backend:
             for id_ in bad:
