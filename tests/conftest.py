@@ -15,13 +15,31 @@ from tests.provision import Provision, Servers, all_provisions
 BACKEND_NAMES = [provision.name for provision in all_provisions(Servers())]
 MIGRATED_NAMES = [name for name in BACKEND_NAMES if name != "mongomock"]
 # What stands on the repositories is tested on one driver a database. Tests with the one mark run on all, as
-# the contract suite does, which proves the drivers alike and what a server without transactions refuses;
-# those with the other on the first that is selected, because their calls are refused by HTTP's own rules,
-# before anything but the caller is looked up.
-ONE_DRIVER_NAMES = [name for name in MIGRATED_NAMES if name != "mongo-pymongo"]
+# the contract suite does, which proves what a server without transactions refuses; those with the other on
+# the first that is selected, because their calls are refused by HTTP's own rules, before anything but the
+# caller is looked up.
+SECOND_DRIVER, FIRST_DRIVER = "mongo-pymongo", "mongo-motor"
+ONE_DRIVER_NAMES = [name for name in MIGRATED_NAMES if name != SECOND_DRIVER]
 BLOCKING_NAMES = [f"blocking-{name}" for name in MIGRATED_NAMES]
 ON_ONE_DRIVER = (
     *("tests/api/", "tests/cli/", "tests/clients/", "tests/fuzz/", "tests/migrations/", "tests/proof/"),
+)
+# Both drivers of MongoDB run the same repositories, BSON codec and error classes. What differs is how they
+# wait, pool connections, hold transactions and read cursors (`backends/mongo/driver`). In a run with both,
+# these files prove that on the second one, and the stateful tests every operation. A run without the first
+# one has all tests on the second: `--backends mongo-pymongo`.
+BOUNDED = ("tests/contract/", "tests/backends/", "tests/api/")
+ON_BOTH_DRIVERS = (
+    *(f"tests/contract/test_{name}.py" for name in ("connections", "races", "transfer_races")),
+    *(f"tests/contract/test_{name}.py" for name in ("idempotency_races", "server", "stateful", "text")),
+    *(f"tests/contract/test_{name}.py" for name in ("users", "items", "bulk", "transfers", "statement")),
+    *(f"tests/contract/test_{name}.py" for name in ("integrity", "time", "search", "stored_rows")),
+    *(
+        f"tests/backends/test_{name}.py"
+        for name in ("outage", "ledger_faults", "transactions", "abandoned")
+    ),
+    *(f"tests/backends/test_{name}.py" for name in ("connection_limits", "lost_responses", "documents")),
+    "tests/api/test_transcript.py",
 )
 EVERY_BACKEND = pytest.mark.every_backend
 ONE_BACKEND = pytest.mark.one_backend
@@ -102,15 +120,19 @@ def beyond_one_backend(metafunc: pytest.Metafunc, reasons: Container[str]) -> di
 
 
 def not_on_its_drivers(metafunc: pytest.Metafunc, names: Iterable[str]) -> dict[str, str]:
-    """Return the backends that the test does not run on, and why, if it runs on one driver a database."""
-    on_one = metafunc.definition.nodeid.startswith(ON_ONE_DRIVER)
-    if not on_one or metafunc.definition.get_closest_marker("every_backend"):
-        return {}
-    return {
-        name: "stands on the repositories: one driver a database"
-        for name in names
-        if name not in ONE_DRIVER_NAMES
-    }
+    """Return the backends that the test does not run on because of their drivers, and why."""
+    test = metafunc.definition.nodeid
+    if test.startswith(ON_ONE_DRIVER) and not metafunc.definition.get_closest_marker("every_backend"):
+        left_out = set(names).difference(ONE_DRIVER_NAMES)
+        return dict.fromkeys(sorted(left_out), "stands on the repositories: one driver a database")
+    if (
+        test.startswith(BOUNDED)
+        and not test.startswith(ON_BOTH_DRIVERS)
+        and FIRST_DRIVER in selected_backends(metafunc.config)
+        and SECOND_DRIVER in names
+    ):
+        return {SECOND_DRIVER: "does not depend on MongoDB's driver"}
+    return {}
 
 
 def find_provision(name: str, servers: Servers) -> Provision:

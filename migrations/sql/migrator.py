@@ -25,6 +25,7 @@ from migrations.sql import records, resources
 from migrations.sql.finishing import finish
 from migrations.sql.lock import check_references, migration_transaction
 from migrations.sql.prepared import drop_prepared
+from migrations.sql.scripts import new_config, scripts
 from migrations.waiting import LOCK_WAIT_SECONDS
 
 if TYPE_CHECKING:

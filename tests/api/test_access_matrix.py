@@ -25,6 +25,7 @@ from tests.api.responses import (
 )
 from tests.api.routes import OPEN, PROTECTED, Route, Scene
 from tests.api.service import PASSWORD, SECRET, Account, Service, as_json
+from tests.conftest import ONE_BACKEND
 from tests.provision import Provision
 
 YES = None
@@ -108,6 +109,7 @@ async def scene_of(provision: Provision, service: Service, route: Route) -> Scen
     return await Scene.make(service, route)
 
 
+@ONE_BACKEND
 def test_matrix_has_a_row_for_every_operation(running: Service) -> None:
     """A route that is added without a row fails here."""
     operations = {
@@ -158,6 +160,7 @@ async def test_operation_lets_in_whom_the_matrix_names(
 
 
 @pytest.mark.parametrize("operation", FOR_ANYONE)
+@ONE_BACKEND
 async def test_open_operation_answers_everyone_alike(scene: Scene, operation: str) -> None:
     """A token, good or bad, changes nothing where none is wanted."""
     method, path, arguments = FOR_ANYONE[operation]

@@ -85,6 +85,7 @@ async def test_query_and_headers_that_are_too_long_are_refused(user: Account) ->
     assert_refused(await user.http.get("/items/", headers={"X": "x" * 20_000}), HEADERS_TOO_LARGE)
 
 
+@ONE_BACKEND
 async def test_json_that_is_nested_deep_is_a_422(user: Account) -> None:
     """Up to 32 levels are read, and brackets in texts are none."""
     for depth, invalid in ((31, False), (32, True), (10_000, True)):
@@ -102,6 +103,7 @@ async def test_json_that_is_nested_deep_is_a_422(user: Account) -> None:
     assert answer.json()["title"] == title
 
 
+@ONE_BACKEND
 async def test_form_costs_little_to_parse(service: Service) -> None:
     """Its size is bounded, and the client can't choose a codec that takes minutes."""
     for charset in ("punycode", "idna", "utf-7", "utf-16", "x"):
@@ -119,6 +121,7 @@ async def test_form_costs_little_to_parse(service: Service) -> None:
     assert_refused(answer, INCORRECT_LOGIN)
 
 
+@ONE_BACKEND
 async def test_json_in_another_encoding_is_a_422(user: Account) -> None:
     """UTF-8 is the encoding of JSON (RFC 8259, section 8.1)."""
     for encoding in ("utf-16", "utf-16-le", "utf-32-be"):
@@ -260,6 +263,7 @@ async def test_no_secret_is_logged_or_shown(
 # -- browsers ------------------------------------------------------------------------------------
 
 
+@ONE_BACKEND
 async def test_every_answer_has_the_security_headers(service: Service, user: Account) -> None:
     """Successes, errors of every kind, preflights."""
     for answer in (

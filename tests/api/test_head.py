@@ -28,6 +28,7 @@ async def assert_head_is_like_get(client: Any, path: str, **arguments: Any) -> i
 
 
 @pytest.mark.parametrize("route", READS, ids=str)
+@ONE_BACKEND
 async def test_head_has_status_and_headers_of_get(scene: Scene, route: Route) -> None:
     """Of successes, and of refusals of every kind; nothing is counted or changed."""
     before = await scene.stored()

@@ -19,6 +19,7 @@ from tests.api.responses import (
 )
 from tests.api.routes import PROTECTED, Route, Scene
 from tests.api.service import as_json
+from tests.conftest import ONE_BACKEND
 
 WITH_ID = [route for route in PROTECTED if "_id}" in route.path]
 MALFORMED = [
@@ -80,6 +81,7 @@ async def test_id_has_one_spelling(scene: Scene, route: Route) -> None:
 
 
 @pytest.mark.parametrize("route", WITH_ID, ids=str)
+@ONE_BACKEND
 async def test_id_with_a_slash_is_no_path(scene: Scene, route: Route) -> None:
     """An encoded slash is a slash: 404 as well, from the router."""
     before = await scene.stored()

@@ -21,6 +21,7 @@ from tests.api.responses import (
     was_deleted,
 )
 from tests.api.service import Account, Service
+from tests.conftest import ONE_BACKEND
 
 ListName = Literal["users", "items"]
 Shown = list[dict[str, Any]]
@@ -111,6 +112,7 @@ async def test_list_has_a_hundred_rows_by_default(
 
 @both_lists
 @pytest.mark.parametrize("parameter", ["skip", "limit"])
+@ONE_BACKEND
 async def test_list_refuses_numbers_out_of_bounds(
     superuser: Account, name: ListName, parameter: str
 ) -> None:
@@ -124,6 +126,7 @@ async def test_list_refuses_numbers_out_of_bounds(
 
 
 @both_lists
+@ONE_BACKEND
 async def test_list_names_every_fault_at_once(superuser: Account, name: ListName) -> None:
     """All of the query is checked."""
     answer = await superuser.http.get(f"/{name}/", params={"skip": -1, "limit": 1001, "count": "all"})
@@ -131,6 +134,7 @@ async def test_list_names_every_fault_at_once(superuser: Account, name: ListName
 
 
 @both_lists
+@ONE_BACKEND
 async def test_list_refuses_unknown_parameters(
     service: Service, superuser: Account, name: ListName
 ) -> None:

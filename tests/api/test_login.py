@@ -16,6 +16,7 @@ from tests.api.responses import (
     shown_user,
 )
 from tests.api.service import PASSWORD, SECRET, Account, Service, as_json
+from tests.conftest import ONE_BACKEND
 
 WRONG = f"{SECRET}-wrong"
 
@@ -67,6 +68,7 @@ async def test_login_refuses_a_wrong_password_and_an_unknown_address_alike(
     assert wrong.headers == unknown.headers
 
 
+@ONE_BACKEND
 async def test_login_takes_as_long_for_an_unknown_address(costly: Service) -> None:
     """Nor from the time: the processor works as hard for an address that nobody has, or that is none."""
     body = {"email": "known@example.com", "password": PASSWORD}
@@ -107,6 +109,7 @@ async def test_login_refuses_strange_usernames(service: Service, user: Account) 
     assert await service.all_users() == [user.user]
 
 
+@ONE_BACKEND
 async def test_login_refuses_strange_passwords(service: Service, user: Account) -> None:
     """Whatever is not the password is an incorrect login: no limit of length, no forbidden character."""
     for password in (*STRANGE, PASSWORD + "\x00", PASSWORD.upper(), f" {PASSWORD}", PASSWORD * 1000):
@@ -114,6 +117,7 @@ async def test_login_refuses_strange_passwords(service: Service, user: Account) 
 
 
 @pytest.mark.parametrize("charset", ["utf-7", "unicode_escape", "idna", "no-such-charset"])
+@ONE_BACKEND
 async def test_login_survives_forms_in_any_charset(service: Service, user: Account, charset: str) -> None:
     """Multipart forms name their charset, and some charsets make lone surrogates: that is a 4xx too."""
     lone_surrogate = {"utf-7": "+2AA-", "unicode_escape": r"\ud800"}.get(charset, "x" * 100)
@@ -127,6 +131,7 @@ async def test_login_survives_forms_in_any_charset(service: Service, user: Accou
         assert answer.status_code in {400, 422}, answer.text
 
 
+@ONE_BACKEND
 async def test_login_refuses_json(service: Service, user: Account) -> None:
     """Only a form will do, as OAuth 2 wants it."""
     body = {"username": user.user.email, "password": PASSWORD}
@@ -134,6 +139,7 @@ async def test_login_refuses_json(service: Service, user: Account) -> None:
     assert_invalid(answer, ("body", "username"), ("body", "password"))
 
 
+@ONE_BACKEND
 async def test_login_refuses_missing_and_empty_fields(service: Service) -> None:
     """Both fields are needed, with something in them."""
     username, password = ("body", "username"), ("body", "password")
@@ -147,6 +153,7 @@ async def test_login_refuses_missing_and_empty_fields(service: Service) -> None:
         assert_invalid(answer, *faults)
 
 
+@ONE_BACKEND
 async def test_login_refuses_files_as_fields(service: Service) -> None:
     """An uploaded file is no text, and the answer does not choke on it."""
     files = {"username": ("name.txt", b"user@example.com"), "password": ("word.txt", b"\xff")}

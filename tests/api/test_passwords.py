@@ -113,6 +113,7 @@ def is_ours(hashed_password: str) -> bool:
 
 @every_setting
 @pytest.mark.parametrize(("typed", "typed_later"), SPELLINGS, ids=["on a Mac", "elsewhere"])
+@ONE_BACKEND
 async def test_password_signs_in_from_every_keyboard(
     service: Service, setting: Setting, typed: str, typed_later: str
 ) -> None:
@@ -139,6 +140,7 @@ async def test_first_superuser_signs_in_from_every_keyboard(
 
 
 @every_setting
+@ONE_BACKEND
 async def test_length_of_a_password_is_that_of_its_normalised_form(
     service: Service, setting: Setting
 ) -> None:
@@ -313,6 +315,7 @@ async def test_hash_that_can_not_be_replaced_ends_no_login(
 
 
 @pytest.mark.parametrize("hashed_password", ["!", BCRYPT[:-1], "$argon2id$v=19$m=8,t=1,p=1$x$x", PASSWORD])
+@ONE_BACKEND
 async def test_hash_that_cannot_be_read_is_a_wrong_password(
     service: Service, caplog: pytest.LogCaptureFixture, hashed_password: str
 ) -> None:

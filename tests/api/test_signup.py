@@ -21,6 +21,7 @@ from tests.api.responses import (
 )
 from tests.api.routes import OPEN, PROTECTED, Route, Scene
 from tests.api.service import SECRET, Service, as_json, serve
+from tests.conftest import ONE_BACKEND
 from tests.provision import Provision
 
 ROUTES = {route.operation: route for route in (*PROTECTED, *OPEN)}
@@ -58,6 +59,7 @@ async def test_create_returns_the_user_who_can_sign_in(scene: Scene, route: Rout
 
 @pytest.mark.usefixtures("costly_passwords")
 @every_way
+@ONE_BACKEND
 async def test_create_stores_an_argon2id_hash(scene: Scene, route: Route) -> None:
     """What is stored is a hash with OWASP's costs, another one for the same password."""
     hashes = set()
@@ -169,6 +171,7 @@ async def test_signup_with_a_taken_address_costs_no_hash(
 
 
 @pytest.mark.parametrize("environment", ["staging", "production"])
+@ONE_BACKEND
 async def test_private_routes_exist_on_a_developers_machine_only(
     provision: Provision, service: Service, environment: str
 ) -> None:

@@ -180,6 +180,7 @@ async def test_clock_of_another_instance_locks_nobody_out(
 
 
 @HOURS
+@ONE_BACKEND
 async def test_alternating_between_clocks_is_no_way_around_the_limit(
     provision: Provision, limited: Service, user: Account, hours: int
 ) -> None:
@@ -197,6 +198,7 @@ async def test_alternating_between_clocks_is_no_way_around_the_limit(
 
 
 @HOURS
+@ONE_BACKEND
 async def test_recoveries_wait_for_no_clock_of_another_instance(
     provision: Provision, limited: Service, user: Account, hours: int
 ) -> None:

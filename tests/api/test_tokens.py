@@ -52,6 +52,7 @@ def good_claims(user: Account) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("route", PROTECTED, ids=str)
+@ONE_BACKEND
 async def test_every_route_refuses_who_is_not_let_in(scene: Scene, route: Route) -> None:
     """No token, a broken one, a token of nobody and one of an inactive user; nothing changes."""
     inactive = await scene.service.user(is_active=False, is_superuser=True)
@@ -68,6 +69,7 @@ async def test_every_route_refuses_who_is_not_let_in(scene: Scene, route: Route)
 
 
 @pytest.mark.parametrize("route", FOR_SUPERUSERS, ids=str)
+@ONE_BACKEND
 async def test_every_superuser_route_refuses_other_users(scene: Scene, route: Route) -> None:
     """Only a superuser may; nothing changes."""
     before = await scene.stored()
@@ -111,6 +113,7 @@ async def test_every_superuser_route_checks_the_privilege_before_it_validates(
         assert_refused(answer, NOT_PRIVILEGED)
 
 
+@ONE_BACKEND
 async def test_lists_authenticate_and_check_the_privilege_before_they_validate(scene: Scene) -> None:
     """The query is looked at last."""
     for query in ({"skip": "x"}, {"limit": "-1"}, {"cursor": "x"}, {"count": "x"}):
@@ -119,6 +122,7 @@ async def test_lists_authenticate_and_check_the_privilege_before_they_validate(s
         assert_refused(await scene.user.http.get("/users/", params=query), NOT_PRIVILEGED)
 
 
+@ONE_BACKEND
 async def test_token_in_another_scheme_is_none(service: Service, user: Account) -> None:
     """A good token counts only behind `Bearer`."""
     token = user.token
@@ -127,6 +131,7 @@ async def test_token_in_another_scheme_is_none(service: Service, user: Account) 
         assert_refused(answer, NOT_AUTHENTICATED)
 
 
+@ONE_BACKEND
 async def test_token_scheme_may_be_in_any_case(service: Service, user: Account) -> None:
     """Schemes have no case (RFC 9110, section 11.1)."""
     for scheme in ("bearer", "BEARER"):
@@ -134,6 +139,7 @@ async def test_token_scheme_may_be_in_any_case(service: Service, user: Account) 
         assert_ok(await service.anyone.get("/users/me", headers=headers), shown_user(user.user))
 
 
+@ONE_BACKEND
 async def test_token_elsewhere_is_none(service: Service, user: Account) -> None:
     """A token in a cookie or in the query signs nobody in."""
     token = user.token
