@@ -29,16 +29,36 @@ ON_ONE_DRIVER = (
 # these files prove that on the second one, and the stateful tests every operation. A run without the first
 # one has all tests on the second: `--backends mongo-pymongo`.
 BOUNDED = ("tests/contract/", "tests/backends/", "tests/api/")
+_CONTRACT = (
+    "bulk",
+    "connections",
+    "idempotency_races",
+    "integrity",
+    "items",
+    "races",
+    "search",
+    "server",
+    "stateful",
+    "statement",
+    "stored_rows",
+    "text",
+    "time",
+    "transfer_races",
+    "transfers",
+    "users",
+)
+_BACKENDS = (
+    "abandoned",
+    "connection_limits",
+    "documents",
+    "ledger_faults",
+    "lost_responses",
+    "outage",
+    "transactions",
+)
 ON_BOTH_DRIVERS = (
-    *(f"tests/contract/test_{name}.py" for name in ("connections", "races", "transfer_races")),
-    *(f"tests/contract/test_{name}.py" for name in ("idempotency_races", "server", "stateful", "text")),
-    *(f"tests/contract/test_{name}.py" for name in ("users", "items", "bulk", "transfers", "statement")),
-    *(f"tests/contract/test_{name}.py" for name in ("integrity", "time", "search", "stored_rows")),
-    *(
-        f"tests/backends/test_{name}.py"
-        for name in ("outage", "ledger_faults", "transactions", "abandoned")
-    ),
-    *(f"tests/backends/test_{name}.py" for name in ("connection_limits", "lost_responses", "documents")),
+    *(f"tests/contract/test_{name}.py" for name in _CONTRACT),
+    *(f"tests/backends/test_{name}.py" for name in _BACKENDS),
     "tests/api/test_transcript.py",
 )
 EVERY_BACKEND = pytest.mark.every_backend
