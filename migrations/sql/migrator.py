@@ -58,9 +58,8 @@ class SqlMigrator:
         def run(connection: Connection) -> list[str]:
             found, current = self._known_revision(connection)
             declared = self._read_declared(connection, found)
-            found.refuse_foreign(
-                made=self._tables(current) | resources.tables_made(self._histories, declared)
-            )
+            made = self._tables(current) | resources.tables_made(self._histories, declared)
+            found.refuse_foreign(made=made)
             missing = to_apply(target, self._histories, declared)
             own = "head" if split_target(target, self._histories)[0] else target
             number = resolve_target(own, self._numbers(), current)
