@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 from cli.local_servers import LocalServer, start_postgres
 from config import Settings
 from migrations import open_migrator
-from tests.cli.command import Result, call, eitherdb, free_port, run
+from tests.cli.command import Result, call, call_async, free_port, run
 from tests.provision import Provision, make_settings
 
 CONNECT_SECONDS = 1
@@ -42,7 +42,7 @@ def findings(result: Result) -> dict[str, dict[str, Any]]:
 
 async def test_check_of_a_sound_database_is_all_ok(migrated: Provision, tmp_path: Path) -> None:
     """The exit code is 0, with one finding per subject."""
-    report = await eitherdb(tmp_path, "check", "--json", settings=migrated.settings)
+    report = await call_async(tmp_path, "check", "--json", settings=migrated.settings)
     assert (report.exit_code, report.err) == (0, "")
     found = findings(report)
     subjects = ["configuration", "connection", "server", "privileges", "durability", "schema"]
@@ -76,7 +76,7 @@ def test_check_as_text_equals_the_json(tmp_path: Path) -> None:
 async def test_check_of_an_empty_database_exits_1(migrated: Provision, tmp_path: Path) -> None:
     """Only the schema fails, and the remedy is the command that fixes it."""
     async with migrated.empty_database() as settings:
-        report = await eitherdb(tmp_path, "check", "--json", settings=settings)
+        report = await call_async(tmp_path, "check", "--json", settings=settings)
         assert await open_migrator(settings).current() is None
     assert report.exit_code == 1
     failed = [finding for finding in findings(report).values() if finding["status"] == "failed"]
@@ -266,7 +266,7 @@ async def test_check_shows_the_error_message_of_postgres(
         await owner.execute("SELECT pg_reload_conf()")
     url = make_url(guarded.url).set(username="eitherdb_app", password=password, database=database)
     settings = make_settings(db_backend="postgres", database_url=url.render_as_string(hide_password=False))
-    report = await eitherdb(tmp_path, "check", "--json", settings=settings)
+    report = await call_async(tmp_path, "check", "--json", settings=settings)
     assert report.exit_code == 2
     detail = findings(report)["connection"]["detail"]
     assert detail.startswith("DATABASE_URL: ")

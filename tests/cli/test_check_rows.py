@@ -15,7 +15,7 @@ from config import Settings
 from migrations import open_migrator
 from tests.backends.planted import HASH, PlantedFault, ValidRows, plant, writing
 from tests.backends.raw import opened
-from tests.cli.command import EITHERDB, Result, call_async, eitherdb, environment
+from tests.cli.command import EITHERDB, Result, call_async, environment
 from tests.conftest import ONE_BACKEND
 from tests.provision import Provision
 
@@ -57,7 +57,7 @@ async def test_check_rows_names_faults_and_exits_1(migrated: Provision, tmp_path
             }
             ids = await filled(backend, settings)
 
-        report = await eitherdb(tmp_path, "check", "--rows", "--json", settings=settings)
+        report = await call_async(tmp_path, "check", "--rows", "--json", settings=settings)
         told = await call_async(tmp_path, "check", "--rows", settings=settings)
         without = await call_async(tmp_path, "check", "--json", settings=settings)
 

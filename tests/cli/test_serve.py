@@ -19,6 +19,7 @@ from tests.cli.command import (
     BY_SIGNAL,
     Serving,
     call,
+    call_async,
     database_on,
     eitherdb,
     free_port,
@@ -43,7 +44,7 @@ async def log_in(server: Serving, email: str, password: str) -> int:
 async def test_serve_refuses_an_empty_schema(migrated: Provision, tmp_path: Path) -> None:
     """One line has the command that fixes it; nothing is migrated and nothing is served."""
     async with migrated.empty_database() as settings:
-        refused = await eitherdb(tmp_path, "serve", "--port", str(free_port()), settings=settings)
+        refused = await call_async(tmp_path, "serve", "--port", str(free_port()), settings=settings)
         assert "eitherdb migrate upgrade" in refused.refusal()
         assert await open_migrator(settings).current() is None
 

@@ -14,7 +14,7 @@ from backends.models import NewItem, NewUser, User
 from cli import user_views
 from config import Settings
 from tests.backends.raw import opened
-from tests.cli.command import Result, call, call_async, eitherdb, run
+from tests.cli.command import Result, call, call_async, run
 from tests.provision import Provision
 
 STDIN = "--password-stdin"
@@ -45,7 +45,7 @@ async def test_create_superuser_and_set_password(migrated: Provision, tmp_path: 
     """The superuser is created once, whatever the spelling of the address, and gets another password."""
     await migrated.clean()
     settings = migrated.settings
-    made = await eitherdb(
+    made = await call_async(
         tmp_path,
         *("user", "create-superuser", " Boss@Example.com\n", "--full-name", "The Boss", STDIN),
         settings=settings,
