@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session, aliased, joinedload, selectinload, sessionma
 
 from backends import open_backend
 from backends.models import NewAccount, NewEntry, NewItem, NewTransfer, NewUser
+from backends.models.resources import DeclarationError
 from backends.protocols import Backend
 from backends.sql.mapped import sessions
 from backends.sql.mapped.models import Account, Item, Transfer, User
@@ -360,6 +361,13 @@ async def test_connections_are_read_only_in_the_database(shop: Shop) -> None:
     if shop.settings.db_backend == "postgres":
         default = text("SHOW default_transaction_read_only")
         assert await shop.read(lambda session: session.scalar(default)) == "on"
+
+
+def test_process_maps_one_set_of_declarations() -> None:
+    """The same declarations may be mapped again; others are refused, because users have relationships."""
+    assert map_once(DECLARED) == map_once() == MAPPED
+    with pytest.raises(DeclarationError, match="this process has mapped other declarations"):
+        map_once(DECLARED[:1])
 
 
 async def test_autogenerate_finds_no_difference(filled: Shop) -> None:

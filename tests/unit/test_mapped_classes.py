@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, get_args, get_type_hints
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from pydantic import Field
 from sqlalchemy import BigInteger, Boolean, Column, inspect, make_url, select
 from sqlalchemy.orm import DeclarativeBase, configure_mappers
@@ -74,7 +74,7 @@ def test_own_class_has_the_columns_of_its_table(name: str) -> None:
 
 
 @given(declarations())
-@settings(max_examples=15, deadline=None, database=None)
+@settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 def test_declared_class_has_the_columns_that_the_repository_returns(source: str) -> None:
     """Made-up declarations are mapped, with two relationships for each reference."""
     resources = load(source)

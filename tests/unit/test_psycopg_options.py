@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -64,6 +65,13 @@ def test_settings_of_the_session_become_options_of_the_server() -> None:
     )
     assert options.search_path == "a b"
     assert options.session == r"endpoint=x -c work_mem=8MB -c a.b=x\ y"
+
+
+def test_missing_psycopg_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra, the message names it, and what needs none."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(BackendError, match=r"eitherdb\[reports\]'`, or use async_session_factory"):
+        options_of("postgresql://db")
 
 
 def test_invalid_options_are_refused_as_by_the_service() -> None:
