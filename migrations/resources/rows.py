@@ -124,7 +124,7 @@ def broken_by(rows: Iterable[Row], rule: Rule, spec: ResourceSpec) -> list[str]:
         spec: The specification of the resource after the operation.
     """
     if rule.kind == "unique":
-        found = list(_duplicates(rows, rule.fields))
+        found = sorted(_duplicates(rows, rule.fields))
     else:
         breaks = _condition(rule, spec)
         found = [row["id"] for row in rows if breaks(row)]

@@ -9,7 +9,7 @@ import pytest
 
 from backends.models.resources.values import to_json
 from eitherdb import Sortable
-from eitherdb.migrations import AddField, AddMarkers, AddOwner, AddResource, DropResource, Run
+from eitherdb.migrations import AddField, AddMarkers, AddOwner, AddResource, AddUnique, DropResource, Run
 from migrations import MigrationError
 from migrations.resources.history import Step
 from migrations.resources.rows import Row, RowStore, changed_rows
@@ -98,6 +98,14 @@ def test_rows_that_break_a_rule_are_named_as_on_a_database(case: Broken) -> None
 def steps_of(*operations: Any) -> list[Step]:
     """Return the steps of a revision of books."""
     return history_with([AddResource(declare({}).__resource__)], operations).revisions[1].steps
+
+
+def test_rows_with_the_same_values_are_named_in_the_order_of_their_ids() -> None:
+    """As on a database, and not pair by pair."""
+    rows = stored([{"title": title} for title in ("a", "b", "c", "b", "a")])
+    ids = [row["id"] for row in rows if row["title"] != "c"]
+    with pytest.raises(MigrationError, match=f"{', '.join(ids[:3])} and others"):
+        changed_rows(store_of(rows), "shop:0002", steps_of(AddUnique("books", ("title",))))
 
 
 def test_dropped_resource_has_no_rows_also_when_it_is_added_again() -> None:

@@ -3,18 +3,110 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from backends.models.resources import FieldSpec, ResourceSpec
-from migrations.resources.history import Step
+from migrations import MigrationError
+from migrations.resources.history import ResourceRevision, Step
 from migrations.resources.operations import Fill, Rule, State
+from migrations.resources.rows import RowStore, changed_rows
 from migrations.resources.values import canonical
+from migrations.resources.violations import Direction, broken_rule
 
 Row: TypeAlias = dict[str, Any]
 Rows: TypeAlias = dict[str, list[Row]]
 """The rows by resource, in JSON types, by the names of the API."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """What becomes of rows in a revision.
+
+    Attributes:
+        rows: The rows after it; those before it, if it is refused.
+        refusal: What the databases say of rows that break a rule; nothing if none does.
+        resource: The resource of these rows.
+        ids: Their ids.
+        undone: The rows before all moves, as they may be when an interrupted move is undone: the steps that
+            were done, and those that undo them, may have changed values.
+    """
+
+    rows: Rows
+    refusal: str = ""
+    resource: str = ""
+    ids: Sequence[str] = ()
+    undone: Sequence[Rows] = ()
+
+
+def moves_of(
+    name: str,
+    revisions: Sequence[ResourceRevision],
+    way: Direction,
+    rows: Rows,
+    owners: Mapping[str, str],
+) -> list[Move]:
+    """Return what becomes of rows, revision by revision, until one is refused.
+
+    Args:
+        name: The name of the history.
+        revisions: The revisions, in the order in which they are applied or undone.
+        way: Which of both.
+        rows: The rows before.
+        owners: The ids of users by email address.
+    """
+    found: list[Move] = []
+    done: list[tuple[Step, Step | None]] = []
+    start = rows
+    for revision in revisions:
+        try:
+            steps = revision.steps if way == "upgrade" else revision.undoing()
+        except MigrationError as exc:
+            return [*found, Move(rows, str(exc))]
+        if bad := broken(steps, rows):
+            rule, ids = bad
+            refusal = str(broken_rule(f"{name}:{revision.number}", rule, ids, way))
+            return [*found, Move(rows, refusal, rule.resource, ids)]
+        back = [_undone(step) for step in steps] if way == "upgrade" else revision.steps[::-1]
+        undone: list[Rows] = []
+        for step, undo in zip(steps, back, strict=True):
+            undone += _undone_rows(done, start, owners)
+            done.append((step, undo))
+        undone += _undone_rows(done, start, owners)
+        rows = changed(steps, rows, owners)
+        found.append(Move(rows, undone=undone))
+    return found
+
+
+def in_a_store(
+    name: str, revision: ResourceRevision, way: Direction, rows: Rows, owners: Mapping[str, str]
+) -> tuple[Rows, str]:
+    """Return the rows after a revision in a store without a schema, and the refusal, if there is one."""
+    store = RowStore(rows.__getitem__, owners.get)
+    try:
+        steps = revision.steps if way == "upgrade" else revision.undoing()
+        found = changed_rows(store, f"{name}:{revision.number}", steps, way)
+    except MigrationError as exc:
+        return rows, str(exc)
+    after = revision.after if way == "upgrade" else revision.before
+    return {each: found[each] if each in found else rows[each] for each in after}, ""
+
+
+def _undone(step: Step) -> Step | None:
+    try:
+        return Step(step.operation.undone(step.before), step.after, step.before)
+    except ValueError:
+        return None
+
+
+def _undone_rows(
+    done: Sequence[tuple[Step, Step | None]], rows: Rows, owners: Mapping[str, str]
+) -> Iterator[Rows]:
+    """Yield the rows after these steps and those that undo them, if there are such."""
+    back = [undo for _, undo in reversed(done) if undo is not None]
+    if len(back) == len(done):
+        yield changed(back, changed([step for step, _ in done], rows, owners), owners)
 
 
 def broken(steps: Sequence[Step], rows: Rows) -> tuple[Rule, list[str]] | None:
