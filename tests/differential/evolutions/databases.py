@@ -49,10 +49,13 @@ class Database:
         self._stack = AsyncExitStack()
         self._items: list[str] = []
 
-    @property
-    def is_transactional(self) -> bool:
-        """Whether an interrupted revision leaves nothing."""
-        return self._provision.settings.db_backend != "mongo"
+    def prepares(self, *, are_large: bool) -> bool:
+        """Whether what is done to large tables before the transaction stays after an interruption."""
+        return are_large and self._provision.settings.db_backend == "postgres"
+
+    def is_transactional(self, *, are_large: bool) -> bool:
+        """Whether an interrupted run leaves nothing."""
+        return self._provision.settings.db_backend != "mongo" and not self.prepares(are_large=are_large)
 
     async def start(self) -> None:
         """Start the server, and make the second database."""
