@@ -9,9 +9,10 @@ import pytest
 from migrations import open_migrator
 from tests.backends.fill import Filled, fill_mongo, fill_sql
 from tests.backends.kinds import mongo, postgres, pytest_generate_tests, sql
+from tests.backends.mapped_shop import filled_shop, shop
 from tests.provision import Provision
 
-__all__ = ["mongo", "postgres", "pytest_generate_tests", "sql"]
+__all__ = ["filled_shop", "mongo", "postgres", "pytest_generate_tests", "shop", "sql"]
 
 
 @pytest.fixture(scope="session")

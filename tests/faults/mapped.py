@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.faults.fault import Fault
 
 _READS, _ON_POSTGRES = "tests/backends/test_mapped.py", "tests/backends/test_mapped_postgres.py"
+_WRITES = "tests/backends/test_mapped_writes.py"
 _CLASSES = "tests/unit/test_mapped_classes.py"
 
 
@@ -28,7 +29,13 @@ FAULTS = [
         'exec_driver_sql("BEGIN")',
         'exec_driver_sql("SELECT 1")',
     ),
-    _in("engines", "connections that could write on SQLite", "query_only=ON", "query_only=OFF"),
+    _in(
+        "engines",
+        "connections that could write on SQLite",
+        "query_only=ON",
+        "query_only=OFF",
+        first=_WRITES,
+    ),
     _in(
         "engines",
         "transactions that could write behind a pooler",
@@ -50,6 +57,7 @@ FAULTS = [
         "asynchronous sessions that could write after a COMMIT",
         '{**arguments["server_settings"], READ_ONLY: "on"}',
         'arguments["server_settings"]',
+        first=_WRITES,
         backends="postgres",
     ),
     _in(
@@ -57,6 +65,7 @@ FAULTS = [
         "synchronous sessions that could write after a COMMIT",
         "session_option(READ_ONLY, 'on')",
         "session_option(READ_ONLY, 'off')",
+        first=_WRITES,
         backends="postgres",
     ),
     _in(
@@ -64,9 +73,18 @@ FAULTS = [
         "sessions in autocommit",
         'if is_autocommit or options.get("postgresql_readonly") is False:',
         'if options.get("postgresql_readonly") is False:',
+        first=_WRITES,
     ),
-    _in("refusals", "a refused write that names no method", "if found is None:", "if found:"),
-    _in("refusals", "a flush that is not refused", '@event.listens_for(ReadSession, "before_flush")\n', ""),
+    _in(
+        "refusals", "a refused write that names no method", "if found is None:", "if found:", first=_WRITES
+    ),
+    _in(
+        "refusals",
+        "a flush that is not refused",
+        '@event.listens_for(ReadSession, "before_flush")\n',
+        "",
+        first=_WRITES,
+    ),
     _in(
         "models",
         "password hashes in reports",
