@@ -23,6 +23,9 @@ class _Unchanged:
     def __repr__(self) -> str:
         return "UNCHANGED"
 
+    def __reduce__(self) -> str:
+        return "UNCHANGED"  # a copy is the same object, which is compared by identity
+
 
 UNCHANGED: Any = _Unchanged()
 """The value of a bound that `ChangeBounds` leaves alone. None is no bound."""
