@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
-from contextvars import copy_context
 from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T")
@@ -119,7 +118,6 @@ class _Call(Generic[T]):
         self._loop = loop
         self._make = make
         self._running = running
-        self._context = copy_context()
         self._task: asyncio.Task[T] | None = None
         self._exit: BaseException | None = None
         self._ended = threading.Lock()
@@ -149,7 +147,8 @@ class _Call(Generic[T]):
             del task
 
     def _start(self) -> None:
-        self._task = self._loop.create_task(self._await(), context=self._context)
+        """Start the task. It has the context variables of the caller, which callbacks inherit."""
+        self._task = self._loop.create_task(self._await())
         self._running.add(self._task)
         self._task.add_done_callback(self._end)
 

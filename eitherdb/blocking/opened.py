@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
 import threading
 import weakref
@@ -77,13 +78,13 @@ class OpenedBackend:
         self._lock = threading.Lock()
         if self._thread is not None and not self._thread.is_stopped:
             self._finalizer.detach()
-            _of_parents.append((self._thread, self.backend))
+            # It is never freed, not even at the end of the interpreter: that would close sockets and files,
+            # and take them out of the poll of the parent's event loop.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object((self._thread, self.backend)))
             self._thread = None
 
 
 _all: weakref.WeakSet[OpenedBackend] = weakref.WeakSet()
-_of_parents: list[object] = []
-"""What belongs to the parent of this process. Collecting it would close sockets and files."""
 
 
 def _after_fork() -> None:
