@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults import (
+    blocking,
     connections,
     mapped,
     migrations,
@@ -38,7 +39,18 @@ from tests.provision import Servers
 
 CATALOGUE = [
     fault
-    for module in (connections, mapped, migrations, mongo, neutral, passwords, resource_api, resources, sql)
+    for module in (
+        blocking,
+        connections,
+        mapped,
+        migrations,
+        mongo,
+        neutral,
+        passwords,
+        resource_api,
+        resources,
+        sql,
+    )
     for fault in module.FAULTS
 ]
 PARTS = (
