@@ -17,7 +17,7 @@ FAULTS = [
         _LOOP,
         "an interrupted call that goes on",
         "                self._loop.call_soon_threadsafe(self._cancel)\n",
-        "                self._loop.call_soon_threadsafe(self._end, asyncio.Future(loop=self._loop))\n",
+        "                self._loop.call_soon_threadsafe(lambda: None)\n",
     ),
     _in(
         _LOOP,

@@ -61,6 +61,8 @@ def thread() -> Iterator[EventLoopThread]:
 class Slow:
     """A call that takes long, and a while to end after it was cancelled."""
 
+    SECONDS = 40
+
     def __init__(self, *, cleanup_seconds: float) -> None:
         self.has_ended = False
         self._cleanup_seconds = cleanup_seconds
@@ -68,7 +70,7 @@ class Slow:
     async def __call__(self) -> None:
         """Run."""
         try:
-            await asyncio.sleep(60)
+            await asyncio.sleep(self.SECONDS)
         finally:
             await asyncio.sleep(self._cleanup_seconds)
             self.has_ended = True
@@ -77,9 +79,11 @@ class Slow:
 def test_interrupted_call_is_cancelled_and_has_ended(thread: EventLoopThread) -> None:
     """Nothing of it runs when the exception arrives, and the next call works."""
     slow = Slow(cleanup_seconds=0.1)
+    began = time.monotonic()
     with interrupted_after(0.1), pytest.raises(Interrupted):
         thread.run(slow)
     assert slow.has_ended
+    assert time.monotonic() - began < Slow.SECONDS / 2
     assert thread.run(lambda: asyncio.sleep(0, "next")) == "next"
 
 
