@@ -14,7 +14,7 @@ import typer
 
 from backends.errors import BackendError
 from backends.models.resources import DeclarationError
-from cli import check, migrate, openapi, resources, serve, user
+from cli import check, migrate, openapi, resources, serve, shell, user
 from cli.conformance import command as conformance
 from cli.seeding import command as seeding
 from cli.server_folder import LocalServerError
@@ -55,6 +55,7 @@ app.command("check")(check.check)
 app.command("conformance")(conformance.conformance)
 app.command("resources")(resources.resources)
 app.command("openapi")(openapi.openapi)
+app.command("shell")(shell.shell)
 app.command("seed")(seeding.seed)
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(user.app, name="user")

@@ -29,6 +29,7 @@ from backends.errors import (
 from backends.models.resources import DeclarationError
 from config import SettingsError
 from eitherdb.blocking.event_loop import DatabaseClosed
+from eitherdb.blocking.opened import ReadOnlyDatabase
 from migrations import MigrationError
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "NotOwner",
     "NotSupported",
     "PermissionDenied",
+    "ReadOnlyDatabase",
     "ResourcesMissing",
     "RevisionMismatch",
     "RuleBroken",

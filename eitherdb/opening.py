@@ -54,7 +54,9 @@ async def open_backend(
         yield backend
 
 
-def open_blocking(settings: Settings | None = None, /, **given: Unpack[DatabaseSettings]) -> Database:
+def open_blocking(
+    settings: Settings | None = None, /, *, read_only: bool = False, **given: Unpack[DatabaseSettings]
+) -> Database:
     """Open the database for code without an event loop: `with eitherdb.open_blocking() as db:`.
 
     The database is open when this function returns, also without `with`. It is closed by `with`, by
@@ -63,6 +65,7 @@ def open_blocking(settings: Settings | None = None, /, **given: Unpack[DatabaseS
 
     Args:
         settings: The settings. Default: those of the environment and of `.env`.
+        read_only: Whether the repositories refuse methods that write, with `ReadOnlyDatabase`.
         **given: Settings that override those of the environment.
 
     Raises:
@@ -71,7 +74,7 @@ def open_blocking(settings: Settings | None = None, /, **given: Unpack[DatabaseS
     from cli.database import served_backend
     from eitherdb.blocking import Database
 
-    return Database(partial(served_backend, load_settings(settings, given)))
+    return Database(partial(served_backend, load_settings(settings, given)), read_only=read_only)
 
 
 def load_settings(settings: Settings | None, given: Mapping[str, Any]) -> Settings:

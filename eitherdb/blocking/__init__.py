@@ -8,6 +8,7 @@ from eitherdb.blocking.accounts import AccountRepository
 from eitherdb.blocking.counters import CounterRepository
 from eitherdb.blocking.database import Database
 from eitherdb.blocking.event_loop import DatabaseClosed
+from eitherdb.blocking.opened import ReadOnlyDatabase
 from eitherdb.blocking.resources import ResourceRepository
 from eitherdb.blocking.statement import Statement
 from eitherdb.blocking.users import UserRepository
@@ -17,6 +18,7 @@ __all__ = [
     "CounterRepository",
     "Database",
     "DatabaseClosed",
+    "ReadOnlyDatabase",
     "ResourceRepository",
     "Statement",
     "UserRepository",

@@ -55,7 +55,7 @@ class AccountRepository(Blocking[protocols.AccountRepository]):
             IdempotencyKeyReused: See the class.
             NotSupported: operation "accounts.add with an idempotency key", capability TRANSACTIONS.
         """
-        return self._call(lambda part: part.add(new, owner_id=owner_id, idempotency=idempotency))
+        return self._write("add", lambda part: part.add(new, owner_id=owner_id, idempotency=idempotency))
 
     def get(self, id: str, *, owner_id: str | None = None) -> Account:
         """Return the account with this id.
@@ -100,7 +100,7 @@ class AccountRepository(Blocking[protocols.AccountRepository]):
             VersionMismatch: entity "account": the account's version is not in `versions`.
             AccountNotEmpty: entity "account": the balance is not 0.
         """
-        return self._call(lambda part: part.delete(id, owner_id=owner_id, versions=versions))
+        return self._write("delete", lambda part: part.delete(id, owner_id=owner_id, versions=versions))
 
     def transfer(
         self,
@@ -132,10 +132,11 @@ class AccountRepository(Blocking[protocols.AccountRepository]):
             Nothing has changed after any of these errors. If several errors apply, they are raised in this
             order: used key, used id, source account, its owner, target account, currency, funds, overflow.
         """
-        return self._call(
+        return self._write(
+            "transfer",
             lambda part: part.transfer(
                 new, ordered_by=ordered_by, owner_id=owner_id, idempotency=idempotency
-            )
+            ),
         )
 
     def deposit(
@@ -150,8 +151,8 @@ class AccountRepository(Blocking[protocols.AccountRepository]):
             IdempotencyKeyReused: See the class.
             NotSupported: operation "accounts.deposit", capability TRANSACTIONS; before all others.
         """
-        return self._call(
-            lambda part: part.deposit(id, new, ordered_by=ordered_by, idempotency=idempotency)
+        return self._write(
+            "deposit", lambda part: part.deposit(id, new, ordered_by=ordered_by, idempotency=idempotency)
         )
 
     def withdraw(
@@ -166,8 +167,8 @@ class AccountRepository(Blocking[protocols.AccountRepository]):
             IdempotencyKeyReused: See the class.
             NotSupported: operation "accounts.withdraw", capability TRANSACTIONS; before all others.
         """
-        return self._call(
-            lambda part: part.withdraw(id, new, ordered_by=ordered_by, idempotency=idempotency)
+        return self._write(
+            "withdraw", lambda part: part.withdraw(id, new, ordered_by=ordered_by, idempotency=idempotency)
         )
 
     def get_transfer(self, id: str, *, owner_id: str | None = None) -> Transfer:

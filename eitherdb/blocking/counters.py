@@ -29,7 +29,7 @@ class CounterRepository(Blocking[protocols.CounterRepository]):
             amount: Any integer; the sum must fit 64 bits.
             lasts_seconds: The lifetime of a new counter, 0 or more; with 0 it expires at once.
         """
-        return self._call(lambda part: part.add(key, amount, lasts_seconds=lasts_seconds))
+        return self._write("add", lambda part: part.add(key, amount, lasts_seconds=lasts_seconds))
 
     def get(self, key: str) -> Count | None:
         """Return the counter, or None if it does not exist."""
@@ -37,4 +37,4 @@ class CounterRepository(Blocking[protocols.CounterRepository]):
 
     def delete(self, key: str) -> None:
         """Delete the counter, if it exists."""
-        return self._call(lambda part: part.delete(key))
+        return self._write("delete", lambda part: part.delete(key))

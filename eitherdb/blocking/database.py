@@ -36,24 +36,28 @@ class Database(Blocking[Backend]):
         counters: The counters.
     """
 
-    def __init__(self, opener: Opener) -> None:
+    def __init__(self, opener: Opener, *, read_only: bool = False) -> None:
         """Open the database.
 
         Args:
             opener: Returns a context manager that opens the backend and closes it.
+            read_only: Whether methods that write raise `ReadOnlyDatabase`.
 
         Raises:
             Exception: The opener's.
         """
-        opened = OpenedBackend(opener)
-        super().__init__(opened, lambda backend: backend)
-        self.users = UserRepository(opened, lambda backend: backend.users)
+        opened = OpenedBackend(opener, read_only=read_only)
+        super().__init__(opened, "", lambda backend: backend)
+        self.users = UserRepository(opened, "users", lambda backend: backend.users)
         self.resources: Mapping[str, ResourceRepository[Any]] = MappingProxyType(
-            {name: ResourceRepository(opened, _resource(name)) for name in opened.backend.resources}
+            {
+                name: ResourceRepository(opened, _shown(name), _resource(name))
+                for name in opened.backend.resources
+            }
         )
         self.items: ResourceRepository[Item] = self.resources["items"]
-        self.accounts = AccountRepository(opened, lambda backend: backend.accounts)
-        self.counters = CounterRepository(opened, lambda backend: backend.counters)
+        self.accounts = AccountRepository(opened, "accounts", lambda backend: backend.accounts)
+        self.counters = CounterRepository(opened, "counters", lambda backend: backend.counters)
 
     def __enter__(self) -> Self:
         """Return the database, which `__exit__` closes."""
@@ -104,6 +108,10 @@ class Database(Blocking[Backend]):
         A call that begins later raises `DatabaseClosed`.
         """
         self._opened.close()
+
+
+def _shown(name: str) -> str:
+    return name if name == "items" else f'resources["{name}"]'
 
 
 def _resource(name: str) -> Callable[[Backend], AsyncResourceRepository[Any]]:

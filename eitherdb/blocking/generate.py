@@ -1,7 +1,7 @@
 """`make blocking`: writes the blocking repositories from the protocols of the asynchronous ones.
 
 Each method has the signature, the types and the contract of the asynchronous method. It calls that method
-in the event loop and waits for its result.
+in the event loop and waits for its result. A method that is not in `READS` counts as one that writes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ ROOT = Path(__file__).parents[2]
 PROTOCOLS = ROOT / "backends" / "protocols"
 MODULES = ("accounts", "counters", "resources", "users")
 """The modules of `backends.protocols` that have a repository."""
+
+READS = frozenset({"find_by", "find_by_email", "get", "get_transfer", "list", "statement", "transfers"})
+"""The methods that write nothing, which a read-only database allows. A test knows the commands of each."""
 
 _HEADER = '''"""The blocking form of `backends.protocols.{module}`.
 
@@ -92,7 +95,8 @@ def _method(source: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     head = _text(source, node).removesuffix("...").rstrip().removeprefix("async ")
     if isinstance(node, ast.FunctionDef):
         return f"{decorators}{head}\n        return self._part.{node.name}\n"
-    call = f"self._call(lambda part: part.{node.name}({_forwarded(node.args)}))"
+    made = f"lambda part: part.{node.name}({_forwarded(node.args)})"
+    call = f"self._call({made})" if node.name in READS else f'self._write("{node.name}", {made})'
     if returned == _STATEMENT:
         result = f"{_STATEMENT}(account=found.account, entries=self._iterate(found.entries))"
         return f"{decorators}{head}\n        found = {call}\n        return {result}\n"

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Generic, NoReturn, TypeAlias, TypeVar
 
+from backends.errors import BackendError
 from backends.protocols import Backend
 from eitherdb.blocking.event_loop import EventLoopThread
 
@@ -23,19 +24,38 @@ EXIT_SECONDS = 5.0
 """The time limit for closing a database that is open when the program ends."""
 
 
+class ReadOnlyDatabase(BackendError):
+    """A method that writes was called on a database that was opened read-only. Nothing was changed.
+
+    Attributes:
+        method: The method: `users.add`.
+    """
+
+    def __init__(self, method: str) -> None:
+        super().__init__(
+            f"db.{method}(…) writes, and the database is open read-only: use `eitherdb shell --write`, or "
+            "eitherdb.open_blocking() without read_only"
+        )
+        self.method = method
+
+
 class OpenedBackend:
     """A backend, its event loop, and its state in a forked process.
 
     A forked process has neither the thread nor connections of its own. It opens the backend again at its
     first call, and never touches what belongs to its parent: closing it would end the parent's sessions.
+
+    Attributes:
+        read_only: Whether methods that write are refused.
     """
 
-    def __init__(self, opener: Opener) -> None:
+    def __init__(self, opener: Opener, *, read_only: bool) -> None:
         """Open the backend.
 
         Raises:
             Exception: The opener's.
         """
+        self.read_only = read_only
         self._opener = opener
         self._lock = threading.Lock()
         self._thread: EventLoopThread | None = None
@@ -106,9 +126,16 @@ if hasattr(os, "register_at_fork"):
 class Blocking(Generic[A]):
     """A part of a backend, whose methods wait for those of the asynchronous one."""
 
-    def __init__(self, opened: OpenedBackend, part_of: Callable[[Backend], A]) -> None:
-        """Wrap this part of the backend."""
+    def __init__(self, opened: OpenedBackend, name: str, part_of: Callable[[Backend], A]) -> None:
+        """Wrap this part of the backend.
+
+        Args:
+            opened: The backend.
+            name: The part in a script, after `db.`; for messages.
+            part_of: Returns the part.
+        """
         self._opened = opened
+        self._name = name
         self._part_of = part_of
 
     def __reduce__(self) -> NoReturn:
@@ -123,6 +150,16 @@ class Blocking(Generic[A]):
 
     def _call(self, make: Callable[[A], Coroutine[Any, Any, T]]) -> T:
         return self._opened.call(self._part_of, make)
+
+    def _write(self, method: str, make: Callable[[A], Coroutine[Any, Any, T]]) -> T:
+        """Call a method that writes.
+
+        Raises:
+            ReadOnlyDatabase: The database was opened read-only.
+        """
+        if self._opened.read_only:
+            raise ReadOnlyDatabase(f"{self._name}.{method}")
+        return self._call(make)
 
     def _iterate(self, iterator: AsyncIterator[T]) -> Iterator[T]:
         return _Items(self._opened.thread, iterator)

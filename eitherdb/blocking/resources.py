@@ -64,8 +64,9 @@ class ResourceRepository(Blocking[protocols.ResourceRepository[R]], Generic[R]):
             NotSupported: operation "items.add with an idempotency key", capability TRANSACTIONS.
             Conflict: Concurrent changes of the same rows collided in every attempt.
         """
-        return self._call(
-            lambda part: part.add(new, owner_id=owner_id, idempotency=idempotency, ordered_by=ordered_by)
+        return self._write(
+            "add",
+            lambda part: part.add(new, owner_id=owner_id, idempotency=idempotency, ordered_by=ordered_by),
         )
 
     def add_many(self, new: Sequence[BaseModel], *, owner_id: str | None = None) -> list[R]:
@@ -84,7 +85,7 @@ class ResourceRepository(Blocking[protocols.ResourceRepository[R]], Generic[R]):
             NotSupported: operation "items.add_many", capability TRANSACTIONS; before all others.
             Conflict: Concurrent changes of the same rows collided in every attempt.
         """
-        return self._call(lambda part: part.add_many(new, owner_id=owner_id))
+        return self._write("add_many", lambda part: part.add_many(new, owner_id=owner_id))
 
     def get(self, id: str, *, owner_id: str | None = None, public: bool = False) -> R:
         """Return the row with this id.
@@ -169,7 +170,9 @@ class ResourceRepository(Blocking[protocols.ResourceRepository[R]], Generic[R]):
             AlreadyExists: As in `add`.
             RuleBroken: The resulting row is refused by a rule or by the hook of the class.
         """
-        return self._call(lambda part: part.update(id, changes, owner_id=owner_id, versions=versions))
+        return self._write(
+            "update", lambda part: part.update(id, changes, owner_id=owner_id, versions=versions)
+        )
 
     def delete(
         self, id: str, *, owner_id: str | None = None, versions: Collection[int] | None = None
@@ -191,4 +194,4 @@ class ResourceRepository(Blocking[protocols.ResourceRepository[R]], Generic[R]):
             NotSupported: operation "authors.delete", capability TRANSACTIONS, if other resources refer to
                 this one.
         """
-        return self._call(lambda part: part.delete(id, owner_id=owner_id, versions=versions))
+        return self._write("delete", lambda part: part.delete(id, owner_id=owner_id, versions=versions))

@@ -23,7 +23,7 @@ class UserRepository(Blocking[protocols.UserRepository]):
                 concurrent calls with one address, exactly one succeeds. Field "id": the id source
                 returned an id that is in use.
         """
-        return self._call(lambda part: part.add(new))
+        return self._write("add", lambda part: part.add(new))
 
     def get(self, id: str) -> User:
         """Return the user with this id.
@@ -89,8 +89,8 @@ class UserRepository(Blocking[protocols.UserRepository]):
             AlreadyExists: entity "user", field "email": another user has the address. The user's own
                 address is not a conflict.
         """
-        return self._call(
-            lambda part: part.update(id, changes, versions=versions, end_sessions=end_sessions)
+        return self._write(
+            "update", lambda part: part.update(id, changes, versions=versions, end_sessions=end_sessions)
         )
 
     def replace_hash(self, id: str, *, old: str, new: str) -> bool:
@@ -102,7 +102,7 @@ class UserRepository(Blocking[protocols.UserRepository]):
         Returns:
             Whether the hash was replaced: False if `hashed_password` differs or the user does not exist.
         """
-        return self._call(lambda part: part.replace_hash(id, old=old, new=new))
+        return self._write("replace_hash", lambda part: part.replace_hash(id, old=old, new=new))
 
     def delete(self, id: str, *, versions: Collection[int] | None = None) -> None:
         """Delete the user with all items and all accounts, whose balances must be 0, in one atomic step.
@@ -117,4 +117,4 @@ class UserRepository(Blocking[protocols.UserRepository]):
             NotSupported: operation "users.delete", capability TRANSACTIONS.
             Conflict: Concurrent changes of the same rows collided in every attempt.
         """
-        return self._call(lambda part: part.delete(id, versions=versions))
+        return self._write("delete", lambda part: part.delete(id, versions=versions))

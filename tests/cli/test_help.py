@@ -37,6 +37,7 @@ LEAVES = [
     "openapi",
     "resources",
     "seed",
+    "shell",
     "migrate upgrade",
     "migrate downgrade",
     "migrate current",

@@ -422,4 +422,22 @@ FAULTS = [
         ),
         first="tests/api/test_fast_path.py",
     ),
+    _in(
+        "eitherdb/blocking/opened.py",
+        "a read-only database that writes",
+        ("if self._opened.read_only:", "if False:"),
+        first="tests/backends/test_read_only.py",
+    ),
+    _in(
+        "cli/shell.py",
+        "a shell that writes without being asked to",
+        ("read_only=not write", "read_only=False"),
+        first="tests/cli/test_shell.py",
+    ),
+    _in(
+        "cli/prompt.py",
+        "a prompt that ends at Ctrl-C or shows a traceback for a refusal",
+        ("if line is None:", "if True:"),
+        first="tests/cli/test_shell.py",
+    ),
 ]

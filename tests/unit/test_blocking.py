@@ -18,6 +18,7 @@ from config import Settings, SettingsError
 from eitherdb import blocking, opening
 from eitherdb.blocking import generate
 from eitherdb.opening import DatabaseSettings
+from tests.backends.methods import METHODS
 
 ROOT = Path(__file__).parents[2]
 BLOCKING: dict[type, type] = {
@@ -59,6 +60,28 @@ def test_methods_have_the_signatures_of_the_protocol(protocol: type) -> None:
         assert not inspect.iscoroutinefunction(found), name
         if inspect.isfunction(expected):
             assert inspect.signature(found) == inspect.signature(expected), name
+
+
+def test_reads_are_the_methods_that_send_only_queries() -> None:
+    """A read-only database allows them. The tests of round trips hold the commands of each method."""
+    sent: dict[str, set[str]] = {}
+    for name, (_, _, commands) in METHODS.items():
+        sent.setdefault(name.partition(" ")[0].partition(".")[2], set()).update(commands)
+    reads = {name for name, commands in sent.items() if commands <= {"find", "aggregate"}}
+    assert reads | {"find_by"} == generate.READS  # items have no unique fields to find them by
+    methods = {
+        name
+        for protocol in set(BLOCKING) - {protocols.Backend}
+        for name, method in _public(protocol).items()
+        if inspect.iscoroutinefunction(method)
+    }
+    assert methods == set(sent) | {"find_by"}, "add the method to METHODS, and to READS if it only reads"
+
+
+def test_methods_of_the_backend_itself_write_nothing() -> None:
+    """`Database` is written by hand: a new method that writes has to call `_write`."""
+    found = {name for name, each in _public(protocols.Backend).items() if inspect.iscoroutinefunction(each)}
+    assert found == {"check_schema", "check_server", "close", "read_rows"}
 
 
 def test_asynchronous_results_have_a_blocking_form() -> None:

@@ -101,8 +101,10 @@ def test_neutral_modules_load_no_driver(code: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("module", ["cli.commands", "migrations"])
 def test_commands_load_no_driver(module: str, tmp_path: Path) -> None:
-    """`eitherdb --help` waits for no driver; each command loads its own."""
-    assert drivers_loaded_by(f"import {module}", tmp_path) <= {"bson"}
+    """`eitherdb --help` waits for no driver; each command loads its own, also `shell`."""
+    of_shell = {"cli.prompt", "eitherdb.blocking", "eitherdb.sql"}
+    code = f"import {module}; assert not {of_shell} & set(sys.modules)"
+    assert drivers_loaded_by(code, tmp_path) <= {"bson"}
 
 
 @pytest.mark.parametrize(
