@@ -11,7 +11,7 @@ from asyncio.subprocess import PIPE
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_type
 
 import pytest
 from pymongo import AsyncMongoClient
@@ -19,7 +19,7 @@ from pymongo import AsyncMongoClient
 import eitherdb
 from backends.capabilities import Capability
 from backends.errors import SchemaMismatch
-from backends.models import Item
+from backends.models import Item, Page
 from cli.database import opened_backend
 from config import Settings
 from eitherdb.blocking import Database, DatabaseClosed
@@ -107,6 +107,7 @@ async def test_threads_share_a_database_and_its_connections_are_given_back(migra
             titles = {title for found in pool.map(work, range(THREADS)) for title in found}
         assert titles == {f"{number} {call}" for number in range(THREADS) for call in range(CALLS // 2)}
         page = db.repository(Item).list(owner_id=owner_id, limit=1000)
+        assert_type(page, Page[Item])  # mypy checks it
         assert ({item.title for item in page.data}, page.count) == (titles, len(titles))
         assert db.connections_in_use == 0
         assert await connections(migrated.settings) > before

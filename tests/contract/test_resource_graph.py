@@ -20,6 +20,7 @@ from backends.errors import (
     VersionMismatch,
 )
 from backends.models import Idempotency, NewUser, User
+from backends.models.resources import DeclarationError, Resource
 from backends.protocols import Backend, ResourceRepository
 
 from .declared import Author, Book, Chapter, Loan, Period, Quote, Sample
@@ -66,6 +67,15 @@ async def outcomes(*calls: Any) -> tuple[list[Any], list[BaseException]]:
     found = await asyncio.gather(*calls, return_exceptions=True)
     errors = [each for each in found if isinstance(each, BaseException)]
     return [each for each in found if not isinstance(each, BaseException)], errors
+
+
+async def test_repository_is_found_by_its_class(shelf: Library, member: User) -> None:
+    """It has the rows of `resources`. A class that the backend was not opened with is refused."""
+    book = await shelf.book(member)
+    assert type(book) is Book
+    assert await shelf.backend.resources["books"].get(book.id) == book
+    with pytest.raises(DeclarationError, match="the database was opened without it"):
+        shelf.backend.repository(Resource)
 
 
 @pytest.mark.rule("Cascade")
