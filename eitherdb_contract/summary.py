@@ -128,11 +128,11 @@ class Summary:
         columns = ("passed", "refused", "failed")
         terminalreporter.section("backends x tests")
         terminalreporter.line(
-            f"{'':<16}{columns[0]:>10}{'refused by declared capability':>34}{columns[2]:>10}"
+            f"{'':<24}{columns[0]:>10}{'refused by declared capability':>34}{columns[2]:>10}"
         )
         for backend in (*self._declared, NO_BACKEND):
             passed, refused, failed = (counts[backend, column] for column in columns)
-            terminalreporter.line(f"{backend:<16}{passed:>10}{refused:>34}{failed:>10}", red=bool(failed))
+            terminalreporter.line(f"{backend:<24}{passed:>10}{refused:>34}{failed:>10}", red=bool(failed))
         for backend, why, number in self._collection["left_out"]:
             terminalreporter.line(f"left out: {number} on {backend}: {why}")
         deselected = Counter(reason for _, reason in self._deselected() if reason)

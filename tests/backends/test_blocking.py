@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -26,7 +27,7 @@ from eitherdb.blocking import Database, DatabaseClosed
 from eitherdb.models import NewItem, NewUser
 from tests.backends.methods import METHODS, REFUSALS, add_rows
 from tests.blocking import Awaited
-from tests.cli.command import environment, run
+from tests.cli.command import call_async, environment
 from tests.conftest import ONE_BACKEND
 from tests.provision import Provision, connect_postgres
 
@@ -153,7 +154,8 @@ async def test_database_that_is_behind_is_refused_as_by_serve(migrated: Provisio
     async with migrated.empty_database() as settings:
         async with opened_backend(settings, purpose=None):
             pass  # SQLite makes the file
-        refusal = run(tmp_path, "serve", settings=settings).refusal()
+        refusal = (await call_async(tmp_path, "serve", settings=settings)).refusal()
+        gc.enable()  # `serve` had not come that far
         with pytest.raises(SchemaMismatch) as caught:
             await asyncio.to_thread(Database, lambda: eitherdb.open_backend(settings))
         assert str(caught.value) == refusal
