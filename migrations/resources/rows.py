@@ -74,7 +74,7 @@ class _Work:
         if isinstance(step.operation, Run):
             raise MigrationError(
                 f"revision {self._revision}: its Run has bodies for SQL and MongoDB, and none for this "
-                "database; nothing was changed"
+                "database; this revision changed nothing"
             )
         for name in dict.fromkeys([*step.before, *step.after]):
             if step.before.get(name) != step.after.get(name):

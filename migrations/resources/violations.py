@@ -11,7 +11,7 @@ from migrations.resources.operations import Fill, Rule
 NAMED = 3
 """The number of rows that a message names. A query for one more is enough."""
 
-NOTHING_CHANGED = "nothing was changed"
+NOTHING_CHANGED = "this revision changed nothing"
 
 Direction: TypeAlias = Literal["upgrade", "downgrade"]
 
@@ -61,5 +61,5 @@ def unknown_owner(revision: str, fill: Fill, direction: Direction = "upgrade") -
     """Return the error about an owner of existing rows whom no user's address is."""
     return MigrationError(
         f"revision {revision}: {fill.resource} has rows, and no user has the email address {fill.value!r} "
-        f"of their owner; nothing was changed; create this user, then run `eitherdb migrate {direction}`"
+        f"of their owner; {NOTHING_CHANGED}; create this user, then run `eitherdb migrate {direction}`"
     )

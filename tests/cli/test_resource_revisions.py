@@ -132,7 +132,7 @@ def test_rows_that_break_a_rule_are_named(library: Library) -> None:
     refused = library.call("migrate", "upgrade").refusal()
     assert refused == (
         "revision library0:0002: books.title has the same value in 000000000000000000000001, "
-        "000000000000000000000002; nothing was changed; correct these rows and run "
+        "000000000000000000000002; this revision changed nothing; correct these rows and run "
         "`eitherdb migrate upgrade` "
         "again"
     )

@@ -86,7 +86,8 @@ async def test_rows_that_break_a_rule_are_named_before_anything_changes(
         with pytest.raises(MigrationError) as caught:
             await migrator.upgrade()
         assert str(caught.value) == (
-            f"revision shop:0003: {case.message} {named}; nothing was changed; correct these rows and run "
+            f"revision shop:0003: {case.message} {named}; this revision changed nothing; correct these "
+            "rows and run "
             "`eitherdb migrate upgrade` again"
         )
         assert await migrator.applied() == {"shop": "0002"}
@@ -110,7 +111,9 @@ async def test_a_rule_that_an_earlier_step_breaks_is_named(migrated: Provision) 
     history = history_with([AddResource(before.__resource__)], operations)
     async with migrated.empty_database() as settings:
         ids = await prepared(settings, history, before, [{"state": "c", "name": None}])
-        with pytest.raises(MigrationError, match=f"which is removed, in {ids[0]}; nothing was"):
+        with pytest.raises(
+            MigrationError, match=f"which is removed, in {ids[0]}; this revision changed nothing"
+        ):
             await open_migrator(settings, [history]).upgrade()
         assert await read(settings, before) == [{"title": "Book 0", "state": "c", "name": None}]
         assert await open_migrator(settings, [first(history)]).check() == []

@@ -88,7 +88,7 @@ def test_rows_that_break_a_rule_are_named_as_on_a_database(case: Broken) -> None
 
     named = ", ".join(bad[:3]) + " and others" * (len(bad) > 3)
     assert str(caught.value).startswith(
-        f"revision shop:0002: {case.message} {named}; nothing was changed; "
+        f"revision shop:0002: {case.message} {named}; this revision changed nothing; "
     )
     good = [row for row in rows if row["id"] not in bad]
     changed = changed_rows(store_of(good), "shop:0002", history.revisions[1].steps)["books"]
