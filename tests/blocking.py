@@ -1,6 +1,7 @@
 """The backends behind `eitherdb.open_blocking`, with which the contract suite runs through it.
 
-The suite calls methods with `await`. Each such call is a blocking call in a thread of its own.
+The suite calls methods with `await`. Each such call is a blocking call in a thread. Threads can't
+be cancelled, so a cancelled call runs to its end; `tests/unit/test_blocking_calls.py` interrupts calls.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from inspect import iscoroutinefunction
 from typing import Any, cast
 
 from backends import models, protocols
+from backends.cancellation import run_to_completion
 from backends.ids import Clock, IdSource, new_id, utc_now
 from backends.models.resources import Resource
 from backends.protocols import Backend
@@ -60,7 +62,7 @@ class Awaited:
 
 async def _in_thread(function: Any, *arguments: Any, **options: Any) -> Any:
     call = partial(copy_context().run, function, *arguments, **options)
-    result = await asyncio.get_running_loop().run_in_executor(_POOL, call)
+    result = await run_to_completion(asyncio.get_running_loop().run_in_executor(_POOL, call))
     if isinstance(result, Statement):
         return models.Statement(account=result.account, entries=_awaited(result.entries))
     return result
