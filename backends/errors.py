@@ -42,6 +42,16 @@ Entity: TypeAlias = str
 class BackendError(Exception):
     """An unknown failure of the database. The driver's error is chained."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let worker processes return errors: constructors take facts, and not the message in `args`."""
+        return _unpickled, (type(self), self.args), self.__dict__
+
+
+def _unpickled(cls: type[BackendError], args: tuple[Any, ...]) -> BackendError:
+    error = cls.__new__(cls)
+    error.args = args
+    return error
+
 
 class NotFound(BackendError):
     """No `entity` has this id. Malformed ids are unknown ids."""

@@ -55,7 +55,7 @@ CATALOGUE = [
 ]
 PARTS = (
     *("api", "backends", "cli", "config", "docs", "eitherdb", "eitherdb_contract", "migrations", "tests"),
-    *("pyproject.toml", "README.md"),
+    *("examples", "pyproject.toml", "README.md"),
 )
 SUITES = ("tests/contract", DIFFERENTIAL)
 JOBS = int(os.environ.get("FAULTS_JOBS") or 2)

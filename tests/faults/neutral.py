@@ -434,10 +434,4 @@ FAULTS = [
         ("read_only=not write", "read_only=False"),
         first="tests/cli/test_shell.py",
     ),
-    _in(
-        "cli/prompt.py",
-        "a prompt that ends at Ctrl-C or shows a traceback for a refusal",
-        ("if line is None:", "if True:"),
-        first="tests/cli/test_shell.py",
-    ),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -156,6 +157,21 @@ def test_errors_and_models_are_complete() -> None:
         if inspect.isfunction(method) and name in str(inspect.signature(method))
     }
     assert taken <= set(eitherdb.models.__all__)
+
+
+@pytest.mark.parametrize("name", eitherdb.errors.__all__)
+def test_errors_survive_the_way_from_a_worker_process(name: str) -> None:
+    """A pool of processes pickles them. An error that can't be read ends the pool."""
+    error: Exception
+    if name == "DeclarationError":
+        error = eitherdb.DeclarationError("Book.title", "is wrong", "write it rightly")
+    else:
+        cls = vars(eitherdb.errors)[name]
+        error = cls.__new__(cls)
+        error.args = ("no book has the id 'x'",)
+        vars(error)["entity"] = "book"
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - its own
+    assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
 
 
 def test_import_of_eitherdb_is_light() -> None:

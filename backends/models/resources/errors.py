@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class DeclarationError(Exception):
     """A declaration that can't be served. The message is one line for the person who wrote it.
@@ -17,6 +19,10 @@ class DeclarationError(Exception):
         self.place = place
         self.problem = problem
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let worker processes return it."""
+        return DeclarationError, (self.place, self.problem, self.remedy)
 
 
 class HookFailed(Exception):
