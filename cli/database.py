@@ -92,12 +92,15 @@ async def require_fit(backend: Backend, settings: Settings, purpose: Purpose) ->
 async def require_fit_to_upgrade(backend: Backend, settings: Settings) -> None:
     """Check the requirements of a migration, unless the schema is up to date.
 
+    A table that pending revisions change in most of its columns looks like another application's. The
+    migrator knows its earlier forms, and refuses what is foreign.
+
     Raises:
         ServerUnfit: See `require_fit`.
     """
     try:
         await backend.check_schema()
-    except (SchemaMismatch, Unavailable):
+    except (SchemaMismatch, ForeignSchema, Unavailable):
         await require_fit(backend, settings, Purpose.MIGRATE)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from backends.errors import AlreadyExists, Conflict, NotFound
+from backends.errors import AlreadyExists, BackendError, Conflict, NotFound
 
 if TYPE_CHECKING:
     from backends.sql.connections import Connections
@@ -26,10 +26,14 @@ class Violations:
         self._statements = statements
         self._spec = statements.spec
 
-    async def explain(
-        self, violation: ConstraintViolation, *rows: Mapping[str, Any]
-    ) -> NotFound | AlreadyExists | Conflict:
+    async def explain(self, violation: ConstraintViolation, *rows: Mapping[str, Any]) -> BackendError:
         """Return the constraint that a write violated. These queries run for errors only."""
+        if violation.kind == "check":
+            # Values were validated: only a server that is older than the last revision comes here.
+            return BackendError(
+                f"a CHECK refused a {self._spec.entity}: a newer revision or a change by hand added it; "
+                "`eitherdb migrate current` shows the revision"
+            )
         if violation.kind == "primary_key":
             return AlreadyExists(self._spec.entity, "id")
         if violation.kind == "foreign_key" and self._spec.owned and not self._spec.references:

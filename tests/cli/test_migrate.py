@@ -43,6 +43,42 @@ async def test_migrate_upgrades_and_downgrades(migrated: Provision, tmp_path: Pa
         assert await migrate("current") == (0, "base (nothing applied)\n")
 
 
+BOOK = '''
+from typing import Annotated
+from pydantic import Field
+from eitherdb import Resource, Sortable
+
+class Book(Resource, path="books", owned=False):
+    """A book."""
+    title: Annotated[str, Field(max_length=100)]
+'''
+
+
+async def test_a_revision_that_changes_most_of_a_resource_is_applied(
+    migrated: Provision, tmp_path: Path
+) -> None:
+    """Its table is not taken for one of another application."""
+    fields = "".join(f"    n{each}: Annotated[int, Sortable()] = 0\n" for each in range(9))
+    async with migrated.empty_database() as settings:
+
+        async def eitherdb(*arguments: str, resources: str = "later.py") -> str:
+            called = await call_async(tmp_path, *arguments, settings=settings, RESOURCES=resources)
+            return called.out + called.err
+
+        (tmp_path / "first.py").write_text(BOOK)
+        (tmp_path / "later.py").write_text(BOOK + fields)
+        await eitherdb("migrate", "revision", "-m", "Books", resources="first.py")
+        await eitherdb("migrate", "upgrade", resources="first.py")
+        await eitherdb("migrate", "revision", "-m", "Numbers")
+        behind = (
+            "the database's declared resources (first:0001) are older than their revisions (first:0002)"
+        )
+        for command in (("check",), ("migrate", "check"), ("serve",)):
+            assert behind in await eitherdb(*command)
+        assert await eitherdb("migrate", "upgrade") == "first:0002 applied\n"
+        assert await eitherdb("migrate", "check") == "The database has the declared schema.\n"
+
+
 def test_downgrade_asks_once_and_accepts_yes(tmp_path: Path) -> None:
     """A second upgrade has nothing to do; a downgrade needs `y` and aborts at the end of input."""
     every = every_number(SQLITE)

@@ -9,11 +9,19 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field
 
-from backends.errors import AlreadyExists, VersionMismatch
+from backends.errors import AlreadyExists, BackendError, VersionMismatch
 from backends.protocols import ResourceRepository
 from backends.rows.resource_rules import find_resource_problems
 from eitherdb import Filterable, Searchable, Sortable, Unique
-from eitherdb.migrations import AddField, AddMarkers, AddResource, MakeOptional, MakeRequired
+from eitherdb.migrations import (
+    AddField,
+    AddMarkers,
+    AddResource,
+    ChangeBounds,
+    MakeOptional,
+    MakeRequired,
+    RemoveChoice,
+)
 from migrations import open_migrator
 from migrations.resources.operations import Operation
 from tests.backends.raw import opened
@@ -173,3 +181,29 @@ async def test_a_field_that_becomes_optional_is_null_for_a_server_that_requires_
             assert [row[name] for row in page.rows for name in REQUIRED] == [None] * 2 * len(REQUIRED)
             for row in rows:
                 await old.delete(row.id)
+
+
+async def test_a_row_that_breaks_a_newer_rule_is_refused_and_not_tried_again(migrated: Provision) -> None:
+    """A later try can't succeed, so the error is no `Conflict`."""
+    before = declare({"state": Literal["draft", "sold"], "pages": int, "name": Text | None})
+    newer: list[Operation] = [
+        RemoveChoice("books", "state", "sold"),
+        ChangeBounds("books", "pages", maximum=9),
+        MakeRequired("books", "name"),
+    ]
+    history = history_with([AddResource(before.__resource__)], newer)
+    valid = {"title": "x", "state": "draft", "pages": 1, "name": "a"}
+    async with database_of(migrated, history, is_shared=True) as settings:
+        await prepared(settings, history, before, [])
+        async with opened(open_with(settings, before)) as of_before:
+            old = of_before.resources["books"]
+            row = await old.add(before.of_fields(valid))
+            await open_migrator(settings, [history]).upgrade()
+            for change in ({"state": "sold"}, {"pages": 10}, {"name": None}):
+                with pytest.raises(BackendError) as caught:
+                    await old.update(row.id, change)
+                assert type(caught.value) is BackendError
+                with pytest.raises(BackendError) as caught:
+                    await old.add(before.of_fields(valid | change))
+                assert type(caught.value) is BackendError
+            assert (await old.list()).rows == [row.to_row()]
