@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -55,6 +57,10 @@ class SqliteConnection:
 
     SQLite keeps using a file that was deleted or replaced, and all later writes are lost. A connection that
     was opened while the file was read-only stays read-only.
+
+    No connection is open while the process forks. SQLite keeps the locks of a process in its memory. A
+    forked process would believe that it has those of its parent, and take none. Its commits are lost when
+    another process then deletes the WAL.
     """
 
     def __init__(self, identity: Callable[[], Identity], connect: Callable[[], sqlite3.Connection]) -> None:
@@ -63,6 +69,9 @@ class SqliteConnection:
         self._connect = connect
         self._made: sqlite3.Connection | None = None
         self._made_for: Identity = None
+        self._lock = threading.Lock()
+        with _creation:
+            _all.add(self)
 
     @property
     def is_open(self) -> bool:
@@ -75,15 +84,16 @@ class SqliteConnection:
         Raises:
             sqlite3.Error: The work failed, or the file can't be opened.
         """
-        if self._made is not None and self._identity() != self._made_for:
-            self.close()
-        was_open = self._made is not None
-        try:
+        with self._lock:
+            if self._made is not None and self._identity() != self._made_for:
+                self.close()
+            was_open = self._made is not None
+            try:
+                return self._work(work)
+            except sqlite3.OperationalError as exc:
+                if not was_open or not _code(exc).startswith("SQLITE_READONLY"):
+                    raise
             return self._work(work)
-        except sqlite3.OperationalError as exc:
-            if not was_open or not _code(exc).startswith("SQLITE_READONLY"):
-                raise
-        return self._work(work)
 
     def interrupt(self) -> None:
         """Interrupt the running statement, from another thread."""
@@ -96,6 +106,15 @@ class SqliteConnection:
         made, self._made = self._made, None
         if made is not None:
             made.close()
+
+    def begin_fork(self) -> None:
+        """Wait for the running work, and close the connection. The next work waits for `end_fork`."""
+        self._lock.acquire()
+        self.close()
+
+    def end_fork(self) -> None:
+        """Let the next work reopen the connection, in the parent and in the child."""
+        self._lock.release()
 
     def _work(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._made is None:
@@ -113,3 +132,26 @@ class SqliteConnection:
 def _code(exc: sqlite3.Error) -> str:
     """Return the name of SQLite's code; errors of Python's driver itself have none."""
     return getattr(exc, "sqlite_errorname", None) or ""
+
+
+_all: weakref.WeakSet[SqliteConnection] = weakref.WeakSet()
+_creation = threading.Lock()
+_forking: list[SqliteConnection] = []
+
+
+def _before_fork() -> None:
+    _creation.acquire()
+    _forking.extend(_all)
+    for each in _forking:
+        each.begin_fork()
+
+
+def _after_fork() -> None:
+    for each in _forking:
+        each.end_fork()
+    _forking.clear()
+    _creation.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

@@ -6,6 +6,8 @@ import asyncio
 import os
 import pwd
 import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -150,3 +152,39 @@ async def test_temporarily_read_only_file_is_written_again() -> None:
                 connection.do(change)
             await backend.items.update(rows.item.id, ItemChanges(title="written"))
             assert title_in(path) == "written"
+
+
+FORKS = """
+import os, sqlite3, sys
+from backends.sql.engine import set_pragmas
+from backends.sql.sqlite_connection import SqliteConnection
+
+def connect():
+    connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+    set_pragmas(connection, foreign_keys=True)
+    return connection
+
+connection = SqliteConnection(lambda: None, connect)
+connection.do(lambda made: made.execute("CREATE TABLE numbers (number)"))
+reader, writer = os.pipe()
+child = os.fork()
+if not child:
+    connection.do(lambda made: made.execute("SELECT * FROM numbers").fetchall())
+    os.read(reader, 1)  # until the parent has closed its connection, the last one that it sees
+    connection.do(lambda made: made.execute("INSERT INTO numbers VALUES (1)"))
+    os._exit(0)
+connection.do(lambda made: made.execute("INSERT INTO numbers VALUES (2)"))
+connection.close()
+os.write(writer, b"1")
+assert os.waitpid(child, 0)[1] == 0
+print(sorted(connection.do(lambda made: made.execute("SELECT number FROM numbers").fetchall())))
+"""
+
+
+def test_forked_process_that_outlives_the_connections_of_its_parent_loses_no_write(tmp_path: Path) -> None:
+    """A connection of the child takes locks of its own, so nobody deletes the WAL that it writes to."""
+    words = [sys.executable, "-c", FORKS, str(tmp_path / "forked.db")]
+    done = subprocess.run(  # noqa: S603 - this interpreter
+        words, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.stderr) == ("[(1,), (2,)]\n", "")

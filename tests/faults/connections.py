@@ -77,6 +77,13 @@ FAULTS = [
         backends="sqlite",
     ),
     _fault(
+        "backends/sql/sqlite_connection.py",
+        "a connection that is open while the process forks",
+        ("        self._lock.acquire()\n        self.close()\n", "        self._lock.acquire()\n"),
+        first="sqlite_files",
+        backends="sqlite",
+    ),
+    _fault(
         "backends/sql/sqlite.py",
         "a file that is gone is made anew",
         ("self._arguments = self._options.of_existing_file", "pass"),
