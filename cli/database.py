@@ -68,7 +68,13 @@ async def served_backend(settings: Settings) -> AsyncIterator[Backend]:
         with naming_the_url(settings):
             try:
                 await backend.check_schema()
-            except (ForeignSchema, ResourcesMissing, SchemaDrifted):
+            except ResourcesMissing as exc:
+                await require_applied(settings, histories)  # says more
+                lacks = (
+                    f"the database lacks the declared {', '.join(exc.names)}, whose revisions are applied"
+                )
+                raise SchemaDrifted([lacks]) from exc
+            except (ForeignSchema, SchemaDrifted):
                 await require_applied(settings, histories)  # says more
                 raise
             await require_applied(settings, histories)

@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from migrations import open_migrator
+from tests.backends.raw import mongo_database, sql_connection
 from tests.cli.command import ROOT, call, call_async, copy_tree, database_on, eitherdb, free_port, run
 from tests.conftest import find_provision
 from tests.migrations.numbers import every_number, next_number
@@ -57,7 +59,7 @@ class Book(Resource, path="books", owned=False):
 async def test_a_revision_that_changes_most_of_a_resource_is_applied(
     migrated: Provision, tmp_path: Path
 ) -> None:
-    """Its table is not taken for one of another application."""
+    """Its table is not taken for one of another application. A dropped one is named by `serve`."""
     fields = "".join(f"    n{each}: Annotated[int, Sortable()] = 0\n" for each in range(9))
     async with migrated.empty_database() as settings:
 
@@ -77,6 +79,16 @@ async def test_a_revision_that_changes_most_of_a_resource_is_applied(
             assert behind in await eitherdb(*command)
         assert await eitherdb("migrate", "upgrade") == "first:0002 applied\n"
         assert await eitherdb("migrate", "check") == "The database has the declared schema.\n"
+        if settings.db_backend == "mongo":
+            async with mongo_database(settings) as database:
+                await database.drop_collection("books")
+        else:
+            async with sql_connection(settings) as connection:
+                await connection.execute(text("DROP TABLE books"))
+        assert await eitherdb("serve") == (  # no upgrade helps
+            "eitherdb: the database lacks the declared books, whose revisions are applied: find out what "
+            "changed it by hand; `eitherdb migrate check` lists the differences\n"
+        )
 
 
 def test_downgrade_asks_once_and_accepts_yes(tmp_path: Path) -> None:
