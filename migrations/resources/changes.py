@@ -230,7 +230,7 @@ def _value_of(resource: str, added: FieldSpec, given: Given) -> Any:
     if added.default is None:
         raise MigrationError(
             f"{name} is new and never null, and existing rows need a value: let it have a default or be "
-            f"`| None`, or give one with `--value {name}=…`, in JSON"
+            f"`| None`, or give one in JSON with `eitherdb migrate revision -m … --value {name}=…`"
         )
     return added.default
 

@@ -37,7 +37,7 @@ from tests.unit.changes import BOOKS, edited, found
             (
                 "books.shelf is new and never null, and existing rows need a value: let it have a "
                 "default or be "
-                "`| None`, or give one with `--value books.shelf=…`, in JSON"
+                "`| None`, or give one in JSON with `eitherdb migrate revision -m … --value books.shelf=…`"
             ),
             {"values": {"books.shelf": "A"}},
         ),
