@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import AsyncIterator, Container, Iterable
 
 import pytest
@@ -11,6 +12,10 @@ from eitherdb_contract.selection import run_on_backends, selected_backends
 from tests import pgbouncer
 from tests.blocking import BlockingProvision
 from tests.provision import Provision, Servers, all_provisions
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts background jobs like this, and the programs of the tests, which get SIGINT, inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BACKEND_NAMES = [provision.name for provision in all_provisions(Servers())]
 MIGRATED_NAMES = [name for name in BACKEND_NAMES if name != "mongomock"]

@@ -25,7 +25,7 @@ from migrations.sql import records, resources
 from migrations.sql.finishing import finish
 from migrations.sql.lock import check_references, migration_transaction
 from migrations.sql.prepared import drop_prepared
-from migrations.sql.scripts import new_config, scripts
+from migrations.sql.scripts import forget_scripts, new_config, scripts
 from migrations.waiting import LOCK_WAIT_SECONDS
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class SqlMigrator:
 
     def history(self) -> list[Revision]:
         """See `migrations.Migrator`."""
-        return [Revision(script.revision, script.doc.rstrip(".")) for script in scripts()][::-1]
+        return [Revision(script.revision, script.doc.rstrip(".")) for script in scripts(self._config)][::-1]
 
     async def check(self) -> list[str]:
         """See `migrations.Migrator`."""
@@ -148,7 +148,7 @@ class SqlMigrator:
                 )
             number = f"{int(numbers[-1]) + 1:04}"
             script = command.revision(self._config, message=message, autogenerate=True, rev_id=number)
-            scripts.cache_clear()
+            forget_scripts()
             if script is None or isinstance(script, list):
                 raise MigrationError("Alembic wrote no revision")
             return Path(script.path)
@@ -160,7 +160,7 @@ class SqlMigrator:
 
     def _tables(self, revision: str | None) -> set[str]:
         """Return the tables that the revisions up to and including this one create."""
-        applied = (script for script in scripts() if script.revision <= (revision or ""))
+        applied = (script for script in scripts(self._config) if script.revision <= (revision or ""))
         return {table for script in applied for table in getattr(script.module, "TABLES", ())}
 
     def _known_revision(self, connection: Connection) -> tuple[Occupancy, str | None]:

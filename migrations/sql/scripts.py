@@ -23,10 +23,20 @@ def new_config() -> Config:
     return config
 
 
-@cache
-def scripts() -> tuple[Script, ...]:
-    """Return the revisions, the newest first. After a new one is written, call `scripts.cache_clear`.
+def scripts(config: Config) -> tuple[Script, ...]:
+    """Return the revisions, the newest first. After a new one is written, call `forget_scripts`.
 
     Alembic executes the files, which takes longer than a run that applies none of them.
     """
-    return tuple(ScriptDirectory.from_config(new_config()).walk_revisions())
+    return _load(config.get_main_option("version_locations"))
+
+
+@cache
+def _load(locations: str | None) -> tuple[Script, ...]:
+    config = new_config()
+    if locations is not None:
+        config.set_main_option("version_locations", locations)
+    return tuple(ScriptDirectory.from_config(config).walk_revisions())
+
+
+forget_scripts = _load.cache_clear

@@ -103,11 +103,11 @@ def test_load_a_package_with_relative_imports(source: str) -> None:
         ({"shelf_14.py": AUTHOR + BOOK}, "shelf_14.py"),
         (
             {
-                "shelf_14/__init__.py": "from . import books\n",
-                "shelf_14/books.py": "from .authors import Author\n" + BOOK,
-                "shelf_14/authors.py": AUTHOR,
+                "shelf_15/__init__.py": "from . import books\n",
+                "shelf_15/books.py": "from .authors import Author\n" + BOOK,
+                "shelf_15/authors.py": AUTHOR,
             },
-            "shelf_14",
+            "shelf_15",
         ),
     ],
     ids=["file", "package"],
@@ -115,21 +115,25 @@ def test_load_a_package_with_relative_imports(source: str) -> None:
 def test_load_takes_a_module_that_a_script_has_imported(
     files: dict[str, str], source: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Otherwise rows would be instances of another class than the one that the script knows."""
+    """Otherwise rows would be instances of another class than the one that the script knows.
+
+    Each case has a name of its own, because the classes of the other one may live on.
+    """
+    name = source.removesuffix(".py")
     write(files)
     monkeypatch.syspath_prepend(folder)
     before = set(sys.modules)
     try:
-        imported = importlib.import_module("shelf_14")
+        imported = importlib.import_module(name)
         (found,) = load_declarations([source])
         assert found.module is imported
         assert [each.__name__ for each in found.resources] == ["Author", "Book"]
         assert load_declarations([source]) == (found,)
-        assert not [name for name in set(sys.modules) - before if name.startswith("_eitherdb_resources_")]
+        assert not [each for each in set(sys.modules) - before if each.startswith("_eitherdb_resources_")]
     finally:
-        for name in set(sys.modules) - before:
-            if name.startswith("shelf_14"):
-                del sys.modules[name]
+        for each in set(sys.modules) - before:
+            if each.startswith(name):
+                del sys.modules[each]
 
 
 def test_class_that_was_imported_too_late_is_refused() -> None:
