@@ -6,6 +6,7 @@ tables with the messages for operators.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,11 +37,17 @@ _CLOSED = "08003"
 
 
 class ConstraintViolation(Exception):
-    """A write violated a constraint. The repository translates it to a domain error."""
+    """A write violated a constraint. The repository translates it to a domain error.
 
-    def __init__(self, kind: Constraint) -> None:
+    Attributes:
+        kind: The kind of the constraint.
+        columns: The columns of a unique constraint, if the database names them.
+    """
+
+    def __init__(self, kind: Constraint, columns: tuple[str, ...] = ()) -> None:
         super().__init__(kind)
         self.kind = kind
+        self.columns = columns
 
 
 @contextmanager
@@ -80,7 +87,8 @@ def translated(exc: Exception, *, lost: bool = False, is_connecting: bool = Fals
     code = str(getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None) or "")
     if constraint := CONSTRAINT_CODES.get(code):
         is_primary_key = str(getattr(error, "constraint_name", "")).startswith("pk_")
-        return ConstraintViolation("primary_key" if is_primary_key else constraint)
+        columns = _columns_of(error) if constraint == "unique" else ()
+        return ConstraintViolation("primary_key" if is_primary_key else constraint, columns)
     words = _without_values(error, "" if is_connecting else code)
     if is_connecting and (isinstance(error, OSError) or (code.startswith("08") and code != "08P01")):
         # An empty message means that the server did not respond.
@@ -108,6 +116,16 @@ def _failure(error: BaseException, code: str, *, lost: bool) -> Failure:
         code = code.rpartition("_")[0]
     known = postgres_failures.FAILURES.get(code) or postgres_failures.CLASSES.get(code[:2])
     return known or (postgres_failures.LOST if lost or isinstance(error, OSError) else UNKNOWN)
+
+
+def _columns_of(error: BaseException) -> tuple[str, ...]:
+    """Return the columns of the unique constraint that a driver's error names; empty if it names none."""
+    # The words around the columns are in the server's language.
+    on_postgres = re.search(r"\(([^()]+)\)=\(", str(getattr(error, "detail", "")))
+    if on_postgres:
+        return tuple(name.strip('"') for name in on_postgres[1].split(", "))
+    _, _, on_sqlite = str(error).partition("UNIQUE constraint failed: ")
+    return tuple(name.rpartition(".")[2] for name in on_sqlite.split(", ")) if on_sqlite else ()
 
 
 def _without_values(error: BaseException, code: str) -> str:

@@ -40,9 +40,8 @@ class Violations:
             return NotFound("user", rows[0]["owner_id"])
         if missing := await self._missing(rows):
             return missing
-        for group in self._spec.unique:
-            if await self._is_taken(group, rows):
-                return AlreadyExists(self._spec.entity, ",".join(group))
+        if group := await self._taken_group(violation, rows):
+            return AlreadyExists(self._spec.entity, ",".join(group))
         return Conflict(f"a row that the {self._spec.entity} collided with has changed meanwhile")
 
     async def _missing(self, rows: Sequence[Mapping[str, Any]]) -> NotFound | None:
@@ -57,6 +56,18 @@ class Violations:
                 if not await self._connections.run(found, {"of_id": row[name]}):
                     return NotFound(self._statements.entity_of(target), row[name])
         return None
+
+    async def _taken_group(
+        self, violation: ConstraintViolation, rows: Sequence[Mapping[str, Any]]
+    ) -> Sequence[str]:
+        """Return the first unique group that another row has; empty if that row has changed meanwhile."""
+        for group in self._spec.unique:
+            if await self._is_taken(group, rows):
+                return group
+        names = {field.column: field.name for field in self._spec.fields}
+        newer = [names.get(column, column) for column in violation.columns]
+        # A group that the declaration lacks is of a newer revision.
+        return newer if not any(set(newer) == set(group) for group in self._spec.unique) else ()
 
     async def _is_taken(self, group: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> bool:
         statement = self._statements.find_by(frozenset(group))

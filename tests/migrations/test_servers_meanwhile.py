@@ -17,6 +17,7 @@ from eitherdb.migrations import (
     AddField,
     AddMarkers,
     AddResource,
+    AddUnique,
     ChangeBounds,
     MakeOptional,
     MakeRequired,
@@ -190,6 +191,7 @@ async def test_a_row_that_breaks_a_newer_rule_is_refused_and_not_tried_again(mig
         RemoveChoice("books", "state", "sold"),
         ChangeBounds("books", "pages", maximum=9),
         MakeRequired("books", "name"),
+        AddUnique("books", ("title", "pages")),
     ]
     history = history_with([AddResource(before.__resource__)], newer)
     valid = {"title": "x", "state": "draft", "pages": 1, "name": "a"}
@@ -206,4 +208,8 @@ async def test_a_row_that_breaks_a_newer_rule_is_refused_and_not_tried_again(mig
                 with pytest.raises(BackendError) as caught:
                     await old.add(before.of_fields(valid | change))
                 assert type(caught.value) is BackendError
+            # A unique group of which the server knows nothing.
+            with pytest.raises(AlreadyExists) as taken:
+                await old.add(before.of_fields(valid))
+            assert (taken.value.entity, taken.value.field) == ("book", "title,pages")
             assert (await old.list()).rows == [row.to_row()]
