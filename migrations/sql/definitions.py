@@ -37,6 +37,18 @@ SELECT 'index', c.relname, concat_ws(' ', CASE WHEN i.indisunique THEN 'UNIQUE' 
     CASE WHEN NOT i.indisvalid THEN 'INVALID' END,
     substring(pg_get_indexdef(i.indexrelid) FROM ' USING .*'))
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = to_regclass(:name)
+UNION ALL
+SELECT 'trigger', tgname, pg_get_triggerdef(oid)
+FROM pg_trigger WHERE tgrelid = to_regclass(:name) AND NOT tgisinternal
+UNION ALL
+SELECT 'disabled constraint', k.conname, string_agg(g.tgname, ' ')
+FROM pg_trigger g JOIN pg_constraint k ON k.oid = g.tgconstraint
+WHERE g.tgrelid = to_regclass(:name) AND g.tgisinternal AND g.tgenabled = 'D' GROUP BY k.conname
+UNION ALL
+SELECT 'rule', rulename, pg_get_ruledef(oid) FROM pg_rewrite WHERE ev_class = to_regclass(:name)
+UNION ALL
+SELECT 'setting', 'row level security', 'enabled'
+FROM pg_class WHERE oid = to_regclass(:name) AND relrowsecurity
 """).bindparams(bindparam("name"))
 
 
@@ -123,6 +135,9 @@ def _read_sqlite(connection: Connection, name: str) -> Iterator[tuple[tuple[str,
     inspector = inspect(connection)
     if not inspector.has_table(name):
         return
+    triggers = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = :of"
+    for trigger, definition in connection.execute(text(triggers), {"of": name}):
+        yield ("trigger", trigger), definition
     for check in inspector.get_check_constraints(name):
         yield ("constraint", str(check["name"])), f"CHECK ({check['sqltext']})"
     for group in inspector.get_unique_constraints(name):

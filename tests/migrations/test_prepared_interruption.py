@@ -77,7 +77,7 @@ async def test_what_an_abandoned_revision_left_is_named_and_dropped(postgres: Pr
                 ", which an interrupted revision left: run `eitherdb migrate upgrade`, which takes it over "
                 "or drops it"
             )
-        assert len(await migrator.check()) == 5
+        assert len(await migrator.check()) == 6
         assert len(await read(settings, BEFORE)) == 3
         assert await migrator.upgrade() == []
         assert await objects(settings) == set()

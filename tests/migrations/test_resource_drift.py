@@ -110,6 +110,33 @@ async def test_definitions_are_compared_by_migrate_check(sql: Provision) -> None
             assert difference in found[0]
 
 
+ON_WRITES = {
+    "postgres": [
+        f"CREATE RULE deaf AS ON DELETE TO {NAME} DO INSTEAD NOTHING",
+        "CREATE FUNCTION mute() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$",
+        f"CREATE TRIGGER mute BEFORE INSERT ON {NAME} FOR EACH ROW EXECUTE FUNCTION mute()",
+        f"ALTER TABLE {NAME} ENABLE ROW LEVEL SECURITY",
+        f"ALTER TABLE {NAME} DISABLE TRIGGER ALL",
+    ],
+    "sqlite": [f"CREATE TRIGGER mute BEFORE INSERT ON {NAME} BEGIN SELECT RAISE(IGNORE); END"],
+}
+
+
+async def test_what_acts_on_writes_is_named(sql: Provision) -> None:
+    """Triggers, rules and policies, which may lose writes, and references that are not enforced."""
+    async with sql.empty_database() as settings:
+        migrator = open_migrator(settings, [HISTORY])
+        await migrator.upgrade()
+        async with sql_connection(settings) as connection:
+            for statement in ON_WRITES[settings.db_backend]:
+                await connection.execute(text(statement))
+        found = "\n".join(await migrator.check())
+    names = ["the trigger mute"]
+    if settings.db_backend == "postgres":
+        names += ["the rule deaf", "the setting row level security", "the disabled constraint fk_"]
+    assert all(f"the table {NAME} has {name}" in found for name in names), found
+
+
 async def test_changed_collections_are_not_served(mongo: Provision) -> None:
     """A missing index, and a validator that somebody loosened."""
     async with mongo.empty_database() as settings, mongo_database(settings) as database:
