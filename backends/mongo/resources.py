@@ -12,6 +12,7 @@ from backends.errors import NotSupported
 from backends.ids import Clock, IdSource
 from backends.models import Idempotency, Page, Position
 from backends.models.resources import Resource, ResourceSpec
+from backends.models.resources.filters import require_known
 from backends.models.resources.forms import values_of
 from backends.mongo.conditions import Conditions
 from backends.mongo.documents import DocumentMap, decoder_of, encoder_of
@@ -192,6 +193,7 @@ class MongoResourceRepository(Generic[R]):
         count: bool = True,
     ) -> Page[R]:
         """See the protocol."""
+        require_known(self.spec, where, sort=sort)
         return await fetch_page(
             self._driver,
             self._documents,

@@ -129,6 +129,9 @@ class ResourceRepository(Protocol[R]):
             limit: As there.
             after: As there; the key is the value of the sorted field, in Python, which may be None.
             count: As there.
+
+        Raises:
+            ValueError: The resource has no such filter or order.
         """
         ...
 

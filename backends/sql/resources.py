@@ -12,6 +12,7 @@ from backends.idempotency import AddedRow
 from backends.ids import Clock, IdSource
 from backends.models import Idempotency, Page, Position, with_folded
 from backends.models.resources import Resource, ResourceSpec
+from backends.models.resources.filters import require_known
 from backends.protocols.resources import NO_FILTERS
 from backends.resource_rows import accessible, change_row, new_rows, refusal
 from backends.retry import retry_conflicts
@@ -152,6 +153,7 @@ class SqlResourceRepository(Generic[R]):
         count: bool = True,
     ) -> Page[R]:
         """See the protocol."""
+        require_known(self.spec, where, sort=sort)
         names, values = self._statements.conditions.chosen(where, owner_id=owner_id, public=public)
         return await self._lists.page_of(
             self._connections, names, values, sort=sort, skip=skip, limit=limit, after=after, count=count

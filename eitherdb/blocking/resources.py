@@ -133,6 +133,9 @@ class ResourceRepository(Blocking[protocols.ResourceRepository[R]], Generic[R]):
             limit: As there.
             after: As there; the key is the value of the sorted field, in Python, which may be None.
             count: As there.
+
+        Raises:
+            ValueError: The resource has no such filter or order.
         """
         return self._call(
             lambda part: part.list(

@@ -145,6 +145,19 @@ async def test_filters_sorts_and_pages_are_combined(rows: Rows, subject: Subject
         assert (await rows.of(subject.cls).list(where=where, owner_id="0" * 24)).count == 0
 
 
+async def test_unknown_filter_and_order_are_refused(rows: Rows, subject: Subject) -> None:
+    """A misspelt filter is no list of all rows."""
+    spec, repository = subject.cls.__resource__, rows.of(subject.cls)
+    with pytest.raises(ValueError, match=f"^{spec.name} can't be filtered by nope: give one of "):
+        await repository.list(where={"nope": 1})
+    unsorted = next((each.name for each in spec.fields if not each.sortable), "nope")
+    for sort in (unsorted, f"-{unsorted}"):
+        with pytest.raises(
+            ValueError, match=f"^{spec.name} can't be sorted by {sort}: give one of created_at"
+        ):
+            await repository.list(sort=sort)
+
+
 @pytest.mark.rule("Search")
 async def test_search_finds_parts_of_texts_in_any_case(
     rows: Rows, subject: Subject, added: list[Any]

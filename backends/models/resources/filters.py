@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import (
     AfterValidator,
     AwareDatetime,
+    BaseModel,
     Field,
     GetJsonSchemaHandler,
     PlainSerializer,
@@ -66,6 +67,27 @@ def filters_of(spec: ResourceSpec) -> tuple[Filter, ...]:
         if field.nullable:
             found.append(Filter(f"{field.name}__isnull", field, "is_null"))
     return tuple(found)
+
+
+def require_known(
+    spec: ResourceSpec, where: BaseModel | Mapping[str, Any], *, sort: str = "created_at"
+) -> None:
+    """Refuse filters and an order that the lists of a resource do not have.
+
+    A misspelt filter would be no condition, and a script would change all rows. Forms can't have one.
+
+    Raises:
+        ValueError: There is no such filter or order; the message lists them.
+    """
+    if sort.removeprefix("-") not in spec.sorts:
+        raise ValueError(f"{spec.name} can't be sorted by {sort}: give one of {', '.join(spec.sorts)}")
+    if not isinstance(where, Mapping) or not where:
+        return
+    searches = ("q",) if spec.searched else ()
+    names = (*(each.name for each in filters_of(spec)), *searches, "created_after", "created_before")
+    for name in where:
+        if name not in names:
+            raise ValueError(f"{spec.name} can't be filtered by {name}: give one of {', '.join(names)}")
 
 
 def filter_fields(spec: ResourceSpec) -> dict[str, Any]:
