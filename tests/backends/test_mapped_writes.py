@@ -57,12 +57,23 @@ def _after_commit(session: Session) -> None:
     session.execute(text("UPDATE users SET is_superuser = true"))
 
 
+def _only(session: Session) -> None:
+    on_sqlite = session.get_bind().dialect.name == "sqlite"
+    session.execute(text("DELETE FROM users" if on_sqlite else "DELETE FROM ONLY users"))
+
+
 def _in_autocommit(session: Session) -> None:
     session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
 
 
 def _writable(session: Session) -> None:
-    session.get_bind().execution_options(postgresql_readonly=False)
+    session.get_bind().execution_options(postgresql_readonly=0)
+
+
+def _remove(session: Session) -> None:
+    user = session.scalars(select(User).join(User.items)).all()[0]
+    user.items.pop()
+    session.commit()
 
 
 def _through_engine(session: Session) -> None:
@@ -84,6 +95,7 @@ WRITES: dict[str, tuple[Callable[[Session], object], str]] = {
     "deleted declared": (partial(_delete, cls=MAPPED["chapters"]), 'db.resources["chapters"].delete(…)'),
     "added": (lambda session: _add(session, User(email="eve@example.com")), f"{USERS}.add(…)"),
     "appended": (_append, "db.items.add(…)"),
+    "removed": (_remove, "db.items.update(…)"),
     "merged": (_merge, "db.accounts.add(…)"),
     "update": (lambda session: session.execute(update(User).values(full_name="x")), f"{USERS}.update(…)"),
     "insert": (lambda session: session.execute(insert(Item).values(id="0" * 24)), "db.items.add(…)"),
@@ -91,6 +103,8 @@ WRITES: dict[str, tuple[Callable[[Session], object], str]] = {
     "bulk": (lambda session: session.bulk_save_objects([Item(id="0" * 24)]), "db.items.add(…)"),
     "table": (lambda session: session.execute(METADATA.tables["counters"].delete()), ANY),
     "raw": (lambda session: session.execute(text("update users set version = 9")), f"{USERS}.update(…)"),
+    "raw only": (_only, f"{USERS}.delete(…)"),
+    "raw unknown": (lambda session: session.execute(text("/* update it */ DROP TABLE items")), ANY),
     "raw schema": (lambda session: session.execute(text("DROP TABLE items")), ANY),
     "after a commit": (_after_commit, f"{USERS}.update(…)"),
     "autocommit": (_in_autocommit, ANY),

@@ -71,8 +71,8 @@ FAULTS = [
     _in(
         "refusals",
         "sessions in autocommit",
-        'if is_autocommit or options.get("postgresql_readonly") is False:',
-        'if options.get("postgresql_readonly") is False:',
+        'if is_autocommit or not options.get("postgresql_readonly", True):',
+        'if not options.get("postgresql_readonly", True):',
         first=_WRITES,
     ),
     _in(

@@ -15,6 +15,8 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.orm import Session
 
 from backends.errors import BackendError
+from backends.sql.mapped.models import OWN
+from backends.sql.mapped.resources import map_once
 
 Write: TypeAlias = Literal["add", "update", "delete"]
 
@@ -22,7 +24,9 @@ _READ_ONLY = ("25006", "SQLITE_READONLY")
 """read_only_sql_transaction of PostgreSQL; a prefix of SQLite's."""
 
 _STATEMENT = re.compile(
-    r'\b(?P<write>INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+(?:"?\w+"?\.)?"?(?P<table>\w+)', re.IGNORECASE
+    r"\b(?P<write>INSERT\s+(?:OR\s+\w+\s+)?INTO|UPDATE(?:\s+OR\s+\w+)?|DELETE\s+FROM)\s+(?:ONLY\s+)?"
+    r'(?:"?\w+"?\.)?"?(?P<table>\w+)',
+    re.IGNORECASE,
 )
 _WRITES: Mapping[str, Write] = {"I": "add", "U": "update", "D": "delete"}
 _POSTINGS = "db.accounts.transfer(…), deposit(…) or withdraw(…)"
@@ -33,7 +37,6 @@ _METHODS: Mapping[tuple[str, Write], str] = {
     ("transfers", "delete"): f"{_POSTINGS} for a correction: entries stay",
 }
 _REPOSITORIES = ("users", "items", "accounts")
-_WITHOUT_REPOSITORY = ("alembic_version", "resource_migrations", "idempotency_keys", "counters")
 
 
 class ReadOnlySession(BackendError):
@@ -51,7 +54,7 @@ class ReadOnlySession(BackendError):
 
 
 def _method(table: str | None, write: Write | None) -> str:
-    if table is None or write is None or table in _WITHOUT_REPOSITORY:
+    if table is None or write is None or table not in {**OWN, **map_once()}:
         return "the repositories, such as db.users.update(…)"
     if (table, write) in _METHODS:
         return _METHODS[table, write]
@@ -65,7 +68,7 @@ class ReadSession(Session):
 
 @event.listens_for(ReadSession, "before_flush")
 def _refuse_flush(session: Session, *_: Any) -> None:
-    changed = (each for each in session.dirty if session.is_modified(each))
+    changed = (each for each in session.dirty if session.is_modified(each, include_collections=False))
     found: tuple[tuple[Write, Any], ...] = (
         ("add", session.new),
         ("update", changed),
@@ -98,5 +101,5 @@ def _translate(context: ExceptionContext) -> ReadOnlySession | None:
 def _refuse_options(_: Any, options: Mapping[str, Any]) -> None:
     """Refuse what ends the read-only transaction on PostgreSQL."""
     is_autocommit = str(options.get("isolation_level", "")).upper() == "AUTOCOMMIT"
-    if is_autocommit or options.get("postgresql_readonly") is False:
+    if is_autocommit or not options.get("postgresql_readonly", True):
         raise ReadOnlySession
