@@ -12,6 +12,7 @@ from backends.idempotency import AddedRow
 from backends.ids import Clock, IdSource
 from backends.models import Idempotency, Page, Position
 from backends.models.resources import Resource, ResourceSpec
+from backends.models.resources.filters import require_known
 from backends.protocols.resources import NO_FILTERS
 from backends.resource_conditions import condition_of
 from backends.resource_rows import accessible, change_row, new_rows
@@ -100,6 +101,7 @@ class LmdbResourceRepository(Generic[R]):
         count: bool = True,
     ) -> Page[R]:
         """See the protocol."""
+        require_known(self.spec, where, sort=sort)
         return await self._store.read(
             lambda transaction: self._table.page(
                 transaction,
