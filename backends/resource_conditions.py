@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from backends.models import fold_case
 from backends.models.resources import Resource, ResourceSpec
-from backends.models.resources.filters import Filter, filters_of, require_known
+from backends.models.resources.filters import Filter, filters_of
 from backends.resource_rows import is_public
 
 Condition = Callable[[Any], bool]
@@ -35,7 +35,6 @@ def condition_of(
         owner_id: The owner.
         public: Whether the list has the public rows of other owners.
     """
-    require_known(spec, where)
     given = {name: value for name, value in dict(where).items() if value is not None}
     conditions = [_of_filter(each, given[each.name]) for each in filters_of(spec) if each.name in given]
     if (after := given.get("created_after")) is not None:

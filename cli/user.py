@@ -38,10 +38,9 @@ PasswordStdin = Annotated[
 ]
 
 
-def _ask_password(*, from_stdin: bool) -> str:
-    from pydantic import TypeAdapter, ValidationError
-
-    from backends.models import Password
+def _ask_hash(*, from_stdin: bool) -> str:
+    """Ask for a password; return its hash."""
+    from eitherdb.passwords import hash_password
 
     if from_stdin:
         password = sys.stdin.readline().rstrip("\r\n")
@@ -50,8 +49,8 @@ def _ask_password(*, from_stdin: bool) -> str:
     else:
         password = str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
     try:
-        return TypeAdapter[str](Password).validate_python(password)
-    except ValidationError:
+        return hash_password(password)
+    except ValueError:
         raise refusal("the password must have 8 to 128 characters") from None
 
 
@@ -65,16 +64,14 @@ def create_superuser(
     """Create a superuser, who has all permissions."""
     from pydantic import ValidationError
 
-    from api.security import Passwords
     from backends.errors import AlreadyExists
     from backends.models import NewUser
 
     settings = Settings.load()
-    password = _ask_password(from_stdin=password_stdin)
+    hashed_password = _ask_hash(from_stdin=password_stdin)
 
     async def run() -> User:
         async with opened_backend(settings) as backend:
-            hashed_password = await Passwords().hash(password)
             new = NewUser(
                 email=email, hashed_password=hashed_password, full_name=full_name, is_superuser=True
             )
@@ -94,18 +91,16 @@ def create_superuser(
 @app.command("set-password")
 def set_password(email: Email, *, password_stdin: PasswordStdin = False) -> None:
     """Set a user's password, for example after it was lost. All sessions of the user end."""
-    from api.security import Passwords
     from backends.models import UserChanges
 
     settings = Settings.load()
-    password = _ask_password(from_stdin=password_stdin)
+    hashed_password = _ask_hash(from_stdin=password_stdin)
 
     async def run() -> User | None:
         async with opened_backend(settings) as backend:
             user = await backend.users.find_by_email(email)
             if user is None:
                 return None
-            hashed_password = await Passwords().hash(password)
             changes = UserChanges(hashed_password=hashed_password)
             return await backend.users.update(user.id, changes, end_sessions=True)
 

@@ -105,20 +105,24 @@ def _compile_reader(spec: ResourceSpec) -> Callable[[Document], Row]:
     columns = {"id": "_id", **{field.name: field.column for field in spec.fields}}
     converters: dict[str, Convert | None] = {"id": str, "owner_id": str, "created_at": write_time}
     converters |= {field.name: _row_converter(field) for field in spec.fields}
-    lenient = spec.by_name.keys() if may_lack_fields(spec) else ()
-    entries = [
-        (name, columns.get(name, name), converters.get(name), name in lenient) for name in spec.columns
-    ]
+    entries = [(name, columns.get(name, name), converters.get(name)) for name in spec.columns]
 
     def read(document: Document) -> Row:
-        get = document.get
         return {
-            name: value if convert is None or (value is None and is_lenient) else convert(value)
-            for name, column, convert, is_lenient in entries
-            for value in (get(column) if is_lenient else document[column],)
+            name: document[column] if convert is None else convert(document[column])
+            for name, column, convert in entries
         }
 
-    return read
+    def read_leniently(document: Document) -> Row:
+        get = document.get
+        return {
+            name: value if convert is None or (value is None and name in fields) else convert(value)
+            for name, column, convert in entries
+            for value in (get(column) if name in fields else document[column],)
+        }
+
+    fields = spec.by_name
+    return read_leniently if may_lack_fields(spec) else read
 
 
 def _row_converter(field: FieldSpec) -> Convert | None:

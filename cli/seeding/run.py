@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from backends.errors import BackendError, Conflict, PermissionDenied, Unavailable
+from cli.seeding.columns import from_cells, unknown_columns
 from cli.seeding.json_arrays import FileFault
-from cli.seeding.targets import Invalid, NewRow, Target, from_cells, unknown_columns
+from cli.seeding.targets import Invalid, NewRow, Target
 
 if TYPE_CHECKING:
     from cli.progress import Progress
